@@ -1,0 +1,50 @@
+# telemetry_cqrs: PGXS build. `make`, `make install`, `make uninstall`, all with PG_CONFIG=... if wanted.
+EXTENSION    = telemetry_cqrs
+EXTVERSION   = $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" telemetry_cqrs.control)
+MODULE_big   = telemetry_cqrs
+SOURCES      = $(sort $(wildcard src/*.cpp src/*/*.cpp))
+OBJS         = $(SOURCES:.cpp=.o)
+SQL_PARTS    = $(sort $(wildcard sql/extension/*.sql))
+DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
+EXTRA_CLEAN  = $(EXTENSION)--*.sql $(OBJS:.o=.d) $(OBJS:.o=.bc)
+
+# `make installcheck` on a running server with the library preloaded; dev/test does this and more on a server of its own.
+REGRESS       := $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS   = --load-extension=$(EXTENSION)
+ISOLATION     := $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
+
+PG_CONFIG   ?= pg_config
+PGXS        := $(shell $(PG_CONFIG) --pgxs)
+SERVER_INCLUDES := -isystem $(shell $(PG_CONFIG) --includedir-server) -isystem $(shell $(PG_CONFIG) --includedir)
+
+PG_CPPFLAGS  = -Isrc $(SERVER_INCLUDES) -DTELEMETRY_VERSION='"$(EXTVERSION)"' '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CXXFLAGS  = -std=c++20 -fvisibility=hidden -Wall -Wextra -Wshadow
+SHLIB_LINK   = -lstdc++ -Wl,-Bsymbolic -Wl,--version-script=src/exports.map
+
+# DEBUG=1: injection points, no optimisation. WERROR=1: as in the tests.
+ifdef DEBUG
+PG_CXXFLAGS += -O0 -g3 -DTELEMETRY_INJECTION_POINTS
+endif
+ifdef WERROR
+PG_CXXFLAGS += -Werror
+endif
+
+# The server's makefile wants bitcode even where its clang is missing, and has decided before it returns.
+SERVER_CLANG := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)
+ifeq ($(shell command -v $(or $(CLANG),$(SERVER_CLANG)) 2>/dev/null),)
+$(info clang not found: building without LLVM bitcode)
+override with_llvm = no
+endif
+
+include $(PGXS)
+
+# ... and it compiles bitcode without PG_CXXFLAGS.
+COMPILE.cxx.bc = $(CLANG) -xc++ -Wno-ignored-attributes $(BITCODE_CXXFLAGS) -std=c++20 -fvisibility=hidden $(CPPFLAGS) -flto=thin -emit-llvm -c
+
+%.o: CXXFLAGS += -MMD -MP
+-include $(OBJS:.o=.d)
+src/worker/extension.o: telemetry_cqrs.control
+
+$(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
+	cat $(SQL_PARTS) > $@

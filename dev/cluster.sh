@@ -1,0 +1,123 @@
+# Shell functions for throwaway PostgreSQL installations and clusters, used by dev/test, dev/demo and test/bench.
+#
+# Everything lives in one temporary folder and is gone when the script ends, whatever ended it; the system's own installation
+# and clusters are only read. Scripts that run at the same time do not see each other. In the order of use:
+#
+#   . dev/cluster.sh                        # from bash
+#   scratch_open                            # makes $SCRATCH
+#   installation_make                       # copies PostgreSQL there and installs the built extension into the copy:
+#                                           #   $PG_BIN (first in PATH from now on), $PG_CONFIG, $PG_PGXS
+#   cluster_start main shared_preload_libraries=telemetry_cqrs max_wal_size=4GB
+#   psql -c 'SELECT 1'                      # PGHOST, PGPORT, PGUSER, PGDATABASE now mean the cluster started last
+#   as_server COMMAND...                    # as the user the servers run as, with no PG* variable set
+#   cluster_stop main immediate             # or fast, the default; not needed before the end
+#
+# A script with work of its own at the end sets its own EXIT trap and calls scratch_close in it.
+# With KEEP_SCRATCH=1 scratch_close leaves folder and clusters as they are.
+
+PG_VERSION_WANTED=15
+PG_SYSTEM_CONFIG=${PG_SYSTEM_CONFIG:-/usr/lib/postgresql/$PG_VERSION_WANTED/bin/pg_config}
+PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# A server refuses to run as root: then it runs as postgres.
+SERVER_USER=$(id -un)
+if [ "$(id -u)" = 0 ]; then SERVER_USER=postgres; fi
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# --- the folder -------------------------------------------------------------------------------------------------------
+
+scratch_open() {
+    umask 022
+    SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/telemetry.XXXXXX") || fail "no temporary folder"
+    chmod 755 "$SCRATCH"
+    if [ "$(id -un)" != "$SERVER_USER" ]; then chown "$SERVER_USER" "$SCRATCH"; fi
+    trap scratch_close EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+scratch_close() {
+    if [ -n "${KEEP_SCRATCH:-}" ] || [ -z "${SCRATCH:-}" ]; then return; fi
+    local pid_file
+    # Also the clusters of tests that were interrupted, however deep they are.
+    while IFS= read -r pid_file; do
+        as_server "$PG_BIN/pg_ctl" -D "$(dirname "$pid_file")" -m immediate -s stop >/dev/null 2>&1 </dev/null || true
+    done < <(find "$SCRATCH" -name postmaster.pid 2>/dev/null)
+    cd /
+    rm -rf "$SCRATCH"
+    SCRATCH=
+}
+
+# --- the server's user ------------------------------------------------------------------------------------------------
+
+as_server() {
+    local clean=(env) name
+    for name in $(compgen -v PG); do
+        case $name in PG_BIN | PG_CONFIG | PG_PGXS | PG_SYSTEM_CONFIG | PG_VERSION_WANTED) ;; *) clean+=(-u "$name") ;; esac
+    done
+    if [ "$(id -un)" = "$SERVER_USER" ]; then
+        (cd "$SCRATCH" && "${clean[@]}" "$@")
+    else
+        (cd "$SCRATCH" && runuser -u "$SERVER_USER" -- "${clean[@]}" "$@")
+    fi
+}
+
+# --- the installation -------------------------------------------------------------------------------------------------
+
+# PostgreSQL finds its files relative to its binary, so a copy of its two folders is an installation of its own.
+# The includes are linked: nothing is ever installed into them.
+installation_make() {
+    local version=$PG_VERSION_WANTED root=$SCRATCH/installation
+    [ -x "$PG_SYSTEM_CONFIG" ] || fail "$PG_SYSTEM_CONFIG is missing: run dev/setup first"
+    mkdir -p "$root/lib/postgresql" "$root/share/postgresql" "$root/include"
+    cp -a "$("$PG_SYSTEM_CONFIG" --bindir)/.." "$root/lib/postgresql/$version"
+    cp -a "$("$PG_SYSTEM_CONFIG" --sharedir)" "$root/share/postgresql/$version"
+    ln -s "$("$PG_SYSTEM_CONFIG" --pkgincludedir)" "$root/include/postgresql"
+    PG_BIN=$root/lib/postgresql/$version/bin
+    PG_CONFIG=$PG_BIN/pg_config
+    PG_PGXS=$root/lib/postgresql/$version/lib/pgxs
+    PATH=$PG_BIN:$PATH
+    extension_install "$PROJECT"
+}
+
+# Installs the extension built in FOLDER into the copy; builds it there when it is not up to date.
+extension_install() {
+    local folder=$1 log=$SCRATCH/install.log
+    mkdir -p "$PROJECT/build"
+    flock "$PROJECT/build/.lock" make -C "$folder" -s install PG_CONFIG="$PG_CONFIG" >"$log" 2>&1 ||
+        { cat "$log" >&2; fail "make install failed in $folder"; }
+}
+
+# --- clusters ---------------------------------------------------------------------------------------------------------
+
+# cluster_start NAME [SETTING=VALUE...]: a new cluster, superuser postgres, Unix socket only.
+cluster_start() {
+    local name=$1 home=$SCRATCH/$1 setting
+    shift
+    as_server mkdir "$home" || fail "the cluster $name is there already"
+    as_server "$PG_BIN/initdb" -D "$home/data" -U postgres -A trust --locale=C.UTF-8 --encoding=UTF8 --no-sync \
+        >"$SCRATCH/initdb.log" 2>&1 || { cat "$SCRATCH/initdb.log" >&2; fail "initdb failed"; }
+    {
+        printf "%s\n" "listen_addresses = ''" "unix_socket_directories = '$home'" "lc_messages = 'C'" \
+            "log_line_prefix = '%m [%p] %b %d '" "timezone = 'UTC'"
+        for setting in "$@"; do printf "%s = '%s'\n" "${setting%%=*}" "${setting#*=}"; done
+    } | as_server tee -a "$home/data/postgresql.conf" >/dev/null
+    as_server "$PG_BIN/pg_ctl" -D "$home/data" -l "$home/log" -w -s start >&2 ||
+        { cluster_log "$name" >&2; fail "the cluster $name did not start"; }
+    export PGHOST=$home PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+}
+
+# cluster_stop NAME [fast | immediate | smart]
+cluster_stop() {
+    as_server "$PG_BIN/pg_ctl" -D "$SCRATCH/$1/data" -m "${2:-fast}" -w -s stop
+}
+
+# cluster_log NAME [LINES]: the end of the server's log.
+cluster_log() {
+    tail -n "${2:-40}" "$SCRATCH/$1/log"
+}

@@ -1,0 +1,46 @@
+// A batch of readings on its way to telemetry.ingest_telemetry_batch().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "connection.hpp"
+#include "totals.hpp"
+#include "wire.hpp"
+
+namespace fleet {
+
+// nullopt is sent as NULL. measured_at is text, as the server reads it.
+struct Reading {
+    std::string device;
+    std::optional<std::string> region;
+    std::optional<std::string> measured_at;
+    std::optional<double> temperature;
+    std::optional<double> humidity;
+    std::optional<std::string> metrics;  // a JSON object
+    std::optional<std::string> key;
+};
+
+class Batch {
+public:
+    void add(const Reading& reading);
+    int size() const { return devices_.count(); }
+
+    // Stores the batch in a transaction of its own, adds the receipt to the totals, and is empty again.
+    void send(client::Connection& connection, Totals& totals);
+
+    // To be called once for each connection.
+    static void prepare(client::Connection& connection);
+
+private:
+    using Array = client::wire::Array;
+    using TypeOid = client::wire::TypeOid;
+    static constexpr auto kText = client::wire::Format::text;
+
+    Array devices_{TypeOid::text, kText}, measured_{TypeOid::timestamptz, kText}, temperatures_{TypeOid::float8, kText},
+        humidities_{TypeOid::float8, kText}, keys_{TypeOid::text, kText}, metrics_{TypeOid::jsonb, kText},
+        regions_{TypeOid::text, kText};
+};
+
+}  // namespace fleet

@@ -1,0 +1,46 @@
+#include "csv_reader.hpp"
+
+#include <stdexcept>
+
+namespace fleet {
+
+bool CsvReader::next(std::vector<std::string>& fields) {
+    constexpr int end = std::char_traits<char>::eof();
+    fields.clear();
+    std::string field;
+    bool quoted = false, any = false;
+    record_line_ = line_;
+    for (;;) {
+        const int c = input_.sbumpc();
+        if (quoted) {
+            if (c == end) throw std::runtime_error("line " + std::to_string(record_line_) + ": a quote is not closed");
+            if (c == '\n') ++line_;
+            if (c != '"')
+                field.push_back(static_cast<char>(c));
+            else if (input_.sgetc() == '"')
+                field.push_back(static_cast<char>(input_.sbumpc()));
+            else
+                quoted = false;
+            continue;
+        }
+        if (c == '"' && field.empty()) {
+            quoted = any = true;
+        } else if (c == ',') {
+            fields.push_back(std::move(field));
+            field.clear();
+            any = true;
+        } else if (c == '\n' || c == end) {
+            if (c == '\n') ++line_;
+            if (any || !field.empty()) {
+                fields.push_back(std::move(field));
+                return true;
+            }
+            if (c == end) return false;
+            record_line_ = line_;
+        } else if (c != '\r' || (input_.sgetc() != '\n' && input_.sgetc() != end)) {
+            field.push_back(static_cast<char>(c));
+        }
+    }
+}
+
+}  // namespace fleet

@@ -1,0 +1,21 @@
+// What the senders have been answered so far; written by their threads, read by the dashboard and the proof.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace fleet {
+
+struct Totals {
+    std::atomic<std::int64_t> sent = 0;
+    std::atomic<std::int64_t> accepted = 0;
+    std::atomic<std::int64_t> duplicates = 0;
+    std::atomic<std::int64_t> refused = 0;  // rejected and conflicting
+    // What the simulation knows it sent; a file does not say.
+    bool simulated = false;  // set before the senders start
+    std::atomic<std::int64_t> late = 0;
+    std::atomic<std::int64_t> retries = 0;
+    std::atomic<std::int64_t> faulty = 0;
+};
+
+}  // namespace fleet

@@ -1,0 +1,122 @@
+-- Queries: views for people and dashboards, functions behind them.
+
+CREATE VIEW telemetry.measurements AS
+    SELECT event_id, device_id, region, measured_at, received_at, temperature, humidity, metrics, idempotency_key
+    FROM telemetry.event
+    WHERE type = 'telemetry.ingested';
+COMMENT ON VIEW telemetry.measurements IS 'Every accepted reading: temperature in °C, humidity in %RH, measured_at by the device''s clock, received_at by the server''s.';
+
+CREATE VIEW telemetry.events AS
+    SELECT event_id AS id,
+           'device'::text AS aggregatetype,
+           device_id AS aggregateid,
+           type,
+           version,
+           pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+               'device_id', device_id, 'region', region, 'measured_at', measured_at, 'received_at', received_at,
+               'temperature', temperature, 'humidity', humidity, 'metrics', metrics, 'idempotency_key', idempotency_key)) AS payload,
+           received_at AS created_at
+    FROM telemetry.event;
+COMMENT ON VIEW telemetry.events IS 'The event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at.';
+
+CREATE FUNCTION telemetry.read_events(batch bigint) RETURNS SETOF telemetry.events
+    AS 'MODULE_PATHNAME', 'telemetry_read_events' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000;
+COMMENT ON FUNCTION telemetry.read_events(bigint) IS 'The events of a batch, ordered by writing transaction and event id; only what is left of a transaction that the batch before it cut comes first, whatever its number. This is what a notification on channel telemetry_ingested points to. TC203 when there is no such batch.';
+
+CREATE FUNCTION telemetry.as_of(projection text) RETURNS timestamptz
+    AS 'MODULE_PATHNAME', 'telemetry_get_as_of' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.as_of(text) IS 'A time up to which a projection, as the caller''s snapshot shows it, holds every committed reading. While readings wait: that of its checkpoint. When none waits: the start of the caller''s transaction or that of the checkpoint, whichever is later; under REPEATABLE READ and SERIALIZABLE and on a standby, where the snapshot may show less than that, that of the checkpoint. Never later than the snapshot; NULL where that is not known.';
+
+CREATE FUNCTION telemetry.projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamptz)
+    AS 'MODULE_PATHNAME', 'telemetry_measure_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Events that are committed and not yet applied by a projection, and when the oldest of them was received. Costs as much as the tail is long.';
+
+CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz)
+    AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.worker_status() IS 'The projector worker of this database. preloaded is false where shared_preload_libraries lacks telemetry_cqrs; state: none | starting | running | failing.';
+
+CREATE VIEW telemetry.device_stats AS
+    SELECT device_id, region, first_seen, last_seen, last_received_at, sample_count,
+           telemetry.avg(temperature) AS avg_temperature, telemetry.minimum(temperature) AS min_temperature,
+           telemetry.maximum(temperature) AS max_temperature, telemetry.stddev(temperature) AS stddev_temperature,
+           telemetry.last_value(temperature) AS last_temperature,
+           telemetry.avg(humidity) AS avg_humidity, telemetry.minimum(humidity) AS min_humidity,
+           telemetry.maximum(humidity) AS max_humidity, telemetry.stddev(humidity) AS stddev_humidity,
+           telemetry.last_value(humidity) AS last_humidity,
+           (SELECT telemetry.as_of('device')) AS as_of
+    FROM telemetry.device_state;
+COMMENT ON VIEW telemetry.device_stats IS 'A row a device: °C and %RH; stddev is the sample''s; last_* and region are those of the last measured reading; as_of says up to when it is complete.';
+
+CREATE VIEW telemetry.device_metric_stats AS
+    SELECT s.device_id, m.metric, telemetry.sample_count(m.summary) AS sample_count,
+           telemetry.avg(m.summary) AS avg, telemetry.minimum(m.summary) AS min, telemetry.maximum(m.summary) AS max,
+           telemetry.stddev(m.summary) AS stddev,
+           telemetry.first_value(m.summary) AS first_value, telemetry.first_at(m.summary) AS first_at,
+           telemetry.last_value(m.summary) AS last_value, telemetry.last_at(m.summary) AS last_at,
+           (SELECT telemetry.as_of('device')) AS as_of
+    FROM telemetry.device_state s
+    CROSS JOIN LATERAL (VALUES ('temperature'::text COLLATE "C", s.temperature), ('humidity'::text COLLATE "C", s.humidity)) AS m (metric, summary)
+    WHERE m.summary IS NOT NULL
+    UNION ALL
+    SELECT device_id, metric, telemetry.sample_count(summary),
+           telemetry.avg(summary), telemetry.minimum(summary), telemetry.maximum(summary), telemetry.stddev(summary),
+           telemetry.first_value(summary), telemetry.first_at(summary), telemetry.last_value(summary), telemetry.last_at(summary),
+           (SELECT telemetry.as_of('device'))
+    FROM telemetry.device_metric_state;
+COMMENT ON VIEW telemetry.device_metric_stats IS 'A row a device and metric, temperature and humidity among them; sample_count counts the values that were not NULL.';
+
+CREATE VIEW telemetry.region_stats AS
+    SELECT NULLIF(region, '') AS region, first_seen, last_seen, last_received_at, sample_count,
+           telemetry.avg(temperature) AS avg_temperature, telemetry.minimum(temperature) AS min_temperature,
+           telemetry.maximum(temperature) AS max_temperature, telemetry.stddev(temperature) AS stddev_temperature,
+           telemetry.last_value(temperature) AS last_temperature,
+           telemetry.avg(humidity) AS avg_humidity, telemetry.minimum(humidity) AS min_humidity,
+           telemetry.maximum(humidity) AS max_humidity, telemetry.stddev(humidity) AS stddev_humidity,
+           telemetry.last_value(humidity) AS last_humidity,
+           (SELECT telemetry.as_of('region')) AS as_of
+    FROM telemetry.region_state;
+COMMENT ON VIEW telemetry.region_stats IS 'A row a region, by the region recorded with each reading; NULL for readings without one.';
+
+CREATE VIEW telemetry.region_metric_stats AS
+    SELECT NULLIF(s.region, '') AS region, m.metric, telemetry.sample_count(m.summary) AS sample_count,
+           telemetry.avg(m.summary) AS avg, telemetry.minimum(m.summary) AS min, telemetry.maximum(m.summary) AS max,
+           telemetry.stddev(m.summary) AS stddev,
+           telemetry.first_value(m.summary) AS first_value, telemetry.first_at(m.summary) AS first_at,
+           telemetry.last_value(m.summary) AS last_value, telemetry.last_at(m.summary) AS last_at,
+           (SELECT telemetry.as_of('region')) AS as_of
+    FROM telemetry.region_state s
+    CROSS JOIN LATERAL (VALUES ('temperature'::text COLLATE "C", s.temperature), ('humidity'::text COLLATE "C", s.humidity)) AS m (metric, summary)
+    WHERE m.summary IS NOT NULL
+    UNION ALL
+    SELECT NULLIF(region, ''), metric, telemetry.sample_count(summary),
+           telemetry.avg(summary), telemetry.minimum(summary), telemetry.maximum(summary), telemetry.stddev(summary),
+           telemetry.first_value(summary), telemetry.first_at(summary), telemetry.last_value(summary), telemetry.last_at(summary),
+           (SELECT telemetry.as_of('region'))
+    FROM telemetry.region_metric_state;
+COMMENT ON VIEW telemetry.region_metric_stats IS 'A row a region and metric, temperature and humidity among them.';
+
+CREATE VIEW telemetry.projection_status AS
+    SELECT p.projection,
+           CASE
+               WHEN f.failures > 0 THEN 'failing'
+               WHEN t.events = 0 AND c.applied IS NULL THEN 'fresh'
+               WHEN t.events = 0 THEN 'current'
+               WHEN w.pid IS NULL THEN 'stopped'
+               ELSE 'catching up'
+           END AS state,
+           COALESCE(c.applied, 0)::bigint AS applied,
+           t.events AS lag_events,
+           COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - t.oldest_received_at), 0)::double precision AS lag_seconds,
+           telemetry.as_of(p.projection) AS as_of,
+           f.message AS last_error,
+           f.sqlstate AS last_error_sqlstate,
+           f.failed_at AS last_error_at
+    FROM (VALUES ('device'::text), ('region')) AS p (projection)
+    CROSS JOIN telemetry.worker_status() AS w
+    CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
+    LEFT JOIN LATERAL (
+        SELECT pg_catalog.sum(k.applied) AS applied, pg_catalog.max(k.as_of) AS as_of
+        FROM telemetry.checkpoint k WHERE k.consumer = p.projection
+    ) AS c ON true
+    LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection;
+COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | stopped (events wait and no worker runs) | failing; applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long; last_error: text of the last failure.';

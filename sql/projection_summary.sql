@@ -1,0 +1,44 @@
+-- Type telemetry.summary: text and binary form, accessors, what is refused.
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
+RESET client_min_messages;
+SET timezone = 'UTC';
+
+-- Of 2, 4, 4, 4, 5, 5, 7, 9: mean 5, squared deviations 32
+CREATE TEMP TABLE s AS
+    SELECT '{"version":1,"count":8,"mean":5,"m2":32,"min":2,"max":9,"first_value":2,"last_value":9,"first_at":0,"last_at":60000000}'::telemetry.summary AS s
+    UNION ALL
+    SELECT '{"version":1, "count":1, "mean":0.1, "m2":0, "min":0.1, "max":0.1, "first_value":0.1, "last_value":0.1, "first_at":-1, "last_at":-1}';
+SELECT telemetry.sample_count(s), telemetry.avg(s), abs(telemetry.stddev(s) - sqrt(32.0 / 7)) < 1e-15 AS stddev_right, telemetry.minimum(s), telemetry.maximum(s),
+       telemetry.first_value(s), telemetry.first_at(s), telemetry.last_value(s), telemetry.last_at(s) FROM s;
+SELECT s FROM s;
+SELECT bool_and((s::text::telemetry.summary)::text = s::text) AS text_reads_back FROM s;
+-- beyond double precision: no standard deviation
+SELECT telemetry.stddev('{"version":1,"count":2,"mean":0,"m2":"Infinity","min":-1e308,"max":1e308,"first_value":-1e308,"last_value":1e308,"first_at":0,"last_at":1}');
+SELECT telemetry.avg(NULL);
+
+-- the binary form: version, count, six doubles, two times
+SELECT octet_length(telemetry.summary_send(s)), left(encode(telemetry.summary_send(s), 'hex'), 34) FROM s;
+
+-- rows of the state tables survive a text round trip bit for bit
+SELECT accepted FROM telemetry.ingest_telemetry_batch(
+    (SELECT array_agg('summary-' || i % 3) FROM generate_series(1, 300) AS i),
+    (SELECT array_agg('2024-05-01'::timestamptz + i * interval '1 second') FROM generate_series(1, 300) AS i),
+    (SELECT array_agg(sqrt(i)) FROM generate_series(1, 300) AS i), NULL,
+    (SELECT array_agg('summary ' || i) FROM generate_series(1, 300) AS i));
+CALL telemetry.project_once();
+SELECT count(*), bool_and(telemetry.summary_send(temperature::text::telemetry.summary) = telemetry.summary_send(temperature)) AS same_bits
+FROM telemetry.device_state WHERE device_id LIKE 'summary-%';
+
+-- refused
+\set VERBOSITY sqlstate
+SELECT ''::telemetry.summary;
+SELECT '{}'::telemetry.summary;
+SELECT '{"version":2,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0}'::telemetry.summary;
+SELECT '{"version":1,"count":0,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0}'::telemetry.summary;
+SELECT '{"version":1,"count":1,"mean":3,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0}'::telemetry.summary;
+SELECT '{"version":1,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0} x'::telemetry.summary;
+SELECT '{"version":1,"count":1,"mean":NaN,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0}'::telemetry.summary;
+\set VERBOSITY default
+SELECT 'abc'::telemetry.summary;

@@ -1,0 +1,37 @@
+// Every SQLSTATE of our own, in one class (TC), grouped by who can mend it. The README's table is made from this file's words.
+#pragma once
+
+// Packs a five-character SQLSTATE as the server does (six bits a character, first character lowest).
+constexpr int pack_sqlstate(const char (&code)[6]) {
+    int packed = 0;
+    for (int i = 0; i < 5; ++i) packed |= ((code[i] - '0') & 0x3F) << (6 * i);
+    return packed;
+}
+
+namespace error_codes {
+
+// TC0xx: the reading is refused as it stands; sending it again unchanged gives the same answer.
+constexpr int kInvalidDeviceId = pack_sqlstate("TC001");       // empty, too long or with control characters
+constexpr int kUnknownDevice = pack_sqlstate("TC002");         // not registered, and auto_register is off
+constexpr int kNotFinite = pack_sqlstate("TC003");             // NaN or infinity in a value
+constexpr int kMeasuredAtOutOfRange = pack_sqlstate("TC004");  // before 1970 or too far ahead of the server's clock
+constexpr int kInvalidKey = pack_sqlstate("TC005");            // idempotency key empty or too long
+constexpr int kInvalidMetrics = pack_sqlstate("TC006");        // not an object of numbers, reserved or too long name, too many
+constexpr int kInvalidRegion = pack_sqlstate("TC007");         // empty, too long or with control characters
+constexpr int kRetiredDevice = pack_sqlstate("TC008");         // the registry says the device is retired
+constexpr int kConflict = pack_sqlstate("TC009");              // the idempotency key is taken by another request
+constexpr int kInvalidBatch = pack_sqlstate("TC010");          // arrays of different length or shape, unknown option
+
+// TC1xx: try again later, unchanged.
+constexpr int kInProgress = pack_sqlstate("TC101");  // another session holds this idempotency key in an open transaction
+
+// TC2xx: the event log protects itself; somebody changed what must not be changed.
+constexpr int kLogIsInsertOnly = pack_sqlstate("TC201");  // UPDATE, DELETE or TRUNCATE of the event log
+constexpr int kLogWasAltered = pack_sqlstate("TC202");    // INSERT trigger, row security or unexpected index on a segment
+constexpr int kBatchNotFound = pack_sqlstate("TC203");    // no such batch, or retention has passed it
+
+// TC3xx: the installation.
+constexpr int kNotInstalled = pack_sqlstate("TC301");      // library and extension do not belong together
+constexpr int kCorruptSummary = pack_sqlstate("TC302");    // text or bytes are not a telemetry.summary of a known version
+
+}  // namespace error_codes

@@ -1,0 +1,182 @@
+// Appending a call's candidates: sort by fingerprint, probe and store in chunks inside a subtransaction; a rival that comes
+// between probe and insert undoes the subtransaction, and the rows go one by one. Design section 3 says why this order.
+#include "event_log/append.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "error_codes.hpp"
+#include "event_log/segment.hpp"
+#include "postgres/error.hpp"
+#include "postgres/subtransaction.hpp"
+#include "runtime/installed.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+namespace {
+
+constexpr std::uint32_t kSingly = 8;  // below this many rows the subtransaction costs more than the chunk saves
+
+// P. Event ids in the order of the input.
+void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        candidates[i].event_id = model::EventId{nextval_internal(sequence, false)};
+    }
+}
+
+// P. Stores candidates [first, last), leaders with distinct fingerprints in ascending order, whose ids are not taken.
+void store_chunk(Segment& segment, Candidate** first, Candidate** last) {
+    Candidate* fresh[kSlots];
+    int count = 0;
+    for (Candidate** each = first; each < last; ++each) {
+        if (probe_identity(segment, **each)) continue;
+        if ((*each)->is_only_looked_up) {
+            (*each)->outcome = Outcome::kAbsent;
+            continue;
+        }
+        fill_row(segment, count, **each);
+        fresh[count++] = *each;
+    }
+    if (count == 0) return;
+    table_multi_insert(segment.table, segment.rows, count, segment.command, 0, nullptr);
+    for (int i = 0; i < count; ++i) {
+        fresh[i]->tid = segment.rows[i]->tts_tid;
+        insert_fingerprint(segment, *fresh[i]);
+        accept(segment, *fresh[i]);
+        ExecClearTuple(segment.rows[i]);
+    }
+}
+
+// P. The index by transaction is filled last and in the order of event ids, where each entry is the greatest so far.
+void store_chunks(Candidate** sorted, std::uint32_t count, Candidate* candidates, std::uint32_t all, const Stamp& stamp,
+                  const runtime::Installed& relations) {
+    Segment segment;
+    open_segment(segment, relations, stamp);
+    for (std::uint32_t at = 0; at < count; at += kSlots) {
+        CHECK_FOR_INTERRUPTS();
+        store_chunk(segment, sorted + at, sorted + std::min<std::uint32_t>(at + kSlots, count));
+    }
+    for (std::uint32_t i = 0; i < all; ++i) {
+        if (i % kSlots == 0) CHECK_FOR_INTERRUPTS();
+        if (ItemPointerIsValid(&candidates[i].tid)) insert_xid(segment, candidates[i]);
+    }
+    close_segment(segment);
+}
+
+// P. The way that no race can fail.
+void store_singly(Candidate** sorted, std::uint32_t count, const Stamp& stamp, const runtime::Installed& relations) {
+    Segment segment;
+    open_segment(segment, relations, stamp);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        append_one(segment, *sorted[i]);
+    }
+    close_segment(segment);
+}
+
+bool is_same_request_identity(const Candidate& a, const Candidate& b) {
+    if (a.reading.device_id != b.reading.device_id || a.reading.idempotency_key != b.reading.idempotency_key) return false;
+    if (a.reading.idempotency_key) return true;
+    const auto same_metric = [](const model::Metric& x, const model::Metric& y) {
+        return x.name == y.name && x.value == y.value;
+    };
+    return a.measured_at == b.measured_at && a.reading.temperature == b.reading.temperature &&
+           a.reading.humidity == b.reading.humidity && std::ranges::equal(a.reading.metrics, b.reading.metrics, same_metric);
+}
+
+// Orders by fingerprint, links repeats inside the call to their leader and returns the leaders. Two identities that collide in
+// all 128 bits and meet in one call go to `collided`, which is stored row by row.
+std::vector<Candidate*> leaders_of(Candidate* candidates, std::uint32_t count, std::vector<Candidate*>& collided) {
+    std::vector<Candidate*> sorted(count);
+    for (std::uint32_t i = 0; i < count; ++i) sorted[i] = candidates + i;
+    std::sort(sorted.begin(), sorted.end(), [](const Candidate* a, const Candidate* b) {
+        if (a->has_identity != b->has_identity) return a->has_identity;
+        if (a->has_identity && a->fingerprint != b->fingerprint) return a->fingerprint < b->fingerprint;
+        return a->position < b->position;
+    });
+    std::vector<Candidate*> leaders;
+    leaders.reserve(count);
+    Candidate* previous = nullptr;
+    for (Candidate* each : sorted) {
+        const bool repeats =
+            previous != nullptr && each->has_identity && previous->has_identity && each->fingerprint == previous->fingerprint;
+        if (!repeats) {
+            leaders.push_back(each);
+            previous = each;
+        } else if (is_same_request_identity(*each, *previous)) {
+            each->leader = previous;
+        } else {
+            collided.push_back(each);
+        }
+    }
+    return leaders;
+}
+
+void answer_repeat(Candidate& repeat) {
+    const Candidate& leader = *repeat.leader;
+    const bool is_same_request = repeat.request_digest == leader.stored_digest;
+    repeat.outcome = leader.outcome == Outcome::kAbsent ? Outcome::kAbsent
+                     : is_same_request                  ? Outcome::kDuplicate
+                                                        : Outcome::kConflict;
+    repeat.event_id = leader.event_id;
+    repeat.received_at = leader.received_at;
+    repeat.epoch = leader.epoch;
+    repeat.xid = leader.xid;
+    repeat.stored_digest = leader.stored_digest;
+}
+
+void forget_attempt(Candidate* candidates, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+        candidates[i].outcome = Outcome::kUndecided;
+        ItemPointerSetInvalid(&candidates[i].tid);
+    }
+}
+
+}  // namespace
+
+void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try {
+    if (count == 0) return;
+    waits_for_rival = false;
+    const runtime::Installed relations = runtime::installed();
+    forget_attempt(candidates, count);
+    std::vector<Candidate*> collided;
+    std::vector<Candidate*> leaders = leaders_of(candidates, count, collided);
+    const auto take_ids = [=, &relations] { take_event_ids(candidates, count, relations.event_id_sequence); };
+    const auto singly = [&](std::vector<Candidate*>& rows) {
+        postgres::guarded([sorted = rows.data(), number = static_cast<std::uint32_t>(rows.size()), &stamp, &relations] {
+            store_singly(sorted, number, stamp, relations);
+        });
+    };
+    postgres::guarded(take_ids);
+    bool stored = false;
+    if (leaders.size() >= kSingly) {
+        try {
+            postgres::in_subtransaction([&] {
+                postgres::guarded([sorted = leaders.data(), number = static_cast<std::uint32_t>(leaders.size()), candidates,
+                                   count, &stamp,
+                                   &relations] { store_chunks(sorted, number, candidates, count, stamp, relations); });
+            });
+            stored = true;
+        } catch (const postgres::PgError& error) {
+            if (error.sqlstate() != ERRCODE_UNIQUE_VIOLATION) throw;
+        }
+        if (!stored) {
+            // Duplicates were given the ids of their first delivery: take new ones for the second attempt.
+            forget_attempt(candidates, count);
+            postgres::guarded(take_ids);
+        }
+    }
+    if (!stored) singly(leaders);
+    if (!collided.empty()) singly(collided);
+    for (std::uint32_t i = 0; i < count; ++i)
+        if (candidates[i].leader != nullptr) answer_repeat(candidates[i]);
+} catch (const postgres::PgError& error) {
+    if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE || !waits_for_rival) throw;
+    throw postgres::Error(error_codes::kInProgress, "the idempotency key is being stored by another session",
+                          "lock_timeout passed while waiting for that session's transaction to end.",
+                          "Send the same request again later.");
+}
+
+}  // namespace event_log

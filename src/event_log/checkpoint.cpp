@@ -1,0 +1,273 @@
+// Reading and writing the rows of checkpoints.
+#include "event_log/checkpoint.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "error_codes.hpp"
+#include "event_log/position.hpp"
+#include "postgres/error.hpp"
+#include "postgres/keyed_table.hpp"
+#include "postgres/memory.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+namespace {
+
+enum CheckpointColumn {
+    kConsumer,
+    kEpochOfCheckpoint,
+    kSnapshot,
+    kPartialXid,
+    kPartialEventId,
+    kApplied,
+    kLastBatchId,
+    kDrained,
+    kAsOf,
+    kCheckpointColumns
+};
+enum EpochColumn {
+    kEpochNumber,
+    kSystemIdentifier,
+    kDatabaseOid,
+    kLogOid,
+    kTimeline,
+    kOpenedXid,
+    kOpenedAt,
+    kEpochColumnCount
+};
+
+// The rows in plain form: texts palloc'd.
+struct EpochRow {
+    std::int32_t epoch;
+    std::uint64_t system_identifier;
+    Oid database;
+    Oid log;
+    std::uint64_t opened_xid;
+    TimestampTz opened_at;
+};
+struct CheckpointRow {
+    const char* consumer;
+    std::int32_t epoch;
+    const char* snapshot;
+    bool has_partial;
+    std::uint64_t partial_xid;
+    std::int64_t partial_event_id;
+    std::int64_t applied, last_batch_id;
+    bool drained;
+    TimestampTz as_of;
+    bool is_stored;
+    ItemPointerData row;
+};
+
+template <typename Row>
+struct Rows {
+    Row* items = nullptr;
+    int count = 0;
+    int capacity = 0;
+};
+
+template <typename Row>
+Row& add_row(Rows<Row>& rows) {
+    if (rows.count == rows.capacity) {
+        rows.capacity = rows.capacity == 0 ? 16 : 2 * rows.capacity;
+        const std::size_t size = sizeof(Row) * static_cast<std::size_t>(rows.capacity);
+        rows.items = static_cast<Row*>(rows.items == nullptr ? palloc(size) : repalloc(rows.items, size));
+    }
+    return rows.items[rows.count++];
+}
+
+Rows<EpochRow> read_epochs(::Snapshot snapshot) {
+    Rows<EpochRow> rows;
+    postgres::for_each_row(postgres::find_table("telemetry", "epoch"), snapshot, [&rows](TupleTableSlot* slot) {
+        const Datum* value = slot->tts_values;
+        EpochRow& row = add_row(rows);
+        row.epoch = DatumGetInt32(value[kEpochNumber]);
+        row.system_identifier = static_cast<std::uint64_t>(DatumGetInt64(value[kSystemIdentifier]));
+        row.database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid]));
+        row.log = static_cast<Oid>(DatumGetInt64(value[kLogOid]));
+        row.opened_xid = U64FromFullTransactionId(DatumGetFullTransactionId(value[kOpenedXid]));
+        row.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
+    });
+    return rows;
+}
+
+void read_row(TupleTableSlot* slot, CheckpointRow& row) {
+    const Datum* value = slot->tts_values;
+    row.consumer = TextDatumGetCString(value[kConsumer]);
+    row.epoch = DatumGetInt32(value[kEpochOfCheckpoint]);
+    row.snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out, value[kSnapshot]));
+    row.has_partial = !slot->tts_isnull[kPartialXid];
+    row.partial_xid = row.has_partial ? U64FromFullTransactionId(DatumGetFullTransactionId(value[kPartialXid])) : 0;
+    row.partial_event_id = row.has_partial ? DatumGetInt64(value[kPartialEventId]) : 0;
+    row.applied = DatumGetInt64(value[kApplied]);
+    row.last_batch_id = DatumGetInt64(value[kLastBatchId]);
+    row.drained = DatumGetBool(value[kDrained]);
+    row.as_of = DatumGetTimestampTz(value[kAsOf]);
+    row.is_stored = true;
+    row.row = slot->tts_tid;
+}
+
+// By key, not by a scan of the table: see KeyLookup.
+Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot snapshot) {
+    Rows<CheckpointRow> rows;
+    postgres::KeyLookup lookup;
+    postgres::open_lookup(lookup, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot,
+                          AccessShareLock);
+    for (const Consumer consumer : kConsumers) {
+        const std::string_view name = name_of(consumer);
+        const Datum name_datum = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+        for (int i = 0; i < epochs.count; ++i) {
+            const Datum key[] = {name_datum, Int32GetDatum(epochs.items[i].epoch)};
+            if (postgres::find_row(lookup, key)) read_row(lookup.found, add_row(rows));
+        }
+    }
+    postgres::close_lookup(lookup);
+    return rows;
+}
+
+void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
+    if (!row.is_stored)
+        postgres::start_row(table);
+    else if (postgres::find_row_at(table, &row.row))
+        postgres::copy_found_row(table);
+    else
+        elog(ERROR, "the checkpoint of \"%s\" is not where it was", row.consumer);
+    postgres::set_value(table, kConsumer, CStringGetTextDatum(row.consumer));
+    postgres::set_value(table, kEpochOfCheckpoint, Int32GetDatum(row.epoch));
+    postgres::set_value(table, kSnapshot, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(row.snapshot)));
+    postgres::set_null(table, kPartialXid);
+    postgres::set_null(table, kPartialEventId);
+    if (row.has_partial) {
+        postgres::set_value(table, kPartialXid, FullTransactionIdGetDatum(FullTransactionIdFromU64(row.partial_xid)));
+        postgres::set_value(table, kPartialEventId, Int64GetDatum(row.partial_event_id));
+    }
+    postgres::set_value(table, kApplied, Int64GetDatum(row.applied));
+    postgres::set_value(table, kLastBatchId, Int64GetDatum(row.last_batch_id));
+    postgres::set_value(table, kDrained, BoolGetDatum(row.drained));
+    postgres::set_value(table, kAsOf, TimestampTzGetDatum(row.as_of));
+    if (row.is_stored)
+        postgres::update_row(table);
+    else
+        postgres::insert_row(table);
+}
+
+Checkpoint checkpoint_of(const CheckpointRow& row) {
+    const auto snapshot = parse_snapshot(row.snapshot);
+    if (!snapshot) throw postgres::Error(ERRCODE_DATA_CORRUPTED, "malformed snapshot in telemetry.checkpoint", row.snapshot);
+    Checkpoint checkpoint{.position = {.snapshot = *snapshot, .partial = {}},
+                          .applied = row.applied,
+                          .last_batch = model::BatchId{row.last_batch_id},
+                          .drained = row.drained,
+                          .as_of = row.as_of,
+                          .row = row.row};
+    if (row.has_partial)
+        checkpoint.position.partial = model::Partial{model::Xid{row.partial_xid}, model::EventId{row.partial_event_id}};
+    return checkpoint;
+}
+
+}  // namespace
+
+std::string_view name_of(Consumer consumer) noexcept {
+    switch (consumer) {
+        case Consumer::batch:
+            return "batch";
+        case Consumer::device:
+            return "device";
+        case Consumer::region:
+            return "region";
+    }
+    return {};
+}
+
+std::optional<Consumer> find_consumer(std::string_view name) noexcept {
+    for (const Consumer consumer : kConsumers)
+        if (name_of(consumer) == name) return consumer;
+    return std::nullopt;
+}
+
+model::Position EpochProgress::position_of(Consumer consumer) const {
+    const auto& checkpoint = of(consumer);
+    return checkpoint ? checkpoint->position : start_of_epoch();
+}
+
+bool EpochProgress::is_drained(Consumer consumer) const noexcept {
+    const auto& checkpoint = of(consumer);
+    return checkpoint && checkpoint->drained;
+}
+
+bool EpochProgress::is_local(const runtime::Identity& here) const noexcept {
+    return system_identifier == here.system_identifier && database == here.database && log == here.log;
+}
+
+std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
+    const postgres::ScopedMemory memory("telemetry_cqrs progress");
+    Rows<EpochRow> epochs;
+    Rows<CheckpointRow> checkpoints;
+    postgres::guarded([&] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        epochs = read_epochs(snapshot);
+        checkpoints = read_checkpoints(epochs, snapshot);
+        MemoryContextSwitchTo(caller);
+    });
+    std::vector<EpochProgress> progress;
+    for (int i = 0; i < epochs.count; ++i) {
+        const EpochRow& row = epochs.items[i];
+        progress.push_back({.epoch = model::Epoch{row.epoch},
+                            .system_identifier = row.system_identifier,
+                            .database = row.database,
+                            .log = row.log,
+                            .opened_xid = model::Xid{row.opened_xid},
+                            .opened_at = row.opened_at,
+                            .checkpoints = {}});
+    }
+    std::sort(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
+    // Commands that were first at the same time have each written the same row.
+    progress.erase(
+        std::unique(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch == b.epoch; }),
+        progress.end());
+    for (int i = 0; i < checkpoints.count; ++i) {
+        const CheckpointRow& row = checkpoints.items[i];
+        const auto consumer = find_consumer(row.consumer);
+        for (EpochProgress& each : progress)
+            if (consumer && each.epoch.value == row.epoch)
+                each.checkpoints[static_cast<std::size_t>(*consumer)] = checkpoint_of(row);
+    }
+    return progress;
+}
+
+void write_checkpoints(std::span<const CheckpointMove> moves, ::Snapshot snapshot) {
+    std::vector<std::string> texts;
+    texts.reserve(moves.size() * 2);
+    std::vector<CheckpointRow> rows;
+    for (const CheckpointMove& move : moves) {
+        CheckpointRow row{};
+        row.consumer = texts.emplace_back(name_of(move.consumer)).c_str();
+        row.epoch = move.epoch.value;
+        row.snapshot = texts.emplace_back(to_text(move.to.position.snapshot)).c_str();
+        if (const auto& partial = move.to.position.partial) {
+            row.has_partial = true;
+            row.partial_xid = partial->xid.value;
+            row.partial_event_id = partial->event_id.value;
+        }
+        row.applied = move.to.applied;
+        row.last_batch_id = move.to.last_batch.value;
+        row.drained = move.to.drained;
+        row.as_of = move.to.as_of;
+        row.is_stored = move.from.has_value();
+        if (move.from) row.row = move.from->row;
+        rows.push_back(row);
+    }
+    const postgres::ScopedMemory memory("telemetry_cqrs checkpoints");
+    postgres::guarded([&memory, snapshot, first = rows.data(), count = rows.size()] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        postgres::KeyedTable table;
+        postgres::open_table(table, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot);
+        for (std::size_t i = 0; i < count; ++i) write_row(table, first[i]);
+        postgres::close_table(table);
+        MemoryContextSwitchTo(caller);
+    });
+}
+
+}  // namespace event_log

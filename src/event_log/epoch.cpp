@@ -1,0 +1,206 @@
+// Reading and making the rows of telemetry.installation and telemetry.epoch.
+#include "event_log/epoch.hpp"
+
+#include <cstring>
+
+#include "error_codes.hpp"
+#include "postgres/error.hpp"
+#include "postgres/keyed_table.hpp"
+#include "runtime/installed.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+namespace {
+
+constexpr int kCurrentFingerprintVersion = 1;
+constexpr uint16 kOpeningLockClass = 0x5445;  // in pg_locks.objsubid; SQL's advisory locks use 1 and 2
+
+// Session state, plain data. `opened` holds while `is_opened` and the relations are those of `generation`.
+Opened opened;
+bool is_opened = false;
+unsigned generation = 0;
+bool is_watching = false;
+
+// Rows made by a transaction that rolls back never were.
+bool made_in_this_transaction = false;
+
+void end_of_transaction(XactEvent event, void*) {
+    if (!made_in_this_transaction) return;
+    if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) is_opened = false;
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+        made_in_this_transaction = false;
+}
+
+void end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    if (made_in_this_transaction && event == SUBXACT_EVENT_ABORT_SUB) is_opened = false;
+}
+
+// Columns in the order of the install script.
+enum InstallationColumn { kScope, kFingerprintVersion, kSecret, kCreatedAt };
+enum EpochColumn { kEpoch, kSystemIdentifier, kDatabaseOid, kLogOid, kTimeline, kOpenedXid, kOpenedAt };
+
+// The facts of the two tables, as a dirty read finds them: also those that another transaction has written and not committed.
+struct Found {
+    bool has_secret, secret_in_flight;
+    unsigned char secret[16];
+    int fingerprint_version;
+    TimestampTz created_at;
+
+    bool has_epoch, epoch_in_flight;  // of the newest epoch
+    int epoch;
+    runtime::Identity identity;
+    FullTransactionId opened_xid;
+    TimestampTz opened_at;
+
+    bool is_mine;  // written by this very transaction
+};
+
+void read_installation(Oid table, Found& found) {
+    SnapshotData dirty;
+    InitDirtySnapshot(dirty);
+    postgres::for_each_row(table, &dirty, [&](TupleTableSlot* row) {
+        const bool in_flight = TransactionIdIsValid(dirty.xmin);
+        if (found.has_secret && (in_flight || !found.secret_in_flight)) return;
+        const Datum* value = row->tts_values;
+        bytea* secret = DatumGetByteaPP(value[kSecret]);
+        memcpy(found.secret, VARDATA_ANY(secret), sizeof found.secret);
+        found.fingerprint_version = DatumGetInt16(value[kFingerprintVersion]);
+        found.created_at = DatumGetTimestampTz(value[kCreatedAt]);
+        found.has_secret = true;
+        found.secret_in_flight = in_flight;
+        found.is_mine = found.is_mine || postgres::is_of_this_transaction(row);
+    });
+}
+
+void read_epoch(Oid table, Found& found) {
+    SnapshotData dirty;
+    InitDirtySnapshot(dirty);
+    postgres::for_each_row(table, &dirty, [&](TupleTableSlot* row) {
+        const bool in_flight = TransactionIdIsValid(dirty.xmin);
+        const Datum* value = row->tts_values;
+        const int epoch = DatumGetInt32(value[kEpoch]);
+        if (found.has_epoch && (epoch < found.epoch || (epoch == found.epoch && (in_flight || !found.epoch_in_flight)))) return;
+        found.has_epoch = true;
+        found.epoch_in_flight = in_flight;
+        found.epoch = epoch;
+        found.identity.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier]));
+        found.identity.database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid]));
+        found.identity.log = static_cast<Oid>(DatumGetInt64(value[kLogOid]));
+        found.identity.timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]));
+        found.opened_xid = DatumGetFullTransactionId(value[kOpenedXid]);
+        found.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
+        found.is_mine = found.is_mine || postgres::is_of_this_transaction(row);
+    });
+}
+
+Found read_rows(const runtime::Installed& relations) {
+    Found found{};
+    read_installation(relations.installation, found);
+    read_epoch(relations.epoch, found);
+    return found;
+}
+
+bool is_here(const Found& found, const runtime::Identity& here) {
+    return found.has_epoch && found.identity.system_identifier == here.system_identifier &&
+           found.identity.database == here.database && found.identity.log == here.log &&
+           found.identity.timeline == here.timeline;
+}
+
+bool is_complete(const Found& found, const runtime::Identity& here) {
+    return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight;
+}
+
+void write_installation(Found& found) {
+    if (!found.has_secret) {
+        if (!pg_strong_random(found.secret, sizeof found.secret))
+            ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate the secret of the installation")));
+        found.fingerprint_version = kCurrentFingerprintVersion;
+        found.created_at = GetCurrentTimestamp();
+        found.has_secret = true;
+    }
+    auto* secret = static_cast<bytea*>(palloc(VARHDRSZ + sizeof found.secret));
+    SET_VARSIZE(secret, VARHDRSZ + sizeof found.secret);
+    memcpy(VARDATA(secret), found.secret, sizeof found.secret);
+    Oid types[] = {INT4OID, BYTEAOID, TIMESTAMPTZOID};
+    Datum values[] = {Int32GetDatum(found.fingerprint_version), PointerGetDatum(secret), TimestampTzGetDatum(found.created_at)};
+    SPI_execute_with_args(
+        "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) VALUES ('key', "
+        "$1::pg_catalog.int2, $2, $3)",
+        3, types, values, nullptr, false, 0);
+}
+
+void write_epoch(Found& found, const runtime::Identity& here) {
+    if (!is_here(found, here)) {
+        found.epoch = found.has_epoch ? found.epoch + 1 : 1;
+        found.has_epoch = true;
+        found.identity = here;
+        found.opened_xid = GetTopFullTransactionId();
+        found.opened_at = GetCurrentTimestamp();
+    }
+    Oid types[] = {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID};
+    Datum values[] = {Int32GetDatum(found.epoch),
+                      Int64GetDatum(static_cast<int64>(here.system_identifier)),
+                      Int64GetDatum(static_cast<int64>(here.database)),
+                      Int64GetDatum(static_cast<int64>(here.log)),
+                      Int32GetDatum(static_cast<int32>(here.timeline)),
+                      FullTransactionIdGetDatum(found.opened_xid),
+                      TimestampTzGetDatum(found.opened_at)};
+    SPI_execute_with_args(
+        "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        7, types, values, nullptr, false, 0);
+}
+
+// Held for the moment of looking and writing only, not to the end of the transaction.
+LOCKTAG opening_lock() {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kOpeningLockClass);
+    return tag;
+}
+
+void watch() {
+    RegisterXactCallback(end_of_transaction, nullptr);
+    RegisterSubXactCallback(end_of_subtransaction, nullptr);
+    is_watching = true;
+}
+
+// Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
+// the rows stand whichever of the two commits, and neither waits for the other.
+Found find_or_make(const runtime::Installed& relations, const runtime::Identity& here) {
+    if (!is_watching) watch();
+    Found found = read_rows(relations);
+    if (!is_complete(found, here)) {
+        const LOCKTAG lock = opening_lock();
+        LockAcquire(&lock, ExclusiveLock, false, false);
+        found = read_rows(relations);
+        if (!is_complete(found, here)) {
+            PushActiveSnapshot(GetTransactionSnapshot());
+            SPI_connect();
+            if (!found.has_secret || found.secret_in_flight) write_installation(found);
+            if (!is_here(found, here) || found.epoch_in_flight) write_epoch(found, here);
+            SPI_finish();
+            PopActiveSnapshot();
+            found.is_mine = true;
+        }
+        LockRelease(&lock, ExclusiveLock, false);
+    }
+    if (found.is_mine) made_in_this_transaction = true;
+    return found;
+}
+
+}  // namespace
+
+const Opened& open_for_writing() {
+    const runtime::Installed& relations = runtime::installed();
+    if (is_opened && generation == runtime::installed_generation()) return opened;
+    const runtime::Identity here = runtime::current_identity();
+    const Found found = postgres::guarded([&] { return find_or_make(relations, here); });
+    opened.epoch = model::Epoch{found.epoch};
+    std::memcpy(opened.secret.bytes.data(), found.secret, sizeof found.secret);
+    generation = runtime::installed_generation();
+    is_opened = true;
+    return opened;
+}
+
+}  // namespace event_log

@@ -1,0 +1,22 @@
+// Opening the log for writing: the installation's secret and the epoch of this place.
+#pragma once
+
+#include <cstdint>
+
+#include "model/fingerprint.hpp"
+#include "model/identifiers.hpp"
+
+namespace event_log {
+
+// What a writer needs to know of the installation, fixed for as long as the server process lives in this database.
+struct Opened {
+    model::Epoch epoch;
+    model::Secret secret;
+};
+
+// The current epoch. The first command after installation or restore makes the rows that are missing, in the caller's
+// transaction. Commands that are first at the same time agree on the same rows and do not wait for each other's end; so the
+// tables may hold a row several times, word for word.
+const Opened& open_for_writing();
+
+}  // namespace event_log

@@ -1,0 +1,23 @@
+// Further metrics as the log keeps them: a jsonb object of numbers.
+#pragma once
+
+#include "model/reading.hpp"
+#include "postgres/pg.hpp"
+
+namespace event_log {
+
+enum class MetricsShape { kObjectOfNumbers, kNotAnObject, kNotANumber };
+
+struct Metrics {
+    MetricsShape shape;
+    const char* offender;  // name of the first member that is not a number, zero-terminated; null otherwise
+    model::Metric* items;  // in jsonb's order; members that are null are left out
+    int count;
+    int members;           // of the object, those that are null included
+};
+
+// Server code (P): reads `metrics` (null: none), palloc'ing in the current context. Names point into `metrics`.
+// A number beyond double precision comes out as infinity.
+Metrics read_metrics(Jsonb* metrics);
+
+}  // namespace event_log

@@ -1,0 +1,29 @@
+// Snapshots and positions between the server, the tables and the model.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "model/snapshot.hpp"
+#include "postgres/pg.hpp"
+
+namespace event_log {
+
+// Where a consumer that has seen nothing of an epoch stands: below every transaction.
+model::Position start_of_epoch();
+
+// A far end behind every transaction: for an epoch that nobody writes any more, and for readers that rely on their snapshot.
+model::Snapshot everything();
+
+// The same transactions that pg_current_snapshot() tells: top-level ones only, as 64-bit numbers. Not during recovery.
+model::Snapshot snapshot_of(::Snapshot snapshot);
+
+// What `now` says about transactions up to `last`, for an epoch in which no transaction behind it ever wrote.
+model::Snapshot truncated(const model::Snapshot& now, model::Xid last);
+
+// The text form of type pg_snapshot.
+std::string to_text(const model::Snapshot& snapshot);
+std::optional<model::Snapshot> parse_snapshot(std::string_view text);
+
+}  // namespace event_log

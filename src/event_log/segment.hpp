@@ -1,0 +1,53 @@
+// One segment of the log, opened for appending. Wholly P: used inside guarded blocks only.
+#pragma once
+
+#include "event_log/append.hpp"
+#include "runtime/installed.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+
+constexpr int kSlots = 64;  // rows of one multi-insert: their index pages stay in the cache between probe and insert
+
+struct Segment {
+    Relation table;
+    Relation fingerprints;  // unique index
+    Relation xids;          // index (xid, event_id)
+    IndexInfo* fingerprints_info;
+    IndexInfo* xids_info;
+    IndexScanDesc probe;
+    SnapshotData dirty;  // the probe's snapshot; tells of the rival it met
+    TupleTableSlot* probed;
+    TupleTableSlot* rows[kSlots];
+    int row_count;  // slots made so far
+    CommandId command;
+    FullTransactionId xid;
+    Datum type;
+    const Stamp* stamp;
+};
+
+// True while this session waits for a rival's transaction, and after an error that ended such a wait.
+extern bool waits_for_rival;
+
+// Takes RowExclusiveLock on the segment and its indexes. TC202 where the segment is not as we made it.
+void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp);
+void close_segment(Segment& segment);
+
+// The slot number `index`, filled with what `candidate` becomes as an event.
+TupleTableSlot* fill_row(Segment& segment, int index, const Candidate& candidate);
+
+// Looks for the candidate's identity and decides it if the identity is taken: true. Waits for a rival in flight first.
+// A true collision of fingerprints moves the candidate on to its next salt.
+bool probe_identity(Segment& segment, Candidate& candidate);
+
+// What the log answers for the row just stored.
+void accept(const Segment& segment, Candidate& candidate);
+
+void insert_fingerprint(Segment& segment, const Candidate& candidate);
+void insert_xid(Segment& segment, const Candidate& candidate);
+
+// Stores one candidate whatever its rivals do: by speculative insertion, so that no error comes out of a race.
+void append_one(Segment& segment, Candidate& candidate);
+
+}  // namespace event_log

@@ -1,0 +1,139 @@
+// From rows to events. `fill_block` is written wholly in P: plain C types and palloc, no destructors.
+#include "event_log/window_reader.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "event_log/metrics.hpp"
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+namespace {
+
+constexpr std::int64_t kNoEvent = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kAllEvents = std::numeric_limits<std::int64_t>::max();
+
+// Texts of a block, one behind the other, so that a text costs no allocation of its own.
+struct TextArena {
+    MemoryContext memory;
+    char* next;
+    std::size_t left;
+};
+
+std::string_view keep_text(TextArena& arena, Datum value) {
+    constexpr std::size_t kChunk = 64 * 1024;
+    text* source = DatumGetTextPP(value);
+    const std::size_t length = VARSIZE_ANY_EXHDR(source);
+    if (length > arena.left) {
+        arena.left = length > kChunk ? length : kChunk;
+        arena.next = static_cast<char*>(MemoryContextAlloc(arena.memory, arena.left));
+    }
+    char* copy = arena.next;
+    memcpy(copy, VARDATA_ANY(source), length);
+    arena.next += length;
+    arena.left -= length;
+    return {copy, length};
+}
+
+bool is_reading(Datum type) {
+    text* name = DatumGetTextPP(type);
+    return VARSIZE_ANY_EXHDR(name) == model::kTelemetryIngested.size() &&
+           memcmp(VARDATA_ANY(name), model::kTelemetryIngested.data(), model::kTelemetryIngested.size()) == 0;
+}
+
+std::optional<double> number_of(const WindowScan& scan, EventColumn column) {
+    if (is_null(scan, column)) return std::nullopt;
+    return DatumGetFloat8(value_of(scan, column));
+}
+
+struct Filled {
+    std::int64_t readings, events, rows;
+    std::uint64_t last_xid;
+    std::int64_t last_event_id;
+};
+
+Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, MemoryContext memory) {
+    Filled filled{};
+    TextArena arena{memory, nullptr, 0};
+    MemoryContextReset(memory);
+    const MemoryContext caller = MemoryContextSwitchTo(memory);
+    CHECK_FOR_INTERRUPTS();
+    for (; scan.current != nullptr && filled.rows < rows; advance(scan)) {
+        if (is_of_skipped_transaction(scan)) {
+            CHECK_FOR_INTERRUPTS();
+            continue;
+        }
+        ++filled.rows;
+        filled.last_xid = scan.current->xid;
+        filled.last_event_id = scan.current->event_id;
+        if (is_of_other_epoch(scan)) continue;
+        ++filled.events;
+        if (!is_reading(value_of(scan, kType))) continue;
+        model::Event& event = events[filled.readings++];
+        event.event_id = model::EventId{filled.last_event_id};
+        event.xid = model::Xid{filled.last_xid};
+        event.device_id = keep_text(arena, value_of(scan, kDeviceId));
+        event.region = is_null(scan, kRegion) ? std::string_view() : keep_text(arena, value_of(scan, kRegion));
+        event.measured_at = DatumGetTimestampTz(value_of(scan, kMeasuredAt));
+        event.received_at = DatumGetTimestampTz(value_of(scan, kReceivedAt));
+        event.temperature = number_of(scan, kTemperature);
+        event.humidity = number_of(scan, kHumidity);
+        event.metrics = {};
+        if (!is_null(scan, kMetrics)) {
+            const Metrics metrics = read_metrics(reinterpret_cast<Jsonb*>(PG_DETOAST_DATUM_COPY(value_of(scan, kMetrics))));
+            event.metrics = {metrics.items, static_cast<std::size_t>(metrics.count)};
+        }
+    }
+    MemoryContextSwitchTo(caller);
+    return filled;
+}
+
+}  // namespace
+
+Plan::Plan(const model::Window& window, model::Epoch epoch) {
+    const bool is_one_transaction = window.resume && window.until && window.resume->xid == window.until->xid;
+    if (window.resume) {
+        const std::uint64_t xid = window.resume->xid.value;
+        steps_.push_back({xid, xid + 1, window.resume->event_id.value,
+                          is_one_transaction ? window.until->event_id.value : kAllEvents, false});
+    }
+    if (!is_one_transaction) {
+        for (const model::Xid xid : window.stragglers)
+            steps_.push_back({xid.value, xid.value + 1, kNoEvent, kAllEvents, false});
+        if (window.first < window.last) steps_.push_back({window.first.value, window.last.value, kNoEvent, kAllEvents, true});
+        for (const model::Xid xid : window.in_progress) skipped_.push_back(xid.value);
+        if (window.until)
+            steps_.push_back(
+                {window.until->xid.value, window.until->xid.value + 1, kNoEvent, window.until->event_id.value, false});
+    }
+    plan_ = {steps_.data(), static_cast<int>(steps_.size()), skipped_.data(), static_cast<int>(skipped_.size()), epoch.value};
+}
+
+WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot)
+    : plan_(window, epoch), scan_memory_("telemetry_cqrs window"), block_memory_("telemetry_cqrs block") {
+    postgres::guarded([this, snapshot] {
+        const MemoryContext caller = MemoryContextSwitchTo(scan_memory_.get());
+        open_window(scan_, plan_.native(), snapshot);
+        events_ = static_cast<model::Event*>(palloc(sizeof(model::Event) * kBlockRows));
+        MemoryContextSwitchTo(caller);
+    });
+}
+
+Block WindowReader::read(std::int64_t rows) {
+    const std::int64_t wanted = std::min<std::int64_t>(rows, kBlockRows);
+    const Filled filled = postgres::guarded([&] { return fill_block(scan_, events_, wanted, block_memory_.get()); });
+    if (filled.rows > 0) last_row_ = model::Partial{model::Xid{filled.last_xid}, model::EventId{filled.last_event_id}};
+    return {{events_, static_cast<std::size_t>(filled.readings)}, filled.events, filled.rows};
+}
+
+bool WindowReader::finished_transaction() const noexcept {
+    return at_end() || !last_row_ || scan_.current->xid != last_row_->xid.value;
+}
+
+void WindowReader::close() {
+    postgres::guarded([this] { close_window(scan_); });
+}
+
+}  // namespace event_log

@@ -1,0 +1,68 @@
+// Reading the events of a window, block by block.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "event_log/window_scan.hpp"
+#include "model/event.hpp"
+#include "model/identifiers.hpp"
+#include "model/snapshot.hpp"
+#include "postgres/memory.hpp"
+#include "postgres/pg.hpp"
+
+namespace event_log {
+
+// The same window for the native scan.
+class Plan {
+public:
+    Plan(const model::Window& window, model::Epoch epoch);
+    const ScanPlan& native() const noexcept { return plan_; }
+
+private:
+    std::vector<ScanStep> steps_;
+    std::vector<std::uint64_t> skipped_;
+    ScanPlan plan_;
+};
+
+// What one `read` brought. Views and metrics live until the next `read`.
+struct Block {
+    std::span<const model::Event> readings;  // of type telemetry.ingested
+    std::int64_t events = 0;                 // of the window, of any type
+    std::int64_t rows = 0;                   // read for them, those of other epochs included
+};
+
+// Reads under `snapshot`, which outlives the reader. Inside a transaction that ends in an abort when anything fails.
+class WindowReader {
+public:
+    WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot);
+    WindowReader(const WindowReader&) = delete;
+    WindowReader& operator=(const WindowReader&) = delete;
+
+    // The next rows, at most `rows` of them (and at most a block); nothing when the window is read to its end.
+    Block read(std::int64_t rows);
+
+    bool at_end() const noexcept { return scan_.current == nullptr; }
+    std::optional<model::Partial> last_row() const noexcept { return last_row_; }
+
+    // Is no further row of the last row's transaction left? What was read so far ends there or in its middle.
+    bool finished_transaction() const noexcept;
+
+    // Releases the segments. Not done by the destructor: after an error the abort does it.
+    void close();
+
+private:
+    static constexpr int kBlockRows = 1024;
+
+    Plan plan_;
+    postgres::ScopedMemory scan_memory_;
+    postgres::ScopedMemory block_memory_;
+    WindowScan scan_{};
+    model::Event* events_ = nullptr;
+    std::optional<model::Partial> last_row_;
+};
+
+}  // namespace event_log

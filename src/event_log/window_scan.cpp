@@ -1,0 +1,161 @@
+// Index scans over the segments, merged. Written wholly in P: plain C types and palloc, no destructors.
+#include "event_log/window_scan.hpp"
+
+#include <limits>
+
+#include "error_codes.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+namespace {
+
+[[noreturn]] void report_altered(Relation table, const char* what) {
+    ereport(ERROR, (errcode(error_codes::kLogWasAltered),
+                    errmsg("segment \"%s\" of the event log was altered", RelationGetRelationName(table)),
+                    errdetail("%s", what), errhint("Undo the change: the log is read natively.")));
+    pg_unreachable();
+}
+
+bool is_window_index(Relation index) {
+    const Form_pg_index form = index->rd_index;
+    return form->indisvalid && index->rd_rel->relam == BTREE_AM_OID && form->indnkeyatts == 2 &&
+           form->indkey.values[0] == kXid + 1 && form->indkey.values[1] == kEventId + 1 && index->rd_indoption[0] == 0 &&
+           index->rd_indoption[1] == 0 && RelationGetIndexPredicate(index) == NIL;
+}
+
+Relation open_window_index(Relation table) {
+    List* indexes = RelationGetIndexList(table);
+    ListCell* cell;
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        if (is_window_index(index)) {
+            list_free(indexes);
+            return index;
+        }
+        index_close(index, NoLock);
+    }
+    report_altered(table, "It has no index on (xid, event_id).");
+}
+
+void open_segment(SegmentScan& segment, Oid relation, Snapshot snapshot) {
+    segment.table = table_open(relation, NoLock);
+    if (RelationGetDescr(segment.table)->natts != kEventColumns)
+        report_altered(segment.table, "It has other columns than the extension made.");
+    segment.index = open_window_index(segment.table);
+    segment.scan = index_beginscan(segment.table, segment.index, snapshot, 3, 0);
+    segment.row = table_slot_create(segment.table, nullptr);
+}
+
+void next_row(SegmentScan& segment) {
+    if (!index_getnext_slot(segment.scan, ForwardScanDirection, segment.row)) {
+        ExecClearTuple(segment.row);
+        return;
+    }
+    slot_getallattrs(segment.row);
+    segment.xid = U64FromFullTransactionId(DatumGetFullTransactionId(segment.row->tts_values[kXid]));
+    segment.event_id = DatumGetInt64(segment.row->tts_values[kEventId]);
+}
+
+Datum xid_datum(std::uint64_t xid) {
+    return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
+}
+
+void begin_step(SegmentScan& segment, const ScanStep& step) {
+    ScanKeyData keys[3];
+    int count = 0;
+    if (!step.is_range) {
+        ScanKeyInit(&keys[count++], 1, BTEqualStrategyNumber, F_XID8EQ, xid_datum(step.first));
+        if (step.after != std::numeric_limits<std::int64_t>::min())
+            ScanKeyInit(&keys[count++], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(step.after));
+        if (step.until != std::numeric_limits<std::int64_t>::max())
+            ScanKeyInit(&keys[count++], 2, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(step.until));
+    } else {
+        ScanKeyInit(&keys[count++], 1, BTGreaterEqualStrategyNumber, F_XID8GE, xid_datum(step.first));
+        ScanKeyInit(&keys[count++], 1, BTLessStrategyNumber, F_XID8LT, xid_datum(step.last));
+    }
+    // The scan was begun for three keys; unused ones are repeats that change nothing.
+    while (count < 3) {
+        keys[count] = keys[count - 1];
+        ++count;
+    }
+    index_rescan(segment.scan, keys, 3, nullptr, 0);
+    next_row(segment);
+}
+
+bool is_before(const SegmentScan& a, const SegmentScan& b) {
+    return a.xid < b.xid || (a.xid == b.xid && a.event_id < b.event_id);
+}
+
+// Stands on the lowest row, beginning steps as long as there is none.
+void choose(WindowScan& scan) {
+    for (;;) {
+        scan.current = nullptr;
+        for (int i = 0; i < scan.segment_count; ++i) {
+            SegmentScan& segment = scan.segments[i];
+            if (!TupIsNull(segment.row) && (scan.current == nullptr || is_before(segment, *scan.current)))
+                scan.current = &segment;
+        }
+        if (scan.current != nullptr || scan.step == scan.plan->step_count) return;
+        CHECK_FOR_INTERRUPTS();
+        const ScanStep& step = scan.plan->steps[scan.step++];
+        for (int i = 0; i < scan.segment_count; ++i) begin_step(scan.segments[i], step);
+    }
+}
+
+}  // namespace
+
+void open_window(WindowScan& scan, const ScanPlan& plan, Snapshot snapshot) {
+    scan.plan = &plan;
+    scan.memory = CurrentMemoryContext;
+    scan.step = 0;
+    scan.current = nullptr;
+    const Oid parent = get_relname_relid("event", get_namespace_oid("telemetry", false));
+    if (!OidIsValid(parent))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"telemetry.event\" does not exist")));
+    List* children = find_inheritance_children(parent, AccessShareLock);
+    scan.segment_count = list_length(children);
+    scan.segments = static_cast<SegmentScan*>(palloc0(sizeof(SegmentScan) * static_cast<size_t>(scan.segment_count + 1)));
+    for (int i = 0; i < scan.segment_count; ++i) open_segment(scan.segments[i], list_nth_oid(children, i), snapshot);
+    list_free(children);
+    choose(scan);
+}
+
+void close_window(WindowScan& scan) {
+    for (int i = 0; i < scan.segment_count; ++i) {
+        SegmentScan& segment = scan.segments[i];
+        ExecDropSingleTupleTableSlot(segment.row);
+        index_endscan(segment.scan);
+        index_close(segment.index, NoLock);
+        table_close(segment.table, NoLock);
+    }
+    pfree(scan.segments);
+}
+
+void advance(WindowScan& scan) {
+    // An index scan allocates lazily: it is advanced in the context it was begun in.
+    const MemoryContext caller = MemoryContextSwitchTo(scan.memory);
+    next_row(*scan.current);
+    if (scan.segment_count > 1 || TupIsNull(scan.current->row)) choose(scan);
+    MemoryContextSwitchTo(caller);
+}
+
+bool is_of_other_epoch(const WindowScan& scan) {
+    return DatumGetInt32(value_of(scan, kEpoch)) != scan.plan->epoch;
+}
+
+bool is_of_skipped_transaction(const WindowScan& scan) {
+    if (!scan.plan->steps[scan.step - 1].is_range) return false;
+    int low = 0, high = scan.plan->skipped_count;
+    const std::uint64_t xid = scan.current->xid;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (scan.plan->skipped[middle] < xid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < scan.plan->skipped_count && scan.plan->skipped[low] == xid;
+}
+
+}  // namespace event_log

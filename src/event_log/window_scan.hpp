@@ -1,0 +1,68 @@
+// Reading the rows of a window from the segments, in order. Wholly P: used inside guarded blocks only; after an error the
+// transaction's abort frees everything.
+#pragma once
+
+#include <cstdint>
+
+#include "event_log/event_columns.hpp"
+#include "model/snapshot.hpp"
+#include "postgres/pg.hpp"
+
+namespace event_log {
+
+// One step of a window: transactions in [first, last), of a single one the events in (after, until].
+struct ScanStep {
+    std::uint64_t first, last;
+    std::int64_t after, until;
+    bool is_range;  // ScanPlan::skipped are not part of it
+};
+
+// A window in plain arrays, which outlive the scan.
+struct ScanPlan {
+    const ScanStep* steps;
+    int step_count;
+    const std::uint64_t* skipped;  // ascending
+    int skipped_count;
+    std::int32_t epoch;  // rows of other epochs are not part of it either
+};
+
+struct SegmentScan {
+    Relation table;
+    Relation index;
+    IndexScanDesc scan;
+    TupleTableSlot* row;  // empty: no further row in this step
+    std::uint64_t xid;
+    std::int64_t event_id;
+};
+
+struct WindowScan {
+    const ScanPlan* plan;
+    SegmentScan* segments;
+    int segment_count;
+    int step;              // the next one to begin
+    SegmentScan* current;  // of the row the scan stands on; null behind the last row
+    MemoryContext memory;
+};
+
+inline Datum value_of(const WindowScan& scan, EventColumn column) {
+    return scan.current->row->tts_values[column];
+}
+inline bool is_null(const WindowScan& scan, EventColumn column) {
+    return scan.current->row->tts_isnull[column];
+}
+
+// Opens every segment and stands on the first row that `snapshot` shows. TC202 where a segment is not as it was made.
+void open_window(WindowScan& scan, const ScanPlan& plan, Snapshot snapshot);
+void close_window(WindowScan& scan);
+
+// Goes on to the next row, by steps, then by xid and event id. Rows that are not part of the window are stood on as well.
+void advance(WindowScan& scan);
+
+// Was the row's transaction not over at the far end? A window cannot be cut at such a row.
+bool is_of_skipped_transaction(const WindowScan& scan);
+bool is_of_other_epoch(const WindowScan& scan);
+inline bool is_part_of_window(const WindowScan& scan) {
+    return !is_of_other_epoch(scan) && !is_of_skipped_transaction(scan);
+}
+
+}  // namespace event_log

@@ -1,0 +1,203 @@
+// Handling a command in five steps: validate, find the devices, identify, append, count.
+#include "ingest/command.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "device/registry.hpp"
+#include "model/request_digest.hpp"
+#include "postgres/error.hpp"
+#include "runtime/settings.hpp"
+#include "runtime/wake.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+namespace {
+
+using event_log::Candidate;
+using event_log::Outcome;
+
+std::string_view view(const text* value) {
+    return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+std::optional<std::string_view> optional_view(const text* value) {
+    if (value == nullptr) return std::nullopt;
+    return view(value);
+}
+
+struct SentMetrics {
+    event_log::Metrics read;
+    Jsonb* kept;  // without members that are null: they say nothing; null if nothing is left
+};
+
+// P.
+SentMetrics take_metrics(Jsonb* sent) {
+    SentMetrics metrics{event_log::read_metrics(sent), sent};
+    if (is_acceptable(metrics.read) && metrics.read.count < metrics.read.members)
+        metrics.kept = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, JsonbPGetDatum(sent)));
+    if (metrics.read.count == 0) metrics.kept = nullptr;
+    return metrics;
+}
+
+// Long loops over readings let a cancel through now and then.
+void serve_interrupts(std::uint32_t turn) {
+    if (turn % 1024 == 1023) postgres::guarded([] { CHECK_FOR_INTERRUPTS(); });
+}
+
+Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::uint32_t position) {
+    Candidate candidate{};
+    candidate.reading.device_id = view(request.device_id);
+    if (request.has_measured_at) candidate.reading.measured_at = request.measured_at;
+    if (request.has_temperature) candidate.reading.temperature = request.temperature;
+    if (request.has_humidity) candidate.reading.humidity = request.humidity;
+    candidate.reading.idempotency_key = optional_view(request.idempotency_key);
+    candidate.reading.metrics = {metrics.read.items, static_cast<std::size_t>(metrics.read.count)};
+    candidate.reading.region = optional_view(request.region);
+    candidate.device_id = request.device_id;
+    candidate.idempotency_key = request.idempotency_key;
+    candidate.region = request.region;
+    candidate.metrics = metrics.kept;
+    candidate.position = position;
+    return candidate;
+}
+
+// Step 1. What is valid becomes a candidate, the rest is refused.
+void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) {
+    const model::Micros max_ahead = static_cast<model::Micros>(runtime::settings().max_ahead) * USECS_PER_SEC;
+    const model::Micros received_at = verdicts.stamp.received_at;
+    verdicts.candidates.reserve(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        serve_interrupts(i);
+        const Request& request = requests[i];
+        if (request.device_id == nullptr) {
+            verdicts.refused.push_back(refuse_missing_device(i));
+            continue;
+        }
+        SentMetrics metrics{};
+        if (request.metrics != nullptr) metrics = postgres::guarded([&request] { return take_metrics(request.metrics); });
+        if (!is_acceptable(metrics.read)) {
+            verdicts.refused.push_back(refuse_metrics(i, metrics.read));
+            continue;
+        }
+        Candidate candidate = candidate_of(request, metrics, i);
+        const model::Refusal refusal = model::refusal_of(candidate.reading, received_at, max_ahead);
+        if (refusal != model::Refusal::kNone) {
+            verdicts.refused.push_back(refuse_reading(i, model::describe(refusal, candidate.reading, received_at, max_ahead)));
+            continue;
+        }
+        verdicts.candidates.push_back(candidate);
+    }
+}
+
+// One entry a device, ordered by id; `of_candidate[i]` is the entry of candidate i.
+std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates, std::vector<std::uint32_t>& of_candidate) {
+    std::vector<std::uint32_t> order(candidates.size());
+    for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return candidates[a].reading.device_id < candidates[b].reading.device_id;
+    });
+    std::vector<device::Entry> entries;
+    of_candidate.resize(candidates.size());
+    const Candidate* previous = nullptr;
+    for (const std::uint32_t i : order) {
+        const Candidate& each = candidates[i];
+        if (previous == nullptr || previous->reading.device_id != each.reading.device_id)
+            entries.push_back(device::Entry{each.device_id, nullptr, device::Standing::kUnknown, nullptr});
+        if (entries.back().proposed_region == nullptr) entries.back().proposed_region = each.region;
+        of_candidate[i] = static_cast<std::uint32_t>(entries.size() - 1);
+        previous = &each;
+    }
+    return entries;
+}
+
+// Step 2. A reading without a region gets the registry's. What a device that may not send stored earlier is still a duplicate,
+// so its readings are only looked up; `standings` says why they are not stored.
+void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) {
+    std::vector<Candidate>& candidates = verdicts.candidates;
+    if (candidates.empty()) return;
+    std::vector<std::uint32_t> of_candidate;
+    std::vector<device::Entry> entries = entries_of(candidates, of_candidate);
+    const bool auto_register = runtime::settings().auto_register;
+    device::resolve(entries.data(), static_cast<std::uint32_t>(entries.size()), auto_register);
+    standings.resize(candidates.size());
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        const device::Entry& entry = entries[of_candidate[i]];
+        standings[i] = entry.standing;
+        const bool may_send =
+            entry.standing == device::Standing::kActive || (entry.standing == device::Standing::kRegistering && auto_register);
+        candidates[i].is_only_looked_up = !may_send;
+        if (candidates[i].region == nullptr) candidates[i].region = entry.region;
+    }
+}
+
+// Step 3. What a reading is recognised by, from what the client sent alone.
+void identify(Verdicts& verdicts) {
+    const model::Secret& secret = verdicts.stamp.opened.secret;
+    std::uint32_t turn = 0;
+    for (Candidate& each : verdicts.candidates) {
+        serve_interrupts(turn++);
+        each.measured_at = each.reading.measured_at.value_or(verdicts.stamp.received_at);
+        each.request_digest = model::request_digest(secret, each.reading);
+        each.has_identity = each.reading.idempotency_key || each.reading.measured_at;
+        if (each.reading.idempotency_key)
+            each.fingerprint = model::keyed_fingerprint(secret, each.reading.device_id, *each.reading.idempotency_key, 0);
+        else if (each.reading.measured_at)
+            each.fingerprint = model::derived_fingerprint(secret, each.reading, 0);
+    }
+}
+
+// Step 5. After the append: what was not stored joins the refused, everything is counted.
+void count_up(Verdicts& verdicts, const std::vector<device::Standing>& standings, std::uint32_t received) {
+    verdicts.received = received;
+    for (std::size_t i = 0; i < verdicts.candidates.size(); ++i) {
+        const Candidate& each = verdicts.candidates[i];
+        switch (each.outcome) {
+            case Outcome::kAccepted:
+                ++verdicts.accepted;
+                break;
+            case Outcome::kDuplicate:
+                ++verdicts.duplicates;
+                break;
+            case Outcome::kConflict:
+                ++verdicts.conflicts;
+                verdicts.refused.push_back(refuse_conflict(each));
+                break;
+            case Outcome::kAbsent:
+                verdicts.refused.push_back(refuse_device(each, standings[i]));
+                break;
+            case Outcome::kUndecided:
+                throw postgres::Error(ERRCODE_INTERNAL_ERROR, "a reading was left undecided");
+        }
+    }
+    verdicts.rejected = static_cast<std::uint32_t>(verdicts.refused.size()) - verdicts.conflicts;
+    std::ranges::sort(verdicts.refused, {}, &Refused::position);
+}
+
+void raise_first(const Verdicts& verdicts) {
+    if (verdicts.refused.empty()) return;
+    raise(*std::ranges::min_element(verdicts.refused, {}, &Refused::position), verdicts.is_batch);
+}
+
+}  // namespace
+
+Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch) {
+    Verdicts verdicts;
+    verdicts.is_batch = is_batch;
+    verdicts.stamp.opened = event_log::open_for_writing();
+    verdicts.stamp.received_at = GetCurrentTimestamp();
+    validate(requests, count, verdicts);
+    if (on_error == OnError::kRaise) raise_first(verdicts);
+    std::vector<device::Standing> standings;
+    find_devices(verdicts, standings);
+    identify(verdicts);
+    event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
+    count_up(verdicts, standings, count);
+    if (on_error == OnError::kRaise) raise_first(verdicts);
+    verdicts.xid = postgres::guarded([] { return model::Xid{U64FromFullTransactionId(GetTopFullTransactionId())}; });
+    if (verdicts.accepted > 0) runtime::wake_projector_at_commit();
+    return verdicts;
+}
+
+}  // namespace ingest

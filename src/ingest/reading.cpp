@@ -1,0 +1,49 @@
+// ingest_telemetry(...): the door for one reading.
+#include "ingest/command.hpp"
+#include "ingest/door.hpp"
+#include "ingest/receipt.hpp"
+#include "postgres/entry_point.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+namespace {
+
+text* text_argument(FunctionCallInfo fcinfo, int number) {
+    return PG_ARGISNULL(number) ? nullptr : PG_GETARG_TEXT_PP(number);
+}
+
+Request request_of(FunctionCallInfo fcinfo) {
+    Request request{};
+    request.device_id = text_argument(fcinfo, 0);
+    request.has_measured_at = !PG_ARGISNULL(1);
+    if (request.has_measured_at) request.measured_at = PG_GETARG_TIMESTAMPTZ(1);
+    request.has_temperature = !PG_ARGISNULL(2);
+    if (request.has_temperature) request.temperature = PG_GETARG_FLOAT8(2);
+    request.has_humidity = !PG_ARGISNULL(3);
+    if (request.has_humidity) request.humidity = PG_GETARG_FLOAT8(3);
+    request.idempotency_key = text_argument(fcinfo, 4);
+    request.metrics = PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5);
+    request.region = text_argument(fcinfo, 6);
+    return request;
+}
+
+Datum receipt_of(FunctionCallInfo fcinfo, const event_log::Candidate& stored) {
+    const char* status = stored.outcome == event_log::Outcome::kAccepted ? "accepted" : "duplicate";
+    Datum values[] = {Int64GetDatum(stored.event_id.value), CStringGetTextDatum(status),
+                      TimestampTzGetDatum(stored.received_at), PointerGetDatum(token_of(stored.epoch, stored.xid))};
+    bool isnull[4] = {};
+    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, isnull));
+}
+
+}  // namespace
+}  // namespace ingest
+
+TELEMETRY_FUNCTION(telemetry_ingest_reading) {
+    using namespace ingest;
+    const Door door("ingest_telemetry()");
+    const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo); });
+    const Verdicts verdicts = handle(&request, 1, OnError::kRaise, false);
+    const event_log::Candidate& stored = verdicts.candidates.front();
+    return postgres::guarded([&] { return receipt_of(fcinfo, stored); });
+}

@@ -1,0 +1,28 @@
+// Building receipts. Written wholly in P.
+#include "ingest/receipt.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+
+TupleDesc result_row_type(FunctionCallInfo fcinfo) {
+    FmgrInfo* call_site = fcinfo->flinfo;
+    if (call_site->fn_extra == nullptr) {
+        const MemoryContext before = MemoryContextSwitchTo(call_site->fn_mcxt);
+        TupleDesc row_type;
+        if (get_call_result_type(fcinfo, nullptr, &row_type) != TYPEFUNC_COMPOSITE)
+            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                            errmsg("function returning record called in a context that cannot accept type record")));
+        call_site->fn_extra = BlessTupleDesc(row_type);
+        MemoryContextSwitchTo(before);
+    }
+    return static_cast<TupleDesc>(call_site->fn_extra);
+}
+
+text* token_of(model::Epoch epoch, model::Xid xid) {
+    char token[40];
+    const int length = snprintf(token, sizeof token, "%d:" UINT64_FORMAT, epoch.value, xid.value);
+    return cstring_to_text_with_len(token, length);
+}
+
+}  // namespace ingest

@@ -1,0 +1,15 @@
+// Composite results of the commands.
+#pragma once
+
+#include "model/identifiers.hpp"
+#include "postgres/pg.hpp"
+
+namespace ingest {
+
+// P. The row type that the function called through `fcinfo` returns, blessed and kept with the call site.
+TupleDesc result_row_type(FunctionCallInfo fcinfo);
+
+// P. Names the transaction that stored a reading: "epoch:xid". Opaque to clients.
+text* token_of(model::Epoch epoch, model::Xid xid);
+
+}  // namespace ingest

@@ -1,0 +1,99 @@
+// The words of each refusal.
+#include "ingest/refused.hpp"
+
+#include <utility>
+
+#include "error_codes.hpp"
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+namespace {
+
+// Texts are shortened by bytes in UTF-8's way. In a database of another encoding that may cut a character: then only its ASCII
+// part is shown.
+std::string presentable(std::string text) {
+    const int encoding = GetDatabaseEncoding();
+    const bool is_valid = encoding == PG_UTF8 || postgres::guarded([encoding, bytes = text.data(), size = text.size()] {
+                              return pg_verify_mbstr(encoding, bytes, static_cast<int>(size), true);
+                          });
+    if (!is_valid)
+        for (char& each : text)
+            if (static_cast<unsigned char>(each) >= 0x80) each = '?';
+    return text;
+}
+
+Refused refuse(std::uint32_t position, int sqlstate, std::string message, std::string detail, std::string hint) {
+    return Refused{position, sqlstate, presentable(std::move(message)), presentable(std::move(detail)), std::move(hint)};
+}
+
+std::string hexadecimal(std::int64_t digest) {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string text(16, '0');
+    for (int i = 0; i < 16; ++i) text[i] = kDigits[(static_cast<std::uint64_t>(digest) >> (60 - 4 * i)) & 15];
+    return text;
+}
+
+constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"light\": 185.7}.";
+
+}  // namespace
+
+bool is_acceptable(const event_log::Metrics& metrics) noexcept {
+    return metrics.shape == event_log::MetricsShape::kObjectOfNumbers &&
+           metrics.members <= static_cast<int>(model::kMaxMetrics);
+}
+
+Refused refuse_missing_device(std::uint32_t position) {
+    return refuse(position, error_codes::kInvalidDeviceId, "device_id is null", "The reading names no device.",
+                  "Every reading names its device.");
+}
+
+Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics) {
+    switch (metrics.shape) {
+        case event_log::MetricsShape::kNotAnObject:
+            return refuse(position, error_codes::kInvalidMetrics, "metrics are not a JSON object",
+                          "The value is an array or a single value.", kMetricsHint);
+        case event_log::MetricsShape::kNotANumber:
+            return refuse(position, error_codes::kInvalidMetrics, "metric is not a number",
+                          "Metric " + model::quoted_for_message(metrics.offender) + " holds something else.", kMetricsHint);
+        case event_log::MetricsShape::kObjectOfNumbers:
+            break;
+    }
+    return refuse(position, error_codes::kInvalidMetrics, "too many metrics",
+                  "The reading has " + std::to_string(metrics.members) + ", at most " + std::to_string(model::kMaxMetrics) +
+                      " are allowed.",
+                  "Send several readings.");
+}
+
+Refused refuse_reading(std::uint32_t position, model::RefusalText text) {
+    return refuse(position, text.sqlstate, std::move(text.message), std::move(text.detail), std::move(text.hint));
+}
+
+Refused refuse_device(const event_log::Candidate& candidate, device::Standing standing) {
+    const std::string seen = "Device " + model::quoted_for_message(candidate.reading.device_id);
+    if (standing == device::Standing::kRetired)
+        return refuse(candidate.position, error_codes::kRetiredDevice, "device is retired", seen + " was taken out of service.",
+                      "Register the device again, or stop it from sending.");
+    return refuse(candidate.position, error_codes::kUnknownDevice, "device is not registered",
+                  seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
+}
+
+Refused refuse_conflict(const event_log::Candidate& candidate) {
+    const auto& key = candidate.reading.idempotency_key;
+    const std::string identity = key ? "Key " + model::quoted_for_message(*key) + " of device " : "The reading of device ";
+    return refuse(candidate.position, error_codes::kConflict, "idempotency key was used for another request",
+                  identity + model::quoted_for_message(candidate.reading.device_id) + " is stored as event " +
+                      std::to_string(candidate.event_id.value) + " with request digest " +
+                      hexadecimal(candidate.stored_digest) + "; this request has " + hexadecimal(candidate.request_digest) +
+                      ".",
+                  "Use a new key for a new reading; send a retry exactly as the first time.");
+}
+
+void raise(const Refused& refused, bool in_batch) {
+    std::string detail = refused.detail;
+    if (in_batch) detail = "Reading " + std::to_string(refused.position + 1) + " of the batch. " + detail;
+    throw postgres::Error(refused.sqlstate, refused.message, detail, refused.hint);
+}
+
+}  // namespace ingest

@@ -1,0 +1,28 @@
+// A reading as it was recorded: what the event log holds and projections fold.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "model/identifiers.hpp"
+#include "model/reading.hpp"
+
+namespace model {
+
+struct Event {
+    EventId event_id;
+    Xid xid;
+    std::string_view device_id;
+    std::string_view region;  // empty: recorded without one
+    Micros measured_at;
+    Micros received_at;
+    std::optional<double> temperature;
+    std::optional<double> humidity;
+    std::span<const Metric> metrics;
+};
+
+inline constexpr std::string_view kTelemetryIngested = "telemetry.ingested";
+inline constexpr int kTelemetryIngestedVersion = 1;
+
+}  // namespace model

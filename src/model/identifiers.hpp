@@ -1,0 +1,21 @@
+// Identifiers as types of their own, so that no two of them can be mixed up.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+namespace model {
+
+template <typename Value, typename Tag>
+struct Named {
+    Value value{};
+    friend constexpr auto operator<=>(const Named&, const Named&) = default;
+};
+
+using EventId = Named<std::int64_t, struct EventIdTag>;  // identity and paging of an event; its order is not the order of commits
+using BatchId = Named<std::int64_t, struct BatchIdTag>;  // consecutive inside an installation, starting at 1
+using Epoch = Named<std::int32_t, struct EpochTag>;      // place and time span in which transaction numbers are comparable
+using Xid = Named<std::uint64_t, struct XidTag>;         // 64-bit number of a top-level transaction
+using Micros = std::int64_t;                             // microseconds since 2000-01-01 00:00 UTC, the server's timestamptz
+
+}  // namespace model

@@ -1,0 +1,103 @@
+// Escaping and number formatting of JSON.
+#include "model/json_text.hpp"
+
+#include <charconv>
+
+#include "model/time_text.hpp"
+
+namespace model {
+
+namespace {
+
+template <typename Number>
+void append_number(std::string& json, Number number) {
+    char digits[32];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    json.append(digits, end);
+}
+
+void append_escape(std::string& json, unsigned unit) {
+    constexpr char kHexDigits[] = "0123456789abcdef";
+    json += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) json += kHexDigits[(unit >> shift) & 15];
+}
+
+void append_escaped_character(std::string& json, char32_t character) {
+    if (character < 0x10000) return append_escape(json, character);
+    append_escape(json, 0xd800 + ((character - 0x10000) >> 10));
+    append_escape(json, 0xdc00 + ((character - 0x10000) & 0x3ff));
+}
+
+// Takes a character that is not ASCII from the front of valid UTF-8. Of other text it takes a byte.
+char32_t take_character(std::string_view& text) {
+    constexpr char32_t kReplacement = 0xfffd;
+    const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+    char32_t character = byte(0) & (0xff >> (length + 1));
+    bool is_valid = byte(0) >= 0xc0 && byte(0) < 0xf8 && text.size() >= length;
+    for (std::size_t i = 1; is_valid && i < length; ++i) {
+        is_valid = (byte(i) & 0xc0) == 0x80;
+        character = character << 6 | (byte(i) & 0x3f);
+    }
+    text.remove_prefix(is_valid ? length : 1);
+    return is_valid ? character : kReplacement;
+}
+
+}  // namespace
+
+void append_json_string(std::string& json, std::string_view text) {
+    json += '"';
+    while (!text.empty()) {
+        const char c = text.front();
+        if (static_cast<unsigned char>(c) >= 0x80) {
+            append_escaped_character(json, take_character(text));
+            continue;
+        }
+        text.remove_prefix(1);
+        switch (c) {
+            case '"':
+                json += "\\\"";
+                break;
+            case '\\':
+                json += "\\\\";
+                break;
+            case '\b':
+                json += "\\b";
+                break;
+            case '\f':
+                json += "\\f";
+                break;
+            case '\n':
+                json += "\\n";
+                break;
+            case '\r':
+                json += "\\r";
+                break;
+            case '\t':
+                json += "\\t";
+                break;
+            default:
+                if (c < 0x20)
+                    append_escape(json, static_cast<unsigned>(c));
+                else
+                    json += c;
+        }
+    }
+    json += '"';
+}
+
+void append_json_number(std::string& json, std::int64_t number) {
+    append_number(json, number);
+}
+
+void append_json_number(std::string& json, double number) {
+    append_number(json, number);
+}
+
+void append_json_time(std::string& json, Micros at) {
+    json += '"';
+    append_time(json, at);
+    json += '"';
+}
+
+}  // namespace model

@@ -1,0 +1,37 @@
+// Mergeable statistics of one metric. Plain data, so that it can be stored, sent and merged in any order.
+//
+// Mean and M2 (the sum of squared deviations) are updated by Welford (1962) and merged by Chan, Golub and LeVeque (1979).
+// Values are finite; the mean stays finite whatever comes, M2 may overflow to infinity and never becomes NaN.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+
+#include "model/identifiers.hpp"
+
+namespace model {
+
+struct Summary {
+    std::int64_t count = 0;  // 0: the other members mean nothing
+    double mean = 0;
+    double m2 = 0;
+    double min = 0;
+    double max = 0;
+    double first_value = 0;  // of several at first_at the smallest
+    double last_value = 0;   // of several at last_at the greatest
+    Micros first_at = 0;
+    Micros last_at = 0;
+};
+static_assert(std::is_trivially_copyable_v<Summary> && std::is_standard_layout_v<Summary> && sizeof(Summary) == 72);
+
+void add(Summary& summary, double value, Micros at) noexcept;  // value is finite
+void merge(Summary& into, const Summary& from) noexcept;       // count 0 is the neutral element
+
+// Could these members be the summary of some values? For what comes from outside: text, bytes.
+bool is_consistent(const Summary& summary) noexcept;
+
+// Sample standard deviation; nothing below two values or when the variance is not a finite double.
+std::optional<double> stddev(const Summary& summary) noexcept;
+
+}  // namespace model

@@ -1,0 +1,25 @@
+// The text form of a summary: a JSON object whose numbers read back bit for bit.
+//
+//   {"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":0,"last_at":60000000}
+//
+// Times are microseconds since 2000-01-01 UTC. An M2 beyond double precision is written "Infinity", as a string.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "model/summary.hpp"
+
+namespace model {
+
+inline constexpr int kSummaryVersion = 1;
+
+// Of a summary that is_consistent.
+std::string to_text(const Summary& summary);
+
+// Strict: each name exactly once (in any order, with JSON's white space), numbers in JSON's grammar and in range, nothing
+// behind the object. Nothing for any other text, another version, or members that are not consistent.
+std::optional<Summary> parse_summary(std::string_view text) noexcept;
+
+}  // namespace model

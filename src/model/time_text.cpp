@@ -1,0 +1,73 @@
+// Calendar arithmetic for the whole range of the server's timestamps, which is wider than std::chrono's years.
+#include "model/time_text.hpp"
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace model {
+
+namespace {
+
+constexpr std::int64_t kMicrosADay = 86'400'000'000;
+constexpr std::int64_t kDaysA400Years = 146'097;
+constexpr std::int64_t kDaysFromMarch0000To2000 = 730'425;  // 0000-03-01 to 2000-01-01
+
+void append_padded(std::string& text, std::int64_t number, std::size_t width) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    const auto length = static_cast<std::size_t>(end - digits);
+    if (length < width) text.append(width - length, '0');
+    text.append(digits, length);
+}
+
+}  // namespace
+
+void append_time(std::string& text, Micros at) {
+    if (at == std::numeric_limits<Micros>::max()) {
+        text += "infinity";
+        return;
+    }
+    if (at == std::numeric_limits<Micros>::min()) {
+        text += "-infinity";
+        return;
+    }
+    std::int64_t day = at / kMicrosADay;
+    std::int64_t micros = at % kMicrosADay;
+    if (micros < 0) {
+        micros += kMicrosADay;
+        --day;
+    }
+
+    // Years that begin in March have the leap day at their end (Hinnant, "chrono-compatible low-level date algorithms").
+    const std::int64_t days = day + kDaysFromMarch0000To2000;
+    const std::int64_t era = (days >= 0 ? days : days - (kDaysA400Years - 1)) / kDaysA400Years;
+    const std::int64_t day_of_era = days - era * kDaysA400Years;
+    const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;
+    const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+    std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+
+    if (year < 0) {
+        text += '-';
+        year = -year;
+    }
+    append_padded(text, year, 4);
+    text += '-';
+    append_padded(text, month, 2);
+    text += '-';
+    append_padded(text, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
+    text += 'T';
+    append_padded(text, micros / 3'600'000'000, 2);
+    text += ':';
+    append_padded(text, micros / 60'000'000 % 60, 2);
+    text += ':';
+    append_padded(text, micros / 1'000'000 % 60, 2);
+    text += '.';
+    append_padded(text, micros % 1'000'000, 6);
+    text += 'Z';
+}
+
+}  // namespace model

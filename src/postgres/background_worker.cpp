@@ -1,0 +1,147 @@
+// Background workers: the server's rules of registration, start-up and waiting, in one place.
+#include "postgres/background_worker.hpp"
+
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+namespace {
+
+constexpr int kStaticRestartSeconds = 5;
+constexpr long kLongestDeafMilliseconds = 50;  // every process of the server must answer a barrier soon
+
+BackgroundWorker description_of(const WorkerProgram& program) {
+    BackgroundWorker worker{};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    strlcpy(worker.bgw_name, program.type, BGW_MAXLEN);
+    strlcpy(worker.bgw_type, program.type, BGW_MAXLEN);
+    strlcpy(worker.bgw_library_name, "telemetry_cqrs", BGW_MAXLEN);
+    strlcpy(worker.bgw_function_name, program.function, BGW_MAXLEN);
+    return worker;
+}
+
+struct SessionSetting {
+    const char* name;
+    const char* value;
+};
+
+// Whatever a database or a role can set and that changes what our statements mean, whether they may write or how long they
+// last.
+constexpr SessionSetting kSession[] = {
+    {"role", "none"},
+    {"search_path", "pg_catalog, pg_temp"},
+    {"default_transaction_isolation", "read committed"},
+    {"default_transaction_read_only", "off"},
+    {"default_transaction_deferrable", "off"},
+    {"session_replication_role", "origin"},
+    {"synchronous_commit", "off"},
+    {"statement_timeout", "0"},
+    {"lock_timeout", "0"},
+    {"idle_in_transaction_session_timeout", "0"},
+    {"idle_session_timeout", "0"},
+    {"exit_on_error", "off"},
+    {"DateStyle", "ISO, MDY"},
+    {"IntervalStyle", "postgres"},
+    {"TimeZone", "UTC"},
+    {"bytea_output", "hex"},
+    {"extra_float_digits", "1"},
+    {"array_nulls", "on"},
+    {"transform_null_equals", "off"},
+    {"quote_all_identifiers", "off"},
+    {"standard_conforming_strings", "on"},
+    {"plan_cache_mode", "auto"},
+    {"enable_indexscan", "on"},
+    {"enable_bitmapscan", "on"},
+    {"enable_hashjoin", "on"},
+    {"enable_nestloop", "on"},
+    {"enable_sort", "on"},
+    {"force_parallel_mode", "off"},
+    {"max_parallel_workers_per_gather", "0"},
+    {"jit", "off"},
+    {"default_table_access_method", "heap"},
+    {"default_tablespace", ""},
+    {"temp_tablespaces", ""},
+};
+
+// A worker that is told to end does so without a FATAL in the log: it is the ordinary way. 1, so that a static one comes back.
+void leave_if_asked() {
+    if (ProcDiePending) proc_exit(1);
+}
+
+}  // namespace
+
+void register_static_worker(const WorkerProgram& program) {
+    guarded([&program] {
+        BackgroundWorker worker = description_of(program);
+        worker.bgw_restart_time = kStaticRestartSeconds;
+        RegisterBackgroundWorker(&worker);
+    });
+}
+
+BackgroundWorkerHandle* start_worker(const WorkerProgram& program, Oid argument) {
+    return guarded([&program, argument] {
+        BackgroundWorker worker = description_of(program);
+        worker.bgw_restart_time = BGW_NEVER_RESTART;
+        worker.bgw_notify_pid = MyProcPid;
+        worker.bgw_main_arg = ObjectIdGetDatum(argument);
+        BackgroundWorkerHandle* handle = nullptr;
+        return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : nullptr;
+    });
+}
+
+void connect_worker(Oid database) {
+    guarded([database] {
+        pqsignal(SIGHUP, SignalHandlerForConfigReload);
+        pqsignal(SIGTERM, die);
+        BackgroundWorkerUnblockSignals();
+        BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+    });
+}
+
+void prepare_worker_session(const char* application_name) {
+    guarded([application_name] {
+        SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
+        for (const SessionSetting& setting : kSession) SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+        SetConfigOption("application_name", application_name, PGC_SUSET, PGC_S_OVERRIDE);
+    });
+}
+
+void override_setting(const char* name, const char* value) {
+    guarded([name, value] { SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE); });
+}
+
+void begin_turn(MemoryContext turn) {
+    guarded([turn] {
+        MemoryContextSwitchTo(turn);
+        MemoryContextReset(turn);
+        ResetLatch(MyLatch);
+        leave_if_asked();
+        CHECK_FOR_INTERRUPTS();
+        if (ConfigReloadPending) {
+            ConfigReloadPending = false;
+            ProcessConfigFile(PGC_SIGHUP);
+        }
+    });
+}
+
+bool wait_for_latch(long milliseconds) {
+    return guarded([milliseconds] {
+        const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
+        leave_if_asked();
+        return (events & WL_LATCH_SET) != 0;
+    });
+}
+
+void wait_without_latch(long milliseconds) {
+    guarded([milliseconds] {
+        for (long left = milliseconds; left > 0; left -= kLongestDeafMilliseconds) {
+            WaitLatch(nullptr, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(left, kLongestDeafMilliseconds), PG_WAIT_EXTENSION);
+            leave_if_asked();
+            CHECK_FOR_INTERRUPTS();
+        }
+    });
+}
+
+}  // namespace postgres

@@ -1,0 +1,62 @@
+// Finding rows of a table of our own by its primary key. Wholly P: used inside guarded blocks only; after an error the
+// transaction's abort frees everything.
+//
+// Of a row that is written over and over, the versions pile up as long as somebody holds an old snapshot. The newest lies at
+// the end of the table then, and so at the end of its key's entries in the index: the look-up goes backwards and finds it at
+// once.
+#pragma once
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+
+constexpr int kMaxKeyColumns = 2;
+
+struct KeyLookup {
+    Relation table;
+    Relation key_index;
+    IndexScanDesc scan;
+    ScanKeyData keys[kMaxKeyColumns];
+    int key_count;
+    Snapshot snapshot;
+    LOCKMODE lock;
+    TupleTableSlot* found;  // the row of the last find_row, complete
+    MemoryContext memory;   // the scan's
+};
+
+// The oid of schema.name; an error where it is missing.
+Oid find_table(const char* schema, const char* name);
+
+// `columns` is how many the caller knows; a table with fewer is an error.
+void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock);
+
+// Keeps the lock.
+void close_lookup(KeyLookup& lookup);
+
+// Looks for the row with these key values and fills `found`.
+bool find_row(KeyLookup& lookup, const Datum* key_values);
+
+// The same for the row at a place where it was found under this snapshot before.
+bool find_row_at(KeyLookup& lookup, ItemPointer where);
+
+// Was this version of a heap row written by the current transaction, or a subtransaction of it that still stands?
+inline bool is_of_this_transaction(TupleTableSlot* row) {
+    return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(row, false, nullptr)->t_data));
+}
+
+// Calls `body(slot)` for each row of a table that the snapshot shows.
+template <typename Body>
+void for_each_row(Oid table, Snapshot snapshot, Body&& body) {
+    Relation relation = table_open(table, AccessShareLock);
+    TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+    TupleTableSlot* slot = table_slot_create(relation, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        slot_getallattrs(slot);
+        body(slot);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    table_endscan(scan);
+    table_close(relation, AccessShareLock);
+}
+
+}  // namespace postgres

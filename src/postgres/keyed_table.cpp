@@ -1,0 +1,87 @@
+// Updating and inserting rows. Written wholly in P: plain C types and palloc, no destructors.
+#include "postgres/keyed_table.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+namespace {
+
+// Sets the primary key apart from the other indexes, which the executor's code keeps up.
+void set_key_apart(KeyedTable& table) {
+    const RelationPtr indexes = table.result->ri_IndexRelationDescs;
+    IndexInfo** infos = table.result->ri_IndexRelationInfo;
+    const int last = table.result->ri_NumIndices - 1;
+    for (int i = 0; i < last; ++i) {
+        if (RelationGetRelid(indexes[i]) != RelationGetRelid(table.key_index)) continue;
+        const Relation key = indexes[i];
+        IndexInfo* const info = infos[i];
+        indexes[i] = indexes[last];
+        infos[i] = infos[last];
+        indexes[last] = key;
+        infos[last] = info;
+    }
+    table.key_info = infos[last];
+}
+
+// Enters the row just stored into the indexes. A new version of a row has its key already: looking for another row with that
+// key would visit every version that somebody's old snapshot keeps alive.
+void maintain_indexes(KeyedTable& table, bool is_new_version) {
+    Datum values[INDEX_MAX_KEYS];
+    bool nulls[INDEX_MAX_KEYS];
+    FormIndexDatum(table.key_info, table.written, table.executor, values, nulls);
+    index_insert(table.key_index, values, nulls, &table.written->tts_tid, table.table,
+                 is_new_version ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES, is_new_version, table.key_info);
+    if (table.result->ri_NumIndices > 1) {
+        --table.result->ri_NumIndices;
+        list_free(ExecInsertIndexTuples(table.result, table.written, table.executor, is_new_version, false, nullptr, NIL));
+        ++table.result->ri_NumIndices;
+    }
+    ResetPerTupleExprContext(table.executor);
+}
+
+}  // namespace
+
+void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot) {
+    open_lookup(table, relation, columns, snapshot, RowExclusiveLock);
+    table.written = MakeSingleTupleTableSlot(RelationGetDescr(table.table), &TTSOpsVirtual);
+    table.executor = CreateExecutorState();
+    table.result = makeNode(ResultRelInfo);
+    InitResultRelInfo(table.result, table.table, 0, nullptr, 0);
+    ExecOpenIndices(table.result, false);
+    set_key_apart(table);
+}
+
+void close_table(KeyedTable& table) {
+    ExecCloseIndices(table.result);
+    FreeExecutorState(table.executor);
+    ExecDropSingleTupleTableSlot(table.written);
+    close_lookup(table);
+}
+
+void copy_found_row(KeyedTable& table) {
+    const auto columns = static_cast<std::size_t>(RelationGetDescr(table.table)->natts);
+    ExecClearTuple(table.written);
+    memcpy(table.written->tts_values, table.found->tts_values, sizeof(Datum) * columns);
+    memcpy(table.written->tts_isnull, table.found->tts_isnull, sizeof(bool) * columns);
+}
+
+void start_row(KeyedTable& table) {
+    ExecClearTuple(table.written);
+    memset(table.written->tts_isnull, true, static_cast<std::size_t>(RelationGetDescr(table.table)->natts));
+}
+
+void update_row(KeyedTable& table) {
+    bool new_entries = false;
+    ItemPointerData where = table.found->tts_tid;
+    ExecStoreVirtualTuple(table.written);
+    simple_table_tuple_update(table.table, &where, table.written, table.snapshot, &new_entries);
+    if (new_entries) maintain_indexes(table, true);
+}
+
+void insert_row(KeyedTable& table) {
+    ExecStoreVirtualTuple(table.written);
+    simple_table_tuple_insert(table.table, table.written);
+    maintain_indexes(table, false);
+}
+
+}  // namespace postgres

@@ -1,0 +1,49 @@
+// Starting and ending transactions outside any client's command.
+#include "postgres/transaction.hpp"
+
+#include <exception>
+
+#include "postgres/error.hpp"
+#include "postgres/pg.hpp"
+
+namespace postgres {
+
+Transaction::Transaction() : memory_(CurrentMemoryContext) {
+    guarded([] {
+        SetCurrentStatementStartTimestamp();
+        StartTransactionCommand();
+        XactIsoLevel = XACT_READ_COMMITTED;
+        XactReadOnly = false;
+        XactDeferrable = false;
+    });
+    is_open_ = true;
+}
+
+Transaction::~Transaction() {
+    if (is_open_) {
+        try {
+            guarded([] { AbortCurrentTransaction(); });
+        } catch (const std::exception& error) {
+            // Nobody can go on from a transaction that can be neither committed nor rolled back.
+            ereport(FATAL, (errmsg_internal("telemetry_cqrs could not roll back"), errdetail_internal("%s", error.what())));
+        }
+    }
+    MemoryContextSwitchTo(memory_);
+}
+
+void Transaction::commit() {
+    guarded([] {
+        if (ActiveSnapshotSet()) PopActiveSnapshot();
+        CommitTransactionCommand();
+    });
+    is_open_ = false;
+    MemoryContextSwitchTo(memory_);
+}
+
+void push_snapshot_of_now() {
+    if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+        elog(ERROR, "the projector's snapshot must come before its first write");
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+}  // namespace postgres

@@ -1,0 +1,289 @@
+// Choosing and performing passes.
+#include "projection/fold.hpp"  // before the server's headers: Boost cannot be compiled behind them
+
+#include "projection/applier.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "event_log/batch.hpp"
+#include "event_log/position.hpp"
+#include "postgres/as_owner.hpp"
+#include "postgres/error.hpp"
+#include "postgres/transaction.hpp"
+#include "projection/failure.hpp"
+#include "projection/locks.hpp"
+#include "projection/notification.hpp"
+#include "read_model/state_tables.hpp"
+#include "runtime/installed.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+using event_log::Checkpoint;
+using event_log::Consumer;
+using event_log::EpochProgress;
+using event_log::kConsumers;
+
+// Positions of one epoch are a chain: each covers all that those below cover. This is its order.
+bool is_behind(const model::Position& a, const model::Position& b) {
+    const auto rank = [](const model::Position& position) {
+        return std::tuple(position.snapshot.xmax, -static_cast<std::int64_t>(position.snapshot.in_progress.size()),
+                          position.partial.has_value(), position.partial ? position.partial->event_id.value : 0);
+    };
+    return rank(a) < rank(b);
+}
+
+std::optional<model::Xid> next_local_opening(const std::vector<EpochProgress>& progress, std::size_t epoch,
+                                             const runtime::Identity& here) {
+    for (std::size_t i = epoch + 1; i < progress.size(); ++i)
+        if (progress[i].is_local(here)) return progress[i].opened_xid;
+    return std::nullopt;
+}
+
+model::BatchId last_batch(const std::vector<EpochProgress>& progress) {
+    model::BatchId last{};
+    for (const EpochProgress& epoch : progress)
+        if (const auto& checkpoint = epoch.of(Consumer::batch)) last = std::max(last, checkpoint->last_batch);
+    return last;
+}
+
+// Until the surrounding nest level of settings ends.
+void set_locally(const char* setting, const char* value) {
+    postgres::guarded(
+        [=] { (void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); });
+}
+
+void hold_tables() {
+    try {
+        postgres::guarded([] { lock_tables(); });
+    } catch (const postgres::PgError& error) {
+        if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE) throw;
+        throw postgres::Error(ERRCODE_LOCK_NOT_AVAILABLE, "a table of telemetry_cqrs is locked by another session",
+                              "Readings are stored meanwhile and applied when the lock is gone.",
+                              "pg_locks and pg_blocking_pids() tell who holds it.");
+    }
+}
+
+}  // namespace
+
+void Applier::suspend(Consumer consumer, bool is_suspended) noexcept {
+    suspended_[static_cast<std::size_t>(consumer)] = is_suspended;
+    may_have_failed_ = true;
+}
+
+bool Applier::is_served(Consumer consumer) const noexcept {
+    return std::find(served_.begin(), served_.end(), consumer) != served_.end();
+}
+
+// What was seen in a log that was dropped since says nothing about the one that came after it.
+void Applier::forget_other_installation(Oid log) {
+    if (log_ == log) return;
+    log_ = log;
+    seen_empty_.clear();
+}
+
+std::optional<Applier::Task> Applier::choose(const std::vector<EpochProgress>& progress, std::size_t number,
+                                             const Setting& setting) {
+    const EpochProgress& epoch = progress[number];
+    served_.clear();
+    for (const Consumer consumer : kConsumers) {
+        if (epoch.is_drained(consumer) || is_suspended(consumer)) continue;
+        const model::Position position = epoch.position_of(consumer);
+        if (!served_.empty() && is_behind(position, epoch.position_of(served_.front()))) served_.clear();
+        if (served_.empty() || position == epoch.position_of(served_.front())) served_.push_back(consumer);
+    }
+    if (served_.empty()) return std::nullopt;
+
+    Task task{.epoch = &epoch,
+              .stored = epoch.position_of(served_.front()),
+              .from = {},
+              .now = {},
+              .other = {},
+              .other_checkpoint = {},
+              .drains = false,
+              .is_newest = number + 1 == progress.size(),
+              .others_wait = false};
+    if (separate_passes_ > 0) {
+        --separate_passes_;
+        task.others_wait = served_.size() > 1;
+        served_.resize(1);
+    }
+    for (const Consumer consumer : kConsumers) {
+        if (epoch.is_drained(consumer)) continue;
+        const model::Position position = epoch.position_of(consumer);
+        if (!is_behind(task.stored, position)) continue;
+        task.others_wait = true;
+        if (task.other && !is_behind(position, *task.other)) continue;
+        task.other = position;
+        task.other_checkpoint = epoch.of(consumer);
+    }
+    task.from = task.stored;
+    if (task.other) {
+        // Two transactions cannot be cut at once: first up to where everything is whole, then the rest.
+        if (task.other->partial && task.stored.snapshot != task.other->snapshot) {
+            task.other->partial.reset();
+            task.other_checkpoint.reset();
+        }
+        task.now = task.other->snapshot;
+        return task;
+    }
+    if (!epoch.is_local(setting.here)) {
+        task.now = event_log::everything();
+        task.drains = true;
+        return task;
+    }
+    task.now = setting.now;
+    if (const auto opening = next_local_opening(progress, number, setting.here)) {
+        task.now = event_log::truncated(setting.now, *opening);
+        task.drains = setting.now.xmin > *opening;
+    }
+    for (const SeenEmpty& seen : seen_empty_)
+        if (seen.epoch == epoch.epoch && seen.stored == task.stored) task.from = model::position_at(seen.until);
+    return task;
+}
+
+std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochProgress>& progress, const Setting& setting,
+                                     const PassOptions& options) {
+    const model::Window window =
+        task.other ? model::window_between(task.from, *task.other) : model::window_between(task.from, task.now);
+    event_log::WindowReader reader(window, task.epoch->epoch, setting.snapshot);
+
+    const bool with_batch = is_served(Consumer::batch), with_device = is_served(Consumer::device),
+               with_region = is_served(Consumer::region);
+    Fold devices(Grain::device), regions(Grain::region);
+    const model::BatchId batch_id{last_batch(progress).value + 1};
+    Pass pass;
+    std::int64_t rows = 0;
+    while (rows < options.slice) {
+        const event_log::Block block = reader.read(options.slice - rows);
+        if (block.rows == 0) break;
+        rows += block.rows;
+        pass.events += block.events;
+        if (with_device) devices.add(block.readings);
+        if (with_region) regions.add(block.readings);
+        // What fits into a notification fits into a block.
+        if (with_batch && pass.events > 0 && reader.at_end() && rows == block.rows)
+            pass.notification = notification_of(batch_id, pass.events, block.readings);
+    }
+    const bool is_complete = reader.at_end();
+    const auto last_row = reader.last_row();
+    const bool is_whole = reader.finished_transaction();
+    reader.close();
+
+    const bool becomes_drained = is_complete && task.drains;
+    if (pass.events == 0 && is_complete && !task.other && !becomes_drained) {
+        std::erase_if(seen_empty_, [&](const SeenEmpty& seen) { return seen.epoch == task.epoch->epoch; });
+        seen_empty_.push_back({task.epoch->epoch, task.stored, task.now});
+        return std::nullopt;
+    }
+
+    Checkpoint reached;
+    if (is_complete && task.other)
+        reached.position = *task.other;
+    else if (is_complete && task.epoch->is_local(setting.here))
+        reached.position = model::position_at(task.now);
+    else if (!last_row)
+        reached.position = task.stored;
+    else if (task.other && task.from.snapshot == task.other->snapshot)
+        reached.position = {.snapshot = task.other->snapshot, .partial = last_row};
+    else
+        reached.position = model::position_after(task.from, task.now, *last_row, is_whole);
+
+    read_model::add_groups(read_model::kDeviceTable, devices.groups(), setting.snapshot);
+    read_model::add_metrics(read_model::kDeviceMetricTable, devices.metrics(), setting.snapshot);
+    read_model::add_groups(read_model::kRegionTable, regions.groups(), setting.snapshot);
+    read_model::add_metrics(read_model::kRegionMetricTable, regions.metrics(), setting.snapshot);
+
+    if (with_batch && pass.events > 0) {
+        event_log::write_batch({.batch_id = batch_id,
+                                .epoch = task.epoch->epoch,
+                                .from = task.stored,
+                                .to = reached.position,
+                                .events = pass.events,
+                                .created_at = setting.taken_at},
+                               setting.snapshot);
+        pass.batch = batch_id;
+        if (pass.notification.empty()) pass.notification = notification_of(batch_id, pass.events, {});
+    }
+
+    std::vector<event_log::CheckpointMove> moves;
+    for (const Consumer consumer : served_) {
+        const auto& before = task.epoch->of(consumer);
+        const auto& batches = task.epoch->of(Consumer::batch);
+        Checkpoint to = reached;
+        to.drained = becomes_drained;
+        to.applied = (before ? before->applied : 0) + pass.events;
+        to.as_of = before ? before->as_of : task.epoch->opened_at;
+        if (is_complete && !task.other) to.as_of = setting.taken_at;
+        if (is_complete && task.other_checkpoint) to.as_of = task.other_checkpoint->as_of;
+        to.last_batch = before ? before->last_batch : model::BatchId{};
+        if (pass.batch) to.last_batch = batch_id;
+        if (!with_batch && batches && batches->position == reached.position) to.last_batch = batches->last_batch;
+        // Batches are numbered through all epochs: the first checkpoint of a new one goes on where the last ended.
+        if (with_batch && !before && !pass.batch) to.last_batch = last_batch(progress);
+        moves.push_back({consumer, task.epoch->epoch, before, to});
+    }
+    event_log::write_checkpoints(moves, setting.snapshot);
+    if (may_have_failed_) may_have_failed_ = clear_failures(served_, setting.snapshot);
+
+    pass.outcome = Outcome::applied;
+    pass.more = !is_complete || task.others_wait || !task.is_newest;
+    return pass;
+}
+
+Pass Applier::run_as_owner(const PassOptions& options) {
+    Setting setting{};
+    setting.here = runtime::current_identity();
+    postgres::guarded([&setting] {
+        setting.taken_at = GetCurrentTimestamp();
+        postgres::push_snapshot_of_now();
+        setting.snapshot = GetActiveSnapshot();
+    });
+    Pass pass;
+    const std::vector<EpochProgress> progress = event_log::read_progress(setting.snapshot);
+    if (progress.empty() || !progress.back().is_local(setting.here)) {
+        pass.outcome = Outcome::unopened;
+    } else {
+        setting.now = event_log::snapshot_of(setting.snapshot);
+        for (std::size_t epoch = 0; epoch < progress.size(); ++epoch) {
+            const auto task = choose(progress, epoch, setting);
+            if (!task) continue;
+            if (const auto done = perform(*task, progress, setting, options)) {
+                pass = *done;
+                break;
+            }
+        }
+    }
+    postgres::guarded([] { PopActiveSnapshot(); });
+    return pass;
+}
+
+Pass Applier::run(const PassOptions& options) {
+    served_.clear();
+    const bool is_there = postgres::guarded([] {
+        if (!hold_extension()) return false;
+        take_apply_lock();
+        return true;
+    });
+    if (!is_there) {
+        Pass pass;
+        pass.outcome = Outcome::absent;
+        return pass;
+    }
+    const runtime::Installed installed = runtime::installed();
+    forget_other_installation(installed.event);
+    const postgres::AsOwner as_owner(installed.owner);
+    const int nesting = postgres::guarded([] { return NewGUCNestLevel(); });
+    // Indexes somebody added may call functions.
+    set_locally("search_path", "pg_catalog, pg_temp");
+    if (options.lock_timeout > 0) set_locally("lock_timeout", std::to_string(options.lock_timeout).c_str());
+    hold_tables();
+    const Pass pass = run_as_owner(options);
+    postgres::guarded([nesting] { AtEOXact_GUC(false, nesting); });
+    return pass;
+}
+
+}  // namespace projection

@@ -1,0 +1,102 @@
+// One pass of the projector: who is served next, from where to where; reading, folding, writing, moving checkpoints.
+// The contract is in this folder's README.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "event_log/checkpoint.hpp"
+#include "event_log/window_reader.hpp"
+#include "model/identifiers.hpp"
+#include "model/snapshot.hpp"
+#include "postgres/pg.hpp"
+
+namespace projection {
+
+enum class Outcome : std::uint8_t {
+    idle,     // nothing to do
+    applied,  // something was written
+    absent,   // the extension is not (or no longer) in this database
+    unopened  // no reading was accepted here yet: a fresh installation or a restored one. Nothing is written then.
+};
+
+struct Pass {
+    Outcome outcome = Outcome::idle;
+    std::int64_t events = 0;              // of the log that were applied
+    bool more = false;                    // another pass would find something to do at once
+    std::optional<model::BatchId> batch;  // the batch that was written
+    std::string notification;             // to be told when the transaction has committed; empty: nothing
+};
+
+struct PassOptions {
+    std::int64_t slice = 100000;  // most rows of the log read in a pass
+    int lock_timeout = 500;  // milliseconds to wait for a table; below deadlock_timeout, so that whoever changes our tables
+                             // wins; 0: as the session has set it
+};
+
+// Remembers between passes what it would otherwise find out again; nothing of it is needed for correctness, and any number of
+// them may be at work in several processes.
+class Applier {
+public:
+    // In an open transaction that has no transaction number yet and will be rolled back when this throws.
+    Pass run(const PassOptions& options);
+
+    // After a `run` that threw was rolled back: whom it served. Empty when it did not come that far.
+    const std::vector<event_log::Consumer>& served() const noexcept { return served_; }
+
+    // The consumers of the last `run` failed together: each gets a pass of its own next.
+    void separate() noexcept { separate_passes_ = static_cast<int>(served_.size()); }
+
+    // Leaves a consumer out, or takes it in again.
+    void suspend(event_log::Consumer consumer, bool is_suspended) noexcept;
+
+private:
+    // What lies between a stored position and a later snapshot was seen to be empty.
+    struct SeenEmpty {
+        model::Epoch epoch;
+        model::Position stored;
+        model::Snapshot until;
+    };
+
+    // A pass to be made.
+    struct Task {
+        const event_log::EpochProgress* epoch;
+        model::Position stored;                // of everybody served
+        model::Position from;                  // the same, or later where nothing lies between
+        model::Snapshot now;                   // the far end
+        std::optional<model::Position> other;  // far end is where another consumer stands already
+        std::optional<event_log::Checkpoint> other_checkpoint;
+        bool drains;  // nothing of the epoch comes after the far end
+        bool is_newest;
+        bool others_wait;  // there are consumers behind or ahead of those served
+    };
+
+    // What the pass runs in.
+    struct Setting {
+        ::Snapshot snapshot;
+        TimestampTz taken_at;  // just before the snapshot
+        model::Snapshot now;
+        runtime::Identity here;
+    };
+
+    Pass run_as_owner(const PassOptions& options);
+    std::optional<Task> choose(const std::vector<event_log::EpochProgress>& progress, std::size_t epoch,
+                               const Setting& setting);
+    std::optional<Pass> perform(const Task& task, const std::vector<event_log::EpochProgress>& progress, const Setting& setting,
+                                const PassOptions& options);
+    void forget_other_installation(Oid log);
+    bool is_served(event_log::Consumer consumer) const noexcept;
+    bool is_suspended(event_log::Consumer consumer) const noexcept { return suspended_[static_cast<std::size_t>(consumer)]; }
+
+    Oid log_ = InvalidOid;
+    std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
+    std::vector<event_log::Consumer> served_;
+    std::array<bool, event_log::kConsumers.size()> suspended_{};
+    int separate_passes_ = 0;
+    bool may_have_failed_ = true;  // a row of telemetry.projection_failure may say so
+};
+
+}  // namespace projection

@@ -1,0 +1,50 @@
+// Building and sending notifications.
+#include "projection/notification.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "model/notification.hpp"
+#include "runtime/settings.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+bool is_ascii(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+bool is_ascii(const model::Event& event) {
+    return is_ascii(event.device_id) && is_ascii(event.region) &&
+           std::all_of(event.metrics.begin(), event.metrics.end(),
+                       [](const model::Metric& each) { return is_ascii(each.name); });
+}
+
+// The model escapes what is UTF-8. Other databases' texts can be told where they are ASCII.
+bool can_be_told(std::span<const model::Event> readings) {
+    return GetDatabaseEncoding() == PG_UTF8 ||
+           std::all_of(readings.begin(), readings.end(), [](const model::Event& each) { return is_ascii(each); });
+}
+
+}  // namespace
+
+std::string notification_of(model::BatchId batch, std::int64_t events, std::span<const model::Event> readings) {
+    switch (runtime::settings().notify_payload) {
+        case runtime::NotifyPayload::off:
+            return {};
+        case runtime::NotifyPayload::pointer:
+            return model::notification_payload(batch, events, {});
+        case runtime::NotifyPayload::events:
+            if (!can_be_told(readings)) return model::notification_payload(batch, events, {});
+            return model::notification_payload(batch, events, readings);
+    }
+    return {};
+}
+
+void notify(const char* payload) {
+    Async_Notify("telemetry_ingested", payload);
+}
+
+}  // namespace projection

@@ -1,0 +1,86 @@
+// CALL telemetry.project_once(): the same passes, driven from a client's session.
+#include <exception>
+#include <string>
+
+#include "error_codes.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "postgres/subtransaction.hpp"
+#include "projection/applier.hpp"
+#include "projection/failure.hpp"
+#include "projection/notification.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+// Also where the caller's own procedure has written something: it would be committed along.
+bool is_in_callers_transaction(FunctionCallInfo fcinfo) {
+    return fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) ||
+           reinterpret_cast<CallContext*>(fcinfo->context)->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny());
+}
+
+// Ends the transaction and begins the next one, which no snapshot of the caller's reaches into.
+void next_transaction() {
+    SPI_commit();
+    XactIsoLevel = XACT_READ_COMMITTED;
+}
+
+// One pass in a subtransaction, so that a failing one can be left behind; null when it went well.
+std::exception_ptr try_pass(Applier& applier, Pass& pass) {
+    try {
+        postgres::in_subtransaction([&] { pass = applier.run({.lock_timeout = 0}); });
+        return nullptr;
+    } catch (const std::exception&) {
+        if (applier.served().empty() || is_cancellation()) throw;
+        return std::current_exception();
+    }
+}
+
+void apply_everything() {
+    Applier applier;
+    std::exception_ptr failure;
+    for (bool more = true; more;) {
+        postgres::guarded([] { next_transaction(); });
+        Pass pass;
+        if (const std::exception_ptr failed = try_pass(applier, pass)) {
+            more = true;
+            if (applier.served().size() > 1) {
+                applier.separate();
+            } else {
+                applier.suspend(applier.served().front(), true);
+                if (!failure) failure = failed;
+            }
+            continue;
+        }
+        if (pass.outcome == Outcome::absent)
+            throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped");
+        more = pass.more;
+        if (pass.notification.empty()) continue;
+        postgres::guarded([payload = pass.notification.c_str()] {
+            next_transaction();
+            notify(payload);
+        });
+    }
+    postgres::guarded([] { SPI_commit(); });
+    if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+}  // namespace projection
+
+TELEMETRY_FUNCTION(telemetry_project_once) {
+    if (projection::is_in_callers_transaction(fcinfo))
+        throw postgres::Error(ERRCODE_ACTIVE_SQL_TRANSACTION,
+                              "telemetry.project_once() cannot run inside a transaction block or a function", {},
+                              "Call it as a statement of its own: it has transactions of its own.");
+    postgres::guarded([] {
+        PreventCommandDuringRecovery("CALL telemetry.project_once()");
+        PreventCommandIfReadOnly("CALL telemetry.project_once()");
+        if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    });
+    projection::apply_everything();
+    postgres::guarded([] { SPI_finish(); });
+    PG_RETURN_VOID();
+}

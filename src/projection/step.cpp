@@ -1,0 +1,76 @@
+// Driving passes from a background worker.
+#include "projection/step.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "postgres/error.hpp"
+#include "postgres/transaction.hpp"
+#include "projection/notification.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+constexpr std::int64_t kFirstDelay = USECS_PER_SEC;
+constexpr std::int64_t kLongestDelay = 60 * USECS_PER_SEC;
+
+}  // namespace
+
+// The consumer waits; that it failed is written down if that is possible.
+StepResult Stepper::fail(Failure failure) {
+    Retry& retry = retries_[static_cast<std::size_t>(failure.consumer)];
+    retry.delay = std::clamp(retry.delay * 2, kFirstDelay, kLongestDelay);
+    retry.at = GetCurrentTimestamp() + retry.delay;
+    applier_.suspend(failure.consumer, true);
+    try {
+        record_failure(failure);
+    } catch (const std::exception&) {
+        // Whatever keeps the record from being written is told by the next step; this one's failure goes to the caller.
+    }
+    StepResult result;
+    result.pass.more = true;
+    result.failure = std::move(failure);
+    return result;
+}
+
+StepResult Stepper::step(const PassOptions& options) {
+    const TimestampTz now = GetCurrentTimestamp();
+    for (const event_log::Consumer consumer : event_log::kConsumers) {
+        const Retry& retry = retries_[static_cast<std::size_t>(consumer)];
+        if (retry.is_due(now)) applier_.suspend(consumer, false);
+    }
+    std::optional<Failure> failure;
+    try {
+        postgres::Transaction transaction;
+        const Pass pass = applier_.run(options);
+        transaction.commit();
+        if (pass.outcome == Outcome::applied)
+            for (const event_log::Consumer consumer : applier_.served()) retries_[static_cast<std::size_t>(consumer)] = {};
+        // Nothing is left for those that could be served: somebody else has done what they failed to do.
+        if (pass.outcome == Outcome::idle)
+            for (Retry& retry : retries_)
+                if (retry.is_due(now)) retry = {};
+        return {pass, std::nullopt};
+    } catch (const std::exception&) {
+        if (applier_.served().empty() || is_cancellation()) throw;
+        failure = failure_of(applier_.served().front());
+    }
+    if (applier_.served().size() > 1) {
+        applier_.separate();
+        StepResult result;
+        result.pass.more = true;
+        return result;
+    }
+    return fail(std::move(*failure));
+}
+
+void publish(const std::string& notification) {
+    postgres::Transaction transaction;
+    postgres::guarded([payload = notification.c_str()] { notify(payload); });
+    transaction.commit();
+}
+
+}  // namespace projection

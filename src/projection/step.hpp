@@ -1,0 +1,49 @@
+// The worker's way to run passes: each in a transaction of its own, failures kept apart.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "projection/applier.hpp"
+#include "projection/failure.hpp"
+
+namespace projection {
+
+struct StepResult {
+    Pass pass;
+    std::optional<Failure> failure;  // of the consumer that was served; it is recorded, and the others go on
+};
+
+class Stepper {
+public:
+    // One transaction. Outside any other one. Throws (rolled back) when not even that could be found out whom to serve, or when
+    // it was cancelled. A consumer that fails is left out for a while, longer each time: at most a minute.
+    StepResult step(const PassOptions& options = {});
+
+    // A consumer is left out for a while: a later step may have something to do although no event came.
+    bool waits_to_retry() const noexcept {
+        for (const Retry& retry : retries_)
+            if (retry.at != 0) return true;
+        return false;
+    }
+
+private:
+    struct Retry {
+        TimestampTz at = 0;  // 0: the last pass succeeded
+        std::int64_t delay = 0;
+
+        bool is_due(TimestampTz now) const noexcept { return at != 0 && at <= now; }
+    };
+
+    StepResult fail(Failure failure);
+
+    Applier applier_;
+    std::array<Retry, event_log::kConsumers.size()> retries_;
+};
+
+// Sends a notification, in a transaction that does nothing else. Outside any other one.
+void publish(const std::string& notification);
+
+}  // namespace projection

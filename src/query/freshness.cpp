@@ -1,0 +1,77 @@
+// SQL functions as_of and projection_tail: how far behind a projection is, for the caller's own snapshot.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "event_log/checkpoint.hpp"
+#include "event_log/tail.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace query {
+namespace {
+
+std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
+    return postgres::guarded([fcinfo, number] {
+        text* value = PG_GETARG_TEXT_PP(number);
+        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+    });
+}
+
+event_log::Consumer projection_argument(FunctionCallInfo fcinfo, int number) {
+    const std::string_view name = text_argument(fcinfo, number);
+    const auto consumer = event_log::find_consumer(name);
+    if (consumer && *consumer != event_log::Consumer::batch) return *consumer;
+    std::string known;
+    for (const event_log::Consumer each : event_log::kConsumers) {
+        if (each == event_log::Consumer::batch) continue;
+        known.append(known.empty() ? "" : ", ").append(event_log::name_of(each));
+    }
+    throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "there is no projection \"" + std::string(name) + "\"", {},
+                          "Projections are: " + known + ".");
+}
+
+::Snapshot callers_snapshot() {
+    return postgres::guarded([] {
+        if (!ActiveSnapshotSet()) elog(ERROR, "no active snapshot");
+        return GetActiveSnapshot();
+    });
+}
+
+// A moment before the caller's snapshot was taken: whatever was committed until then it shows. That is the start of the
+// transaction, as the statement may be a FETCH or an Execute that came long after the snapshot. Nothing where the snapshot
+// may be older than that or show less: it can be imported where it is the whole transaction's, and a standby lags behind.
+std::optional<TimestampTz> time_before_callers_snapshot() {
+    return postgres::guarded([]() -> std::optional<TimestampTz> {
+        if (IsolationUsesXactSnapshot() || RecoveryInProgress()) return std::nullopt;
+        return GetCurrentTransactionStartTimestamp();
+    });
+}
+
+}  // namespace
+}  // namespace query
+
+TELEMETRY_FUNCTION(telemetry_get_as_of) {
+    const event_log::Consumer consumer = query::projection_argument(fcinfo, 0);
+    const event_log::Tail tail = event_log::measure_tail(consumer, query::callers_snapshot(), true);
+    if (tail.events > 0) PG_RETURN_TIMESTAMPTZ(tail.behind_since);
+    // Nothing waits. Of two moments before the snapshot, the later one; nullopt is less than any.
+    const auto as_of = std::max(query::time_before_callers_snapshot(), tail.stored_as_of);
+    if (!as_of) PG_RETURN_NULL();
+    PG_RETURN_TIMESTAMPTZ(*as_of);
+}
+
+TELEMETRY_FUNCTION(telemetry_measure_tail) {
+    const event_log::Consumer consumer = query::projection_argument(fcinfo, 0);
+    const event_log::Tail tail = event_log::measure_tail(consumer, query::callers_snapshot(), false);
+    return postgres::guarded([&] {
+        TupleDesc shape;
+        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+        Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0))};
+        bool nulls[] = {false, !tail.oldest_received_at.has_value()};
+        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+    });
+}

@@ -1,0 +1,31 @@
+// What a pass adds to the read models: one delta a row, keys as views into memory that outlives the writing.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "model/identifiers.hpp"
+#include "model/summary.hpp"
+
+namespace read_model {
+
+// Of a device or a region: a row of telemetry.device_state or telemetry.region_state.
+struct GroupDelta {
+    std::string_view key;
+    std::int64_t sample_count = 0;
+    model::Micros first_seen = 0;  // measured_at of the first and the last measured reading
+    model::Micros last_seen = 0;
+    model::Micros last_received_at = 0;
+    model::Summary temperature;
+    model::Summary humidity;
+    std::string_view region;  // of the reading at last_seen, of several the greatest; empty: none
+};
+
+// A row of telemetry.device_metric_state or telemetry.region_metric_state.
+struct MetricDelta {
+    std::string_view key;
+    std::string_view metric;
+    model::Summary summary;
+};
+
+}  // namespace read_model

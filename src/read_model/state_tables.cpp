@@ -1,0 +1,207 @@
+// Merging deltas into rows. All but the two entries is written wholly in P: plain C types and palloc, no destructors.
+#include "read_model/state_tables.hpp"
+
+#include "error_codes.hpp"
+#include "postgres/error.hpp"
+#include "postgres/keyed_table.hpp"
+#include "postgres/memory.hpp"
+#include "read_model/stored_summary.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace read_model {
+namespace {
+
+enum GroupColumn {
+    kKey,
+    kSampleCount,
+    kFirstSeen,
+    kLastSeen,
+    kLastReceivedAt,
+    kTemperature,
+    kHumidity,
+    kRegionTableColumns,
+    kRegion = kRegionTableColumns,
+    kDeviceTableColumns
+};
+enum MetricColumn { kMetricKey, kMetric, kSummary, kMetricColumns };
+
+constexpr std::size_t kRowsBetweenResets = 256;
+
+// A text value that is made anew for each row.
+struct TextBuffer {
+    MemoryContext memory;
+    char* bytes;
+    std::size_t capacity;
+};
+
+Datum text_in(TextBuffer& buffer, std::string_view value) {
+    if (VARHDRSZ + value.size() > buffer.capacity) {
+        buffer.capacity = 2 * (VARHDRSZ + value.size()) + 64;
+        buffer.bytes = static_cast<char*>(MemoryContextAlloc(buffer.memory, buffer.capacity));
+    }
+    SET_VARSIZE(buffer.bytes, VARHDRSZ + value.size());
+    memcpy(VARDATA(buffer.bytes), value.data(), value.size());
+    return PointerGetDatum(buffer.bytes);
+}
+
+std::string_view text_of(const postgres::KeyedTable& table, int column) {
+    if (table.found->tts_isnull[column]) return {};
+    text* value = DatumGetTextPP(table.found->tts_values[column]);
+    return {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+}
+
+std::int64_t integer_of(const postgres::KeyedTable& table, int column) {
+    return DatumGetInt64(table.found->tts_values[column]);
+}
+
+// The stored summary, or an empty one for NULL.
+model::Summary summary_of(const postgres::KeyedTable& table, int column) {
+    if (table.found->tts_isnull[column]) return {};
+    const model::Summary* summary = find_summary(DatumGetPointer(table.found->tts_values[column]));
+    if (summary == nullptr)
+        ereport(ERROR, (errcode(error_codes::kCorruptSummary),
+                        errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(table.table))));
+    return *summary;
+}
+
+void set_summary(postgres::KeyedTable& table, int column, StoredSummary& buffer, const model::Summary& summary) {
+    if (summary.count == 0) return postgres::set_null(table, column);
+    store(buffer, summary);
+    postgres::set_value(table, column, PointerGetDatum(&buffer));
+}
+
+std::int64_t sum_of(std::int64_t a, std::int64_t b) {
+    std::int64_t sum;
+    if (pg_add_s64_overflow(a, b, &sum))
+        ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("sample count out of range")));
+    return sum;
+}
+
+// `total` becomes what the found row and the delta say together.
+void merge_found(const postgres::KeyedTable& table, bool has_region, GroupDelta& total) {
+    total.sample_count = sum_of(integer_of(table, kSampleCount), total.sample_count);
+    model::Summary temperature = summary_of(table, kTemperature);
+    model::merge(temperature, total.temperature);
+    total.temperature = temperature;
+    model::Summary humidity = summary_of(table, kHumidity);
+    model::merge(humidity, total.humidity);
+    total.humidity = humidity;
+    total.first_seen = Min(integer_of(table, kFirstSeen), total.first_seen);
+    total.last_received_at = Max(integer_of(table, kLastReceivedAt), total.last_received_at);
+    const TimestampTz last_seen = integer_of(table, kLastSeen);
+    if (has_region && (last_seen > total.last_seen || (last_seen == total.last_seen && text_of(table, kRegion) > total.region)))
+        total.region = text_of(table, kRegion);
+    total.last_seen = Max(last_seen, total.last_seen);
+}
+
+struct GroupWriter {
+    postgres::KeyedTable table;
+    bool has_region;
+    TextBuffer key, region;
+    StoredSummary temperature, humidity;
+};
+
+void add_group(GroupWriter& writer, const GroupDelta& delta) {
+    postgres::KeyedTable& table = writer.table;
+    const Datum key = text_in(writer.key, delta.key);
+    GroupDelta total = delta;
+    const bool is_found = postgres::find_row(table, &key);
+    if (is_found) {
+        merge_found(table, writer.has_region, total);
+        postgres::copy_found_row(table);
+    } else {
+        postgres::start_row(table);
+        postgres::set_value(table, kKey, key);
+    }
+    postgres::set_value(table, kSampleCount, Int64GetDatum(total.sample_count));
+    postgres::set_value(table, kFirstSeen, TimestampTzGetDatum(total.first_seen));
+    postgres::set_value(table, kLastSeen, TimestampTzGetDatum(total.last_seen));
+    postgres::set_value(table, kLastReceivedAt, TimestampTzGetDatum(total.last_received_at));
+    set_summary(table, kTemperature, writer.temperature, total.temperature);
+    set_summary(table, kHumidity, writer.humidity, total.humidity);
+    if (writer.has_region && total.region.empty()) postgres::set_null(table, kRegion);
+    if (writer.has_region && !total.region.empty()) postgres::set_value(table, kRegion, text_in(writer.region, total.region));
+    if (is_found)
+        postgres::update_row(table);
+    else
+        postgres::insert_row(table);
+}
+
+struct MetricWriter {
+    postgres::KeyedTable table;
+    TextBuffer key, metric;
+    StoredSummary summary;
+};
+
+void add_metric(MetricWriter& writer, const MetricDelta& delta) {
+    postgres::KeyedTable& table = writer.table;
+    const Datum key[] = {text_in(writer.key, delta.key), text_in(writer.metric, delta.metric)};
+    model::Summary total = delta.summary;
+    const bool is_found = postgres::find_row(table, key);
+    if (is_found) {
+        total = summary_of(table, kSummary);
+        model::merge(total, delta.summary);
+        postgres::copy_found_row(table);
+    } else {
+        postgres::start_row(table);
+        postgres::set_value(table, kMetricKey, key[0]);
+        postgres::set_value(table, kMetric, key[1]);
+    }
+    set_summary(table, kSummary, writer.summary, total);
+    if (is_found)
+        postgres::update_row(table);
+    else
+        postgres::insert_row(table);
+}
+
+// Calls add(writer, *delta) for each delta, in a context of its own that is emptied now and then.
+template <typename Writer, typename Delta>
+void add_all(Writer& writer, void (*add)(Writer&, const Delta&), const Delta* const* deltas, std::size_t count,
+             MemoryContext rows) {
+    const MemoryContext caller = MemoryContextSwitchTo(rows);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i % kRowsBetweenResets == 0) {
+            CHECK_FOR_INTERRUPTS();
+            MemoryContextReset(rows);
+        }
+        add(writer, *deltas[i]);
+    }
+    MemoryContextSwitchTo(caller);
+}
+
+}  // namespace
+
+void add_groups(const GroupTable& kind, std::span<const GroupDelta* const> deltas, ::Snapshot snapshot) {
+    if (deltas.empty()) return;
+    const postgres::ScopedMemory memory("telemetry_cqrs groups");
+    const postgres::ScopedMemory rows("telemetry_cqrs row");
+    postgres::guarded([&kind, deltas, snapshot, &memory, &rows] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        GroupWriter writer{};
+        writer.has_region = kind.has_region;
+        writer.key.memory = writer.region.memory = memory.get();
+        postgres::open_table(writer.table, postgres::find_table("telemetry", kind.name),
+                             kind.has_region ? kDeviceTableColumns : kRegionTableColumns, snapshot);
+        add_all(writer, add_group, deltas.data(), deltas.size(), rows.get());
+        postgres::close_table(writer.table);
+        MemoryContextSwitchTo(caller);
+    });
+}
+
+void add_metrics(const char* name, std::span<const MetricDelta* const> deltas, ::Snapshot snapshot) {
+    if (deltas.empty()) return;
+    const postgres::ScopedMemory memory("telemetry_cqrs metrics");
+    const postgres::ScopedMemory rows("telemetry_cqrs row");
+    postgres::guarded([name, deltas, snapshot, &memory, &rows] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        MetricWriter writer{};
+        writer.key.memory = writer.metric.memory = memory.get();
+        postgres::open_table(writer.table, postgres::find_table("telemetry", name), kMetricColumns, snapshot);
+        add_all(writer, add_metric, deltas.data(), deltas.size(), rows.get());
+        postgres::close_table(writer.table);
+        MemoryContextSwitchTo(caller);
+    });
+}
+
+}  // namespace read_model

@@ -1,0 +1,27 @@
+// Adding deltas to the tables of the read side. The caller holds the projector's lock, which was taken before `snapshot`.
+#pragma once
+
+#include <span>
+
+#include "read_model/delta.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace read_model {
+
+struct GroupTable {
+    const char* name;
+    bool has_region;  // keeps the region of the last measured reading
+};
+inline constexpr GroupTable kDeviceTable{"device_state", true};
+inline constexpr GroupTable kRegionTable{"region_state", false};
+
+inline constexpr const char* kDeviceMetricTable = "device_metric_state";
+inline constexpr const char* kRegionMetricTable = "region_metric_state";
+
+// One row read and written for each delta. `deltas` are distinct and ascending by key (bytes), so that the rows come in the
+// order of the index and writers of one table cannot wait for each other in a circle.
+void add_groups(const GroupTable& table, std::span<const GroupDelta* const> deltas, ::Snapshot snapshot);
+void add_metrics(const char* table, std::span<const MetricDelta* const> deltas, ::Snapshot snapshot);
+
+}  // namespace read_model

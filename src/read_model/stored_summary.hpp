@@ -1,0 +1,36 @@
+// How a telemetry.summary lies on disk and in memory: a varlena of its own, version first.
+#pragma once
+
+#include <cstdint>
+
+#include "model/summary.hpp"
+#include "postgres/pg.hpp"
+
+namespace read_model {
+
+inline constexpr std::uint8_t kStoredVersion = 1;
+
+// The type is declared STORAGE plain and ALIGNMENT double: it always has a four-byte header and lies aligned in a row.
+struct StoredSummary {
+    std::int32_t header;
+    std::uint8_t version;
+    std::uint8_t padding[3];
+    model::Summary summary;
+};
+static_assert(sizeof(StoredSummary) == 80 && alignof(StoredSummary) == 8);
+
+inline void store(StoredSummary& stored, const model::Summary& summary) noexcept {
+    SET_VARSIZE(&stored, sizeof stored);
+    stored.version = kStoredVersion;
+    stored.padding[0] = stored.padding[1] = stored.padding[2] = 0;
+    stored.summary = summary;
+}
+
+// Null where the bytes are not a summary of a known version.
+inline const model::Summary* find_summary(const void* datum) noexcept {
+    const auto* stored = static_cast<const StoredSummary*>(datum);
+    if (VARSIZE(stored) != sizeof *stored || stored->version != kStoredVersion) return nullptr;
+    return &stored->summary;
+}
+
+}  // namespace read_model

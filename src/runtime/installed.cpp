@@ -1,0 +1,99 @@
+// Looking the extension's relations up by name, once a session and after each change of one of them.
+#include "runtime/installed.hpp"
+
+#include "error_codes.hpp"
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace runtime {
+namespace {
+
+// Session state: plain data without constructor. `current` is meaningful while `is_current`.
+Installed current;
+bool is_current = false;
+bool is_watching = false;
+unsigned generation = 0;
+
+// While nothing is current, whatever changes may be ours: who remembers something must not miss it.
+void forget_relation(Datum, Oid relation) {
+    const Oid* first = &current.installation;
+    const Oid* last = &current.device_key_index;
+    bool ours = !is_current || relation == InvalidOid;
+    for (const Oid* each = first; each <= last; ++each) ours = ours || *each == relation;
+    if (!ours) return;
+    is_current = false;
+    ++generation;
+}
+
+void watch() {
+    CacheRegisterRelcacheCallback(forget_relation, 0);
+    is_watching = true;
+}
+
+Oid find(Oid schema, const char* name, bool& complete) {
+    const Oid relation = get_relname_relid(name, schema);
+    complete = complete && OidIsValid(relation);
+    return relation;
+}
+
+// False when something is missing.
+bool look_up(Installed& found) {
+    if (!is_watching) watch();
+    bool complete = true;
+    found.schema = get_namespace_oid("telemetry", true);
+    if (!OidIsValid(found.schema)) return false;
+    found.installation = find(found.schema, "installation", complete);
+    found.epoch = find(found.schema, "epoch", complete);
+    found.event = find(found.schema, "event", complete);
+    found.segment = find(found.schema, "event_1", complete);
+    found.segment_fingerprint_index = find(found.schema, "event_1_fingerprint", complete);
+    found.segment_xid_index = find(found.schema, "event_1_xid_event_id", complete);
+    found.event_id_sequence = find(found.schema, "event_id_seq", complete);
+    found.device = find(found.schema, "device", complete);
+    found.device_key_index = find(found.schema, "device_pkey", complete);
+    if (!complete) return false;
+    HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(found.event));
+    if (!HeapTupleIsValid(row)) return false;
+    found.owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
+    ReleaseSysCache(row);
+    return true;
+}
+
+}  // namespace
+
+const Installed& installed() {
+    // Reading the catalogue may itself deliver an invalidation, so the answer is taken into a local first.
+    if (!is_current) {
+        Installed found;
+        const bool complete = postgres::guarded([&found] { return look_up(found); });
+        if (!complete) {
+            throw postgres::Error(error_codes::kNotInstalled, "telemetry_cqrs is not completely installed in this database",
+                                  "Schema \"telemetry\" or one of its relations is missing.",
+                                  "Run CREATE EXTENSION telemetry_cqrs.");
+        }
+        current = found;
+        is_current = true;
+    }
+    return current;
+}
+
+unsigned installed_generation() noexcept {
+    return generation;
+}
+
+Identity current_identity() {
+    return postgres::guarded([log = installed().event] {
+        Identity identity;
+        identity.system_identifier = GetSystemIdentifier();
+        identity.database = MyDatabaseId;
+        identity.log = log;
+        if (RecoveryInProgress())
+            GetXLogReplayRecPtr(&identity.timeline);
+        else
+            identity.timeline = GetWALInsertionTimeLine();
+        return identity;
+    });
+}
+
+}  // namespace runtime

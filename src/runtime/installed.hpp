@@ -1,0 +1,41 @@
+// The extension as it is installed in this database: which relations it owns and who its owner is.
+#pragma once
+
+#include <cstdint>
+
+#include "postgres/pg.hpp"
+
+namespace runtime {
+
+// Plain data, kept for the session and looked up anew when the server says that one of the relations changed.
+struct Installed {
+    Oid schema;
+    Oid owner;
+    Oid installation;
+    Oid epoch;
+    Oid event;
+    Oid segment;  // where events are appended
+    Oid segment_fingerprint_index;
+    Oid segment_xid_index;
+    Oid event_id_sequence;
+    Oid device;
+    Oid device_key_index;
+};
+
+// Throws Error(TC301) where schema "telemetry" or one of its relations is missing.
+const Installed& installed();
+
+// Counts how often the answer of `installed` was thrown away: who caches what he read from those relations compares it.
+unsigned installed_generation() noexcept;
+
+// Where this server process works. Comparable transaction numbers need an equal system and database; the log's own oid tells
+// a log that was restored into its old database from the one that was written there.
+struct Identity {
+    std::uint64_t system_identifier;
+    Oid database;
+    Oid log;
+    TimeLineID timeline;
+};
+Identity current_identity();
+
+}  // namespace runtime

@@ -1,0 +1,61 @@
+// Definition of the settings: names, units, ranges and words for SHOW and pg_settings.
+#include "runtime/settings.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace runtime {
+namespace {
+
+Settings current;
+int notify_payload_value = static_cast<int>(NotifyPayload::events);
+
+const config_enum_entry kNotifyPayloads[] = {
+    {"events", static_cast<int>(NotifyPayload::events), false},
+    {"pointer", static_cast<int>(NotifyPayload::pointer), false},
+    {"off", static_cast<int>(NotifyPayload::off), false},
+    {nullptr, 0, false},
+};
+
+void assign_notify_payload(int value, void*) {
+    current.notify_payload = static_cast<NotifyPayload>(value);
+}
+
+constexpr int kSecondsAYear = 365 * 86400;
+
+void define_bool(const char* name, bool& value, const char* words, const char* more) {
+    DefineCustomBoolVariable(name, words, more, &value, value, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+}
+
+void define_int(const char* name, int& value, int least, int greatest, int unit, const char* words, const char* more) {
+    DefineCustomIntVariable(name, words, more, &value, value, least, greatest, PGC_SIGHUP, unit, nullptr, nullptr, nullptr);
+}
+
+}  // namespace
+
+const Settings& settings() noexcept {
+    return current;
+}
+
+void define_settings() {
+    define_bool("telemetry_cqrs.auto_register", current.auto_register,
+                "Registers an unknown device with its first accepted reading.", "Off: its readings are refused with TC002.");
+    define_int("telemetry_cqrs.max_ahead", current.max_ahead, 0, kSecondsAYear, GUC_UNIT_S,
+               "How far measured_at may be ahead of the server's clock.", "Readings further ahead are refused with TC004.");
+    DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "What a notification on channel telemetry_ingested carries.",
+                             "events: the batch and, when they fit, its events; pointer: the batch only; off: nothing is sent. "
+                             "Everybody who can connect can listen.",
+                             &notify_payload_value, notify_payload_value, kNotifyPayloads, PGC_SIGHUP, 0, nullptr,
+                             assign_notify_payload, nullptr);
+    define_int("telemetry_cqrs.coalesce", current.coalesce, 0, 1000, GUC_UNIT_MS,
+               "How long the projector lets events gather after a busy batch.",
+               "Longer naps make larger batches and cost freshness; after a small batch there is none.");
+    define_int("telemetry_cqrs.poll_interval", current.poll_interval, 10, 60000, GUC_UNIT_MS,
+               "How often the projector looks for events when nobody wakes it.", "Commits wake it; COMMIT PREPARED does not.");
+    define_int("telemetry_cqrs.batch_retention", current.batch_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
+               "How long telemetry.read_events() can give the events of a batch.", "0: for ever.");
+    define_int("telemetry_cqrs.launcher_interval", current.launcher_interval, 100, 600000, GUC_UNIT_MS,
+               "How often the launcher looks for databases that are new.", nullptr);
+    MarkGUCPrefixReserved("telemetry_cqrs");
+}
+
+}  // namespace runtime

@@ -1,0 +1,24 @@
+// The settings telemetry_cqrs.*: defined at load, read everywhere. All change by a reload of the server's configuration.
+#pragma once
+
+namespace runtime {
+
+enum class NotifyPayload : int { events, pointer, off };
+
+// Field = name of the setting without its prefix.
+struct Settings {
+    bool auto_register = true;                             // register unknown devices with their first reading
+    int max_ahead = 300;                                   // seconds measured_at may be ahead of the server's clock
+    NotifyPayload notify_payload = NotifyPayload::events;  // what a notification carries
+    int coalesce = 2;                                      // milliseconds the projector lets events gather after a busy batch
+    int poll_interval = 1000;                              // milliseconds after which the projector looks without being woken
+    int batch_retention = 86400;                           // seconds rows of telemetry.batch are kept; 0: for ever
+    int launcher_interval = 5000;                          // milliseconds between two looks for new databases
+};
+
+const Settings& settings() noexcept;
+
+// Called once, by _PG_init.
+void define_settings();
+
+}  // namespace runtime

@@ -1,0 +1,226 @@
+// The slots of the databases, in shared memory.
+#include "runtime/shared_state.hpp"
+
+#include <cstddef>
+
+#include "postgres/shared_memory.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace runtime {
+namespace {
+
+SharedState* state = nullptr;
+
+// Every database whose worker the server could run, and some that fail for want of one.
+int slot_count() {
+    return Max(64, max_worker_processes);
+}
+
+Size size_of_state() {
+    return offsetof(SharedState, slots) + static_cast<Size>(slot_count()) * sizeof(DatabaseSlot);
+}
+
+// Memory that is zero; also called where a process attaches to memory set up before, which it must leave alone.
+void initialise(void* memory, LWLock* lock) {
+    state = static_cast<SharedState*>(memory);
+    if (state->lock != nullptr) return;
+    state->slot_count = slot_count();
+    pg_atomic_init_u32(&state->launcher_procno, kNoProcess);
+    pg_atomic_init_u32(&state->server_read_only, 0);
+    for (int i = 0; i < state->slot_count; ++i) {
+        pg_atomic_init_u32(&state->slots[i].database, InvalidOid);
+        pg_atomic_init_u32(&state->slots[i].procno, kNoProcess);
+    }
+    state->lock = lock;
+}
+
+constexpr postgres::SharedMemoryRequest kRequest{"telemetry_cqrs", size_of_state, initialise};
+
+// The functions below are called with the lock held.
+
+DatabaseSlot* slot_of(Oid database) {
+    for (int i = 0; i < state->slot_count; ++i)
+        if (pg_atomic_read_u32(&state->slots[i].database) == database) return &state->slots[i];
+    return nullptr;
+}
+
+DatabaseSlot* slot_of_or_new(Oid database) {
+    if (DatabaseSlot* slot = slot_of(database)) return slot;
+    DatabaseSlot* slot = slot_of(InvalidOid);
+    if (slot == nullptr) return nullptr;
+    slot->pid = 0;
+    slot->state = WorkerState::none;
+    slot->since = 0;
+    slot->poked = false;
+    slot->end = WorkerEnd::died;
+    slot->error = LastError{};
+    pg_atomic_write_u32(&slot->procno, kNoProcess);
+    pg_atomic_write_u32(&slot->database, database);
+    return slot;
+}
+
+void enter(DatabaseSlot& slot, WorkerState next, TimestampTz now) {
+    if (slot.state != next) slot.since = now;
+    slot.state = next;
+}
+
+void note_error(DatabaseSlot& slot, int sqlstate, const char* text, TimestampTz now) {
+    const int length = static_cast<int>(strlen(text));
+    const int kept = pg_mbcliplen(text, length, static_cast<int>(sizeof slot.error.text) - 1);
+    memcpy(slot.error.text, text, static_cast<size_t>(kept));
+    slot.error.text[kept] = '\0';
+    slot.error.sqlstate = sqlstate;
+    slot.error.at = now;
+}
+
+}  // namespace
+
+SharedState* shared_state() noexcept {
+    return state;
+}
+
+void request_shared_state() {
+    postgres::request_shared_memory(kRequest);
+}
+
+const char* name_of(WorkerState worker_state) noexcept {
+    switch (worker_state) {
+        case WorkerState::none:
+            return "none";
+        case WorkerState::starting:
+            return "starting";
+        case WorkerState::running:
+            return "running";
+        case WorkerState::failing:
+            return "failing";
+    }
+    return "none";
+}
+
+WorkerStatus worker_status(Oid database) noexcept {
+    WorkerStatus status{};
+    if (state == nullptr) return status;
+    postgres::LockHeld held(state->lock, LW_SHARED);
+    if (const DatabaseSlot* slot = slot_of(database))
+        status = {slot->pid, slot->state, slot->since, slot->error, slot->poked, slot->end};
+    return status;
+}
+
+bool report_starting(Oid database) noexcept {
+    if (state == nullptr) return false;
+    const TimestampTz now = GetCurrentTimestamp();
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = slot_of_or_new(database);
+    if (slot == nullptr) return false;
+    slot->poked = false;
+    if (slot->pid != 0) return true;  // somebody else's worker is there; the new one will see that and leave
+    slot->end = WorkerEnd::died;
+    enter(*slot, WorkerState::starting, now);
+    return true;
+}
+
+void report_not_started(Oid database, int sqlstate, const char* reason, TimestampTz unless_since) noexcept {
+    if (state == nullptr) return;
+    const TimestampTz now = GetCurrentTimestamp();
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = slot_of_or_new(database);
+    if (slot == nullptr || slot->pid != 0) return;
+    enter(*slot, WorkerState::failing, now);
+    if (slot->error.at == 0 || slot->error.at < unless_since) note_error(*slot, sqlstate, reason, now);
+}
+
+void forget_database(Oid database) noexcept {
+    if (state == nullptr) return;
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = slot_of(database);
+    if (slot != nullptr && slot->pid == 0) pg_atomic_write_u32(&slot->database, InvalidOid);
+}
+
+bool forget_unless_poked(Oid database) noexcept {
+    if (state == nullptr) return true;
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = slot_of(database);
+    if (slot == nullptr) return true;
+    if (slot->poked || slot->pid != 0) return false;
+    pg_atomic_write_u32(&slot->database, InvalidOid);
+    return true;
+}
+
+bool take_look_everywhere() noexcept {
+    if (state == nullptr) return false;
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    const bool look = state->look_everywhere;
+    state->look_everywhere = false;
+    return look;
+}
+
+bool attach_worker() noexcept {
+    if (state == nullptr) return false;
+    const TimestampTz now = GetCurrentTimestamp();
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = slot_of_or_new(MyDatabaseId);
+    if (slot == nullptr || slot->pid != 0) return false;
+    slot->pid = MyProcPid;
+    slot->end = WorkerEnd::died;
+    enter(*slot, WorkerState::starting, now);
+    pg_atomic_write_u32(&slot->procno, static_cast<uint32>(MyProc->pgprocno));
+    return true;
+}
+
+void report_running() noexcept {
+    if (state == nullptr) return;
+    const TimestampTz now = GetCurrentTimestamp();
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    if (DatabaseSlot* slot = slot_of(MyDatabaseId)) enter(*slot, WorkerState::running, now);
+}
+
+void report_failing(int sqlstate, const char* text) noexcept {
+    if (state == nullptr) return;
+    const TimestampTz now = GetCurrentTimestamp();
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    if (DatabaseSlot* slot = slot_of(MyDatabaseId)) {
+        enter(*slot, WorkerState::failing, now);
+        note_error(*slot, sqlstate, text, now);
+    }
+}
+
+void detach_worker(WorkerEnd end) noexcept {
+    if (state == nullptr) return;
+    const TimestampTz now = GetCurrentTimestamp();
+    {
+        postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+        DatabaseSlot* slot = slot_of(MyDatabaseId);
+        if (slot == nullptr || slot->pid != MyProcPid) return;
+        slot->pid = 0;
+        slot->end = end;
+        pg_atomic_write_u32(&slot->procno, kNoProcess);
+        enter(*slot, WorkerState::none, now);
+    }
+    set_latch_of(pg_atomic_read_u32(&state->launcher_procno));
+}
+
+int find_slot(Oid database) noexcept {
+    if (state == nullptr) return -1;
+    postgres::LockHeld held(state->lock, LW_SHARED);
+    const DatabaseSlot* slot = slot_of(database);
+    return slot == nullptr ? -1 : static_cast<int>(slot - state->slots);
+}
+
+void poke_launcher(Oid database) noexcept {
+    if (state == nullptr) return;
+    {
+        postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+        if (DatabaseSlot* slot = slot_of_or_new(database))
+            slot->poked = true;
+        else
+            state->look_everywhere = true;
+    }
+    set_latch_of(pg_atomic_read_u32(&state->launcher_procno));
+}
+
+void set_latch_of(uint32 procno) noexcept {
+    if (procno != kNoProcess) SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+}  // namespace runtime

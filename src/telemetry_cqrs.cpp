@@ -1,0 +1,23 @@
+// The library's entry: what happens at load, as a list in layer order.
+#include "postgres/entry_point.hpp"
+#include "runtime/settings.hpp"
+#include "runtime/shared_state.hpp"
+#include "runtime/wake.hpp"
+#include "worker/launcher.hpp"
+
+#include "postgres/pg.hpp"
+
+extern "C" {
+PG_MODULE_MAGIC;
+PGDLLEXPORT void _PG_init(void);
+}
+
+void _PG_init(void) {
+    postgres::entry_point([] {
+        runtime::define_settings();
+        if (!process_shared_preload_libraries_in_progress) return;
+        runtime::request_shared_state();
+        runtime::watch_commits();
+        worker::register_launcher();
+    });
+}

@@ -1,0 +1,22 @@
+// Keeping telemetry.batch from growing for ever (setting telemetry_cqrs.batch_retention).
+#pragma once
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+
+class BatchRetention {
+public:
+    // Deletes some batches that are older than the setting allows, when it is time again to look; a transaction of its own.
+    // Batches that a consumer of the log has not passed stay, and so does the newest.
+    void delete_when_due();
+
+    // When it is time again.
+    TimestampTz due() const noexcept { return due_; }
+
+private:
+    TimestampTz due_ = 0;
+    int retention_ = -1;  // seconds, as the setting was when `due_` was determined
+};
+
+}  // namespace worker

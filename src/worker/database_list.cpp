@@ -1,0 +1,76 @@
+// Reading pg_database from a process that is connected to no database: scans of shared catalogues, no syscache.
+#include "worker/database_list.hpp"
+
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+namespace {
+
+constexpr int kConnectionLimitOfHalfDropped = -2;  // what DROP DATABASE leaves in datconnlimit when it is interrupted
+
+bool can_be_served(Form_pg_database database) {
+    return database->datallowconn && !database->datistemplate && database->datconnlimit != kConnectionLimitOfHalfDropped;
+}
+
+struct Row {
+    Oid oid;
+    NameData name;
+};
+
+struct Rows {
+    Row* first;
+    int count;
+};
+
+// In the current memory context, which stays current.
+Rows read_rows() {
+    const MemoryContext result = CurrentMemoryContext;
+    StartTransactionCommand();
+    (void)GetTransactionSnapshot();
+    int capacity = 16;
+    Rows rows{static_cast<Row*>(MemoryContextAlloc(result, sizeof(Row) * static_cast<Size>(capacity))), 0};
+    Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+    TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
+    while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
+        auto* database = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
+        if (!can_be_served(database)) continue;
+        if (rows.count == capacity) {
+            capacity *= 2;
+            rows.first = static_cast<Row*>(repalloc(rows.first, sizeof(Row) * static_cast<Size>(capacity)));
+        }
+        rows.first[rows.count++] = {database->oid, database->datname};
+    }
+    table_endscan(scan);
+    table_close(relation, AccessShareLock);
+    CommitTransactionCommand();
+    MemoryContextSwitchTo(result);
+    return rows;
+}
+
+}  // namespace
+
+std::vector<Database> list_databases() {
+    const Rows rows = postgres::guarded(read_rows);
+    std::vector<Database> databases;
+    databases.reserve(static_cast<std::size_t>(rows.count));
+    for (int i = 0; i < rows.count; ++i) databases.push_back({rows.first[i].oid, NameStr(rows.first[i].name)});
+    return databases;
+}
+
+bool is_database_locked(Oid database) {
+    return postgres::guarded([database] {
+        const MemoryContext before = CurrentMemoryContext;
+        StartTransactionCommand();
+        LOCKTAG tag;
+        SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
+        // The lock that a connection takes while it starts.
+        const bool locked = LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
+        CommitTransactionCommand();
+        MemoryContextSwitchTo(before);
+        return locked;
+    });
+}
+
+}  // namespace worker

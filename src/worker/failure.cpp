@@ -1,0 +1,74 @@
+// Failures of a worker's turn.
+#include "worker/failure.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+namespace {
+
+constexpr long kFirstDelay = 100;  // milliseconds
+constexpr long kLongestDelay = 10000;
+constexpr TimestampTz kLogInterval = 60 * USECS_PER_SEC;
+constexpr std::size_t kMostRemembered = 32;
+
+Failure of_server(const postgres::ErrorFields& fields) {
+    return {fields.sqlstate, fields.message.value_or(""), fields.detail.value_or(""), fields.hint.value_or(""),
+            fields.context.value_or("")};
+}
+
+}  // namespace
+
+Failure describe_current_exception() noexcept {
+    try {
+        try {
+            throw;
+        } catch (const postgres::PgError& error) {
+            return of_server(error.fields());
+        } catch (const postgres::Error& error) {
+            return {error.sqlstate(), error.message(), error.detail(), error.hint(), {}};
+        } catch (const std::bad_alloc&) {
+            return {ERRCODE_OUT_OF_MEMORY, "out of memory", {}, {}, {}};
+        } catch (const std::exception& error) {
+            return {ERRCODE_INTERNAL_ERROR, error.what(), {}, {}, {}};
+        }
+    } catch (...) {
+        Failure unknown;
+        unknown.sqlstate = ERRCODE_OUT_OF_MEMORY;
+        return unknown;
+    }
+}
+
+void Failures::log(const Failure& failure) {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (logged_at_.size() >= kMostRemembered) logged_at_.clear();
+    TimestampTz& logged_at = logged_at_[std::to_string(failure.sqlstate) + failure.message];
+    if (logged_at != 0 && now - logged_at < kLogInterval) return;
+    logged_at = now;
+    last_line_was_a_failure_ = true;
+    postgres::guarded([&failure] {
+        ereport(LOG, (errcode(failure.sqlstate), errmsg("telemetry_cqrs projector waits: %s", failure.message.c_str()),
+                      failure.detail.empty() ? 0 : errdetail_internal("%s", failure.detail.c_str()),
+                      failure.hint.empty() ? 0 : errhint("%s", failure.hint.c_str()),
+                      failure.context.empty() ? 0 : (errcontext("%s", failure.context.c_str()))));
+    });
+}
+
+long Failures::next_delay() noexcept {
+    delay_ = std::clamp(delay_ * 2, kFirstDelay, kLongestDelay);
+    return delay_;
+}
+
+void Failures::recovered() {
+    delay_ = 0;
+    if (!last_line_was_a_failure_) return;
+    last_line_was_a_failure_ = false;
+    postgres::guarded([] { ereport(LOG, (errmsg("telemetry_cqrs projector goes on"))); });
+}
+
+}  // namespace worker

@@ -1,0 +1,252 @@
+// The launcher's loop. It is connected to no database and knows a database by what happened to the worker sent there:
+//
+//   unknown ──start──▶ live ──the extension is not there──▶ absent ──poked──▶ unknown
+//                       │ ▲
+//              ended    ▼ │ due: at once the first time, then later and later
+//                      ended
+//
+// What it learned is in its own memory; what others must see is in the shared slots. A launcher that starts anew finds
+// running workers there and adopts them.
+#include "worker/launcher.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "postgres/background_worker.hpp"
+#include "postgres/entry_point.hpp"
+#include "runtime/settings.hpp"
+#include "runtime/shared_state.hpp"
+#include "worker/database_list.hpp"
+#include "worker/projector.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+namespace {
+
+constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
+
+constexpr TimestampTz kHealthy = 60 * USECS_PER_SEC;  // a worker that lived so long starts with a clean slate
+constexpr TimestampTz kFirstDelay = USECS_PER_SEC;
+constexpr TimestampTz kLongestDelay = 60 * USECS_PER_SEC;
+constexpr TimestampTz kLockedDelay = 200 * 1000;  // between looks at a database that is being dropped or copied
+constexpr TimestampTz kNoSlotDelay = 2 * USECS_PER_SEC;
+constexpr TimestampTz kComplaintInterval = 60 * USECS_PER_SEC;
+constexpr int kMostProbes = 3;  // workers on their way to find out whether the extension is there
+
+enum class Phase { unknown, live, ended, absent };
+
+struct Served {
+    std::string name;
+    Phase phase = Phase::unknown;
+    BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if another launcher started it
+    TimestampTz started_at = 0;
+    TimestampTz due = 0;  // unknown and ended: not to be started before
+    int failures = 0;     // in a row
+    bool asked_to_end = false;
+};
+
+class Launcher {
+public:
+    Launcher(MemoryContext turn, MemoryContext handles) : turn_(turn), handles_(handles) {}
+
+    // One look at everything. Returns how many milliseconds nothing will be due.
+    long look();
+
+private:
+    void take_over(const std::vector<Database>& databases);
+    void watch(Oid oid, Served& served);
+    void let_go(Oid oid, Served& served);
+    void has_ended(Oid oid, Served& served);
+    void start(Oid oid, Served& served);
+    bool is_live(Oid oid, const Served& served) const;
+    int probes() const;
+    void complain_of_no_slot(const Served& served, const char* detail, const char* hint);
+
+    MemoryContext turn_;
+    MemoryContext handles_;
+    std::map<Oid, Served> served_;
+    TimestampTz now_ = 0;
+    TimestampTz complained_at_ = 0;
+};
+
+bool Launcher::is_live(Oid oid, const Served& served) const {
+    if (served.handle == nullptr) return runtime::worker_status(oid).pid != 0;
+    return postgres::guarded([handle = served.handle] {
+        pid_t pid;
+        return GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED;
+    });
+}
+
+int Launcher::probes() const {
+    return static_cast<int>(std::count_if(served_.begin(), served_.end(), [](const auto& entry) {
+        return entry.second.phase == Phase::live && runtime::worker_status(entry.first).state == runtime::WorkerState::starting;
+    }));
+}
+
+// Databases come and go. A worker in one that may no longer be served is asked to end and its entry stays until it has.
+void Launcher::take_over(const std::vector<Database>& databases) {
+    for (const Database& database : databases) {
+        const auto [entry, is_new] = served_.try_emplace(database.oid);
+        entry->second.name = database.name;
+        if (is_new && runtime::worker_status(database.oid).pid != 0) {
+            entry->second.phase = Phase::live;
+            entry->second.started_at = now_;
+        }
+    }
+    for (auto entry = served_.begin(); entry != served_.end();) {
+        const Oid oid = entry->first;
+        const bool listed =
+            std::any_of(databases.begin(), databases.end(), [oid](const Database& each) { return each.oid == oid; });
+        if (!listed && entry->second.phase == Phase::live && is_live(oid, entry->second)) {
+            let_go(oid, entry->second);
+            ++entry;
+        } else if (!listed) {
+            if (entry->second.handle != nullptr) pfree(entry->second.handle);
+            runtime::forget_database(oid);
+            entry = served_.erase(entry);
+        } else {
+            ++entry;
+        }
+    }
+    // Slots of databases that somebody poked for and that are not ours to serve.
+    runtime::SharedState* shared = runtime::shared_state();
+    for (int i = 0; i < shared->slot_count; ++i) {
+        const Oid oid = pg_atomic_read_u32(&shared->slots[i].database);
+        if (OidIsValid(oid) && served_.find(oid) == served_.end()) runtime::forget_database(oid);
+    }
+}
+
+void Launcher::let_go(Oid oid, Served& served) {
+    if (served.asked_to_end) return;
+    served.asked_to_end = true;
+    if (served.handle != nullptr) {
+        postgres::guarded([handle = served.handle] { TerminateBackgroundWorker(handle); });
+    } else if (const int pid = runtime::worker_status(oid).pid; pid != 0) {
+        kill(pid, SIGTERM);
+    }
+}
+
+void Launcher::has_ended(Oid oid, Served& served) {
+    if (served.handle != nullptr) pfree(served.handle);
+    served.handle = nullptr;
+    served.asked_to_end = false;
+    const runtime::WorkerStatus status = runtime::worker_status(oid);
+    if (status.pid != 0) return;  // another launcher's worker was there first: it is the one to watch
+    if (status.end == runtime::WorkerEnd::absent) {
+        served.failures = 0;
+        served.due = 0;
+        served.phase = runtime::forget_unless_poked(oid) ? Phase::absent : Phase::unknown;
+        return;
+    }
+    if (now_ - served.started_at >= kHealthy) served.failures = 0;
+    served.phase = Phase::ended;
+    served.due = now_;
+    if (status.end == runtime::WorkerEnd::gave_way) return;
+    if (served.failures > 0) {
+        served.due += std::min(kFirstDelay << std::min(served.failures - 1, 10), kLongestDelay);
+        const std::string reason = "the worker ended " + std::to_string(served.failures + 1) + " times in a row";
+        runtime::report_not_started(oid, ERRCODE_INTERNAL_ERROR, reason.c_str(), served.started_at);
+    }
+    ++served.failures;
+}
+
+void Launcher::watch(Oid oid, Served& served) {
+    if (served.phase == Phase::live && !is_live(oid, served)) has_ended(oid, served);
+    if (served.phase == Phase::absent && runtime::worker_status(oid).poked) served.phase = Phase::unknown;
+}
+
+// At most once a minute: the server is short of slots for all databases alike.
+void Launcher::complain_of_no_slot(const Served& served, const char* detail, const char* hint) {
+    if (complained_at_ != 0 && now_ - complained_at_ < kComplaintInterval) return;
+    complained_at_ = now_;
+    postgres::guarded([name = served.name.c_str(), detail, hint] {
+        ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                      errmsg("telemetry_cqrs cannot start a worker for database \"%s\"", name), errdetail("%s", detail),
+                      errhint("%s", hint)));
+    });
+}
+
+void Launcher::start(Oid oid, Served& served) {
+    if (is_database_locked(oid)) {
+        served.due = now_ + kLockedDelay;
+        return;
+    }
+    if (!runtime::report_starting(oid)) {
+        served.due = now_ + kNoSlotDelay;
+        complain_of_no_slot(served, "More databases have the extension than the server can run workers.",
+                            "Increase max_worker_processes.");
+        return;
+    }
+    MemoryContextSwitchTo(handles_);
+    BackgroundWorkerHandle* handle = postgres::start_worker(kProjector, oid);
+    MemoryContextSwitchTo(turn_);
+    if (handle == nullptr) {
+        served.due = now_ + kNoSlotDelay;
+        constexpr const char* kReason = "All background worker slots of the server are in use.";
+        runtime::report_not_started(oid, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, kReason, PG_INT64_MAX);
+        complain_of_no_slot(served, kReason, "Increase max_worker_processes.");
+        return;
+    }
+    served.handle = handle;
+    served.phase = Phase::live;
+    served.started_at = now_;
+}
+
+long Launcher::look() {
+    now_ = GetCurrentTimestamp();
+    // The server's word, not a database's or a role's: nothing of theirs reaches this process.
+    pg_atomic_write_u32(&runtime::shared_state()->server_read_only, DefaultXactReadOnly ? 1 : 0);
+    const bool everywhere = runtime::take_look_everywhere();
+    take_over(list_databases());
+    TimestampTz next = now_ + runtime::settings().launcher_interval * static_cast<TimestampTz>(1000);
+    for (auto& [oid, served] : served_) {
+        watch(oid, served);
+        if (everywhere && served.phase == Phase::absent) served.phase = Phase::unknown;
+        const bool waits = served.phase == Phase::unknown || served.phase == Phase::ended;
+        // The end of a probe wakes us, so a database that waits for its turn has no time of its own.
+        const bool has_turn = served.phase != Phase::unknown || probes() < kMostProbes;
+        if (waits && served.due <= now_ && has_turn) start(oid, served);
+        if (served.due > now_ && served.phase != Phase::live) next = std::min(next, served.due);
+    }
+    return std::max<long>(1, static_cast<long>((next - now_ + 999) / 1000));
+}
+
+void leave(int, Datum) noexcept {
+    pg_atomic_write_u32(&runtime::shared_state()->launcher_procno, runtime::kNoProcess);
+}
+
+[[noreturn]] void run() {
+    postgres::connect_worker(InvalidOid);
+    postgres::override_setting("lock_timeout", "0");
+    MemoryContext handles = nullptr;
+    MemoryContext turn = nullptr;
+    postgres::guarded([&handles, &turn] {
+        handles = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs launcher", ALLOCSET_SMALL_SIZES);
+        turn = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES);
+        before_shmem_exit(leave, 0);
+    });
+    pg_atomic_write_u32(&runtime::shared_state()->launcher_procno, static_cast<uint32>(MyProc->pgprocno));
+    Launcher launcher(turn, handles);
+    for (;;) {
+        postgres::begin_turn(turn);
+        const long milliseconds = launcher.look();
+        postgres::guarded([] { pgstat_report_stat(false); });
+        postgres::wait_for_latch(milliseconds);
+    }
+}
+
+}  // namespace
+
+void register_launcher() {
+    if (!IsBinaryUpgrade) postgres::register_static_worker(kLauncher);
+}
+
+}  // namespace worker
+
+extern "C" PGDLLEXPORT void telemetry_launcher_main(Datum) {
+    postgres::entry_point([] { worker::run(); });
+}

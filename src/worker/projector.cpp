@@ -1,0 +1,280 @@
+// The projector's loop: step while there is more, tell, rest, wait. It waits in the server's way and never inside a
+// transaction.
+//
+// One projector a database: it takes the database's slot in shared memory under its lock, and a lock of its own class that
+// also holds where there is no shared memory of ours. An error ends a turn, not the process; FATAL ends the process. Who is
+// cancelled goes on.
+// It gives way to whoever drops, renames, moves or copies the database, and the launcher brings it back if that fails.
+#include "worker/projector.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "error_codes.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "runtime/settings.hpp"
+#include "runtime/shared_state.hpp"
+#include "worker/batch_retention.hpp"
+#include "worker/database_list.hpp"
+#include "worker/extension.hpp"
+#include "worker/failure.hpp"
+#include "worker/projection_work.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+namespace {
+
+constexpr int kBusyBatch = 10;    // events; after a smaller batch a nap would only cost freshness
+constexpr uint16 kLockClass = 3;  // of advisory locks; SQL's functions can only take classes 1 and 2
+constexpr uint32 kProjectorLock = 1;
+
+constexpr TimestampTz kGiveWayInterval = USECS_PER_SEC / 2;
+constexpr long kLongestWait = 1000;  // milliseconds between two looks whether somebody wants the database for himself
+
+// Read by the callback at process exit.
+runtime::WorkerEnd end = runtime::WorkerEnd::died;
+
+void leave(int, Datum) noexcept {
+    runtime::detach_worker(end);
+}
+
+[[noreturn]] void leave_because(runtime::WorkerEnd reason) {
+    end = reason;
+    proc_exit(0);
+}
+
+// True for the one process that is the projector of this database.
+bool become_the_projector() {
+    return postgres::guarded([] {
+        before_shmem_exit(leave, 0);
+        if (runtime::shared_state() != nullptr && !runtime::attach_worker()) return false;
+        LOCKTAG tag;
+        SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, kProjectorLock, kLockClass);
+        const MemoryContext before = CurrentMemoryContext;
+        StartTransactionCommand();
+        const bool is_ours = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+        CommitTransactionCommand();
+        MemoryContextSwitchTo(before);
+        return is_ours;
+    });
+}
+
+// How many transactions that could have changed something have ended since the server started. While it stays the same, every
+// snapshot is the same, and so are the log and the extension. Read without the lock: what is missed now is seen by the next
+// poll.
+uint64 completed_transactions() {
+    return ShmemVariableCache->xactCompletionCount;
+}
+
+bool is_cancellation(const Failure& failure) {
+    return failure.sqlstate == ERRCODE_QUERY_CANCELED;
+}
+
+// What follows a turn that went well.
+enum class Pace {
+    at_once,  // there is more to do
+    nap,      // a busy moment: let events gather
+    wait,     // nothing is left
+    hold      // nothing can be done
+};
+
+class Projector {
+public:
+    explicit Projector(MemoryContext turn) : turn_(turn) {}
+    [[noreturn]] void run();
+
+private:
+    Pace work();
+    bool may_work();
+    void leave_if_absent();
+    void give_way();
+    void hold(const Failure& reason);
+    void works();
+    void turn();
+    void has_failed(const Failure& failure);
+    void after_error(const Failure& error);
+    void rest(Pace pace);
+    void wait_deaf(long milliseconds);
+    void wait_for_work();
+    template <typename Body>
+    std::optional<Failure> error_of(Body body);
+
+    MemoryContext turn_;
+    Failures failures_;
+    ProjectionWork projection_work_;
+    BatchRetention batch_retention_;
+    uint64 completed_before_turn_ = 0;
+    TimestampTz gave_way_at_ = 0;  // when it was last seen that nobody wants the database for himself
+    TimestampTz looked_at_ = 0;    // when the extension was looked up last
+    Extension extension_{Presence::absent, {}};
+    bool is_running_ = false;   // as told in shared memory
+    bool tries_again_ = false;  // something failed and is due later
+};
+
+// Ends the process: the launcher does not come back until somebody pokes it.
+void Projector::leave_if_absent() {
+    if (extension_.presence == Presence::absent) leave_because(runtime::WorkerEnd::absent);
+}
+
+void Projector::give_way() {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (now - gave_way_at_ < kGiveWayInterval) return;
+    gave_way_at_ = now;
+    if (is_database_locked(MyDatabaseId)) leave_because(runtime::WorkerEnd::gave_way);
+}
+
+// Waits whatever the latch says, in pieces between which it can give way.
+void Projector::wait_deaf(long milliseconds) {
+    for (long left = milliseconds; left > 0; left -= kLongestWait) {
+        postgres::wait_without_latch(std::min(left, kLongestWait));
+        give_way();
+    }
+}
+
+// Until somebody wakes us, or the poll finds that any transaction ended since the last turn began, or old batches are due.
+void Projector::wait_for_work() {
+    do {
+        for (long left = runtime::settings().poll_interval; left > 0; left -= kLongestWait) {
+            if (postgres::wait_for_latch(std::min(left, kLongestWait))) return;
+            postgres::guarded([] { pgstat_report_stat(true); });
+            give_way();
+        }
+    } while (!tries_again_ && completed_before_turn_ == completed_transactions() &&
+             (batch_retention_.due() == 0 || GetCurrentTimestamp() < batch_retention_.due()));
+}
+
+// Something cannot be done now.
+void Projector::hold(const Failure& reason) {
+    runtime::report_failing(reason.sqlstate, reason.message.c_str());
+    is_running_ = false;
+    failures_.log(reason);
+}
+
+void Projector::works() {
+    failures_.recovered();
+    if (is_running_) return;
+    runtime::report_running();
+    is_running_ = true;
+}
+
+bool Projector::may_work() {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (!is_running_ || now - looked_at_ >= runtime::settings().poll_interval * static_cast<TimestampTz>(1000)) {
+        extension_ = look_up_extension();
+        looked_at_ = now;
+    }
+    leave_if_absent();
+    if (extension_.presence == Presence::other_version) {
+        hold({error_codes::kNotInstalled,
+              "extension version " + extension_.version + " does not belong to library version " + kLibraryVersion,
+              {},
+              "Run ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.",
+              {}});
+        return false;
+    }
+    runtime::SharedState* shared = runtime::shared_state();
+    if (shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0) {
+        hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
+              "the server is read-only",
+              "default_transaction_read_only is on for the whole server.",
+              "Readings are applied when it is off again.",
+              {}});
+        return false;
+    }
+    return true;
+}
+
+Pace Projector::work() {
+    give_way();
+    completed_before_turn_ = completed_transactions();
+    if (!may_work()) return Pace::hold;
+    postgres::guarded([] { pgstat_report_activity(STATE_RUNNING, "applying events"); });
+    const WorkDone done = projection_work_.do_some();
+    if (done.is_absent) leave_because(runtime::WorkerEnd::absent);
+    tries_again_ = done.tries_again;
+    if (done.failure)
+        hold(*done.failure);
+    else if (!tries_again_)
+        works();
+    if (done.more) return Pace::at_once;
+    if (done.is_open) batch_retention_.delete_when_due();
+    return done.events >= kBusyBatch ? Pace::nap : Pace::wait;
+}
+
+// If the extension went away in mid-turn, the error was its farewell and nobody's business.
+void Projector::has_failed(const Failure& failure) {
+    extension_ = look_up_extension();
+    leave_if_absent();
+    hold(failure);
+}
+
+void Projector::rest(Pace pace) {
+    postgres::guarded([] { pgstat_report_stat(false); });
+    if (pace == Pace::at_once) return;
+    postgres::guarded([] { pgstat_report_activity(STATE_IDLE, nullptr); });
+    if (pace == Pace::hold) return wait_deaf(runtime::settings().poll_interval);
+    if (pace == Pace::nap) wait_deaf(runtime::settings().coalesce);
+    wait_for_work();
+}
+
+void Projector::turn() {
+    postgres::begin_turn(turn_);
+    rest(work());
+}
+
+// Somebody's wish to stop is no failure: the worker goes on.
+void Projector::after_error(const Failure& error) {
+    if (!is_cancellation(error)) has_failed(error);
+    postgres::guarded([] {
+        pgstat_report_stat(false);
+        pgstat_report_activity(STATE_IDLE, nullptr);
+    });
+    wait_deaf(failures_.next_delay());
+}
+
+// What ended the body, if it was an error. Then the server is as it was before: no transaction, our memory context.
+template <typename Body>
+std::optional<Failure> Projector::error_of(Body body) {
+    std::optional<Failure> error;
+    try {
+        body();
+        return error;
+    } catch (...) {
+        error = describe_current_exception();
+    }
+    postgres::guarded([turn = turn_] {
+        AbortOutOfAnyTransaction();
+        MemoryContextSwitchTo(turn);
+    });
+    return error;
+}
+
+// An error that keeps the worker from handling another one ends it: the launcher brings it back.
+void Projector::run() {
+    for (;;) {
+        const auto error = error_of([this] { turn(); });
+        if (!error) continue;
+        const auto another = error_of([&] { after_error(*error); });
+        if (another && !is_cancellation(*another))
+            throw postgres::Error(another->sqlstate, another->message, another->detail, another->hint);
+    }
+}
+
+void run_projector(Oid database) {
+    postgres::connect_worker(database);
+    postgres::prepare_worker_session(kProjector.type);
+    if (!become_the_projector()) return;
+    const MemoryContext turn = postgres::guarded(
+        [] { return AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES); });
+    Projector(turn).run();
+}
+
+}  // namespace
+}  // namespace worker
+
+extern "C" PGDLLEXPORT void telemetry_projector_main(Datum database) {
+    postgres::entry_point([database] { worker::run_projector(DatumGetObjectId(database)); });
+}

@@ -1,0 +1,211 @@
+// Applying a million waiting events to the device and region statistics: CALL project_once(), and the worker, against a plain
+// SQL job that reads the same log in chunks of 100,000 and keeps the same statistics in plain tables.
+#include "benchmarks.hpp"
+
+#include <chrono>
+#include <iterator>
+#include <stdexcept>
+
+#include "store.hpp"
+
+namespace bench {
+namespace {
+
+using client::Connection;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kChunk = 100'000;
+
+// What the SQL job keeps of a device or region. The last two are arrays (time, temperature, humidity), which sort by time: a
+// cheaper way to first and last values than sorting each group.
+struct Column {
+    const char* name;
+    const char* type;
+    const char* from_event;  // aggregate over events
+    const char* merge;       // of a state and a delta: +, least or greatest
+};
+
+constexpr Column kColumns[] = {
+    {"sample_count", "bigint", "count(*)", "+"},
+    {"first_seen", "timestamptz", "min(measured_at)", "least"},
+    {"last_seen", "timestamptz", "max(measured_at)", "greatest"},
+    {"last_received_at", "timestamptz", "max(received_at)", "greatest"},
+    {"t_count", "bigint", "count(temperature)", "+"},
+    {"t_sum", "float8", "sum(temperature)", "+"},
+    {"t_squares", "float8", "sum(temperature * temperature)", "+"},
+    {"t_min", "float8", "min(temperature)", "least"},
+    {"t_max", "float8", "max(temperature)", "greatest"},
+    {"h_count", "bigint", "count(humidity)", "+"},
+    {"h_sum", "float8", "sum(humidity)", "+"},
+    {"h_squares", "float8", "sum(humidity * humidity)", "+"},
+    {"h_min", "float8", "min(humidity)", "least"},
+    {"h_max", "float8", "max(humidity)", "greatest"},
+    {"first_values", "float8[]", "min(ARRAY[date_part('epoch', measured_at), temperature, humidity])", "least"},
+    {"last_values", "float8[]", "max(ARRAY[date_part('epoch', measured_at), temperature, humidity])", "greatest"},
+};
+constexpr std::size_t kWithoutEdges = std::size(kColumns) - 2;
+
+class SqlJob {
+public:
+    SqlJob(const std::string& conninfo, const std::string& prefix, bool edges)
+        : connection_(conninfo),
+          device_(prefix + "_device"),
+          region_(prefix + "_region"),
+          columns_(edges ? std::size(kColumns) : kWithoutEdges) {
+        connection_.run("SET synchronous_commit = off");
+        std::string definitions;
+        for (std::size_t i = 0; i < columns_; ++i) definitions += std::string(", ") + kColumns[i].name + " " + kColumns[i].type;
+        connection_.run("CREATE TABLE " + device_ + " (device_id text COLLATE \"C\" PRIMARY KEY, region text COLLATE \"C\"" +
+                        definitions + ") WITH (fillfactor = 50)");
+        connection_.run("CREATE TABLE " + region_ + " (region text COLLATE \"C\" PRIMARY KEY" + definitions +
+                        ") WITH (fillfactor = 50)");
+        connection_.prepare("apply", statement());
+    }
+
+    // Applies the events of these transactions: one statement and one commit a chunk.
+    double seconds_for(const std::vector<std::string>& chunk_edges) {
+        const auto begin = Clock::now();
+        for (std::size_t i = 0; i + 1 < chunk_edges.size(); ++i)
+            connection_.run_prepared("apply", {{chunk_edges[i]}, {chunk_edges[i + 1]}});
+        return std::chrono::duration<double>(Clock::now() - begin).count();
+    }
+
+    const std::string& device_table() const { return device_; }
+
+private:
+    std::string statement() const {
+        std::string from_events, names, from_devices;
+        for (std::size_t i = 0; i < columns_; ++i) {
+            const Column& c = kColumns[i];
+            const std::string merge = c.merge;
+            from_events += std::string(", ") + c.from_event + " AS " + c.name;
+            names += std::string(", ") + c.name;
+            const char* aggregate = merge == "+" ? "sum" : merge == "least" ? "min" : "max";
+            from_devices += std::string(", ") + aggregate + "(" + c.name + ")";
+        }
+        // One scan and one aggregation serve both tables. It leans on a device having one region in a chunk, which ours does
+        // not.
+        return "WITH delta AS MATERIALIZED (SELECT device_id, region" + from_events +
+               " FROM telemetry.event_1 WHERE xid >= $1::xid8 AND xid < $2::xid8 AND type = 'telemetry.ingested' GROUP BY "
+               "device_id, region), "
+               "devices AS (INSERT INTO " +
+               device_ + " AS s (device_id, region" + names + ") SELECT device_id, region" + names +
+               " FROM delta ORDER BY device_id ON CONFLICT (device_id) DO UPDATE SET region = excluded.region" + merges() +
+               ") "
+               "INSERT INTO " +
+               region_ + " AS s (region" + names + ") SELECT region" + from_devices +
+               " FROM delta GROUP BY region ON CONFLICT (region) DO UPDATE SET region = excluded.region" + merges();
+    }
+
+    std::string merges() const {
+        std::string out;
+        for (std::size_t i = 0; i < columns_; ++i) {
+            const std::string name = kColumns[i].name, merge = kColumns[i].merge;
+            out += ", " + name + " = ";
+            out += merge == "+" ? "s." + name + " + excluded." + name : merge + "(s." + name + ", excluded." + name + ")";
+        }
+        return out;
+    }
+
+    Connection connection_;
+    std::string device_, region_;
+    std::size_t columns_;
+};
+
+// The transactions since this one in chunks of about 100,000 events: the edges of half-open ranges of xids.
+std::vector<std::string> chunk_edges(Connection& connection, const std::string& since) {
+    const client::Result per_transaction =
+        connection.run("SELECT xid, count(*) FROM telemetry.event_1 WHERE xid >= '" + since + "' GROUP BY xid ORDER BY xid");
+    std::vector<std::string> edges = {since};
+    std::int64_t in_chunk = 0;
+    for (int row = 0; row < per_transaction.rows(); ++row) {
+        if (in_chunk + per_transaction.integer(row, 1) > kChunk && in_chunk > 0) {
+            edges.emplace_back(per_transaction.text(row, 0));
+            in_chunk = 0;
+        }
+        in_chunk += per_transaction.integer(row, 1);
+    }
+    edges.push_back(connection.run_text("SELECT pg_snapshot_xmax(pg_current_snapshot())"));
+    return edges;
+}
+
+// Figures of jobs that do different things would compare nothing.
+void check_equal(Connection& connection, const SqlJob& job) {
+    const std::int64_t equal =
+        connection.run_integer("SELECT count(*) FROM " + job.device_table() +
+                               " p JOIN telemetry.device_stats d USING (device_id, sample_count, first_seen, last_seen, "
+                               "last_received_at, region) WHERE p.t_min = d.min_temperature AND p.t_max = d.max_temperature "
+                               "AND p.h_min = d.min_humidity "
+                               "AND p.h_max = d.max_humidity AND abs(p.t_sum / p.t_count - d.avg_temperature) < 1e-6");
+    if (equal != kDevices)
+        throw std::runtime_error("backlog: " + std::to_string(kDevices - equal) + " devices differ between " +
+                                 job.device_table() + " and device_stats");
+}
+
+}  // namespace
+
+std::vector<Table> backlog(const Setup& setup) {
+    const std::int64_t count = setup.backlog();
+    const std::string conninfo = make_database(setup.servers.stopped, "backlog");
+    install_extension(conninfo, Projector::stopped);
+    const std::string followed = make_database(setup.servers.running, "backlog");
+    install_extension(followed, Projector::running);
+
+    Connection connection(conninfo), writer(followed), watcher(followed);
+    connection.run("SET synchronous_commit = off");
+    SqlJob same(conninfo, "same", true), fewer(conninfo, "fewer", false);
+
+    const std::string title = std::to_string(count) + " events of 10,000 devices, 2 metrics, into device and region statistics";
+    const std::string ours = "CALL telemetry.project_once()", worker = "the worker, after one transaction of all",
+                      sql = "plain SQL job, same statistics", sql_fewer = "plain SQL job, no first and last values";
+    Table fresh("backlog-first", title + ", tables empty before (1 round)", "events/s", true);
+    Table table("backlog", title + ", rows there before (updates)", "events/s", true);
+    for (Table* t : {&fresh, &table})
+        for (const std::string& label : {sql, sql_fewer, ours, worker}) t->line(label, sql);
+
+    Fleet fleet(Keys::sequence);
+    for (int round = 0; round <= setup.rounds; ++round) {
+        say("backlog: round " + std::to_string(round) + " of " + std::to_string(setup.rounds));
+        Table& into = round == 0 ? fresh : table;
+        const auto rate = [&](double seconds) { return static_cast<double>(count) / seconds; };
+        const std::int64_t first = round * count;
+
+        const std::string since = connection.run_text("SELECT pg_snapshot_xmax(pg_current_snapshot())");
+        prefill(conninfo, Door::arrays, fleet, first, count);
+
+        // Ours always goes first: it finds the rows as their writers left them and sets the hint bits for the others.
+        const auto begin = Clock::now();
+        connection.run("CALL telemetry.project_once()");
+        into.add(ours, rate(std::chrono::duration<double>(Clock::now() - begin).count()));
+
+        const std::vector<std::string> edges = chunk_edges(connection, since);
+        connection.run("ANALYZE telemetry.event_1");
+        into.add(sql, rate(same.seconds_for(edges)));
+        into.add(sql_fewer, rate(fewer.seconds_for(edges)));
+        check_equal(connection, same);
+        check_equal(connection, fewer);
+
+        // Events of an open transaction wait; its commit makes a backlog for a worker that cannot be stopped.
+        Fleet again(Keys::sequence);
+        writer.prepare("store" + std::to_string(round),
+                       "SELECT accepted FROM telemetry.ingest_telemetry_batch($1::text[], $2::timestamptz[], "
+                       "$3::float8[], $4::float8[], $5::text[], regions => $6::text[])");
+        writer.run("BEGIN");
+        for (const Transaction& t : prepare(Door::arrays, Format::binary, again.readings(first, count), 10'000)) {
+            std::vector<client::Parameter> parameters;
+            for (const std::string& array : t.arrays) parameters.push_back({array, false, true});
+            writer.run_prepared("store" + std::to_string(round), parameters);
+        }
+        const auto commit = Clock::now();
+        writer.run("COMMIT");
+        wait_applied(watcher, first + count);
+        into.add(worker, rate(std::chrono::duration<double>(Clock::now() - commit).count()));
+    }
+    const std::int64_t largest = connection.run_integer("SELECT max(events) FROM telemetry.batch");
+    table.note("largest slice of ours: " + std::to_string(largest) +
+               " events; chunks of the SQL job: 100,000 events, one commit each");
+    table.note("the worker's figure includes the COMMIT of that transaction");
+    return {std::move(fresh), std::move(table)};
+}
+
+}  // namespace bench

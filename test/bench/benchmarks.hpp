@@ -1,0 +1,43 @@
+// The benchmarks by name, and what they share: sizes, servers, where figures go.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "database.hpp"
+#include "report.hpp"
+
+namespace bench {
+
+struct Setup {
+    Servers servers;
+    int rounds = 3;
+    bool quick = false;
+
+    std::int64_t stored_before() const { return quick ? 50'000 : 5'000'000; }
+    std::int64_t per_run() const { return quick ? 20'000 : 500'000; }
+    std::int64_t backlog() const { return quick ? 100'000 : 1'000'000; }
+    double seconds_per_run() const { return quick ? 2 : 20; }
+};
+
+void say(const std::string& line);  // progress, to stderr
+
+using Benchmark = std::function<std::vector<Table>(const Setup&)>;
+
+// ingest.cpp: batches of 1,000 against COPY.
+std::vector<Table> ingest(const Setup& setup);
+std::vector<Table> ingest_uuid4(const Setup& setup);
+std::vector<Table> ingest_uuid7(const Setup& setup);
+std::vector<Table> ingest_checkpoint(const Setup& setup);
+std::vector<Table> ingest_retries(const Setup& setup);
+std::vector<Table> ingest_two_clients(const Setup& setup);
+// single.cpp: one reading a call against one prepared INSERT.
+std::vector<Table> single(const Setup& setup);
+// backlog.cpp: a million unapplied events against a plain SQL job.
+std::vector<Table> backlog(const Setup& setup);
+// freshness.cpp: commit to visible, against an outbox polled every 10 ms.
+std::vector<Table> freshness(const Setup& setup);
+
+}  // namespace bench

@@ -1,0 +1,62 @@
+#include "database.hpp"
+
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+namespace bench {
+
+using client::Connection;
+using Clock = std::chrono::steady_clock;
+
+std::string make_database(const std::string& server, const std::string& name) {
+    Connection connection(server + " dbname=postgres");
+    connection.run("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)");
+    connection.run("CREATE DATABASE " + name);
+    return server + " dbname=" + name;
+}
+
+void install_extension(const std::string& conninfo, Projector projector) {
+    Connection connection(conninfo);
+    connection.run("CREATE EXTENSION telemetry_cqrs");
+    if (projector == Projector::stopped) return;
+    const auto deadline = Clock::now() + std::chrono::seconds(30);
+    while (connection.run_text("SELECT state FROM telemetry.worker_status()") != "running") {
+        if (Clock::now() > deadline) throw std::runtime_error("the projector's worker did not start within 30 s");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+void make_plain_table(const std::string& conninfo) {
+    Connection connection(conninfo);
+    connection.run(
+        "CREATE TABLE plain (device_id text COLLATE \"C\" NOT NULL, measured_at timestamptz NOT NULL, temperature float8, "
+        "humidity float8, "
+        "idempotency_key text COLLATE \"C\" NOT NULL UNIQUE, region text COLLATE \"C\")");
+}
+
+double wait_applied(Connection& connection, std::int64_t readings) {
+    const auto begin = Clock::now();
+    // region_stats has few rows, so asking often disturbs little; the many rows of device_stats are summed when those are
+    // there.
+    for (const char* view : {"region_stats", "device_stats"}) {
+        const std::string sql = std::string("SELECT coalesce(sum(sample_count), 0) FROM telemetry.") + view;
+        for (;;) {
+            const std::int64_t applied = connection.run_integer(sql);
+            if (applied == readings) break;
+            if (applied > readings) throw std::runtime_error(std::string(view) + " counts readings that were never sent");
+            if (Clock::now() - begin > std::chrono::minutes(5))
+                throw std::runtime_error(std::string(view) + " is not complete after five minutes");
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+    }
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+void settle(const std::string& conninfo) {
+    Connection connection(conninfo);
+    connection.run("VACUUM ANALYZE");
+    connection.run("CHECKPOINT");
+}
+
+}  // namespace bench

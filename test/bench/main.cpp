@@ -1,0 +1,102 @@
+// Runs benchmarks by name against two servers and prints their tables; started by test/bench/run.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "benchmarks.hpp"
+
+namespace bench {
+
+void say(const std::string& line) {
+    std::cerr << "# " << line << std::endl;
+}
+
+}  // namespace bench
+
+namespace {
+
+const std::vector<std::pair<std::string, bench::Benchmark>> kBenchmarks = {
+    {"ingest", bench::ingest},
+    {"backlog", bench::backlog},
+    {"freshness", bench::freshness},
+    {"single", bench::single},
+    {"checkpoint", bench::ingest_checkpoint},
+    {"retries", bench::ingest_retries},
+    {"clients2", bench::ingest_two_clients},
+    {"uuid4", bench::ingest_uuid4},
+    {"uuid7", bench::ingest_uuid7},
+};
+
+int usage() {
+    std::cerr << "telemetry_bench --stopped CONNINFO --running CONNINFO [--quick] [--rounds N] [--json FILE] [--environment "
+                 "JSON] NAME...\n";
+    return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    bench::Setup setup;
+    std::string json_file, environment = "{}";
+    std::vector<std::string> names;
+    for (int i = 1; i < argc; ++i) {
+        const std::string argument = argv[i];
+        const bool has_value = i + 1 < argc;
+        if (argument == "--list") {
+            for (const auto& [name, run] : kBenchmarks) std::cout << name << "\n";
+            return 0;
+        }
+        if (argument == "--quick")
+            setup.quick = true;
+        else if (argument == "--stopped" && has_value)
+            setup.servers.stopped = argv[++i];
+        else if (argument == "--running" && has_value)
+            setup.servers.running = argv[++i];
+        else if (argument == "--rounds" && has_value)
+            setup.rounds = std::atoi(argv[++i]);
+        else if (argument == "--json" && has_value)
+            json_file = argv[++i];
+        else if (argument == "--environment" && has_value)
+            environment = argv[++i];
+        else if (!argument.starts_with("-"))
+            names.push_back(argument);
+        else
+            return usage();
+    }
+    if (setup.servers.stopped.empty() || setup.servers.running.empty() || setup.rounds < 1 || names.empty()) return usage();
+
+    std::string json;
+    int failed = 0;
+    for (const std::string& name : names) {
+        const bench::Benchmark* benchmark = nullptr;
+        for (const auto& [known, run] : kBenchmarks)
+            if (known == name) benchmark = &run;
+        if (!benchmark) {
+            std::cerr << "no benchmark \"" << name << "\"\n";
+            return 2;
+        }
+        try {
+            for (const bench::Table& table : (*benchmark)(setup)) {
+                std::cout << table.as_text() << std::flush;
+                json += (json.empty() ? "\n  " : ",\n  ") + table.as_json();
+            }
+        } catch (const std::exception& error) {
+            std::cerr << name << " failed: " << error.what() << std::endl;
+            ++failed;
+        }
+    }
+    if (!json_file.empty()) {
+        std::ofstream out(json_file);
+        out << "{\"environment\": " << environment << ",\n \"tables\": [" << json << "]}\n";
+        if (!out) {
+            std::cerr << "could not write " << json_file << "\n";
+            return 1;
+        }
+    }
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,142 @@
+#include "store.hpp"
+
+#include <algorithm>
+#include <barrier>
+#include <chrono>
+#include <exception>
+#include <thread>
+
+namespace bench {
+namespace {
+
+using client::Connection;
+using client::Parameter;
+using client::wire::Array;
+using client::wire::CopyRows;
+using client::wire::TypeOid;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kPrefillTransaction = 10'000;
+
+Transaction encode(Door door, Format format, const Reading* begin, const Reading* end) {
+    Transaction t;
+    t.readings = static_cast<int>(end - begin);
+    if (door == Door::copy) {
+        CopyRows rows(format, 6);
+        for (const Reading* r = begin; r != end; ++r) {
+            rows.begin_row();
+            rows.add(device_name(r->device));
+            rows.add_timestamptz(r->measured_us);
+            rows.add_float8(r->temperature);
+            rows.add_float8(r->humidity);
+            rows.add(r->key);
+            rows.add(region_name(r->device));
+            rows.end_row();
+        }
+        t.copy = rows.data();
+        return t;
+    }
+    Array devices(TypeOid::text, format), measured(TypeOid::timestamptz, format), temperatures(TypeOid::float8, format),
+        humidities(TypeOid::float8, format), keys(TypeOid::text, format), regions(TypeOid::text, format);
+    for (const Reading* r = begin; r != end; ++r) {
+        devices.add(device_name(r->device));
+        measured.add_timestamptz(r->measured_us);
+        temperatures.add_float8(r->temperature);
+        humidities.add_float8(r->humidity);
+        keys.add(r->key);
+        regions.add(region_name(r->device));
+    }
+    t.arrays = {devices.value(), measured.value(), temperatures.value(), humidities.value(), keys.value(), regions.value()};
+    return t;
+}
+
+void prepare_statements(Connection& connection, Door door) {
+    if (door == Door::arrays)
+        connection.prepare("store",
+                           "SELECT accepted FROM telemetry.ingest_telemetry_batch($1::text[], $2::timestamptz[], $3::float8[], "
+                           "$4::float8[], $5::text[], regions => $6::text[])");
+    if (door == Door::insert)
+        connection.prepare(
+            "store",
+            "WITH stored AS (INSERT INTO plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
+            "SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::float8[], $4::float8[], $5::text[], $6::text[]) "
+            "ON CONFLICT (idempotency_key) DO NOTHING RETURNING 1) SELECT count(*) FROM stored");
+}
+
+std::int64_t send(Connection& connection, Door door, Format format, const Transaction& t) {
+    if (door == Door::copy) {
+        return connection.copy_in(
+            std::string("COPY plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
+                        "FROM STDIN") +
+                (format == Format::binary ? " (FORMAT binary)" : ""),
+            t.copy);
+    }
+    std::vector<Parameter> parameters;
+    for (const std::string& array : t.arrays) parameters.push_back({array, false, format == Format::binary});
+    return connection.run_prepared("store", parameters).integer(0, 0);
+}
+
+}  // namespace
+
+std::vector<Transaction> prepare(Door door, Format format, const std::vector<Reading>& readings, int per_transaction) {
+    std::vector<Transaction> transactions;
+    const auto step = static_cast<std::size_t>(per_transaction);
+    for (std::size_t first = 0; first < readings.size(); first += step) {
+        const std::size_t last = std::min(first + step, readings.size());
+        transactions.push_back(encode(door, format, readings.data() + first, readings.data() + last));
+    }
+    return transactions;
+}
+
+Stored store(const std::string& conninfo, Door door, Format format, const std::vector<Transaction>& transactions, int clients) {
+    Connection observer(conninfo);
+    std::vector<Connection> connections;
+    for (int i = 0; i < clients; ++i) {
+        connections.emplace_back(conninfo);
+        prepare_statements(connections.back(), door);
+    }
+
+    const std::string wal_before = observer.run_text("SELECT pg_current_wal_insert_lsn()");
+    std::vector<std::int64_t> accepted(connections.size(), 0);
+    std::vector<std::exception_ptr> failures(connections.size());
+    std::barrier start(static_cast<std::ptrdiff_t>(connections.size() + 1));
+    std::vector<std::thread> threads;
+    for (std::size_t c = 0; c < connections.size(); ++c) {
+        threads.emplace_back([&, c] {
+            start.arrive_and_wait();
+            try {
+                for (std::size_t i = c; i < transactions.size(); i += connections.size())
+                    accepted[c] += send(connections[c], door, format, transactions[i]);
+            } catch (...) {
+                failures[c] = std::current_exception();
+            }
+        });
+    }
+    start.arrive_and_wait();
+    const auto begin = Clock::now();
+    for (std::thread& thread : threads) thread.join();
+    Stored result;
+    result.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    for (const std::exception_ptr& failure : failures)
+        if (failure) std::rethrow_exception(failure);
+    for (const std::int64_t n : accepted) result.accepted += n;
+    result.wal_bytes = observer.run_integer("SELECT pg_current_wal_insert_lsn() - '" + wal_before + "'::pg_lsn");
+    return result;
+}
+
+void prefill(const std::string& conninfo, Door door, Fleet& fleet, std::int64_t first, std::int64_t count) {
+    Connection connection(conninfo);
+    connection.run("SET synchronous_commit = off");
+    prepare_statements(connection, door);
+    for (std::int64_t done = 0; done < count; done += kPrefillTransaction) {
+        const std::int64_t some = std::min<std::int64_t>(kPrefillTransaction, count - done);
+        const std::vector<Reading> readings = fleet.readings(first + done, some);
+        send(connection, door, Format::binary,
+             encode(door, Format::binary, readings.data(), readings.data() + readings.size()));
+    }
+    // One commit that waits for the disk makes the others safe too, so that readers can set hint bits.
+    connection.run("SET synchronous_commit = on");
+    connection.run("SELECT pg_current_xact_id()");
+}
+
+}  // namespace bench

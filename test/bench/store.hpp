@@ -1,0 +1,41 @@
+// Storing readings in transactions of a given size through one of three doors, the work prepared before the clock starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "connection.hpp"
+#include "fleet.hpp"
+#include "wire.hpp"
+
+namespace bench {
+
+using client::wire::Format;
+
+// The doors: our batch function; COPY into a plain table; the plain SQL that takes retries, INSERT .. SELECT unnest .. ON
+// CONFLICT.
+enum class Door { arrays, copy, insert };
+
+// What a transaction sends, as bytes.
+struct Transaction {
+    int readings = 0;
+    std::vector<std::string> arrays;  // Door::arrays and Door::insert
+    std::string copy;                 // Door::copy
+};
+
+std::vector<Transaction> prepare(Door door, Format format, const std::vector<Reading>& readings, int per_transaction);
+
+struct Stored {
+    double seconds = 0;          // from the first byte sent to the last answer
+    std::int64_t accepted = 0;   // as the server says
+    std::int64_t wal_bytes = 0;  // of the whole server in that time
+};
+
+// One connection and one thread for each client; they take the transactions in turn.
+Stored store(const std::string& conninfo, Door door, Format format, const std::vector<Transaction>& transactions, int clients);
+
+// Untimed: stores readings first .. first + count - 1 in transactions of 10,000.
+void prefill(const std::string& conninfo, Door door, Fleet& fleet, std::int64_t first, std::int64_t count);
+
+}  // namespace bench

@@ -1,0 +1,89 @@
+# The sources keep to the layers of src/README.md; and the check sees each kind of violation, planted in a copy.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../support";
+use File::Path qw(make_path);
+use File::Temp;
+use LayerCheck qw(violations);
+use Test::More;
+
+my @found = violations("$FindBin::Bin/../../src");
+is(scalar @found, 0, 'src keeps to its layers') or diag map { "  $_\n" } @found;
+
+my $table = <<'TABLE';
+<!-- layers -->
+| folder | may include | what it is |
+|---|---|---|
+| postgres | | gates |
+| model | | pure C++ |
+| event_log | model, postgres | append |
+| ingest | event_log, model, postgres | commands |
+| (top) | ingest, event_log, model, postgres | the library's entry |
+<!-- /layers -->
+TABLE
+
+my %good = (
+    'README.md' => "# The source tree\n\n$table",
+    'error_codes.hpp' => "#pragma once\n",
+    'entry.cpp' => qq{#include "ingest/command.hpp"\n#include "postgres/pg.hpp"\n},
+    'postgres/pg.hpp' => qq{extern "C" {\n#include "postgres.h"\n#include "access/xact.h"\n}\n},
+    'postgres/error.hpp' => qq{#include <string>\n\n#include "postgres/pg.hpp"\n// PG_TRY is not used here.\n},
+    'model/reading.hpp' => qq{#include <string>\n#include "error_codes.hpp"\n},
+    'event_log/append.cpp' => qq{#include "model/reading.hpp"\n#include "postgres/error.hpp"\n#include "postgres/pg.hpp"\n},
+    'ingest/command.hpp' => qq{#include "event_log/append.hpp"\n},
+    'event_log/append.hpp' => qq{#include "model/reading.hpp"\n},
+);
+
+# The violations of a tree of the good files with some changed; undef removes a file.
+sub violations_with {
+    my (%changes) = @_;
+    my %files = (%good, %changes);
+    my $src = File::Temp->newdir;
+    for my $name (grep { defined $files{$_} } keys %files) {
+        make_path("$src/" . ($name =~ m{^(.*)/} ? $1 : ''));
+        open my $out, '>', "$src/$name" or die "$name: $!";
+        print $out $files{$name};
+        close $out;
+    }
+    return violations("$src");
+}
+
+is_deeply([ violations_with() ], [], 'the example is good');
+
+my @planted = (
+    [ 'an include upwards', qr/append\.hpp: includes ingest\/command\.hpp, but event_log may not include ingest/,
+        'event_log/append.hpp' => qq{#include "ingest/command.hpp"\n} ],
+    [ 'a file of (top) from below', qr/may not include \(top\)/,
+        'settings.hpp' => '', 'ingest/command.hpp' => qq{#include "settings.hpp"\n} ],
+    [ 'an include that is not from the root of src', qr/includes command\.hpp, which is not a file of src/,
+        'ingest/command.cpp' => qq{#include "command.hpp"\n} ],
+    [ 'a server header in quotes', qr/includes the server header utils\/array\.h/,
+        'ingest/command.cpp' => qq{#include "utils/array.h"\n} ],
+    [ 'a server header in angle brackets', qr/includes the server header postgres\.h/,
+        'model/reading.cpp' => qq{#include <postgres.h>\n} ],
+    [ 'pg.hpp before another include', qr/pg\.hpp is not its last include/,
+        'event_log/append.cpp' => qq{#include "postgres/pg.hpp"\n#include <string>\n} ],
+    [ 'model including postgres', qr/model must not know the server/,
+        'model/reading.cpp' => qq{#include "postgres/error.hpp"\n} ],
+    [ 'model including postgres although the table allows it', qr/model must not know the server/,
+        'README.md' => $table =~ s/\| model \| \|/| model | postgres |/r,
+        'model/reading.cpp' => qq{#include "postgres/error.hpp"\n} ],
+    [ 'PG_TRY', qr/uses PG_TRY/, 'ingest/command.cpp' => "void f() { PG_TRY(); }\n" ],
+    [ 'a folder without a row', qr/the folder relay has no row/, 'relay/step.hpp' => '' ],
+    [ 'a row without a folder', qr/the table names relay, which does not exist/,
+        'README.md' => $table =~ s/\| \(top\)/| relay | | |\n| (top)/r ],
+    [ 'a row that allows an unknown folder', qr/allows utils, which has no row/,
+        'README.md' => $table =~ s/\| model, postgres/| utils, model, postgres/r ],
+    [ 'a circle', qr/circle/, 'README.md' => $table =~ s/\| postgres \| \|/| postgres | ingest |/r ],
+    [ 'no table', qr/has no table of layers/, 'README.md' => "# The source tree\n" ],
+    [ 'no README', qr/is missing/, 'README.md' => undef ],
+);
+
+for (@planted) {
+    my ($what, $expected, %changes) = @$_;
+    my @seen = violations_with(%changes);
+    ok(scalar(grep { $_ =~ $expected } @seen), "seen: $what") or diag map { "  $_\n" } @seen;
+}
+
+done_testing();

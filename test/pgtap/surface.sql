@@ -1,0 +1,209 @@
+-- The public surface: which objects there are, with which signatures, columns, comments and members. The lists stand here in
+-- full on purpose: what appears, disappears or changes its type must change this file too.
+BEGIN;
+SELECT no_plan();
+SET LOCAL search_path = public, pg_catalog;
+
+SELECT has_extension('telemetry_cqrs');
+SELECT has_schema('telemetry');
+SELECT is((SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'telemetry_cqrs') IS NOT NULL, true, 'the extension has a schema');
+SELECT throws_ok('CREATE EXTENSION telemetry_cqrs', '42710', NULL, 'a second CREATE EXTENSION is refused');
+
+-- Every object of the schema belongs to the extension, and the extension has objects nowhere else.
+SELECT bag_eq(
+    $$ SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'f', 'p') $$,
+    $$ SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+       WHERE e.extname = 'telemetry_cqrs' AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass $$,
+    'relations of the schema = relations of the extension');
+SELECT bag_eq(
+    $$ SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace $$,
+    $$ SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+       WHERE e.extname = 'telemetry_cqrs' AND d.deptype = 'e' AND d.classid = 'pg_proc'::regclass $$,
+    'routines of the schema = routines of the extension');
+SELECT set_eq(
+    $$ SELECT t.typname::text FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+       WHERE t.typnamespace = 'telemetry'::regnamespace AND t.typelem = 0 AND (c.oid IS NULL OR c.relkind = 'c') $$,
+    ARRAY['batch_receipt', 'receipt', 'summary'], 'types');
+
+SELECT tables_are('telemetry', ARRAY[
+    'batch', 'checkpoint', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
+    'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings']);
+SELECT views_are('telemetry', ARRAY[
+    'device_metric_stats', 'device_stats', 'events', 'measurements', 'projection_status', 'region_metric_stats', 'region_stats']);
+SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'rejected_id_seq']);
+
+-- Routines: name, arguments with defaults, result, kind, volatility, strictness, parallel safety, language.
+SELECT results_eq(
+    $$ SELECT concat(p.proname, '(', pg_get_function_arguments(p.oid), ')') COLLATE "default",
+              coalesce(pg_get_function_result(p.oid), ''),
+              concat(p.prokind, ' ', p.provolatile, ' ', CASE WHEN p.proisstrict THEN 'strict' ELSE 'called' END, ' ', p.proparallel, ' ', l.lanname) COLLATE "default"
+       FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+       WHERE p.pronamespace = 'telemetry'::regnamespace
+       ORDER BY p.proname COLLATE "C" $$,
+    $$ VALUES
+        ('announce_installation()', 'void', 'f v called u c'),
+        ('announce_registry_change()', 'trigger', 'f v called u c'),
+        ('as_of(projection text)', 'timestamp with time zone', 'f s strict r c'),
+        ('avg(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('first_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
+        ('first_value(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'),
+        ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
+        ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
+        ('ingest_telemetry(device_id text, measured_at timestamp with time zone DEFAULT NULL::timestamp with time zone, temperature double precision DEFAULT NULL::double precision, humidity double precision DEFAULT NULL::double precision, idempotency_key text DEFAULT NULL::text, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text)',
+            'telemetry.receipt', 'f v called u c'),
+        ('ingest_telemetry_batch(device_ids text[], measured_ats timestamp with time zone[], temperatures double precision[], humidities double precision[], idempotency_keys text[] DEFAULT NULL::text[], metrics jsonb[] DEFAULT NULL::jsonb[], regions text[] DEFAULT NULL::text[], on_error text DEFAULT ''quarantine''::text)',
+            'telemetry.batch_receipt', 'f v called u c'),
+        ('last_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
+        ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('project_once()', '', 'p v called u c'),
+        ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
+        ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
+        ('refuse_change()', 'trigger', 'f v called u c'),
+        ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
+            'boolean', 'f v called u c'),
+        ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
+        ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('summary_in(cstring)', 'telemetry.summary', 'f i strict s c'),
+        ('summary_out(telemetry.summary)', 'cstring', 'f i strict s c'),
+        ('summary_recv(internal)', 'telemetry.summary', 'f i strict s c'),
+        ('summary_send(telemetry.summary)', 'bytea', 'f i strict s c'),
+        ('worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)',
+            'record', 'f v called r c') $$,
+    'routines');
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
+    'no SECURITY DEFINER: rights change inside the C code only');
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+       WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname <> 'c'
+         AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false) $$,
+    'functions that are not C fix their search_path');
+
+-- Composite types and columns of views, in order.
+SELECT results_eq(
+    $$ SELECT concat(c.relname, '.', a.attname) COLLATE "default", format_type(a.atttypid, a.atttypmod)
+       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+       WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('c', 'v') AND a.attnum > 0 AND NOT a.attisdropped
+       ORDER BY c.relname COLLATE "C", a.attnum $$,
+    $$ VALUES
+        ('batch_receipt.received', 'integer'), ('batch_receipt.accepted', 'integer'), ('batch_receipt.duplicates', 'integer'),
+        ('batch_receipt.conflicts', 'integer'), ('batch_receipt.rejected', 'integer'), ('batch_receipt.first_event_id', 'bigint'),
+        ('batch_receipt.last_event_id', 'bigint'), ('batch_receipt.token', 'text'),
+        ('device_metric_stats.device_id', 'text'), ('device_metric_stats.metric', 'text'), ('device_metric_stats.sample_count', 'bigint'),
+        ('device_metric_stats.avg', 'double precision'), ('device_metric_stats.min', 'double precision'), ('device_metric_stats.max', 'double precision'),
+        ('device_metric_stats.stddev', 'double precision'), ('device_metric_stats.first_value', 'double precision'),
+        ('device_metric_stats.first_at', 'timestamp with time zone'), ('device_metric_stats.last_value', 'double precision'),
+        ('device_metric_stats.last_at', 'timestamp with time zone'), ('device_metric_stats.as_of', 'timestamp with time zone'),
+        ('device_stats.device_id', 'text'), ('device_stats.region', 'text'), ('device_stats.first_seen', 'timestamp with time zone'),
+        ('device_stats.last_seen', 'timestamp with time zone'), ('device_stats.last_received_at', 'timestamp with time zone'), ('device_stats.sample_count', 'bigint'),
+        ('device_stats.avg_temperature', 'double precision'), ('device_stats.min_temperature', 'double precision'),
+        ('device_stats.max_temperature', 'double precision'), ('device_stats.stddev_temperature', 'double precision'), ('device_stats.last_temperature', 'double precision'),
+        ('device_stats.avg_humidity', 'double precision'), ('device_stats.min_humidity', 'double precision'),
+        ('device_stats.max_humidity', 'double precision'), ('device_stats.stddev_humidity', 'double precision'), ('device_stats.last_humidity', 'double precision'),
+        ('device_stats.as_of', 'timestamp with time zone'),
+        ('events.id', 'bigint'), ('events.aggregatetype', 'text'), ('events.aggregateid', 'text'), ('events.type', 'text'), ('events.version', 'smallint'),
+        ('events.payload', 'jsonb'), ('events.created_at', 'timestamp with time zone'),
+        ('measurements.event_id', 'bigint'), ('measurements.device_id', 'text'), ('measurements.region', 'text'), ('measurements.measured_at', 'timestamp with time zone'),
+        ('measurements.received_at', 'timestamp with time zone'), ('measurements.temperature', 'double precision'), ('measurements.humidity', 'double precision'),
+        ('measurements.metrics', 'jsonb'), ('measurements.idempotency_key', 'text'),
+        ('projection_status.projection', 'text'), ('projection_status.state', 'text'), ('projection_status.applied', 'bigint'),
+        ('projection_status.lag_events', 'bigint'), ('projection_status.lag_seconds', 'double precision'), ('projection_status.as_of', 'timestamp with time zone'),
+        ('projection_status.last_error', 'text'), ('projection_status.last_error_sqlstate', 'text'), ('projection_status.last_error_at', 'timestamp with time zone'),
+        ('receipt.event_id', 'bigint'), ('receipt.status', 'text'), ('receipt.received_at', 'timestamp with time zone'), ('receipt.token', 'text'),
+        ('region_metric_stats.region', 'text'), ('region_metric_stats.metric', 'text'), ('region_metric_stats.sample_count', 'bigint'),
+        ('region_metric_stats.avg', 'double precision'), ('region_metric_stats.min', 'double precision'), ('region_metric_stats.max', 'double precision'),
+        ('region_metric_stats.stddev', 'double precision'), ('region_metric_stats.first_value', 'double precision'),
+        ('region_metric_stats.first_at', 'timestamp with time zone'), ('region_metric_stats.last_value', 'double precision'),
+        ('region_metric_stats.last_at', 'timestamp with time zone'), ('region_metric_stats.as_of', 'timestamp with time zone'),
+        ('region_stats.region', 'text'), ('region_stats.first_seen', 'timestamp with time zone'),
+        ('region_stats.last_seen', 'timestamp with time zone'), ('region_stats.last_received_at', 'timestamp with time zone'), ('region_stats.sample_count', 'bigint'),
+        ('region_stats.avg_temperature', 'double precision'), ('region_stats.min_temperature', 'double precision'),
+        ('region_stats.max_temperature', 'double precision'), ('region_stats.stddev_temperature', 'double precision'), ('region_stats.last_temperature', 'double precision'),
+        ('region_stats.avg_humidity', 'double precision'), ('region_stats.min_humidity', 'double precision'),
+        ('region_stats.max_humidity', 'double precision'), ('region_stats.stddev_humidity', 'double precision'), ('region_stats.last_humidity', 'double precision'),
+        ('region_stats.as_of', 'timestamp with time zone') $$,
+    'columns of composite types and views');
+
+-- What identifies is compared byte by byte.
+SELECT is_empty(
+    $$ SELECT c.relname, a.attname, l.collname
+       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_collation l ON l.oid = a.attcollation
+       WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v')
+         AND a.attname IN ('device_id', 'region', 'idempotency_key', 'metric', 'consumer') AND l.collname <> 'C' $$,
+    'identifiers have collation "C"');
+
+-- Every public object says what it is. Objects behind the surface say so with the word Internal.
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+         AND coalesce(length(obj_description(c.oid, 'pg_class')), 0) < 20 $$,
+    'comments on tables, views and sequences');
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace
+         AND coalesce(length(obj_description(p.oid, 'pg_proc')), 0) < 15 $$,
+    'comments on routines');
+SELECT is_empty(
+    $$ SELECT t.oid::regtype FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+       WHERE t.typnamespace = 'telemetry'::regnamespace AND t.typelem = 0 AND (c.oid IS NULL OR c.relkind = 'c')
+         AND coalesce(length(obj_description(t.oid, 'pg_type')), 0) < 20 $$,
+    'comments on types');
+SELECT ok(length(obj_description('telemetry'::regnamespace, 'pg_namespace')) > 20, 'a comment on the schema');
+SELECT ok(length(obj_description((SELECT oid FROM pg_extension WHERE extname = 'telemetry_cqrs'), 'pg_extension')) > 20, 'a comment on the extension');
+SELECT matches(obj_description('telemetry.ingest_telemetry(text, timestamptz, float8, float8, text, jsonb, text)'::regprocedure, 'pg_proc'),
+    'SELECT \* FROM telemetry\.ingest_telemetry', 'the comment says how a receipt is asked for');
+
+-- The log's guards, what tells sessions of changes in the registry, and the log's indexes: one more would cost every writer.
+SELECT results_eq(
+    $$ SELECT t.tgrelid::regclass::text, t.tgname::text COLLATE "default", t.tgenabled::text, t.tgtype::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+       WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2 $$,
+    -- tgtype: 1 row, 2 before, 8 delete, 16 update, 32 truncate
+    $$ VALUES ('telemetry.device', 'announce_change', 'A', 8 + 16 + 32), ('telemetry.event', 'insert_only', 'A', 2 + 8 + 16 + 32), ('telemetry.event_1', 'insert_only', 'A', 2 + 8 + 16 + 32),
+              ('telemetry.event_1', 'insert_only_rows', 'A', 1 + 2 + 8 + 16) $$,
+    'triggers of the log and the registry, enabled always');
+SELECT results_eq(
+    $$ SELECT indexdef FROM pg_indexes WHERE schemaname = 'telemetry' AND tablename IN ('event', 'event_1') ORDER BY indexname $$,
+    $$ VALUES ('CREATE UNIQUE INDEX event_1_fingerprint ON telemetry.event_1 USING btree (fingerprint)'),
+              ('CREATE INDEX event_1_xid_event_id ON telemetry.event_1 USING btree (xid, event_id)') $$,
+    'indexes of the log');
+SELECT results_eq(
+    $$ SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry.event'::regclass $$,
+    $$ VALUES ('telemetry.event_1') $$, 'one segment');
+-- An index on a column that changes with every batch would make each update of a state row a non-HOT one.
+SELECT results_eq(
+    $$ SELECT i.indrelid::regclass::text, array_agg(a.attname::text COLLATE "default" ORDER BY k.position)
+       FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+       WHERE i.indrelid::regclass::text IN ('telemetry.device_state', 'telemetry.device_metric_state', 'telemetry.region_state', 'telemetry.region_metric_state', 'telemetry.checkpoint')
+       GROUP BY i.indrelid, i.indexrelid ORDER BY 1 $$,
+    $$ VALUES ('telemetry.checkpoint', ARRAY['consumer', 'epoch']), ('telemetry.device_metric_state', ARRAY['device_id', 'metric']),
+              ('telemetry.device_state', ARRAY['device_id']), ('telemetry.region_metric_state', ARRAY['region', 'metric']),
+              ('telemetry.region_state', ARRAY['region']) $$,
+    'state tables are indexed by their keys only');
+
+-- What a dump carries: every table and sequence with user data, whole.
+SELECT set_eq(
+    $$ SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'telemetry_cqrs' $$,
+    $$ SELECT c.oid::regclass::text FROM pg_class c
+       WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'S') AND c.oid <> 'telemetry.event'::regclass $$,
+    'every table and sequence is dumped, but the parent of the log, which is always empty');
+SELECT is((SELECT array_agg(DISTINCT c) FROM pg_extension, unnest(extcondition) AS c WHERE extname = 'telemetry_cqrs'), ARRAY[''], 'and dumped whole');
+
+-- Settings: the projector's and the policy's are the administrator's.
+SELECT results_eq(
+    $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
+    $$ VALUES ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
+              ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
+              ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),
+              ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup') $$,
+    'settings');
+SELECT is(current_setting('telemetry_cqrs.auto_register'), 'on', 'unknown devices are registered unless told otherwise');
+SELECT is(current_setting('telemetry_cqrs.max_ahead')::interval, '5 minutes', 'clocks may be five minutes ahead unless told otherwise');
+SELECT is(current_setting('telemetry_cqrs.notify_payload'), 'events', 'notifications carry events unless told otherwise');
+SELECT is_empty($$ SELECT name FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' AND coalesce(short_desc, '') = '' $$, 'every setting says what it does');
+SELECT throws_ok('SET telemetry_cqrs.auto_register = off', '55P02', NULL, 'a session cannot change policy');
+SELECT throws_ok('SET telemetry_cqrs.no_such_setting = 1', '42602', NULL, 'the prefix is reserved');
+
+SELECT * FROM finish();
+ROLLBACK;

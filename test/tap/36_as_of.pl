@@ -1,0 +1,98 @@
+# as_of never claims more than the reader's snapshot shows, however old that is.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+
+my $node = telemetry_node('as_of', conf => "wal_level = replica\nmax_wal_senders = 4\nhot_standby = on\n");
+$node->safe_psql('postgres', 'CREATE TABLE moment (name text, at timestamptz)');
+my $readings = 0;
+
+# One more reading, applied; its time of receipt is kept under a name.
+sub reading
+{
+	my ($name) = @_;
+	++$readings;
+	$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d', now(), $readings, 50)");
+	$node->safe_psql('postgres', 'CALL telemetry.project_once()');
+	$node->safe_psql('postgres', "INSERT INTO moment SELECT '$name', max(received_at) FROM telemetry.measurements");
+	return;
+}
+# A test: the answer "count|as_of" counts these readings and is of a time before the named one was received, and after the other.
+sub is_of
+{
+	my ($answer, $count, $before, $after, $what) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($got, $as_of) = split /\|/, $answer;
+	return fail("$what: $answer") if !defined $as_of || $as_of eq '';
+	is($got, $count, "$what: the rows of its snapshot");
+	my $test = "SELECT '$as_of' < (SELECT at FROM moment WHERE name = '$before')";
+	$test .= " AND '$as_of' >= (SELECT at FROM moment WHERE name = '$after')" if defined $after;
+	return is($node->safe_psql('postgres', $test), 't', "$what: as_of is that of the snapshot") or diag $answer;
+}
+
+my $rows = "SELECT sample_count, as_of FROM telemetry.device_stats WHERE device_id = 'd'";
+reading('first');
+
+# --- in a transaction block ----------------------------------------------------------------------------------------------
+
+is($node->safe_psql('postgres', "BEGIN; SELECT pg_sleep(0.01); SELECT telemetry.as_of('device') = now(); COMMIT"), "\nt", 'nothing waits: the start of the transaction');
+is($node->safe_psql('postgres', "SELECT telemetry.as_of('device') = statement_timestamp()"), 't', 'which is that of a single statement');
+
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('BEGIN');
+$reader->query_safe("DECLARE c CURSOR FOR $rows");
+reading('second');
+is_of($reader->query_safe('FETCH c'), 1, 'second', 'first', 'a cursor fetched late');
+like($reader->query_safe($rows), qr/^2\|/, 'the next statement shows the next reading');
+$reader->query_safe('COMMIT');
+
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+like($reader->query_safe($rows), qr/^2\|/, 'repeatable read');
+reading('third');
+is_of($reader->query_safe($rows), 2, 'third', undef, 'repeatable read, later');
+$reader->query_safe('COMMIT');
+
+# --- imported snapshots --------------------------------------------------------------------------------------------------
+
+my $exporter = $node->background_psql('postgres');
+$exporter->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+my $snapshot = $exporter->query_safe('SELECT pg_export_snapshot()');
+reading('fourth');
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+$reader->query_safe("SET TRANSACTION SNAPSHOT '$snapshot'");
+is_of($reader->query_safe($rows), 3, 'fourth', undef, 'an imported snapshot');
+$reader->query_safe('COMMIT');
+$exporter->query_safe('COMMIT');
+$_->quit for $reader, $exporter;
+
+# --- a standby -----------------------------------------------------------------------------------------------------------
+
+$node->backup('standby');
+my $standby = PostgreSQL::Test::Cluster->new('as_of_standby');
+$standby->init_from_backup($node, 'standby', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
+like($standby->safe_psql('postgres', $rows), qr/^4\|./, 'a standby');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+ok(wait_for($standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'", 'the standby to pause'), 'which lags behind');
+reading('fifth');
+my $repeatable = $standby->background_psql('postgres');
+$repeatable->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+is_of($repeatable->query_safe($rows), 4, 'fifth', undef, 'repeatable read on a standby');
+my $cursor = $standby->background_psql('postgres');
+$cursor->query_safe('BEGIN');
+$cursor->query_safe("DECLARE c CURSOR FOR $rows");
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+$node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
+is_of($repeatable->query_safe($rows), 4, 'fifth', undef, 'and later');
+is_of($cursor->query_safe('FETCH c'), 4, 'fifth', undef, 'a cursor on a standby');
+like($standby->safe_psql('postgres', $rows), qr/^5\|./, 'a new snapshot shows what has come');
+$_->quit for $repeatable, $cursor;
+
+$standby->stop;
+$node->stop;
+done_testing();

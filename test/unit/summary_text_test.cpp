@@ -1,0 +1,152 @@
+// The text form of a summary: bit-for-bit round trips, and a parser that takes nothing else.
+#include "model/summary_text.hpp"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using model::Micros;
+using model::parse_summary;
+using model::Summary;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+const std::string kGood =
+    R"({"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":-60000000,"last_at":60000000})";
+
+std::string with(std::string_view what, std::string_view replacement) {
+    auto text = kGood;
+    const auto at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what;
+    return text.replace(at, what.size(), replacement);
+}
+
+void expect_same_bits(const Summary& a, const Summary& b) {
+    EXPECT_EQ(a.count, b.count);
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.mean), std::bit_cast<std::uint64_t>(b.mean));
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.m2), std::bit_cast<std::uint64_t>(b.m2));
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.min), std::bit_cast<std::uint64_t>(b.min));
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.max), std::bit_cast<std::uint64_t>(b.max));
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.first_value), std::bit_cast<std::uint64_t>(b.first_value));
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.last_value), std::bit_cast<std::uint64_t>(b.last_value));
+    EXPECT_EQ(a.first_at, b.first_at);
+    EXPECT_EQ(a.last_at, b.last_at);
+}
+
+TEST(SummaryText, IsWrittenAsDocumented) {
+    Summary summary;
+    model::add(summary, 1, -60000000);
+    model::add(summary, 2, 60000000);
+    EXPECT_EQ(model::to_text(summary), kGood);
+}
+
+TEST(SummaryText, WritesAnInfiniteM2AsString) {
+    Summary summary;
+    model::add(summary, 1e308, 1);
+    model::add(summary, -1e308, 2);
+    const auto text = model::to_text(summary);
+    EXPECT_NE(text.find(R"("m2":"Infinity")"), std::string::npos) << text;
+    ASSERT_TRUE(parse_summary(text));
+    EXPECT_EQ(parse_summary(text)->m2, kInfinity);
+}
+
+TEST(SummaryText, ReadsBackBitForBit) {
+    std::mt19937_64 random(11);
+    for (int round = 0; round < 2000; ++round) {
+        Summary summary;
+        const auto count = 1 + random() % 5;
+        for (std::uint64_t i = 0; i < count; ++i) {
+            double value = std::bit_cast<double>(random());
+            if (!std::isfinite(value)) value = 0;
+            model::add(summary, value, static_cast<Micros>(random()));
+        }
+        const auto text = model::to_text(summary);
+        const auto read = parse_summary(text);
+        ASSERT_TRUE(read) << text;
+        expect_same_bits(*read, summary);
+    }
+}
+
+TEST(SummaryText, TakesAnyOrderAndWhiteSpace) {
+    const auto read = parse_summary(
+        " {\"last_at\" : 7 ,\n\t\"first_at\":7,\"last_value\":2.0,\"first_value\":2e0,\"max\":20E-1,\r\"min\":0.2e+1,"
+        "\"m2\":0,\"mean\":2,\"count\":1,\"version\":1 } \n");
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->count, 1);
+    EXPECT_EQ(read->max, 2);
+    EXPECT_EQ(read->first_at, 7);
+}
+
+TEST(SummaryText, RefusesWhatIsNoSummary) {
+    ASSERT_TRUE(parse_summary(kGood));
+    const std::string refused[] = {
+        "",
+        "{}",
+        "null",
+        "[]",
+        "{",
+        kGood + "x",
+        kGood + kGood,
+        "x" + kGood,
+        kGood.substr(0, kGood.size() - 1),
+        with("\"version\":1", "\"version\":2"),
+        with("\"version\":1,", ""),
+        with("\"version\":1", "\"version\":1,\"version\":1"),
+        with("\"version\":1", "\"count\":2"),
+        with("\"version\":1", "\"Version\":1"),
+        with("\"version\":1", "\"version\":\"1\""),
+        with("\"version\":1", "\"version\":1,\"extra\":1"),
+        with(",\"mean\"", ",,\"mean\""),
+        with("60000000}", "60000000,}"),
+        with("\"count\":2", "\"count\":0"),
+        with("\"count\":2", "\"count\":-2"),
+        with("\"count\":2", "\"count\":2.0"),
+        with("\"count\":2", "\"count\":2e0"),
+        with("\"count\":2", "\"count\":9223372036854775808"),
+        with("\"count\":2", "\"count\":"),
+        with("\"mean\":1.5", "\"mean\":NaN"),
+        with("\"mean\":1.5", "\"mean\":\"Infinity\""),
+        with("\"mean\":1.5", "\"mean\":inf"),
+        with("\"mean\":1.5", "\"mean\":3"),
+        with("\"mean\":1.5", "\"mean\":null"),
+        with("\"mean\":1.5", "\"mean\":1.5.0"),
+        with("\"m2\":0.5", "\"m2\":-0.5"),
+        with("\"m2\":0.5", "\"m2\":Infinity"),
+        with("\"m2\":0.5", "\"m2\":\"-Infinity\""),
+        with("\"m2\":0.5", "\"m2\":nan"),
+        with("\"m2\":0.5", "\"m2\":1e999"),
+        with("\"m2\":0.5", "\"m2\":.5"),
+        with("\"m2\":0.5", "\"m2\":5."),
+        with("\"m2\":0.5", "\"m2\":00.5"),
+        with("\"m2\":0.5", "\"m2\":+0.5"),
+        with("\"m2\":0.5", "\"m2\":0.5e"),
+        with("\"m2\":0.5", "\"m2\":0x1p3"),
+        with("\"m2\":0.5", "\"m2\":-"),
+        with("\"min\":1", "\"min\":4"),
+        with("\"max\":2", "\"max\":-1e999"),
+        with("\"first_value\":1", "\"first_value\":0"),
+        with("\"last_value\":2", "\"last_value\":2.5"),
+        with("\"first_at\":-60000000", "\"first_at\":60000001"),
+        with("\"first_at\":-60000000", "\"first_at\":-9223372036854775809"),
+    };
+    for (const auto& text : refused) EXPECT_FALSE(parse_summary(text)) << text;
+}
+
+TEST(SummaryText, AnyCutOrChangedByteIsRefusedOrConsistent) {
+    std::mt19937_64 random(3);
+    for (std::size_t length = 0; length < kGood.size(); ++length) EXPECT_FALSE(parse_summary(kGood.substr(0, length)));
+    for (int round = 0; round < 20000; ++round) {
+        auto text = kGood;
+        text[random() % text.size()] = static_cast<char>(random());
+        const auto read = parse_summary(text);
+        EXPECT_TRUE(!read || model::is_consistent(*read)) << text;
+    }
+}
+
+}  // namespace

@@ -1,0 +1,248 @@
+// The rules at their limits, and the words of every refusal.
+#include "model/validation.hpp"
+
+#include <cctype>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "error_codes.hpp"
+
+namespace {
+
+using model::Metric;
+using model::Micros;
+using model::Reading;
+using model::Refusal;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr Micros kNow = 820638245'000000;  // 2026-01-02 03:04:05 UTC
+constexpr Micros kMaxAhead = 300'000000;
+
+Refusal refusal_of(const Reading& reading) {
+    return model::refusal_of(reading, kNow, kMaxAhead);
+}
+
+Reading good() {
+    return {.device_id = "sensor-1",
+            .measured_at = kNow,
+            .temperature = 21.5,
+            .humidity = 40,
+            .idempotency_key = "key",
+            .metrics = {},
+            .region = "eu-west"};
+}
+
+template <typename Change>
+Refusal refusal_with(Change change) {
+    auto reading = good();
+    change(reading);
+    return refusal_of(reading);
+}
+
+TEST(Validation, AcceptsReadings) {
+    EXPECT_EQ(refusal_of(good()), Refusal::kNone);
+    EXPECT_EQ(refusal_of({.device_id = "d",
+                          .measured_at = {},
+                          .temperature = {},
+                          .humidity = {},
+                          .idempotency_key = {},
+                          .metrics = {},
+                          .region = {}}),
+              Refusal::kNone);  // a heartbeat
+    for (const double value : {0.0, -0.0, 5e-324, 1.7976931348623157e308, -1.7976931348623157e308}) {
+        EXPECT_EQ(refusal_with([&](Reading& r) { r.temperature = r.humidity = value; }), Refusal::kNone);
+    }
+}
+
+TEST(Validation, DeviceId) {
+    const auto of = [](std::string_view id) { return refusal_with([&](Reading& r) { r.device_id = id; }); };
+    for (const std::string& id :
+         {std::string("a"), std::string(255, 'x'), std::string("Gerät 7/Küche 🌡"), std::string("'\"\\;--")}) {
+        EXPECT_EQ(of(id), Refusal::kNone) << id;
+        EXPECT_EQ(model::refusal_of_device_id(id), Refusal::kNone);
+    }
+    for (const std::string& id :
+         {std::string(), std::string(256, 'x'), std::string("a\nb"), std::string("a\tb"), std::string("a\x7f"),
+          std::string("a\0b", 3), std::string("\x1f"), std::string(" a"), std::string("a "), std::string(" ")}) {
+        EXPECT_EQ(of(id), Refusal::kDeviceId) << id;
+        EXPECT_EQ(model::refusal_of_device_id(id), Refusal::kDeviceId);
+    }
+}
+
+TEST(Validation, Region) {
+    const auto of = [](std::string_view region) { return refusal_with([&](Reading& r) { r.region = region; }); };
+    EXPECT_EQ(of("Süd/Halle 3"), Refusal::kNone);
+    EXPECT_EQ(of(std::string(255, 'r')), Refusal::kNone);
+    for (const std::string& region :
+         {std::string(), std::string(256, 'r'), std::string("a\nb"), std::string(" a"), std::string("a ")}) {
+        EXPECT_EQ(of(region), Refusal::kRegion);
+        EXPECT_EQ(model::refusal_of_region(region), Refusal::kRegion);
+    }
+}
+
+TEST(Validation, Key) {
+    const auto of = [](std::string_view key) { return refusal_with([&](Reading& r) { r.idempotency_key = key; }); };
+    EXPECT_EQ(of(" "), Refusal::kNone);
+    EXPECT_EQ(of(std::string(512, 'k')), Refusal::kNone);
+    EXPECT_EQ(of(""), Refusal::kKey);
+    EXPECT_EQ(of(std::string(513, 'k')), Refusal::kKey);
+    EXPECT_EQ(of("a\x01"), Refusal::kKey);
+}
+
+TEST(Validation, Values) {
+    for (const double value : {kNan, kInfinity, -kInfinity}) {
+        EXPECT_EQ(refusal_with([&](Reading& r) { r.temperature = value; }), Refusal::kTemperature);
+        EXPECT_EQ(refusal_with([&](Reading& r) { r.humidity = value; }), Refusal::kHumidity);
+        const std::vector<Metric> metrics = {{"co2", 412}, {"light", value}};
+        EXPECT_EQ(refusal_with([&](Reading& r) { r.metrics = metrics; }), Refusal::kMetricValue);
+    }
+}
+
+TEST(Validation, Metrics) {
+    const auto named = [](std::string_view name) {
+        const std::vector<Metric> metrics = {{"co2", 412}, {name, 1}};
+        return refusal_with([&](Reading& r) { r.metrics = metrics; });
+    };
+    EXPECT_EQ(named("light 1 (lx)"), Refusal::kNone);
+    EXPECT_EQ(named(std::string(128, 'm')), Refusal::kNone);
+    EXPECT_EQ(named("Temperature"), Refusal::kNone);
+    for (const std::string& name :
+         {std::string(), std::string(129, 'm'), std::string("a\n"), std::string("temperature"), std::string("humidity")})
+        EXPECT_EQ(named(name), Refusal::kMetricName) << name;
+
+    std::vector<std::string> names;
+    for (int i = 0; i < 65; ++i) names.push_back("m" + std::to_string(i));
+    std::vector<Metric> metrics;
+    for (const auto& name : names) metrics.push_back({name, 1});
+    EXPECT_EQ(refusal_with([&](Reading& r) { r.metrics = metrics; }), Refusal::kTooManyMetrics);
+    metrics.pop_back();
+    EXPECT_EQ(refusal_with([&](Reading& r) { r.metrics = metrics; }), Refusal::kNone);
+}
+
+TEST(Validation, MeasuredAt) {
+    const auto of = [](Micros at, Micros received_at = kNow, Micros max_ahead = kMaxAhead) {
+        auto reading = good();
+        reading.measured_at = at;
+        return model::refusal_of(reading, received_at, max_ahead);
+    };
+    EXPECT_EQ(of(-946684800000000), Refusal::kNone);
+    EXPECT_EQ(of(-946684800000001), Refusal::kTooEarly);
+    EXPECT_EQ(of(INT64_MIN), Refusal::kTooEarly);
+    EXPECT_EQ(of(kNow + kMaxAhead), Refusal::kNone);
+    EXPECT_EQ(of(kNow + kMaxAhead + 1), Refusal::kTooFarAhead);
+    EXPECT_EQ(of(INT64_MAX), Refusal::kTooFarAhead);
+    EXPECT_EQ(of(kNow, kNow, 0), Refusal::kNone);
+    EXPECT_EQ(of(kNow + 1, kNow, 0), Refusal::kTooFarAhead);
+    // Infinity stays out of range when the limit overflows.
+    EXPECT_EQ(of(INT64_MAX, kNow, INT64_MAX), Refusal::kTooFarAhead);
+    EXPECT_EQ(of(INT64_MAX, INT64_MAX, 0), Refusal::kTooFarAhead);
+    EXPECT_EQ(of(INT64_MAX - 1, kNow, INT64_MAX), Refusal::kNone);
+}
+
+template <typename Change>
+model::RefusalText text_with(Change change) {
+    auto reading = good();
+    change(reading);
+    return model::describe(refusal_of(reading), reading, kNow, kMaxAhead);
+}
+
+TEST(RefusalText, SaysWhatWasSeen) {
+    const auto device = text_with([](Reading& r) { r.device_id = "a\nb"; });
+    EXPECT_EQ(device.sqlstate, error_codes::kInvalidDeviceId);
+    EXPECT_EQ(device.message, "device_id is not valid");
+    EXPECT_EQ(device.detail, "device_id is \"a\\x0Ab\", with a control character at byte 2.");
+    EXPECT_EQ(device.hint, "A device_id has 1 to 255 bytes, no control characters, and no space at either end.");
+    EXPECT_EQ(text_with([](Reading& r) { r.device_id = ""; }).detail, "device_id is empty.");
+    EXPECT_EQ(text_with([](Reading& r) { r.device_id = "a "; }).detail, "device_id is \"a \", with a space at an end.");
+    const std::string long_id(300, 'x');
+    EXPECT_EQ(text_with([&](Reading& r) { r.device_id = long_id; }).detail,
+              "device_id is \"" + std::string(60, 'x') + "...\", 300 bytes long; at most 255 are allowed.");
+
+    const auto region = text_with([](Reading& r) { r.region = ""; });
+    EXPECT_EQ(region.sqlstate, error_codes::kInvalidRegion);
+    EXPECT_EQ(region.detail, "region of device \"sensor-1\" is empty.");
+
+    const auto key = text_with([](Reading& r) { r.idempotency_key = ""; });
+    EXPECT_EQ(key.sqlstate, error_codes::kInvalidKey);
+    EXPECT_EQ(key.detail, "idempotency_key of device \"sensor-1\" is empty.");
+
+    const auto temperature = text_with([](Reading& r) { r.temperature = -kInfinity; });
+    EXPECT_EQ(temperature.sqlstate, error_codes::kNotFinite);
+    EXPECT_EQ(temperature.message, "temperature is not a finite number");
+    EXPECT_EQ(temperature.detail, "temperature of device \"sensor-1\" is -Infinity.");
+    EXPECT_EQ(text_with([](Reading& r) { r.humidity = kNan; }).detail, "humidity of device \"sensor-1\" is NaN.");
+
+    const std::vector<Metric> metrics = {{"a", 1}, {"co2", kInfinity}};
+    const auto metric = text_with([&](Reading& r) { r.metrics = metrics; });
+    EXPECT_EQ(metric.sqlstate, error_codes::kNotFinite);
+    EXPECT_EQ(metric.message, "metric is not a finite number");
+    EXPECT_EQ(metric.detail, "metric \"co2\" of device \"sensor-1\" is Infinity.");
+
+    const std::vector<Metric> reserved = {{"a", 1}, {"humidity", 1}};
+    const auto name = text_with([&](Reading& r) { r.metrics = reserved; });
+    EXPECT_EQ(name.sqlstate, error_codes::kInvalidMetrics);
+    EXPECT_EQ(name.detail, "The name of a metric of device \"sensor-1\" is \"humidity\", which is a field of its own.");
+    const std::vector<Metric> nameless = {{"", 1}};
+    EXPECT_EQ(text_with([&](Reading& r) { r.metrics = nameless; }).detail,
+              "The name of a metric of device \"sensor-1\" is empty.");
+
+    const std::vector<Metric> many(65, Metric{"m", 1});
+    const auto crowd = text_with([&](Reading& r) { r.metrics = many; });
+    EXPECT_EQ(crowd.sqlstate, error_codes::kInvalidMetrics);
+    EXPECT_EQ(crowd.detail, "The reading of device \"sensor-1\" has 65 metrics; at most 64 are allowed.");
+
+    const auto early = text_with([](Reading& r) { r.measured_at = -946684800000001; });
+    EXPECT_EQ(early.sqlstate, error_codes::kMeasuredAtOutOfRange);
+    EXPECT_EQ(early.detail,
+              "measured_at of device \"sensor-1\" is 1969-12-31T23:59:59.999999Z, before 1970-01-01T00:00:00.000000Z.");
+    const auto ahead = text_with([](Reading& r) { r.measured_at = INT64_MAX; });
+    EXPECT_EQ(ahead.detail,
+              "measured_at of device \"sensor-1\" is infinity, more than 300 seconds ahead of the server's clock, "
+              "2026-01-02T03:04:05.000000Z.");
+}
+
+TEST(RefusalText, OfEveryRefusalIsCompleteAndShort) {
+    const std::string long_text(100000, '\n');
+    const std::vector<Metric> metrics = {{long_text, kNan}};
+    const Reading reading{.device_id = long_text,
+                          .measured_at = 0,
+                          .temperature = kNan,
+                          .humidity = kNan,
+                          .idempotency_key = long_text,
+                          .metrics = metrics,
+                          .region = long_text};
+    for (int i = static_cast<int>(Refusal::kDeviceId); i <= static_cast<int>(Refusal::kTooFarAhead); ++i) {
+        const auto text = model::describe(static_cast<Refusal>(i), reading, kNow, kMaxAhead);
+        EXPECT_NE(text.sqlstate, 0) << i;
+        EXPECT_LT(text.message.size(), 60u);
+        EXPECT_TRUE(std::islower(static_cast<unsigned char>(text.message.front())));
+        EXPECT_LT(text.detail.size(), 700u) << text.detail;
+        EXPECT_EQ(text.detail.back(), '.');
+        EXPECT_EQ(text.hint.back(), '.');
+        EXPECT_EQ(text.detail.find('\n'), std::string::npos);
+    }
+}
+
+TEST(RefusalText, CutsBetweenCharacters) {
+    for (const std::string& character : {std::string("x"), std::string("é"), std::string("€"), std::string("🌡")})
+        for (std::size_t before = 0; before < 4; ++before) {
+            std::string text(before, 'a');
+            while (text.size() < 100) text += character;
+            const auto quoted = model::quoted_for_message(text);
+            ASSERT_TRUE(quoted.starts_with('"') && quoted.ends_with("...\""));
+            const auto shown = quoted.substr(1, quoted.size() - 5);
+            EXPECT_TRUE(text.starts_with(shown));
+            EXPECT_EQ((shown.size() - before) % character.size(), 0u) << quoted;
+            EXPECT_GE(shown.size(), 57u);
+            EXPECT_LE(shown.size(), 60u);
+        }
+    EXPECT_EQ(model::quoted_for_message(std::string(60, 'x')), '"' + std::string(60, 'x') + '"');
+}
+
+}  // namespace
