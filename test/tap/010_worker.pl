@@ -188,8 +188,8 @@ SKIP:
 	my @threads = map { scalar(my @tasks = glob "/proc/$_/task/*") } @processes;
 	is("@threads", join(' ', (1) x @processes), 'one thread in each process');
 }
-is(in_database('postgres', "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type LIKE 'telemetry_cqrs%' AND l.locktype NOT IN ('advisory', 'virtualxid')"),
-	'0', 'no lock on any relation while idle');
+ok(wait_for($node, "SELECT count(*) = 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type LIKE 'telemetry_cqrs%' AND l.locktype NOT IN ('advisory', 'virtualxid')", 'idle workers'),
+	'no lock on any relation while idle');
 ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'telemetry_cqrs%' AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)", 'idle workers'),
 	'no xid and no xmin while idle');
 
@@ -237,10 +237,10 @@ wait_running('north', 'and its state can be seen');
 my $offset = -s $node->logfile;
 $node->append_conf('postgresql.conf', "default_transaction_read_only = on\n");
 $node->reload;
-wait_answer('north', $worker_state, qr/^failing the server is read-only/, 'a read-only server is a state with a reason');
+wait_answer($_, $worker_state, qr/^failing the server is read-only/, "$_: a read-only server is a state with a reason") foreach qw(postgres north south);
 $node->append_conf('postgresql.conf', "default_transaction_read_only = off\n");
 $node->reload;
-wait_answer('north', $worker_state, qr/^running/, 'and the worker goes on by itself');
+wait_answer($_, $worker_state, qr/^running/, "$_: and the worker goes on by itself") foreach qw(postgres north south);
 my $lines = () = slurp_file($node->logfile, $offset) =~ /projector waits: the server is read-only/g;
 is($lines, 3, 'one line a worker in the log');
 

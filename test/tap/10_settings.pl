@@ -55,7 +55,8 @@ wait_applied($node);
 my $listener = session($node);
 $listener->query_safe('LISTEN telemetry_ingested');
 
-# Sends, waits until it is applied and the worker has spoken, and gives the payloads that came, as they came.
+# Sends, waits until it is applied and the worker has spoken, and gives the payloads of the batches that were made since, as they
+# came. (That of an earlier batch may come late.)
 sub heard
 {
 	my ($send) = @_;
@@ -67,7 +68,7 @@ sub heard
 	for (1 .. 100)
 	{
 		$text .= $listener->query('SELECT 1') . "\n";
-		@payloads = $text =~ /Asynchronous notification "telemetry_ingested" with payload "(.*)" received from server process/g;
+		@payloads = grep { /"batch":\s*(\d+)/ && $1 > $before } $text =~ /Asynchronous notification "telemetry_ingested" with payload "(.*)" received from server process/g;
 		last if grep { /"batch":\s*$last\b/ } @payloads;
 		Time::HiRes::usleep(20_000);
 	}

@@ -31,7 +31,9 @@ sub is_of
 	is($got, $count, "$what: the rows of its snapshot");
 	my $test = "SELECT '$as_of' < (SELECT at FROM moment WHERE name = '$before')";
 	$test .= " AND '$as_of' >= (SELECT at FROM moment WHERE name = '$after')" if defined $after;
-	return is($node->safe_psql('postgres', $test), 't', "$what: as_of is that of the snapshot") or diag $answer;
+	my $ok = is($node->safe_psql('postgres', $test), 't', "$what: as_of is that of the snapshot");
+	diag $answer if !$ok;
+	return $ok;
 }
 
 my $rows = "SELECT sample_count, as_of FROM telemetry.device_stats WHERE device_id = 'd'";
