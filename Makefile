@@ -4,8 +4,11 @@ EXTVERSION   = $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" telemetry
 MODULE_big   = telemetry_cqrs
 SOURCES      = $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS         = $(SOURCES:.cpp=.o)
-SQL_PARTS    = $(sort $(wildcard sql/extension/*.sql))
-DATA_built   = $(EXTENSION)--$(EXTVERSION).sql
+# Released install scripts as they were, one script for a fresh install, and an upgrade from each release (sql/extension/README.md).
+DATA         = $(sort $(wildcard sql/released/$(EXTENSION)--*.sql))
+RELEASES     = $(DATA:sql/released/$(EXTENSION)--%.sql=%)
+SQL_PARTS    = sql/extension/assemble $(wildcard sql/extension/*.sql sql/extension/*/*.sql sql/extension/*/*/*.sql)
+DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql)
 EXTRA_CLEAN  = $(EXTENSION)--*.sql $(OBJS:.o=.d) $(OBJS:.o=.bc)
 
 # `make installcheck` on a running server with the library preloaded; dev/test does this and more on a server of its own.
@@ -44,7 +47,9 @@ COMPILE.cxx.bc = $(CLANG) -xc++ -Wno-ignored-attributes $(BITCODE_CXXFLAGS) -std
 
 %.o: CXXFLAGS += -MMD -MP
 -include $(OBJS:.o=.d)
-src/worker/extension.o: telemetry_cqrs.control
+src/runtime/library_version.o src/runtime/library_version.bc: telemetry_cqrs.control
 
 $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
-	cat $(SQL_PARTS) > $@
+	sql/extension/assemble $(EXTVERSION) > $@
+$(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql): $(EXTENSION)--%--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
+	sql/extension/assemble $(EXTVERSION) $* > $@

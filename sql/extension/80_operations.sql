@@ -18,7 +18,8 @@ BEGIN
                    'telemetry.stddev(telemetry.summary), telemetry.minimum(telemetry.summary), telemetry.maximum(telemetry.summary), '
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
                    'telemetry.last_value(telemetry.summary), telemetry.last_at(telemetry.summary), '
-                   'telemetry.read_events(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status() TO %s', role);
+                   'telemetry.read_events(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
+                   'telemetry.library_version() TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view and read events. For the extension''s owner or a superuser.';
 

@@ -2,6 +2,7 @@
 #include "worker/extension.hpp"
 
 #include "postgres/error.hpp"
+#include "runtime/library_version.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -41,13 +42,11 @@ Row read_row() {
 
 }  // namespace
 
-const char* const kLibraryVersion = TELEMETRY_VERSION;
-
 Extension look_up_extension() {
     const Row row = postgres::guarded(read_row);
     if (!row.found) return {Presence::absent, {}};
     const std::string version = row.version;
-    return {version == kLibraryVersion ? Presence::matching : Presence::other_version, version};
+    return {version == runtime::kLibraryVersion ? Presence::matching : Presence::other_version, version};
 }
 
 }  // namespace worker

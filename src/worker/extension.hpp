@@ -12,8 +12,6 @@ struct Extension {
     std::string version;  // as installed; empty if absent
 };
 
-extern const char* const kLibraryVersion;
-
 // Looks into the catalogue, in a transaction of its own that takes no number and is over when this returns.
 Extension look_up_extension();
 

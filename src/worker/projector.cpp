@@ -14,6 +14,7 @@
 #include "error_codes.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "runtime/library_version.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "worker/batch_retention.hpp"
@@ -169,7 +170,7 @@ bool Projector::may_work() {
     leave_if_absent();
     if (extension_.presence == Presence::other_version) {
         hold({error_codes::kNotInstalled,
-              "extension version " + extension_.version + " does not belong to library version " + kLibraryVersion,
+              "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
               {},
               "Run ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.",
               {}});

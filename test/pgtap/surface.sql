@@ -56,6 +56,7 @@ SELECT results_eq(
             'telemetry.batch_receipt', 'f v called u c'),
         ('last_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('library_version()', 'text', 'f s called s c'),
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('project_once()', '', 'p v called u c'),
