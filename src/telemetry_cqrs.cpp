@@ -2,6 +2,7 @@
 #include "postgres/entry_point.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/statistics.hpp"
 #include "runtime/wake.hpp"
 #include "worker/launcher.hpp"
 
@@ -18,6 +19,7 @@ void _PG_init(void) {
         if (!process_shared_preload_libraries_in_progress) return;
         runtime::request_shared_state();
         runtime::watch_commits();
+        runtime::watch_ends_of_transactions();
         worker::register_launcher();
     });
 }

@@ -13,13 +13,14 @@ CREATE FUNCTION telemetry.grant_reader(role regrole) RETURNS void LANGUAGE plpgs
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.measurements, telemetry.events, telemetry.device_stats, telemetry.device_metric_stats, '
-                   'telemetry.region_stats, telemetry.region_metric_stats, telemetry.projection_status TO %s', role);
+                   'telemetry.region_stats, telemetry.region_metric_stats, telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.sample_count(telemetry.summary), telemetry.avg(telemetry.summary), '
                    'telemetry.stddev(telemetry.summary), telemetry.minimum(telemetry.summary), telemetry.maximum(telemetry.summary), '
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
                    'telemetry.last_value(telemetry.summary), telemetry.last_at(telemetry.summary), '
                    'telemetry.read_events(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
-                   'telemetry.library_version() TO %s', role);
+                   'telemetry.read_events(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
+                   'telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view and read events. For the extension''s owner or a superuser.';
 
@@ -38,8 +39,9 @@ CREATE FUNCTION telemetry.grant_admin(role regrole) RETURNS void LANGUAGE plpgsq
 BEGIN
     PERFORM telemetry.grant_reader(role);
     PERFORM telemetry.grant_writer(role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb) TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), '
+                   'telemetry.stat_ingest_reset() TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batch, telemetry.checkpoint, telemetry.epoch, telemetry.projection_failure TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run projections by hand and look at what was rejected. For the extension''s owner or a superuser.';
+COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run projections by hand, look at what was rejected, and see what is missing or wrong. For the extension''s owner or a superuser.';

@@ -140,16 +140,18 @@ Datum receipt_of(FunctionCallInfo fcinfo, const Verdicts& verdicts, Span span) {
 
 TELEMETRY_FUNCTION(telemetry_ingest_batch) {
     using namespace ingest;
-    const Door door("ingest_telemetry_batch()");
-    const OnError on_error = on_error_of(fcinfo);
-    const Columns columns = postgres::guarded([fcinfo] {
-        Columns taken;
-        for (int i = 0; i < kColumns; ++i) taken.of[i] = take_apart(fcinfo, i);
-        return taken;
+    return counted(true, [fcinfo](Tally& tally) {
+        const Door door("ingest_telemetry_batch()");
+        const OnError on_error = on_error_of(fcinfo);
+        const Columns columns = postgres::guarded([fcinfo] {
+            Columns taken;
+            for (int i = 0; i < kColumns; ++i) taken.of[i] = take_apart(fcinfo, i);
+            return taken;
+        });
+        const int count = length_of(columns);
+        const Request* requests = postgres::guarded([&] { return requests_of(columns, count); });
+        const Verdicts verdicts = handle(requests, static_cast<std::uint32_t>(count), on_error, true, tally);
+        quarantine(verdicts, requests, fcinfo->flinfo);
+        return postgres::guarded([&, span = accepted_span(verdicts)] { return receipt_of(fcinfo, verdicts, span); });
     });
-    const int count = length_of(columns);
-    const Request* requests = postgres::guarded([&] { return requests_of(columns, count); });
-    const Verdicts verdicts = handle(requests, static_cast<std::uint32_t>(count), on_error, true);
-    quarantine(verdicts, requests, fcinfo->flinfo);
-    return postgres::guarded([&, span = accepted_span(verdicts)] { return receipt_of(fcinfo, verdicts, span); });
 }

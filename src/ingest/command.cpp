@@ -149,13 +149,14 @@ void identify(Verdicts& verdicts) {
 }
 
 // Step 5. After the append: what was not stored joins the refused, everything is counted.
-void count_up(Verdicts& verdicts, const std::vector<device::Standing>& standings, std::uint32_t received) {
+void count_up(Verdicts& verdicts, const std::vector<device::Standing>& standings, std::uint32_t received, Tally& tally) {
     verdicts.received = received;
     for (std::size_t i = 0; i < verdicts.candidates.size(); ++i) {
         const Candidate& each = verdicts.candidates[i];
         switch (each.outcome) {
             case Outcome::kAccepted:
                 ++verdicts.accepted;
+                if (!ItemPointerIsValid(&each.tid)) ++tally.repeats;
                 break;
             case Outcome::kDuplicate:
                 ++verdicts.duplicates;
@@ -175,28 +176,33 @@ void count_up(Verdicts& verdicts, const std::vector<device::Standing>& standings
     std::ranges::sort(verdicts.refused, {}, &Refused::position);
 }
 
-void raise_first(const Verdicts& verdicts) {
+void raise_first(const Verdicts& verdicts, Tally& tally) {
     if (verdicts.refused.empty()) return;
+    tally.refused.conflicts = verdicts.conflicts;
+    tally.refused.rejected = verdicts.refused.size() - verdicts.conflicts;
     raise(*std::ranges::min_element(verdicts.refused, {}, &Refused::position), verdicts.is_batch);
 }
 
 }  // namespace
 
-Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch) {
+Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch, Tally& tally) {
+    tally.received = count;
     Verdicts verdicts;
     verdicts.is_batch = is_batch;
     verdicts.stamp.opened = event_log::open_for_writing();
     verdicts.stamp.received_at = GetCurrentTimestamp();
     validate(requests, count, verdicts);
-    if (on_error == OnError::kRaise) raise_first(verdicts);
+    if (on_error == OnError::kRaise) raise_first(verdicts, tally);
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings);
     identify(verdicts);
     event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
-    count_up(verdicts, standings, count);
-    if (on_error == OnError::kRaise) raise_first(verdicts);
+    count_up(verdicts, standings, count, tally);
+    if (on_error == OnError::kRaise) raise_first(verdicts, tally);
     verdicts.xid = postgres::guarded([] { return model::Xid{U64FromFullTransactionId(GetTopFullTransactionId())}; });
     if (verdicts.accepted > 0) runtime::wake_projector_at_commit();
+    tally.verdicts = {verdicts.accepted - tally.repeats, verdicts.duplicates + tally.repeats, verdicts.conflicts,
+                      verdicts.rejected};
     return verdicts;
 }
 

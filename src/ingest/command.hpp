@@ -6,6 +6,7 @@
 
 #include "event_log/append.hpp"
 #include "ingest/refused.hpp"
+#include "ingest/tally.hpp"
 #include "postgres/pg.hpp"
 
 namespace ingest {
@@ -34,6 +35,7 @@ enum class OnError { kRaise, kCollect };
 
 // Validates, resolves defaults, registers devices and appends, in the caller's transaction and as the extension's owner.
 // With OnError::kRaise the first reading that is not stored raises its error; nothing of the call remains then.
-Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch);
+// `tally` is filled as far as it came.
+Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch, Tally& tally);
 
 }  // namespace ingest

@@ -41,9 +41,12 @@ Datum receipt_of(FunctionCallInfo fcinfo, const event_log::Candidate& stored) {
 
 TELEMETRY_FUNCTION(telemetry_ingest_reading) {
     using namespace ingest;
-    const Door door("ingest_telemetry()");
-    const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo); });
-    const Verdicts verdicts = handle(&request, 1, OnError::kRaise, false);
-    const event_log::Candidate& stored = verdicts.candidates.front();
-    return postgres::guarded([&] { return receipt_of(fcinfo, stored); });
+    return counted(false, [fcinfo](Tally& tally) {
+        tally.received = 1;
+        const Door door("ingest_telemetry()");
+        const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo); });
+        const Verdicts verdicts = handle(&request, 1, OnError::kRaise, false, tally);
+        const event_log::Candidate& stored = verdicts.candidates.front();
+        return postgres::guarded([&] { return receipt_of(fcinfo, stored); });
+    });
 }

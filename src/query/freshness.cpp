@@ -1,4 +1,4 @@
-// SQL functions as_of and projection_tail: how far behind a projection is, for the caller's own snapshot.
+// SQL functions as_of, projection_tail and batch_tail: how far behind a projection, or the list of batches, is, for the caller's own snapshot.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -51,15 +51,18 @@ std::optional<TimestampTz> time_before_callers_snapshot() {
     });
 }
 
+std::optional<TimestampTz> as_of_tail(const event_log::Tail& tail) {
+    if (tail.events > 0) return tail.behind_since;
+    // Nothing waits. Of two moments before the snapshot, the later one; nullopt is less than any.
+    return std::max(time_before_callers_snapshot(), tail.stored_as_of);
+}
+
 }  // namespace
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_get_as_of) {
     const event_log::Consumer consumer = query::projection_argument(fcinfo, 0);
-    const event_log::Tail tail = event_log::measure_tail(consumer, query::callers_snapshot(), true);
-    if (tail.events > 0) PG_RETURN_TIMESTAMPTZ(tail.behind_since);
-    // Nothing waits. Of two moments before the snapshot, the later one; nullopt is less than any.
-    const auto as_of = std::max(query::time_before_callers_snapshot(), tail.stored_as_of);
+    const auto as_of = query::as_of_tail(event_log::measure_tail(consumer, query::callers_snapshot(), true));
     if (!as_of) PG_RETURN_NULL();
     PG_RETURN_TIMESTAMPTZ(*as_of);
 }
@@ -72,6 +75,19 @@ TELEMETRY_FUNCTION(telemetry_measure_tail) {
         if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0))};
         bool nulls[] = {false, !tail.oldest_received_at.has_value()};
+        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+    });
+}
+
+TELEMETRY_FUNCTION(telemetry_measure_batch_tail) {
+    const event_log::Tail tail = event_log::measure_tail(event_log::Consumer::batch, query::callers_snapshot(), false);
+    const auto as_of = query::as_of_tail(tail);
+    return postgres::guarded([&] {
+        TupleDesc shape;
+        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+        Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0)),
+                          TimestampTzGetDatum(as_of.value_or(0))};
+        bool nulls[] = {false, !tail.oldest_received_at.has_value(), !as_of.has_value()};
         return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
     });
 }

@@ -31,6 +31,7 @@ void initialise(void* memory, LWLock* lock) {
     for (int i = 0; i < state->slot_count; ++i) {
         pg_atomic_init_u32(&state->slots[i].database, InvalidOid);
         pg_atomic_init_u32(&state->slots[i].procno, kNoProcess);
+        for (pg_atomic_uint64& count : state->slots[i].ingest.counts) pg_atomic_init_u64(&count, 0);
     }
     state->lock = lock;
 }
@@ -55,6 +56,7 @@ DatabaseSlot* slot_of_or_new(Oid database) {
     slot->poked = false;
     slot->end = WorkerEnd::died;
     slot->error = LastError{};
+    reset(slot->ingest, GetCurrentTimestamp());
     pg_atomic_write_u32(&slot->procno, kNoProcess);
     pg_atomic_write_u32(&slot->database, database);
     return slot;
@@ -205,6 +207,19 @@ int find_slot(Oid database) noexcept {
     postgres::LockHeld held(state->lock, LW_SHARED);
     const DatabaseSlot* slot = slot_of(database);
     return slot == nullptr ? -1 : static_cast<int>(slot - state->slots);
+}
+
+DatabaseSlot* find_or_make_slot(Oid database) noexcept {
+    if (state == nullptr) return nullptr;
+    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
+    return slot_of_or_new(database);
+}
+
+void reset(IngestCounters& counters, TimestampTz now) noexcept {
+    for (pg_atomic_uint64& count : counters.counts) pg_atomic_write_u64(&count, 0);
+    counters.since = now;
+    counters.last_error_sqlstate = 0;
+    counters.last_error_at = 0;
 }
 
 void poke_launcher(Oid database) noexcept {

@@ -25,6 +25,17 @@ struct LastError {
     char text[400];  // ends with NUL, cut between characters
 };
 
+// What telemetry.stat_ingest counts, in the order of its columns.
+enum class IngestCount : int { accepted, duplicates, conflicts, rejected, rolled_back, raised, commands, batches };
+constexpr int kIngestCounts = 8;
+
+struct IngestCounters {
+    pg_atomic_uint64 counts[kIngestCounts];
+    TimestampTz since;  // when counting began
+    int last_error_sqlstate;
+    TimestampTz last_error_at;  // 0: there was none
+};
+
 struct DatabaseSlot {
     pg_atomic_uint32 database;  // its oid; InvalidOid: the slot is free
     pg_atomic_uint32 procno;    // of the attached projector, kNoProcess without one
@@ -34,10 +45,11 @@ struct DatabaseSlot {
     bool poked;         // somebody asked the launcher to look; cleared when it starts a worker
     WorkerEnd end;      // of the last worker
     LastError error;
+    IngestCounters ingest;  // runtime/statistics.hpp
 };
 
 // Locking: every field of the slots and `look_everywhere` are written under `lock` held exclusively and read under it held
-// shared. `database`, `procno` and the fields outside the slots are atomic and may be read at any time; who acts on such a
+// shared. `database`, `procno`, `ingest.counts` and the fields outside the slots are atomic and may be read at any time; who acts on such a
 // look must bear that it is a moment old (a latch set for nothing is harmless).
 struct SharedState {
     LWLock* lock;
@@ -88,6 +100,12 @@ void detach_worker(WorkerEnd end) noexcept;
 
 // Number of the slot of a database, or -1.
 int find_slot(Oid database) noexcept;
+
+// The slot of a database, made if it has none; null when all are taken. It is the database's for as long as it names it.
+DatabaseSlot* find_or_make_slot(Oid database) noexcept;
+
+// Counts from nothing. With the lock held.
+void reset(IngestCounters& counters, TimestampTz now) noexcept;
 
 // Asks the launcher to look at a database, now.
 void poke_launcher(Oid database) noexcept;

@@ -40,13 +40,14 @@ SELECT is_empty($$ SELECT what, object FROM pg_temp.granted WHERE grantee = 'tel
 CREATE TEMP TABLE reads (what text, object text, privilege_type text);
 INSERT INTO reads VALUES ('schema', 'telemetry', 'USAGE');
 INSERT INTO reads SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats',
-    'region_stats', 'region_metric_stats', 'projection_status']) AS o;
+    'region_stats', 'region_metric_stats', 'projection_status', 'pipeline_status', 'stat_ingest']) AS o;
 INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count', 'avg', 'stddev', 'minimum', 'maximum', 'first_value', 'first_at',
-    'last_value', 'last_at', 'read_events', 'as_of', 'projection_tail', 'worker_status', 'library_version']) AS o;
+    'last_value', 'last_at', 'read_events', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
+    'batch_tail']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
 INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE');
 CREATE TEMP TABLE administers (LIKE reads);
-INSERT INTO administers VALUES ('routine', 'register_device', 'EXECUTE'), ('routine', 'project_once', 'EXECUTE');
+INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'project_once', 'health', 'setup', 'stat_ingest_reset']) AS o;
 INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batch', 'checkpoint', 'epoch', 'projection_failure']) AS o;
 
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_reader'::regrole $$,

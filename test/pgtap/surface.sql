@@ -29,7 +29,8 @@ SELECT tables_are('telemetry', ARRAY[
     'batch', 'checkpoint', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
     'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings']);
 SELECT views_are('telemetry', ARRAY[
-    'device_metric_stats', 'device_stats', 'events', 'measurements', 'projection_status', 'region_metric_stats', 'region_stats']);
+    'device_metric_stats', 'device_stats', 'events', 'measurements', 'pipeline_status', 'projection_status', 'region_metric_stats', 'region_stats',
+    'stat_ingest']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'rejected_id_seq']);
 
 -- Routines: name, arguments with defaults, result, kind, volatility, strictness, parallel safety, language.
@@ -45,18 +46,28 @@ SELECT results_eq(
         ('announce_registry_change()', 'trigger', 'f v called u c'),
         ('as_of(projection text)', 'timestamp with time zone', 'f s strict r c'),
         ('avg(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('batch_tail(OUT events bigint, OUT oldest_received_at timestamp with time zone, OUT as_of timestamp with time zone)', 'record', 'f s called r c'),
         ('first_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('first_value(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
+        ('health(OUT name text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
+        ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval)',
+            'record', 'f i called s sql'),
+        ('ingest_statistics(OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT rolled_back bigint, OUT raised bigint, OUT commands bigint, OUT batches bigint, OUT stats_since timestamp with time zone, OUT last_error_sqlstate text, OUT last_error_at timestamp with time zone)',
+            'record', 'f v called r c'),
         ('ingest_telemetry(device_id text, measured_at timestamp with time zone DEFAULT NULL::timestamp with time zone, temperature double precision DEFAULT NULL::double precision, humidity double precision DEFAULT NULL::double precision, idempotency_key text DEFAULT NULL::text, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text)',
             'telemetry.receipt', 'f v called u c'),
         ('ingest_telemetry_batch(device_ids text[], measured_ats timestamp with time zone[], temperatures double precision[], humidities double precision[], idempotency_keys text[] DEFAULT NULL::text[], metrics jsonb[] DEFAULT NULL::jsonb[], regions text[] DEFAULT NULL::text[], on_error text DEFAULT ''quarantine''::text)',
             'telemetry.batch_receipt', 'f v called u c'),
         ('last_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
+<<<<<<< HEAD
         ('library_version()', 'text', 'f s called s c'),
+=======
+        ('log_status(OUT state text, OUT epoch integer, OUT opened_at timestamp with time zone)', 'record', 'f s called r c'),
+>>>>>>> b0eedd6 (stat_ingest, pipeline_status, health() and setup())
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('project_once()', '', 'p v called u c'),
@@ -66,6 +77,8 @@ SELECT results_eq(
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
+        ('setup(OUT item text, OUT state text, OUT current text, OUT detail text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
+        ('stat_ingest_reset()', 'void', 'f v called r c'),
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('summary_in(cstring)', 'telemetry.summary', 'f i strict s c'),
         ('summary_out(telemetry.summary)', 'cstring', 'f i strict s c'),
@@ -74,9 +87,9 @@ SELECT results_eq(
         ('worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c') $$,
     'routines');
-SELECT is_empty(
-    $$ SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
-    'no SECURITY DEFINER: rights change inside the C code only');
+SELECT set_eq(
+    $$ SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
+    ARRAY['health', 'setup'], 'SECURITY DEFINER only where other sessions are looked at: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname <> 'c'
@@ -110,6 +123,8 @@ SELECT results_eq(
         ('measurements.event_id', 'bigint'), ('measurements.device_id', 'text'), ('measurements.region', 'text'), ('measurements.measured_at', 'timestamp with time zone'),
         ('measurements.received_at', 'timestamp with time zone'), ('measurements.temperature', 'double precision'), ('measurements.humidity', 'double precision'),
         ('measurements.metrics', 'jsonb'), ('measurements.idempotency_key', 'text'),
+        ('pipeline_status.stage', 'text'), ('pipeline_status.state', 'text'), ('pipeline_status.events', 'bigint'), ('pipeline_status.waiting', 'bigint'),
+        ('pipeline_status.lag_seconds', 'double precision'), ('pipeline_status.as_of', 'timestamp with time zone'), ('pipeline_status.detail', 'text'),
         ('projection_status.projection', 'text'), ('projection_status.state', 'text'), ('projection_status.applied', 'bigint'),
         ('projection_status.lag_events', 'bigint'), ('projection_status.lag_seconds', 'double precision'), ('projection_status.as_of', 'timestamp with time zone'),
         ('projection_status.last_error', 'text'), ('projection_status.last_error_sqlstate', 'text'), ('projection_status.last_error_at', 'timestamp with time zone'),
@@ -125,7 +140,11 @@ SELECT results_eq(
         ('region_stats.max_temperature', 'double precision'), ('region_stats.stddev_temperature', 'double precision'), ('region_stats.last_temperature', 'double precision'),
         ('region_stats.avg_humidity', 'double precision'), ('region_stats.min_humidity', 'double precision'),
         ('region_stats.max_humidity', 'double precision'), ('region_stats.stddev_humidity', 'double precision'), ('region_stats.last_humidity', 'double precision'),
-        ('region_stats.as_of', 'timestamp with time zone') $$,
+        ('region_stats.as_of', 'timestamp with time zone'),
+        ('stat_ingest.received', 'bigint'), ('stat_ingest.accepted', 'bigint'), ('stat_ingest.duplicates', 'bigint'), ('stat_ingest.conflicts', 'bigint'),
+        ('stat_ingest.rejected', 'bigint'), ('stat_ingest.rolled_back', 'bigint'), ('stat_ingest.raised', 'bigint'), ('stat_ingest.commands', 'bigint'),
+        ('stat_ingest.batches', 'bigint'), ('stat_ingest.last_error_sqlstate', 'text'), ('stat_ingest.last_error_at', 'timestamp with time zone'),
+        ('stat_ingest.stats_since', 'timestamp with time zone') $$,
     'columns of composite types and views');
 
 -- What identifies is compared byte by byte.

@@ -1,0 +1,51 @@
+// Counting a command for telemetry.stat_ingest, however it ends.
+#pragma once
+
+#include <cstdint>
+#include <new>
+
+#include "postgres/error.hpp"
+#include "runtime/statistics.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+
+// How far a command came.
+struct Tally {
+    std::uint64_t received = 0;
+    std::uint64_t repeats = 0;  // were stored earlier in the same command: accepted in the receipt, no further row in the log
+    runtime::ReadingCounts verdicts;  // of all readings, once they are decided
+    runtime::ReadingCounts refused;   // those it raises its error for
+
+    void raised(int sqlstate) const noexcept {
+        runtime::count_raised(refused, received - refused.conflicts - refused.rejected, sqlstate);
+    }
+};
+
+// Runs the body of a command, which fills the tally it is given.
+template <typename Body>
+Datum counted(bool is_batch, Body body) {
+    postgres::guarded([] { runtime::expect_counts(); });
+    runtime::count_command(is_batch);
+    Tally tally;
+    try {
+        const Datum result = body(tally);
+        runtime::count_readings(tally.verdicts);
+        return result;
+    } catch (const postgres::PgError& error) {
+        tally.raised(error.sqlstate());
+        throw;
+    } catch (const postgres::Error& error) {
+        tally.raised(error.sqlstate());
+        throw;
+    } catch (const std::bad_alloc&) {
+        tally.raised(ERRCODE_OUT_OF_MEMORY);
+        throw;
+    } catch (...) {
+        tally.raised(ERRCODE_INTERNAL_ERROR);
+        throw;
+    }
+}
+
+}  // namespace ingest

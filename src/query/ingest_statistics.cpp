@@ -1,0 +1,34 @@
+// SQL functions ingest_statistics and stat_ingest_reset.
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "runtime/statistics.hpp"
+
+#include "postgres/pg.hpp"
+
+TELEMETRY_FUNCTION(telemetry_get_ingest_statistics) {
+    const auto statistics = runtime::ingest_statistics();
+    return postgres::guarded([&] {
+        TupleDesc shape;
+        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+        constexpr int kSince = runtime::kIngestCounts;
+        constexpr int kSqlstate = kSince + 1;
+        constexpr int kErrorAt = kSince + 2;
+        Datum values[runtime::kIngestCounts + 3] = {};
+        bool nulls[runtime::kIngestCounts + 3];
+        for (bool& null : nulls) null = !statistics;
+        if (statistics) {
+            for (int i = 0; i < runtime::kIngestCounts; ++i)
+                values[i] = Int64GetDatum(static_cast<int64>(statistics->counts[i]));
+            values[kSince] = TimestampTzGetDatum(statistics->since);
+            nulls[kSqlstate] = nulls[kErrorAt] = statistics->last_error_at == 0;
+            values[kSqlstate] = CStringGetTextDatum(unpack_sql_state(statistics->last_error_sqlstate));
+            values[kErrorAt] = TimestampTzGetDatum(statistics->last_error_at);
+        }
+        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+    });
+}
+
+TELEMETRY_FUNCTION(telemetry_reset_ingest_statistics) {
+    runtime::reset_ingest_statistics();
+    PG_RETURN_VOID();
+}

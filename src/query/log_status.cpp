@@ -1,0 +1,29 @@
+// SQL function log_status: whether the log was written here, or at another place and brought here by a restore.
+#include <string_view>
+#include <vector>
+
+#include "event_log/checkpoint.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "runtime/installed.hpp"
+
+#include "postgres/pg.hpp"
+
+TELEMETRY_FUNCTION(telemetry_get_log_status) {
+    const auto snapshot = postgres::guarded([] {
+        if (!ActiveSnapshotSet()) elog(ERROR, "no active snapshot");
+        return GetActiveSnapshot();
+    });
+    const std::vector<event_log::EpochProgress> epochs = event_log::read_progress(snapshot);
+    const bool is_open = !epochs.empty() && epochs.back().is_local(runtime::current_identity());
+    const char* state = epochs.empty() ? "fresh" : is_open ? "open" : "restored";
+    const int epoch = epochs.empty() ? 0 : static_cast<int>(epochs.back().epoch.value);
+    const TimestampTz opened_at = epochs.empty() ? 0 : epochs.back().opened_at;
+    return postgres::guarded([&] {
+        TupleDesc shape;
+        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+        Datum values[] = {CStringGetTextDatum(state), Int32GetDatum(epoch), TimestampTzGetDatum(opened_at)};
+        bool nulls[] = {false, epoch == 0, epoch == 0};
+        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+    });
+}
