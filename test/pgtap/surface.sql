@@ -63,11 +63,8 @@ SELECT results_eq(
             'telemetry.batch_receipt', 'f v called u c'),
         ('last_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
-<<<<<<< HEAD
         ('library_version()', 'text', 'f s called s c'),
-=======
         ('log_status(OUT state text, OUT epoch integer, OUT opened_at timestamp with time zone)', 'record', 'f s called r c'),
->>>>>>> b0eedd6 (stat_ingest, pipeline_status, health() and setup())
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('project_once()', '', 'p v called u c'),
