@@ -7,6 +7,7 @@
 #   scratch_open                            # makes $SCRATCH
 #   installation_make                       # copies PostgreSQL there and installs the built extension into the copy:
 #                                           #   $PG_BIN (first in PATH from now on), $PG_CONFIG, $PG_PGXS
+#                                           # installation_copy FOLDER only copies
 #   cluster_start main shared_preload_libraries=telemetry_cqrs max_wal_size=4GB
 #   psql -c 'SELECT 1'                      # PGHOST, PGPORT, PGUSER, PGDATABASE now mean the cluster started last
 #   as_server COMMAND...                    # as the user the servers run as, with no PG* variable set
@@ -32,22 +33,34 @@ fail() {
 
 scratch_open() {
     umask 022
-    SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/telemetry.XXXXXX") || fail "no temporary folder"
-    chmod 755 "$SCRATCH"
-    if [ "$(id -un)" != "$SERVER_USER" ]; then chown "$SERVER_USER" "$SCRATCH"; fi
+    # A folder that is made but not yet known could not be removed: what is pressed meanwhile counts afterwards.
+    local stopped=
+    trap 'stopped=129' HUP
+    trap 'stopped=130' INT
+    trap 'stopped=143' TERM
+    SCRATCH=$(trap '' HUP INT TERM; mktemp -d "${TMPDIR:-/tmp}/telemetry.XXXXXX") || fail "no temporary folder"
     trap scratch_close EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+    if [ -n "$stopped" ]; then exit "$stopped"; fi
+    chmod 755 "$SCRATCH"
+    if [ "$(id -un)" != "$SERVER_USER" ]; then chown "$SERVER_USER" "$SCRATCH"; fi
 }
 
 scratch_close() {
     if [ -n "${KEEP_SCRATCH:-}" ] || [ -z "${SCRATCH:-}" ]; then return; fi
-    local pid_file
+    local pid_file program
+    trap '' HUP INT TERM  # whoever presses Ctrl-C twice wants it gone, too
     # Also the clusters of tests that were interrupted, however deep they are.
     while IFS= read -r pid_file; do
         as_server "$PG_BIN/pg_ctl" -D "$(dirname "$pid_file")" -m immediate -s stop >/dev/null 2>&1 </dev/null || true
     done < <(find "$SCRATCH" -name postmaster.pid 2>/dev/null)
+    # A server that was interrupted before it wrote its pid file, an initdb: whatever runs a program of the copied installation.
+    while IFS= read -r program; do
+        program=${program#/proc/}
+        kill -KILL "${program%/exe}" 2>/dev/null || true
+    done < <(find /proc -mindepth 2 -maxdepth 2 -name exe -lname "$SCRATCH/*" 2>/dev/null)
     cd /
     rm -rf "$SCRATCH"
     SCRATCH=
@@ -72,7 +85,12 @@ as_server() {
 # PostgreSQL finds its files relative to its binary, so a copy of its two folders is an installation of its own.
 # The includes are linked: nothing is ever installed into them.
 installation_make() {
-    local version=$PG_VERSION_WANTED root=$SCRATCH/installation
+    installation_copy "$SCRATCH/installation"
+    extension_install "$PROJECT"
+}
+
+installation_copy() {
+    local version=$PG_VERSION_WANTED root=$1
     [ -x "$PG_SYSTEM_CONFIG" ] || fail "$PG_SYSTEM_CONFIG is missing: run dev/setup first"
     mkdir -p "$root/lib/postgresql" "$root/share/postgresql" "$root/include"
     cp -a "$("$PG_SYSTEM_CONFIG" --bindir)/.." "$root/lib/postgresql/$version"
@@ -82,7 +100,6 @@ installation_make() {
     PG_CONFIG=$PG_BIN/pg_config
     PG_PGXS=$root/lib/postgresql/$version/lib/pgxs
     PATH=$PG_BIN:$PATH
-    extension_install "$PROJECT"
 }
 
 # Installs the extension built in FOLDER into the copy; builds it there when it is not up to date.

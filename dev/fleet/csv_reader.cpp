@@ -1,5 +1,6 @@
 #include "csv_reader.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace fleet {
@@ -41,6 +42,10 @@ bool CsvReader::next(std::vector<std::string>& fields) {
             field.push_back(static_cast<char>(c));
         }
     }
+}
+
+std::int64_t CsvReader::bytes() const {
+    return std::max<std::int64_t>(input_.pubseekoff(0, std::ios::cur, std::ios::in), 0);
 }
 
 }  // namespace fleet

@@ -15,6 +15,7 @@ public:
     // The next record that is not an empty line; false at the end.
     bool next(std::vector<std::string>& fields);
     std::int64_t line() const { return record_line_; }  // where the last record began, from 1
+    std::int64_t bytes() const;                         // read so far
 
 private:
     std::streambuf& input_;

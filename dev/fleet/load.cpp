@@ -65,6 +65,7 @@ void load(std::istream& input, Totals& totals) {
     Batch::prepare(connection);
     Batch batch;
     std::int64_t first_line = 0;
+    const std::int64_t done_before = totals.work_done;
     const auto send = [&] {
         try {
             batch.send(connection, totals);
@@ -72,6 +73,7 @@ void load(std::istream& input, Totals& totals) {
             throw std::runtime_error("lines " + std::to_string(first_line) + " to " + std::to_string(csv.line()) + ": " +
                                      error.what());
         }
+        totals.work_done = done_before + csv.bytes();
     };
     while (csv.next(cells)) {
         if (cells.size() != names.size())

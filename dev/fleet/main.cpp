@@ -17,6 +17,8 @@
 #include "load.hpp"
 #include "proof.hpp"
 #include "simulation.hpp"
+#include "terminal.hpp"
+#include "view.hpp"
 
 namespace {
 
@@ -42,7 +44,14 @@ int main(int argc, char** argv) {
     fleet::Totals totals;
     totals.simulated = what == "simulate";
     try {
-        fleet::Dashboard dashboard(totals);
+        totals.work_total = std::int64_t{seconds} * 1000;
+        if (!totals.simulated) {
+            totals.work_total = 0;
+            for (int i = 2; i < argc; ++i) totals.work_total += static_cast<std::int64_t>(std::filesystem::file_size(argv[i]));
+        }
+        const fleet::Terminal terminal = fleet::Terminal::of_stdout();
+        const auto view = terminal.live ? fleet::live_view(totals) : fleet::plain_view(totals);
+        fleet::Dashboard dashboard(totals, *view);
         if (totals.simulated)
             fleet::simulate(seconds, totals);
         else

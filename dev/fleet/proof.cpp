@@ -6,20 +6,22 @@
 #include <thread>
 
 #include "connection.hpp"
-#include "dashboard.hpp"
+#include "terminal.hpp"
+#include "view.hpp"
 
 namespace fleet {
 namespace {
 
-bool same(const char* what, std::int64_t found, std::int64_t wanted) {
-    std::printf("  %-62s %12s  %s\n", what, grouped(found).c_str(),
-                found == wanted ? "ok" : ("DIFFERS from " + grouped(wanted)).c_str());
-    return found == wanted;
+constexpr int kWidth = 79;
+
+void print_line(const Line& line) {
+    std::printf("%s\n", line.text().c_str());
 }
 
 }  // namespace
 
 bool prove(const Totals& totals) {
+    const Terminal terminal = Terminal::of_stdout();
     client::Connection connection("");
     const auto begin = std::chrono::steady_clock::now();
     while (connection.run_integer("SELECT max(lag_events) FROM telemetry.projection_status") > 0) {
@@ -31,20 +33,34 @@ bool prove(const Totals& totals) {
     }
     const std::int64_t accepted = totals.accepted;
     const auto count = [&](const char* from) { return connection.run_integer(std::string("SELECT ") + from); };
+    const auto same = [&](const char* what, std::int64_t found, std::int64_t wanted) {
+        Line line(terminal, kWidth);
+        line.put("  ").left(what, 56).right(grouped(found), 12, Style::bold).put("  ");
+        if (found == wanted)
+            line.put("ok", Style::green);
+        else  // on a line of its own: it must not be cut
+            line.put("DIFFERS", Style::red);
+        print_line(line);
+        if (found != wanted) std::printf("  %-56s %12s\n", "    wanted", grouped(wanted).c_str());
+        return found == wanted;
+    };
 
-    std::printf("\nNothing lost, nothing twice:\n\n");
-    std::printf("  %-62s %12s\n", "accepted, by the receipts", grouped(accepted).c_str());
+    Line heading(terminal, kWidth);
+    heading.put("Nothing lost, nothing twice:", Style::bold);
+    std::printf("\n%s\n\n", heading.text().c_str());
+    Line first(terminal, kWidth);
+    print_line(first.put("  ").left("accepted, by the receipts", 56).right(grouped(accepted), 12, Style::bold));
     bool equal = same("readings in the event log", count("count(*) FROM telemetry.measurements"), accepted);
     equal &= same("sum of sample_count in device_stats", count("coalesce(sum(sample_count), 0) FROM telemetry.device_stats"),
                   accepted);
     equal &= same("sum of sample_count in region_stats", count("coalesce(sum(sample_count), 0) FROM telemetry.region_stats"),
                   accepted);
     equal &= same("sent = accepted + duplicates + rejected", accepted + totals.duplicates + totals.refused, totals.sent);
-    equal &= same("rejected, kept with reason in rejected_readings", count("count(*) FROM telemetry.rejected_readings"),
+    equal &= same("rejected = kept with their reason in rejected_readings", count("count(*) FROM telemetry.rejected_readings"),
                   totals.refused);
     if (totals.simulated) {
-        equal &= same("duplicates, by the receipts = readings the fleet sent again", totals.duplicates, totals.retries);
-        equal &= same("rejected, by the receipts = faulty readings the fleet sent", totals.refused, totals.faulty);
+        equal &= same("duplicates = readings the fleet sent again", totals.duplicates, totals.retries);
+        equal &= same("rejected = faulty readings the fleet sent", totals.refused, totals.faulty);
     }
     return equal;
 }

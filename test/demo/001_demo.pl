@@ -1,0 +1,191 @@
+# The demo: in a terminal it draws, in a pipe it prints lines, and both end with counts that are equal; Ctrl-C at any moment
+# leaves neither a process nor a file. Part of issue 3, item 12. Runs as the user who called dev/test.
+use strict;
+use warnings;
+use utf8;
+use File::Temp;
+use IO::Pty;
+use IO::Select;
+use POSIX qw(WNOHANG);
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+binmode Test::More->builder->$_, ':encoding(UTF-8)' for qw(output failure_output todo_output);
+
+my $deadline = 300;    # for each demo; it takes some 12 seconds on an idle machine
+
+# Where its temporary folders are, so that what is left can be seen; the server's user must be able to enter it.
+my $tmp = File::Temp->newdir('telemetry_demo_XXXXXX', TMPDIR => 1);
+chmod 0777, "$tmp";
+
+# Runs a command and returns what it wrote and its wait status. With a size: in a terminal of that size. When `stop_at`, a
+# pattern, appears, the keys Ctrl-C are pressed (in a terminal) or the command is sent SIGTERM.
+sub run_demo {
+    my ($command, %options) = @_;
+    my ($read, $pid);
+    if ($options{size}) {
+        my $pty = IO::Pty->new;
+        my $slave = $pty->slave;
+        my ($columns, $rows) = @{ $options{size} };
+        $slave->set_winsize($rows, $columns);
+        $pid = fork() // die "fork: $!";
+        if ($pid == 0) {
+            $pty->make_slave_controlling_terminal;
+            close $pty;
+            open STDIN, '<&', $slave;
+            open STDOUT, '>&', $slave;
+            open STDERR, '>&', $slave;
+            become($command, TERM => 'xterm', %{ $options{env} // {} });
+        }
+        close $slave;
+        $read = $pty;
+    } else {
+        pipe($read, my $write) or die "pipe: $!";
+        $pid = fork() // die "fork: $!";
+        if ($pid == 0) {
+            close $read;
+            open STDIN, '<', '/dev/null';
+            open STDOUT, '>&', $write;
+            open STDERR, '>&', $write;
+            become($command, TERM => 'xterm', %{ $options{env} // {} });
+        }
+        close $write;
+    }
+    my ($output, $end, $stopped, $frames) = ('', time + $deadline, 0, 0);
+    my $select = IO::Select->new($read);
+    while (time < $end) {
+        next unless $select->can_read(1);
+        my $count = sysread $read, my $bytes, 65536;
+        last if !$count;    # the last writer is gone; a terminal says so by an error
+        $output .= $bytes;
+        if (!$stopped && $options{stop_at} && $output =~ $options{stop_at}) {
+            $stopped = 1;
+            if ($options{size}) { syswrite $read, "\cC" }
+            else                { kill 'TERM', $pid }
+        }
+    }
+    if (time >= $end) {
+        diag("no end after $deadline s");
+        kill 'TERM', $pid;
+    }
+    waitpid $pid, 0;
+    my $status = $?;
+    ok($stopped, "$options{name}: came as far as it was to be stopped at") if $options{stop_at};
+    diag($output) if !$options{stop_at} && $status != 0;
+    return ($output, $status);
+}
+
+sub become {
+    my ($command, %env) = @_;
+    $ENV{TMPDIR} = "$tmp";
+    $ENV{LC_ALL} = 'C.UTF-8';
+    delete $ENV{NO_COLOR};
+    $ENV{$_} = $env{$_} for keys %env;
+    exec @$command or die "exec: $!";
+}
+
+# Processes whose program or command line lies in our folder, with their command lines.
+sub processes_left {
+    my @left;
+    for my $folder (glob '/proc/[0-9]*') {
+        my $program = readlink("$folder/exe") // '';
+        open my $file, '<', "$folder/cmdline" or next;
+        my $line = do { local $/; <$file> } // '';
+        $line =~ tr/\0/ /;
+        push @left, $line if $program =~ /^\Q$tmp\E/ || $line =~ /\Q$tmp\E/;
+    }
+    return @left;
+}
+
+sub nothing_is_left {
+    my ($name) = @_;
+    my ($end, @left) = (time + 60);
+    # A process that was killed may need a moment to be gone.
+    while ((@left = processes_left()) && time < $end) { sleep 0.1 }
+    is_deeply(\@left, [], "$name: no process is left");
+    is_deeply([ glob "$tmp/*" ], [], "$name: no file is left");
+}
+
+# The lines of a terminal's output as they were printed, without what moves and colours.
+sub printed_lines {
+    my ($output) = @_;
+    utf8::decode($output);
+    $output =~ s/\e\[[0-9;?]*[A-Za-z]//g;
+    return map { s/.*\r(?=.)//r =~ s/\r//gr } split /\n/, $output;
+}
+
+sub counts_are_equal {
+    my ($name, @lines) = @_;
+    # Found by what the log itself holds, and by what was answered.
+    my ($receipts) = map { /accepted, by the receipts\s+([\d,]+)/ ? $1 : () } @lines;
+    my ($log)      = map { /readings in the event log\s+([\d,]+)  ok/ ? $1 : () } @lines;
+    my ($stats)    = map { /sample_count in device_stats\s+([\d,]+)  ok/ ? $1 : () } @lines;
+    ok($receipts && $receipts ne '0', "$name: readings were accepted");
+    is($log,   $receipts, "$name: the log has them");
+    is($stats, $receipts, "$name: the statistics have them");
+    is(scalar(grep { /DIFFERS/ } @lines), 0, "$name: no count differs");
+}
+
+my @short = ('dev/demo', '--seconds', 3);
+
+# A pipe: lines, and nothing that a log could not hold.
+{
+    my ($output, $status) = run_demo(\@short, name => 'pipe');
+    is($status, 0, 'pipe: ends well');
+    unlike($output, qr/[\e\r]/, 'pipe: no control sequence');
+    like($output, qr/^ +\d+ s +[\d,]+ /m, 'pipe: a line a second');
+    counts_are_equal('pipe', split /\n/, $output);
+    nothing_is_left('pipe');
+}
+
+# A terminal of the usual size, with a file long enough to be drawn more than once.
+{
+    my $file = "$tmp/climate.csv";
+    open my $csv, '>', $file or die "$file: $!";
+    print $csv "device_id,region,measured_at,temperature,humidity,co2,idempotency_key\n";
+    printf $csv "room-%d,house,2026-01-01 12:%02d:00+00,%.1f,%d,%d,k%d\n", $_ % 3, $_ % 60, 20 + $_ % 50, 40 + $_ % 9, 400 + $_ % 99, $_
+        for 1 .. 60_000;
+    close $csv;
+    chmod 0644, $file;
+    my ($output, $status) = run_demo([ 'dev/demo', '--csv', $file ], name => 'terminal', size => [ 80, 24 ]);
+    unlink $file;
+    is($status, 0, 'terminal: ends well');
+    like($output, qr/\e\[\d+A/, 'terminal: it is drawn again in place');
+    like($output, qr/\e\[32m/, 'terminal: in colour');
+    my @lines = printed_lines($output);
+    is_deeply([ grep { length > 80 } @lines ], [], 'terminal: no line is wider than 80');
+    counts_are_equal('terminal', @lines);
+    is((map { /accepted, by the receipts\s+([\d,]+)/ ? $1 : () } @lines)[0], '60,000', 'terminal: each line of the file');
+    like($output, qr/\e\[\?25h(?!.*\e\[\?25l)/s, 'terminal: the cursor is back');
+    nothing_is_left('terminal');
+}
+
+# Ctrl-C while the fleet streams; NO_COLOR leaves the drawing and takes the colour.
+{
+    my ($output, $status) =
+        run_demo([ 'dev/demo', '--seconds', 600 ], name => 'Ctrl-C', size => [ 100, 30 ], env => { NO_COLOR => 1 },
+        stop_at => qr/ batch +\d+ .*\e\[\d+A/s);
+    is($status >> 8, 130, 'Ctrl-C: the exit status says so');
+    unlike($output, qr/\e\[[0-9;]*m/, 'NO_COLOR: no colour');
+    like($output, qr/\e\[\?25h(?!.*\e\[\?25l)/s, 'Ctrl-C: the cursor is back');
+    nothing_is_left('Ctrl-C');
+}
+
+# ... while the server is being made, and TERM=dumb: lines, no drawing.
+{
+    my ($output, $status) = run_demo(\@short, name => 'Ctrl-C early', size => [ 80, 24 ], env => { TERM => 'dumb' },
+        stop_at => qr/starting a PostgreSQL/);
+    # By the signal itself before the shell has set its traps, 130 after it, 1 where initdb took it first.
+    isnt($status, 0, 'Ctrl-C early: the exit status says so');
+    unlike($output, qr/\e/, 'TERM=dumb: no control sequence');
+    nothing_is_left('Ctrl-C early');
+}
+
+# ... and a supervisor's SIGTERM, to the script alone.
+{
+    my ($output, $status) = run_demo([ 'dev/demo', '--seconds', 600 ], name => 'SIGTERM', stop_at => qr/^ +1 s +[\d,]+ /m);
+    is($status >> 8, 143, 'SIGTERM: the exit status says so');
+    nothing_is_left('SIGTERM');
+}
+
+done_testing();
