@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# The Debian package: built, installed, used by a server, purged without leaving a file. Part of issue 3, item 14.
+#
+# The machine is not changed: dpkg works on a folder of its own (--root) that holds a copy of PostgreSQL, with a database of
+# packages of its own; for an ordinary user under fakeroot. Whether this machine has what the package depends on is asked of its
+# real database, without installing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. dev/cluster.sh
+
+tests=0 status=0
+ok() {
+    tests=$((tests + 1))
+    if [ "$1" = 0 ]; then echo "ok $tests - $2"; else echo "not ok $tests - $2" && status=1; fi
+}
+is() {
+    if [ "$1" = "$2" ]; then
+        ok 0 "$3"
+    else
+        ok 1 "$3"
+        printf '# found:\n%s\n# wanted:\n%s\n' "$1" "$2" | sed 's/^\([^#]\)/#   \1/'
+    fi
+}
+
+package=postgresql-15-telemetry-cqrs
+scratch_open
+debs=$SCRATCH/debs root=$SCRATCH/root
+deb=$(dev/package --built "$debs" 2>"$SCRATCH/package.log") || { cat "$SCRATCH/package.log" >&2; fail 'dev/package failed'; }
+
+# --- what it says of itself
+
+version=$(sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" telemetry_cqrs.control)
+is "$(dpkg-deb -f "$deb" Package)" "$package" 'its name'
+is "$(dpkg-deb -f "$deb" Version)" "$version" 'its version is the one in the control file'
+is "$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | grep -c '^ *postgresql-15$')" 1 'it depends on postgresql-15'
+is "$(dpkg-deb --ctrl-tarfile "$deb" | tar -t | grep -E 'inst$|rm$' || true)" '' 'it has no script that could change a cluster'
+is "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" '' 'it is not installed on this machine'
+missing=$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/^ *//; s/ .*//' | while read -r name; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
+done)
+is "$missing" '' 'this machine has what it depends on'
+
+# --- what is in it
+
+contents=$(dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's/^\.\(.*[^/]\)$/\1/p' | sort)
+is "$(grep -v -e '/bitcode/' -e '/extension/telemetry_cqrs--' <<<"$contents")" "/usr/lib/postgresql/15/lib/telemetry_cqrs.so
+/usr/share/doc/$package/README.Debian
+/usr/share/doc/$package/README.md.gz
+/usr/share/doc/$package/changelog.Debian.gz
+/usr/share/doc/$package/changelog.gz
+/usr/share/doc/$package/copyright
+/usr/share/postgresql/15/extension/telemetry_cqrs.control" 'library, control file, documents and nothing else beside scripts and bitcode'
+ok "$(grep -qx "/usr/share/postgresql/15/extension/telemetry_cqrs--$version.sql" <<<"$contents"; echo $?)" 'the script of its version'
+if command -v clang-14 >/dev/null; then
+    ok "$(grep -qx '/usr/lib/postgresql/15/lib/bitcode/telemetry_cqrs.index.bc' <<<"$contents"; echo $?)" 'bitcode'
+fi
+is "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/copyright" | sed '1,/^License/d; s/^ //; s/^\.$//')" "$(cat LICENSE)" \
+    'the licence is ours, word for word'
+ok "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/README.Debian" | grep -q shared_preload_libraries; echo $?)" \
+    'README.Debian tells of preloading'
+
+# --- installed, used, purged
+
+mkdir -p "$root/usr" "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates"
+touch "$root/var/lib/dpkg/status" "$root/var/lib/dpkg/available"
+installation_copy "$root/usr"
+# The machine may have the extension by `make install`; the copy must not.
+find "$root/usr" -name 'telemetry_cqrs*' -prune -exec rm -rf {} +
+as_root=()
+if [ "$(id -u)" != 0 ]; then as_root=(fakeroot); fi
+dpkg_in() { "${as_root[@]}" dpkg --force-not-root --force-depends --root="$root" --log="$SCRATCH/dpkg.log" "$@" >"$SCRATCH/dpkg" 2>&1; }
+files_in() { (cd "$root" && find . -path ./var/lib/dpkg -prune -o -print | sort); }
+
+before=$(files_in)
+dpkg_in --install "$deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install failed'; }
+is "$(dpkg-query --root="$root" -W -f '${db:Status-Status}' "$package")" installed 'dpkg installs it'
+
+cluster_start package shared_preload_libraries=telemetry_cqrs
+query() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
+query 'CREATE EXTENSION telemetry_cqrs'
+is "$(query "SELECT extversion FROM pg_extension WHERE extname = 'telemetry_cqrs'")" "$version" 'CREATE EXTENSION takes it'
+is "$(query "SELECT source FROM pg_extension_update_paths('telemetry_cqrs') WHERE target = '$version' AND path IS NULL")" '' \
+    'there is a way from each version to it'
+is "$(query "SELECT status FROM telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k')")" accepted 'it takes a reading'
+# The worker applies it by itself.
+for ((i = 0; i < 1200; i++)); do
+    found=$(query 'SELECT device_id, sample_count, avg_temperature FROM telemetry.device_stats')
+    [ -z "$found" ] || break
+    sleep 0.1
+done
+is "$found" 'd|1|20' 'its worker applies it'
+is "$(query "SET jit_above_cost = 0; SET jit_inline_above_cost = 0; SELECT count(*) FROM telemetry.measurements")" 1 'a query may use the bitcode'
+query 'DROP EXTENSION telemetry_cqrs'
+cluster_stop package
+
+dpkg_in --purge "$package" || { cat "$SCRATCH/dpkg"; fail 'dpkg --purge failed'; }
+is "$(files_in)" "$before" 'purged, it leaves no file'
+is "$(dpkg-query --root="$root" -W 2>/dev/null)" '' 'and no entry'
+
+echo "1..$tests"
+exit $status
