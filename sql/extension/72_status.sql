@@ -177,6 +177,9 @@ BEGIN
                     FROM pg_locks l
                     WHERE NOT l.granted AND l.waitstart <= clock_timestamp() - limits.blocked_warning
                       AND (l.pid = worker.pid OR l.pid IN (SELECT o.pid FROM ours o))
+                ), prepared AS MATERIALIZED (
+                    SELECT p.gid, p.prepared, l.virtualtransaction
+                    FROM pg_prepared_xacts p JOIN pg_locks l ON l.locktype = 'transactionid' AND l.pid IS NULL AND l.transactionid = p.transaction
                 ), culprit AS (
                     SELECT o.pid, NULL::text AS gid, 'holds ' || o.mode || ' on ' || o.relation::regclass AS deed, a.xact_start AS since
                     FROM ours o JOIN pg_stat_activity a ON a.pid = o.pid
@@ -184,7 +187,7 @@ BEGIN
                       AND a.xact_start <= clock_timestamp() - limits.blocked_warning
                     UNION ALL
                     SELECT NULL, p.gid, 'holds ' || o.mode || ' on ' || o.relation::regclass, p.prepared
-                    FROM ours o JOIN pg_prepared_xacts p ON p.transaction::text = split_part(o.virtualtransaction, '/', 2)
+                    FROM ours o JOIN prepared p ON p.virtualtransaction = o.virtualtransaction
                     WHERE o.pid IS NULL AND o.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
                       AND p.prepared <= clock_timestamp() - limits.blocked_warning
                     UNION ALL
@@ -193,7 +196,9 @@ BEGIN
                     WHERE b.pid <> 0
                     UNION ALL
                     SELECT NULL, p.gid, 'blocks pid ' || w.pid, w.waitstart
-                    FROM waiting w JOIN pg_prepared_xacts p ON p.transaction = w.transactionid
+                    FROM waiting w
+                    JOIN pg_locks l ON l.locktype = 'transactionid' AND l.pid IS NULL AND l.transactionid = w.transactionid
+                    JOIN prepared p ON p.virtualtransaction = l.virtualtransaction
                 ), named AS (
                     SELECT COALESCE('prepared transaction ' || quote_literal(c.gid), 'pid ' || c.pid) AS who, min(c.since) AS since,
                            string_agg(DISTINCT c.deed, ', ') AS deeds, min(a.state) AS doing,
@@ -272,9 +277,9 @@ BEGIN
                 INTO number, detail
                 FROM (SELECT x.gid, x.prepared, row_number() OVER (ORDER BY x.prepared) AS rank FROM pg_prepared_xacts x
                       WHERE x.database = current_database()
-                        AND EXISTS (SELECT FROM pg_locks l JOIN pg_inherits i ON i.inhrelid = l.relation
-                                    WHERE l.pid IS NULL AND l.mode = 'RowExclusiveLock' AND i.inhparent = to_regclass('telemetry.event')
-                                      AND split_part(l.virtualtransaction, '/', 2) = x.transaction::text)) AS p;
+                        AND EXISTS (SELECT FROM pg_locks l JOIN pg_locks o USING (virtualtransaction) JOIN pg_inherits i ON i.inhrelid = o.relation
+                                    WHERE l.pid IS NULL AND l.locktype = 'transactionid' AND l.transactionid = x.transaction
+                                      AND o.pid IS NULL AND o.mode = 'RowExclusiveLock' AND i.inhparent = to_regclass('telemetry.event'))) AS p;
                 detail := concat(number, ' with readings', ': ' || detail);
 
             WHEN 'batch retention' THEN

@@ -44,7 +44,7 @@ sub limits
 		qw(lag_warning lag_error blocked_warning blocked_error held_warning held_error dead_rows queue_warning queue_error rejected_warning starting retention_margin);
 	my $values = join ', ', map { $now{$_} }
 		qw(lag_warning lag_error blocked_warning blocked_error held_warning held_error dead_rows queue_warning queue_error rejected_warning starting retention_margin);
-	sql("CREATE OR REPLACE FUNCTION telemetry.health_limits($out) LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT $values'");
+	sql("CREATE OR REPLACE FUNCTION telemetry.health_limits($out) LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS \$\$SELECT $values\$\$");
 	return;
 }
 is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|00:01:00|00:05:00|01:00:00|1000|0.1|0.5|1 day|00:01:00|00:10:00', 'limits as shipped');
@@ -231,7 +231,7 @@ limits();
 
 # --- rejected readings -----------------------------------------------------------------------------------------------------------
 
-sql("SELECT telemetry.ingest_telemetry_batch(ARRAY['', 'd'], NULL, ARRAY[1, 'NaN'], NULL)");
+sql("SELECT telemetry.ingest_telemetry_batch(ARRAY['', 'd'], NULL, ARRAY[1, 'NaN']::float8[], NULL)");
 becomes('rejected readings', 'warning', qr/2 kept, the last of .*rejected_readings/, 'two refused');
 limits(rejected_warning => "interval '0'");
 like(health_of('rejected readings'), qr/^ok\|2 kept, the last of /, 'rejected readings: long ago');
