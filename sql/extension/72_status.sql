@@ -108,7 +108,7 @@ BEGIN
             CASE name
             WHEN 'worker' THEN
                 SELECT * INTO worker FROM telemetry.worker_status();
-                detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since, ': ' || worker.last_error, ' at ' || worker.last_error_at);
+                detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since, ': ' || worker.last_error);
                 IF pg_is_in_recovery() THEN
                     detail := 'none: a standby has no worker until it is promoted';
                 ELSIF worker.state = 'failing' THEN
@@ -382,7 +382,7 @@ BEGIN
                 IF pg_is_in_recovery() THEN
                     detail := 'A standby has no worker until it is promoted.';
                 ELSIF worker.pid IS NULL THEN
-                    state := CASE WHEN worker.preloaded THEN 'missing' ELSE 'advice' END;
+                    state := 'missing';
                     detail := 'It starts by itself when the rows above are ok. This applies readings by hand:';
                     command := 'CALL telemetry.project_once()';
                 ELSIF worker.state = 'failing' THEN

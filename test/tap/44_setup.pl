@@ -1,0 +1,143 @@
+# telemetry.setup(): each command that it gives is executed, as it stands, and mends its item. On a server without preloading, where
+# telemetry.health(), telemetry.pipeline_status and telemetry.stat_ingest answer, too. Acceptance check 14: all worker slots taken.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+use Time::HiRes qw(time usleep);
+
+# Another library is preloaded already.
+my $node = telemetry_node('setup', conf => "autovacuum = off\nshared_preload_libraries = 'auto_explain'\n");
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+sub setup_of { my ($item, $columns, $role) = @_; return sql(($role ? "SET ROLE $role; " : '') . "SELECT " . ($columns // 'state') . " FROM telemetry.setup() WHERE item = '$item'"); }
+sub items { return sql("SELECT coalesce(string_agg(item, ', '), '') FROM telemetry.setup() WHERE state = '$_[0]'"); }
+
+# Runs an item's command in a session of its own; psql sends the statements one by one.
+sub obey
+{
+	my ($item, $expected) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $command = setup_of($item, 'command');
+	like($command, $expected, "$item: the command");
+	sql($command);
+	return;
+}
+sub becomes_ok
+{
+	my ($item) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok(wait_for($node, "SELECT state = 'ok' FROM telemetry.setup() WHERE item = '$item'", "$item to be ok"), "$item: ok");
+}
+sub health_of { return sql("SELECT state || '|' || detail FROM telemetry.health() WHERE name = '$_[0]'"); }
+
+# --- without preloading --------------------------------------------------------------------------------------------------------
+
+# With no worker started on demand nothing but the rows about it would differ.
+my $starts_on_demand = sql("SELECT count(*) FROM pg_settings WHERE name = 'telemetry_cqrs.start_worker'");
+if ($starts_on_demand)
+{
+	sql('ALTER SYSTEM SET telemetry_cqrs.start_worker = off');
+	sql('SELECT pg_reload_conf()');
+	ok(wait_for($node, "SELECT state = 'advice' FROM telemetry.setup() WHERE item = 'start_worker'", 'the setting'), 'start_worker: off');
+}
+like(health_of('worker'), qr/^warning\|none/, 'health: no worker');
+is(sql("SELECT count(*) FROM telemetry.health() WHERE state <> 'ok'"), '1', 'health: nothing else');
+sql("SELECT telemetry.ingest_telemetry('d', NULL, 1, NULL, 'k1')");
+is(sql('SELECT received IS NULL AND accepted IS NULL AND stats_since IS NULL FROM telemetry.stat_ingest'), 't', 'stat_ingest: all NULL');
+sql('SELECT telemetry.stat_ingest_reset()');
+is(sql("SELECT string_agg(concat_ws(' ', stage, state, events, waiting), ', ') FROM telemetry.pipeline_status"),
+	'ingest not counted, event log open 1 0, projection device stopped 0 1, projection region stopped 0 1, notification stopped 0 1', 'pipeline_status');
+is(items('missing'), 'preload, worker, autovacuum', 'missing');
+
+obey('worker', qr/^CALL telemetry\.project_once\(\)$/);
+is(sql("SELECT string_agg(concat_ws(' ', stage, state, events, waiting), ', ') FROM telemetry.pipeline_status"),
+	'ingest not counted, event log open 1 0, projection device current 1 0, projection region current 1 0, notification current 1 0', 'pipeline_status: applied by hand');
+
+# --- rights --------------------------------------------------------------------------------------------------------------------
+
+is(items('advice'), join(', ', ($starts_on_demand ? 'start_worker' : ()), 'readers', 'writers', 'fsync'), 'advice');
+obey('readers', qr/^CREATE ROLE telemetry_reader; SELECT telemetry\.grant_reader\('telemetry_reader'\)$/);
+obey('writers', qr/^CREATE ROLE telemetry_writer; SELECT telemetry\.grant_writer\('telemetry_writer'\)$/);
+is(setup_of('readers', '"current"'), 'telemetry_reader', 'readers: named');
+is(setup_of('writers', '"current"'), 'telemetry_writer', 'writers: named');
+sql('CREATE ROLE "Bare One"; GRANT USAGE ON SCHEMA telemetry TO "Bare One"; GRANT EXECUTE ON FUNCTION telemetry.setup() TO "Bare One"');
+is(setup_of('your rights', '"current"', '"Bare One"'), 'Bare One: none', 'a bare role');
+sql(setup_of('your rights', 'command', '"Bare One"'));
+is(setup_of('your rights', 'state, "current"', '"Bare One"'), 'ok|Bare One: read, send', 'your rights: ok');
+
+# --- settings ------------------------------------------------------------------------------------------------------------------
+
+obey('fsync', qr/^ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf\(\)$/);
+becomes_ok('fsync');
+sql('ALTER SYSTEM SET fsync = off');    # the test goes on faster
+obey('autovacuum', qr/^ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf\(\)$/);
+becomes_ok('autovacuum');
+sql('ALTER SYSTEM SET track_counts = off');
+sql('SELECT pg_reload_conf()');
+ok(wait_for($node, "SELECT command LIKE 'ALTER SYSTEM SET track_counts = on; %' FROM telemetry.setup() WHERE item = 'autovacuum'", 'the setting'), 'autovacuum needs track_counts');
+obey('autovacuum', qr/track_counts/);
+becomes_ok('autovacuum');
+sql('ALTER DATABASE postgres SET track_activities = off');
+is(setup_of('track_activities'), 'advice', 'track_activities: off for the database');
+sql('ALTER DATABASE postgres RESET track_activities');
+sql('ALTER SYSTEM SET track_activities = off');
+sql('SELECT pg_reload_conf()');
+ok(wait_for($node, "SELECT state = 'advice' FROM telemetry.setup() WHERE item = 'track_activities'", 'the setting'), 'track_activities: off');
+obey('track_activities', qr/^ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf\(\)$/);
+becomes_ok('track_activities');
+for my $where ('SYSTEM', 'DATABASE postgres', 'ROLE CURRENT_USER', 'ROLE CURRENT_USER IN DATABASE postgres')
+{
+	sql("ALTER $where SET synchronous_commit = off");
+	sql('SELECT pg_reload_conf()');
+	ok(wait_for($node, "SELECT state = 'advice' FROM telemetry.setup() WHERE item = 'synchronous_commit'", 'the setting'), "synchronous_commit: off by $where");
+	obey('synchronous_commit', qr/^ALTER (?:DATABASE|ROLE) .* SET synchronous_commit = on$/);
+	becomes_ok('synchronous_commit');
+}
+
+# --- preloading: the command, a restart -------------------------------------------------------------------------------------------
+
+sql(q{ALTER SYSTEM SET shared_preload_libraries = '$libdir/auto_explain', 'auto_explain'});
+obey('preload', qr/^ALTER SYSTEM SET shared_preload_libraries = '\$libdir\/auto_explain', 'auto_explain', 'telemetry_cqrs'$/);
+is(setup_of('preload', 'state, command'), q{missing|pg_ctl restart -D '} . $node->data_dir . q{'}, 'preload: what is left is a restart');
+if ($starts_on_demand)
+{
+	obey('start_worker', qr/^ALTER SYSTEM SET telemetry_cqrs\.start_worker = on; SELECT pg_reload_conf\(\)$/);
+	becomes_ok('start_worker');
+}
+$node->restart;
+is(setup_of('preload', 'state, "current"'), 'ok|"$libdir/auto_explain", auto_explain, telemetry_cqrs', 'preload: ok, and what was there is there');
+becomes_ok('worker');
+is(sql("SELECT coalesce(string_agg(item, ', '), '') FROM telemetry.setup() WHERE state <> 'ok' AND item <> 'fsync'"), '', 'nothing is missing');
+is(sql("SELECT count(*) FROM telemetry.health() WHERE state <> 'ok'"), '0', 'health: all is ok');
+
+# --- another version ---------------------------------------------------------------------------------------------------------------
+
+my $library = sql('SELECT telemetry.library_version()');
+is(setup_of('library version', 'state, "current"'), "ok|$library", 'library version');
+sql("UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'telemetry_cqrs'");
+obey('library version', qr/^ALTER EXTENSION telemetry_cqrs UPDATE TO '\Q$library\E'$/);
+becomes_ok('library version');
+sql("UPDATE pg_extension SET extversion = '99' WHERE extname = 'telemetry_cqrs'");
+like(setup_of('library version', 'state, command'), qr/^missing\|pg_ctl restart/, 'library version: an old library');
+sql("UPDATE pg_extension SET extversion = '$library' WHERE extname = 'telemetry_cqrs'");
+
+# --- all worker slots taken ------------------------------------------------------------------------------------------------------------
+
+sql('ALTER SYSTEM SET max_worker_processes = 2');
+$node->restart;
+ok(wait_for($node, "SELECT state = 'failing' FROM telemetry.worker_status()", 'the worker to fail'), 'no slot is left for the worker');
+like(health_of('worker'), qr/^error\|failing since [^:]*:\d\d:[^:]*: All background worker slots of the server are in use\./, 'health: why there is no worker');
+like(health_of('worker slots'), qr/^error\|2 of 2 in use: .*telemetry_cqrs launcher/, 'health: who has the slots');
+is(sql("SELECT status FROM telemetry.ingest_telemetry('d', NULL, 2, NULL, 'k2')"), 'accepted', 'readings are accepted');
+is(items('missing'), 'worker slots, worker', 'setup: missing');
+obey('worker slots', qr/^ALTER SYSTEM SET max_worker_processes = \d+$/);
+$node->restart;
+becomes_ok('worker');
+becomes_ok('worker slots');
+wait_applied($node);
+
+$node->stop;
+done_testing();
