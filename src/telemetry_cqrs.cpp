@@ -16,9 +16,9 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
     postgres::entry_point([] {
         runtime::define_settings();
+        runtime::watch_commits();
         if (!process_shared_preload_libraries_in_progress) return;
         runtime::request_shared_state();
-        runtime::watch_commits();
         runtime::watch_ends_of_transactions();
         worker::register_launcher();
     });

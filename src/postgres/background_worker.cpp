@@ -22,6 +22,13 @@ BackgroundWorker description_of(const WorkerProgram& program) {
     return worker;
 }
 
+BackgroundWorker dynamic_description_of(const WorkerProgram& program, Oid argument) {
+    BackgroundWorker worker = description_of(program);
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    worker.bgw_main_arg = ObjectIdGetDatum(argument);
+    return worker;
+}
+
 struct SessionSetting {
     const char* name;
     const char* value;
@@ -82,12 +89,17 @@ void register_static_worker(const WorkerProgram& program) {
 
 BackgroundWorkerHandle* start_worker(const WorkerProgram& program, Oid argument) {
     return guarded([&program, argument] {
-        BackgroundWorker worker = description_of(program);
-        worker.bgw_restart_time = BGW_NEVER_RESTART;
+        BackgroundWorker worker = dynamic_description_of(program, argument);
         worker.bgw_notify_pid = MyProcPid;
-        worker.bgw_main_arg = ObjectIdGetDatum(argument);
         BackgroundWorkerHandle* handle = nullptr;
         return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : nullptr;
+    });
+}
+
+bool start_worker_unwatched(const WorkerProgram& program, Oid argument) {
+    return guarded([&program, argument] {
+        BackgroundWorker worker = dynamic_description_of(program, argument);
+        return RegisterDynamicBackgroundWorker(&worker, nullptr);
     });
 }
 

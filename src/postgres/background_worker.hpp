@@ -17,6 +17,9 @@ void register_static_worker(const WorkerProgram& program);
 // ends. Null when no worker slot of the server is free. The handle lies in the current memory context.
 BackgroundWorkerHandle* start_worker(const WorkerProgram& program, Oid argument);
 
+// The same for who does not want to hear of it. Whether there was a slot.
+bool start_worker_unwatched(const WorkerProgram& program, Oid argument);
+
 // First thing in a worker's main: signals, then the connection; InvalidOid connects to no database.
 void connect_worker(Oid database);
 

@@ -1,24 +1,73 @@
-// SQL function worker_status: what shared memory says about the projector of this database.
+// SQL function worker_status: how the projector of this database fares. Shared memory knows; without it, the lock table, what
+// the process says of itself in pg_stat_activity, and the record of attempts to start one.
+#include <string_view>
+
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "runtime/projector_process.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/start_record.hpp"
 
 #include "postgres/pg.hpp"
 
+namespace query {
+namespace {
+
+struct Status {
+    int pid = 0;
+    runtime::WorkerState state = runtime::WorkerState::none;
+    TimestampTz since = 0;
+    const char* error = nullptr;  // palloc'd
+    TimestampTz error_at = 0;     // 0: not known
+};
+
+Status status_in_shared_memory() {
+    const runtime::WorkerStatus known = runtime::worker_status(MyDatabaseId);
+    Status status{known.pid, known.state, known.since, nullptr, known.error.at};
+    if (known.error.at != 0) status.error = postgres::guarded([&known] { return pstrdup(known.error.text); });
+    return status;
+}
+
+Status status_of_process(int pid) {
+    const char* activity = postgres::guarded([pid] { return pgstat_get_backend_current_activity(pid, false); });
+    const std::string_view failing = runtime::kActivityOfFailing;
+    Status status;
+    status.pid = pid;
+    status.state = *activity == '\0' ? runtime::WorkerState::starting : runtime::WorkerState::running;
+    if (!std::string_view(activity).starts_with(failing)) return status;
+    status.state = runtime::WorkerState::failing;
+    status.error = activity + failing.size();
+    return status;
+}
+
+Status status_without_shared_memory() {
+    if (const int pid = runtime::find_projector().pid; pid != 0) return status_of_process(pid);
+    const runtime::StartRecord record = runtime::read_start_record();
+    Status status;
+    if (record.failed_at == 0) return status;
+    status.state = runtime::WorkerState::failing;
+    status.since = record.failed_at;
+    status.error = postgres::guarded([&record] { return pstrdup(record.reason); });
+    status.error_at = record.failed_at;
+    return status;
+}
+
+}  // namespace
+}  // namespace query
+
 TELEMETRY_FUNCTION(telemetry_get_worker_status) {
     const bool is_preloaded = runtime::shared_state() != nullptr;
-    const runtime::WorkerStatus status = runtime::worker_status(MyDatabaseId);
+    const query::Status status = is_preloaded ? query::status_in_shared_memory() : query::status_without_shared_memory();
     return postgres::guarded([&] {
         TupleDesc shape;
         if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
-        const bool has_error = status.error.at != 0;
         Datum values[] = {BoolGetDatum(is_preloaded),
                           Int32GetDatum(status.pid),
                           CStringGetTextDatum(runtime::name_of(status.state)),
                           TimestampTzGetDatum(status.since),
-                          CStringGetTextDatum(status.error.text),
-                          TimestampTzGetDatum(status.error.at)};
-        bool nulls[] = {false, status.pid == 0, false, status.since == 0, !has_error, !has_error};
+                          CStringGetTextDatum(status.error ? status.error : ""),
+                          TimestampTzGetDatum(status.error_at)};
+        bool nulls[] = {false, status.pid == 0, false, status.since == 0, status.error == nullptr, status.error_at == 0};
         return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
     });
 }

@@ -39,6 +39,9 @@ const Settings& settings() noexcept {
 void define_settings() {
     define_bool("telemetry_cqrs.auto_register", current.auto_register,
                 "Registers an unknown device with its first accepted reading.", "Off: its readings are refused with TC002.");
+    define_bool("telemetry_cqrs.start_worker", current.start_worker,
+                "Starts the projector worker of each database that has the extension.",
+                "Off: none is started and those that run end; readings are stored and telemetry.project_once() applies them.");
     define_int("telemetry_cqrs.max_ahead", current.max_ahead, 0, kSecondsAYear, GUC_UNIT_S,
                "How far measured_at may be ahead of the server's clock.", "Readings further ahead are refused with TC004.");
     DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "What a notification on channel telemetry_ingested carries.",

@@ -8,6 +8,7 @@ enum class NotifyPayload : int { events, pointer, off };
 // Field = name of the setting without its prefix.
 struct Settings {
     bool auto_register = true;                             // register unknown devices with their first reading
+    bool start_worker = true;                              // the launcher and commands start projectors
     int max_ahead = 300;                                   // seconds measured_at may be ahead of the server's clock
     NotifyPayload notify_payload = NotifyPayload::events;  // what a notification carries
     int coalesce = 2;                                      // milliseconds the projector lets events gather after a busy batch

@@ -17,6 +17,7 @@ enum class WorkerEnd : int {
     died,      // it had no say: terminated, or an error
     absent,    // there is no extension
     gave_way,  // somebody changes the database as a whole
+    unwanted,  // telemetry_cqrs.start_worker is off
 };
 
 struct LastError {

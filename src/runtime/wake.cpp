@@ -3,6 +3,8 @@
 #include "runtime/wake.hpp"
 
 #include "postgres/entry_point.hpp"
+#include "runtime/projector_process.hpp"
+#include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 
 #include "postgres/pg.hpp"
@@ -17,7 +19,13 @@ bool wants_launcher = false;
 int known_slot = -1;  // where this database was found last
 TimestampTz last_poke_at = 0;
 
+// Without shared memory.
+ProjectorProcess known_projector{kNoProcess, 0};
+bool one_is_on_its_way = false;  // started, and not found yet
+TimestampTz last_look_at = 0;
+
 constexpr TimestampTz kPokeInterval = USECS_PER_SEC;
+constexpr TimestampTz kLookInterval = USECS_PER_SEC;
 
 bool is_ours(int slot) noexcept {
     return slot >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot].database) == MyDatabaseId;
@@ -27,12 +35,28 @@ uint32 projector_procno() noexcept {
     return is_ours(known_slot) ? pg_atomic_read_u32(&shared_state()->slots[known_slot].procno) : kNoProcess;
 }
 
+// The one that was started may be among them. It took its first snapshot after the commit if it is not.
+void wake_workers_of_database() noexcept {
+    for (uint32 i = 0; i < ProcGlobal->allProcCount; ++i) {
+        const PGPROC& process = ProcGlobal->allProcs[i];
+        if (process.isBackgroundWorker && process.databaseId == MyDatabaseId) set_latch_of(i);
+    }
+}
+
+void committed_without_shared_memory() noexcept {
+    if (is_there(known_projector))
+        set_latch_of(known_projector.procno);
+    else if (one_is_on_its_way)
+        wake_workers_of_database();
+}
+
 void committed() noexcept {
+    if (shared_state() == nullptr) return committed_without_shared_memory();
     const uint32 projector = projector_procno();
     // Always SetLatch, never "is it set already": it has the memory barrier that keeps a wake-up from being lost.
     if (wants_projector) set_latch_of(projector);
     const TimestampTz now = GetCurrentTransactionStopTimestamp();
-    const bool nobody = wants_projector && projector == kNoProcess && now - last_poke_at >= kPokeInterval;
+    const bool nobody = wants_projector && projector == kNoProcess && settings().start_worker && now - last_poke_at >= kPokeInterval;
     if (wants_launcher || nobody) {
         last_poke_at = now;
         poke_launcher(MyDatabaseId);
@@ -57,10 +81,24 @@ void end_of_transaction(XactEvent event, void*) noexcept {
 
 }  // namespace
 
-void wake_projector_at_commit() noexcept {
-    if (wants_projector || shared_state() == nullptr) return;
-    if (!is_ours(known_slot)) known_slot = find_slot(MyDatabaseId);
+void wake_projector_at_commit() {
+    if (wants_projector) return;
+    if (shared_state() == nullptr)
+        start_missing_projector();
+    else if (!is_ours(known_slot))
+        known_slot = find_slot(MyDatabaseId);
     wants_projector = true;
+}
+
+void start_missing_projector() {
+    if (shared_state() != nullptr || !settings().start_worker || is_there(known_projector)) return;
+    // Who knew one that is gone looks at once.
+    const TimestampTz now = GetCurrentStatementStartTimestamp();
+    const bool is_soon = last_look_at <= now && now - last_look_at < kLookInterval;
+    if (known_projector.procno == kNoProcess && is_soon) return;
+    last_look_at = now;
+    known_projector = find_projector();
+    one_is_on_its_way = known_projector.procno == kNoProcess && start_projector();
 }
 
 void wake_launcher_at_commit() noexcept {

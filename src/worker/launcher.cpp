@@ -17,10 +17,10 @@
 
 #include "postgres/background_worker.hpp"
 #include "postgres/entry_point.hpp"
+#include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "worker/database_list.hpp"
-#include "worker/projector.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -145,7 +145,7 @@ void Launcher::has_ended(Oid oid, Served& served) {
     if (now_ - served.started_at >= kHealthy) served.failures = 0;
     served.phase = Phase::ended;
     served.due = now_;
-    if (status.end == runtime::WorkerEnd::gave_way) return;
+    if (status.end == runtime::WorkerEnd::gave_way || status.end == runtime::WorkerEnd::unwanted) return;
     if (served.failures > 0) {
         served.due += std::min(kFirstDelay << std::min(served.failures - 1, 10), kLongestDelay);
         const std::string reason = "the worker ended " + std::to_string(served.failures + 1) + " times in a row";
@@ -182,7 +182,7 @@ void Launcher::start(Oid oid, Served& served) {
         return;
     }
     MemoryContextSwitchTo(handles_);
-    BackgroundWorkerHandle* handle = postgres::start_worker(kProjector, oid);
+    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::kProjector, oid);
     MemoryContextSwitchTo(turn_);
     if (handle == nullptr) {
         served.due = now_ + kNoSlotDelay;
@@ -209,7 +209,7 @@ long Launcher::look() {
         const bool waits = served.phase == Phase::unknown || served.phase == Phase::ended;
         // The end of a probe wakes us, so a database that waits for its turn has no time of its own.
         const bool has_turn = served.phase != Phase::unknown || probes() < kMostProbes;
-        if (waits && served.due <= now_ && has_turn) start(oid, served);
+        if (waits && served.due <= now_ && has_turn && runtime::settings().start_worker) start(oid, served);
         if (served.due > now_ && served.phase != Phase::live) next = std::min(next, served.due);
     }
     return std::max<long>(1, static_cast<long>((next - now_ + 999) / 1000));

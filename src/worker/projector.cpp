@@ -4,9 +4,8 @@
 // One projector a database: it takes the database's slot in shared memory under its lock, and a lock of its own class that
 // also holds where there is no shared memory of ours. An error ends a turn, not the process; FATAL ends the process. Who is
 // cancelled goes on.
-// It gives way to whoever drops, renames, moves or copies the database, and the launcher brings it back if that fails.
-#include "worker/projector.hpp"
-
+// It gives way to whoever drops, renames, moves or copies the database, and the launcher brings it back if that fails. Without
+// preloading there is no launcher: the next command starts a new one.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -15,8 +14,10 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "runtime/library_version.hpp"
+#include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/start_record.hpp"
 #include "worker/batch_retention.hpp"
 #include "worker/database_list.hpp"
 #include "worker/extension.hpp"
@@ -29,11 +30,9 @@ namespace worker {
 namespace {
 
 constexpr int kBusyBatch = 10;    // events; after a smaller batch a nap would only cost freshness
-constexpr uint16 kLockClass = 3;  // of advisory locks; SQL's functions can only take classes 1 and 2
-constexpr uint32 kProjectorLock = 1;
-
-constexpr TimestampTz kGiveWayInterval = USECS_PER_SEC / 2;
-constexpr long kLongestWait = 1000;  // milliseconds between two looks whether somebody wants the database for himself
+// How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
+constexpr TimestampTz kGiveWayInterval = 300 * 1000;
+constexpr long kLongestWait = 400;  // milliseconds
 
 // Read by the callback at process exit.
 runtime::WorkerEnd end = runtime::WorkerEnd::died;
@@ -52,11 +51,9 @@ bool become_the_projector() {
     return postgres::guarded([] {
         before_shmem_exit(leave, 0);
         if (runtime::shared_state() != nullptr && !runtime::attach_worker()) return false;
-        LOCKTAG tag;
-        SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, kProjectorLock, kLockClass);
         const MemoryContext before = CurrentMemoryContext;
         StartTransactionCommand();
-        const bool is_ours = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+        const bool is_ours = runtime::become_only_projector();
         CommitTransactionCommand();
         MemoryContextSwitchTo(before);
         return is_ours;
@@ -91,12 +88,14 @@ private:
     Pace work();
     bool may_work();
     void leave_if_absent();
+    [[noreturn]] void leave_to_other_library(const Failure& reason);
     void give_way();
     void hold(const Failure& reason);
     void works();
     void turn();
     void has_failed(const Failure& failure);
     void after_error(const Failure& error);
+    void report_idle();
     void rest(Pace pace);
     void wait_deaf(long milliseconds);
     void wait_for_work();
@@ -111,13 +110,24 @@ private:
     TimestampTz gave_way_at_ = 0;  // when it was last seen that nobody wants the database for himself
     TimestampTz looked_at_ = 0;    // when the extension was looked up last
     Extension extension_{Presence::absent, {}};
+    std::string waits_for_;     // why it waits, as pg_stat_activity shows it; empty while it works
     bool is_running_ = false;   // as told in shared memory
     bool tries_again_ = false;  // something failed and is due later
 };
 
 // Ends the process: the launcher does not come back until somebody pokes it.
 void Projector::leave_if_absent() {
-    if (extension_.presence == Presence::absent) leave_because(runtime::WorkerEnd::absent);
+    if (extension_.presence != Presence::absent) return;
+    runtime::remove_start_record();
+    leave_because(runtime::WorkerEnd::absent);
+}
+
+// Where sessions start projectors: one of a session that has the right library is not to be kept away.
+void Projector::leave_to_other_library(const Failure& reason) {
+    runtime::StartRecord record = runtime::read_start_record();
+    if (runtime::note_failure(record, reason.message.c_str())) failures_.log(reason);
+    runtime::write_start_record(record);
+    leave_because(runtime::WorkerEnd::died);
 }
 
 void Projector::give_way() {
@@ -151,11 +161,13 @@ void Projector::wait_for_work() {
 void Projector::hold(const Failure& reason) {
     runtime::report_failing(reason.sqlstate, reason.message.c_str());
     is_running_ = false;
+    waits_for_ = runtime::kActivityOfFailing + reason.message;
     failures_.log(reason);
 }
 
 void Projector::works() {
     failures_.recovered();
+    waits_for_.clear();
     if (is_running_) return;
     runtime::report_running();
     is_running_ = true;
@@ -169,13 +181,17 @@ bool Projector::may_work() {
     }
     leave_if_absent();
     if (extension_.presence == Presence::other_version) {
-        hold({error_codes::kNotInstalled,
-              "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
-              {},
-              "Run ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.",
-              {}});
+        const Failure reason{
+            error_codes::kNotInstalled,
+            "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
+            {},
+            "Run ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.",
+            {}};
+        if (runtime::shared_state() == nullptr) leave_to_other_library(reason);
+        hold(reason);
         return false;
     }
+    if (!is_running_) runtime::remove_start_record();
     runtime::SharedState* shared = runtime::shared_state();
     if (shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0) {
         hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
@@ -189,6 +205,7 @@ bool Projector::may_work() {
 }
 
 Pace Projector::work() {
+    if (!runtime::settings().start_worker) leave_because(runtime::WorkerEnd::unwanted);
     give_way();
     completed_before_turn_ = completed_transactions();
     if (!may_work()) return Pace::hold;
@@ -212,10 +229,21 @@ void Projector::has_failed(const Failure& failure) {
     hold(failure);
 }
 
+// Between turns pg_stat_activity shows what the last one did, or why nothing can be done.
+void Projector::report_idle() {
+    const char* activity = waits_for_.empty() ? nullptr : waits_for_.c_str();
+    postgres::guarded([activity] {
+        pgstat_report_stat(false);
+        pgstat_report_activity(STATE_IDLE, activity);
+    });
+}
+
 void Projector::rest(Pace pace) {
-    postgres::guarded([] { pgstat_report_stat(false); });
-    if (pace == Pace::at_once) return;
-    postgres::guarded([] { pgstat_report_activity(STATE_IDLE, nullptr); });
+    if (pace == Pace::at_once) {
+        postgres::guarded([] { pgstat_report_stat(false); });
+        return;
+    }
+    report_idle();
     if (pace == Pace::hold) return wait_deaf(runtime::settings().poll_interval);
     if (pace == Pace::nap) wait_deaf(runtime::settings().coalesce);
     wait_for_work();
@@ -229,10 +257,7 @@ void Projector::turn() {
 // Somebody's wish to stop is no failure: the worker goes on.
 void Projector::after_error(const Failure& error) {
     if (!is_cancellation(error)) has_failed(error);
-    postgres::guarded([] {
-        pgstat_report_stat(false);
-        pgstat_report_activity(STATE_IDLE, nullptr);
-    });
+    report_idle();
     wait_deaf(failures_.next_delay());
 }
 
@@ -266,7 +291,7 @@ void Projector::run() {
 
 void run_projector(Oid database) {
     postgres::connect_worker(database);
-    postgres::prepare_worker_session(kProjector.type);
+    postgres::prepare_worker_session(runtime::kProjector.type);
     if (!become_the_projector()) return;
     const MemoryContext turn = postgres::guarded(
         [] { return AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES); });

@@ -18,6 +18,7 @@ use Time::HiRes qw(time usleep);
 our @EXPORT = qw(telemetry_node wait_for wait_applied read_models_follow log_is statistics_sql psql_start psql_finish session real_data_folder);
 
 # A cluster with the extension in database postgres. preload: the library is in shared_preload_libraries, so that a worker runs.
+# Without it nobody applies readings until project_once() is called, unless on_demand: then commands start a worker.
 sub telemetry_node
 {
 	my ($name, %options) = @_;
@@ -31,6 +32,7 @@ max_prepared_transactions = 20
 max_connections = 60
 CONF
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqrs'") if $options{preload};
+	$node->append_conf('postgresql.conf', 'telemetry_cqrs.start_worker = off') if !$options{preload} && !$options{on_demand};
 	$node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION telemetry_cqrs');

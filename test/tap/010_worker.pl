@@ -199,7 +199,7 @@ is(in_database('postgres', "SELECT string_agg(name || ' ' || setting || coalesce
 	join("\n",
 		'telemetry_cqrs.auto_register on sighup', 'telemetry_cqrs.batch_retention 86400s sighup', 'telemetry_cqrs.coalesce 2ms sighup',
 		'telemetry_cqrs.launcher_interval 500ms sighup', 'telemetry_cqrs.max_ahead 300s sighup', 'telemetry_cqrs.notify_payload events sighup',
-		'telemetry_cqrs.poll_interval 1000ms sighup'),
+		'telemetry_cqrs.poll_interval 1000ms sighup', 'telemetry_cqrs.start_worker on sighup'),
 	'the settings, their units and contexts');
 my ($status, $out, $err) = $node->psql('postgres', "SET telemetry_cqrs.poll_intervall = 5");
 like($err, qr/invalid configuration parameter name "telemetry_cqrs.poll_intervall"/, 'a misspelt setting is refused');
@@ -344,11 +344,11 @@ my @fatal = grep { /FATAL/ && !/the database system is (?:starting up|shutting d
 is(scalar @fatal, 0, 'nothing fatal in the log') or diag join "\n", @fatal;
 $node->stop;
 
-# --- without preloading --------------------------------------------------------------------------------------------------
+# --- without any worker --------------------------------------------------------------------------------------------------
 
 my $plain = PostgreSQL::Test::Cluster->new('plain');
 $plain->init;
-$plain->append_conf('postgresql.conf', "lc_messages = 'C'\n");
+$plain->append_conf('postgresql.conf', "lc_messages = 'C'\ntelemetry_cqrs.start_worker = off\n");
 $plain->start;
 $plain->safe_psql('postgres', 'CREATE EXTENSION telemetry_cqrs');
 is($plain->safe_psql('postgres', 'SELECT preloaded, pid IS NULL, state FROM telemetry.worker_status()'), 'f|t|none', 'not preloaded: worker_status says so');

@@ -96,8 +96,8 @@ is($node->safe_psql('postgres', "SELECT p->>'batch' = '$batch', p->>'count', p ?
 unlike($payloads[-1], qr/heard/, 'says nothing of the device');
 $listener->quit;
 
-# Without preloading commands store, project_once() applies, and the status says what is the matter.
-$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+# Without any worker commands store, project_once() applies, and the status says what is the matter.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\ntelemetry_cqrs.start_worker = off");
 $node->restart;
 is($node->safe_psql('postgres', 'SELECT preloaded, pid IS NULL, state FROM telemetry.worker_status()'), 'f|t|none', 'not preloaded: no worker, and it is said');
 is($node->safe_psql('postgres', "SELECT status FROM telemetry.ingest_telemetry('alone', '2024-05-01 10:00:00+00', 5, NULL, 'k')"), 'accepted', 'not preloaded: a reading is stored');
@@ -111,7 +111,7 @@ is($node->safe_psql('postgres', "SELECT sample_count FROM telemetry.device_stats
 read_models_follow($node, 'telemetry.measurements', 'at the end');
 
 # Preloaded again: the worker goes on where project_once() stopped.
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqrs'");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqrs'\ntelemetry_cqrs.start_worker = on");
 $node->restart;
 $node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('alone', '2024-05-01 10:01:00+00', 7, NULL, 'k2')");
 wait_applied($node);

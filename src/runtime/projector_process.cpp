@@ -1,0 +1,99 @@
+// Finding and starting the projector by what every server has: the lock table and the worker slots.
+#include "runtime/projector_process.hpp"
+
+#include "postgres/error.hpp"
+#include "runtime/shared_state.hpp"
+#include "runtime/start_record.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace runtime {
+namespace {
+
+constexpr uint16 kLockClass = 3;  // of advisory locks; SQL's functions can only take classes 1 and 2
+constexpr uint32 kProjectorLock = 1;
+constexpr uint32 kStarterLock = 3;  // for a moment, by who starts one
+
+// For all sessions of a database together: while the one that was started is on its way, and after one that could not be.
+constexpr TimestampTz kOnItsWay = 200 * 1000;
+constexpr TimestampTz kAfterFailure = 2 * USECS_PER_SEC;
+
+LOCKTAG lock_tag(uint32 lock) {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, lock, kLockClass);
+    return tag;
+}
+
+bool is_same(const LOCKTAG& a, const LOCKTAG& b) {
+    return memcmp(&a, &b, sizeof(LOCKTAG)) == 0;
+}
+
+// With the starter's lock held.
+bool try_to_start() {
+    const TimestampTz now = GetCurrentTimestamp();
+    StartRecord record = read_start_record();
+    const TimestampTz next_try = record.tried_at + (record.failed_at == 0 ? kOnItsWay : kAfterFailure);
+    if (record.tried_at <= now && now < next_try) return record.failed_at == 0;
+    record.tried_at = now;
+    record.failed_at = 0;
+    write_start_record(record);  // before the worker is there, which removes it
+    if (postgres::start_worker_unwatched(kProjector, MyDatabaseId)) return true;
+    constexpr const char* kReason = "All background worker slots of the server are in use.";
+    const bool complains = note_failure(record, kReason);
+    write_start_record(record);
+    if (complains) {
+        postgres::guarded([reason = kReason] {
+            const char* name = get_database_name(MyDatabaseId);
+            ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                          errmsg("telemetry_cqrs cannot start a worker for database \"%s\"", name ? name : "?"),
+                          errdetail("%s", reason), errhint("Increase max_worker_processes.")));
+        });
+    }
+    return false;
+}
+
+}  // namespace
+
+bool become_only_projector() {
+    const LOCKTAG tag = lock_tag(kProjectorLock);
+    return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+ProjectorProcess find_projector() {
+    return postgres::guarded([] {
+        ProjectorProcess found{kNoProcess, 0};
+        const LOCKTAG tag = lock_tag(kProjectorLock);
+        LockData* held = GetLockStatusData();
+        for (int i = 0; i < held->nelements; ++i) {
+            const LockInstanceData& each = held->locks[i];
+            if (each.holdMask == 0 || !is_same(each.locktag, tag)) continue;
+            const PGPROC* process = BackendPidGetProc(each.pid);
+            if (process != nullptr) found = {static_cast<uint32>(process->pgprocno), each.pid};
+        }
+        pfree(held->locks);
+        pfree(held);
+        return found;
+    });
+}
+
+// A process that ended leaves its pid behind; only its latch is given back.
+bool is_there(const ProjectorProcess& projector) noexcept {
+    if (projector.procno == kNoProcess) return false;
+    const PGPROC& process = ProcGlobal->allProcs[projector.procno];
+    return process.procLatch.owner_pid == projector.pid && process.databaseId == MyDatabaseId && process.isBackgroundWorker;
+}
+
+bool start_projector() {
+    if (IsBinaryUpgrade || !IsUnderPostmaster || RecoveryInProgress()) return false;
+    const LOCKTAG tag = lock_tag(kStarterLock);
+    // Taken: somebody is at it. No room in the lock table: later.
+    const bool is_ours = postgres::guarded([&tag] {
+        return LockAcquireExtended(&tag, ExclusiveLock, false, true, false, nullptr) != LOCKACQUIRE_NOT_AVAIL;
+    });
+    if (!is_ours) return true;
+    const bool is_started = try_to_start();
+    postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, false); });
+    return is_started;
+}
+
+}  // namespace runtime
