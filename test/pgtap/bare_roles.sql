@@ -1,0 +1,117 @@
+-- The whole surface, used by roles that own nothing and are members of nothing: each table, view, sequence and routine of the
+-- schema has a row here with what comes of it for a reader, a writer and an admin, '' for success, otherwise the SQLSTATE. An object
+-- without a row fails the test.
+BEGIN;
+SELECT no_plan();
+SET LOCAL search_path = public, pg_catalog;
+
+CREATE ROLE telemetry_test_reader;
+CREATE ROLE telemetry_test_writer;
+CREATE ROLE telemetry_test_admin;
+SELECT lives_ok($$ SELECT telemetry.grant_reader('telemetry_test_reader'), telemetry.grant_writer('telemetry_test_writer'), telemetry.grant_admin('telemetry_test_admin') $$, 'three bare roles');
+
+CREATE TEMP TABLE surface (object text PRIMARY KEY, reader text, writer text, admin text, command text);
+-- what everybody may query who reads
+INSERT INTO surface SELECT o, '', '42501', '', 'SELECT * FROM telemetry.' || o
+FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
+                  'pipeline_status', 'stat_ingest']) AS o;
+INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
+                           'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
+FROM unnest(ARRAY['avg', 'stddev', 'minimum', 'maximum', 'sample_count', 'first_value', 'first_at', 'last_value', 'last_at']) AS o;
+INSERT INTO surface VALUES
+    ('as_of(text)', '', '42501', '', $$ SELECT telemetry.as_of('device'), telemetry.as_of('region') $$),
+    ('projection_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.projection_tail('device') $$),
+    ('batch_tail()', '', '42501', '', 'SELECT * FROM telemetry.batch_tail()'),
+    ('log_status()', '', '42501', '', 'SELECT * FROM telemetry.log_status()'),
+    ('worker_status()', '', '42501', '', 'SELECT * FROM telemetry.worker_status()'),
+    ('ingest_statistics()', '', '42501', '', 'SELECT * FROM telemetry.ingest_statistics()'),
+    ('library_version()', '', '42501', '', 'SELECT telemetry.library_version()'),
+    -- there is no batch 0
+    ('read_events(bigint)', 'TC203', '42501', 'TC203', 'SELECT * FROM telemetry.read_events(0)'),
+-- who sends
+    ('ingest_telemetry(text,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '',
+        $$ SELECT * FROM telemetry.ingest_telemetry('bare-1', now(), 1, 2, 'k', '{"a": 3}', 'hall') $$),
+    ('ingest_telemetry_batch(text[],timestamp with time zone[],double precision[],double precision[],text[],jsonb[],text[],text)', '42501', '', '',
+        $$ SELECT * FROM telemetry.ingest_telemetry_batch(ARRAY['bare-1', ''], ARRAY[now(), NULL], ARRAY[1, 2], ARRAY[3, 4], ARRAY['k2', 'k3'], NULL, ARRAY['hall', 'yard'], 'quarantine') $$),
+-- who administers
+    ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
+    -- the right is there, the transaction block is in the way
+    ('project_once()', '42501', '42501', '25001', 'CALL telemetry.project_once()'),
+    ('health()', '42501', '42501', '', 'SELECT * FROM telemetry.health()'),
+    ('setup()', '42501', '42501', '', 'SELECT * FROM telemetry.setup()'),
+    ('stat_ingest_reset()', '42501', '42501', '', 'SELECT telemetry.stat_ingest_reset()'),
+-- for the owner of the extension
+    ('grant_reader(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_reader('telemetry_test_reader') $$),
+    ('grant_writer(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$),
+    ('grant_admin(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader') $$),
+    ('announce_installation()', '42501', '42501', '42501', 'SELECT telemetry.announce_installation()'),
+    ('health_limits()', '42501', '42501', '42501', 'SELECT * FROM telemetry.health_limits()'),
+    ('event_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.event_id_seq') $$),
+    ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
+-- tables: an admin looks at some, nobody writes
+INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
+FROM unnest(ARRAY['batch', 'checkpoint', 'device', 'epoch', 'projection_failure', 'rejected_readings']) AS o;
+INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
+FROM unnest(ARRAY['device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state']) AS o;
+-- triggers and the type's own functions are called by the server only
+INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL
+FROM unnest(ARRAY['refuse_change()', 'announce_registry_change()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
+                  'summary_send(telemetry.summary)']) AS o;
+
+SELECT bag_eq('SELECT object FROM surface',
+    $$ SELECT replace(p.oid::regprocedure::text, 'telemetry.' || p.proname, p.proname) FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace
+       UNION ALL
+       SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'S', 'f', 'p') $$,
+    'every object of the schema has a row');
+SELECT is_empty($$ SELECT object, privilege FROM surface, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege,
+                          unnest(ARRAY['reader', 'writer', 'admin']) AS role
+                   WHERE CASE WHEN object !~ '\(|_seq$' THEN has_table_privilege('telemetry_test_' || role, 'telemetry.' || object, privilege) END $$, 'nobody writes a table or view');
+
+-- Does as a role what stands in the table; what it did is taken back.
+CREATE FUNCTION pg_temp.try(command text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE command;
+    RAISE SQLSTATE 'UU000';
+EXCEPTION WHEN OTHERS THEN
+    RETURN CASE SQLSTATE WHEN 'UU000' THEN '' ELSE SQLSTATE || ': ' || SQLERRM END;
+END $$;
+GRANT SELECT ON surface TO PUBLIC;
+SET LOCAL ROLE telemetry_test_reader;
+SELECT matches(pg_temp.try(command), '^' || reader || CASE reader WHEN '' THEN '$' ELSE ': ' END, 'reader: ' || command) FROM surface WHERE command IS NOT NULL ORDER BY object;
+RESET ROLE;
+SET LOCAL ROLE telemetry_test_writer;
+SELECT matches(pg_temp.try(command), '^' || writer || CASE writer WHEN '' THEN '$' ELSE ': ' END, 'writer: ' || command) FROM surface WHERE command IS NOT NULL ORDER BY object;
+RESET ROLE;
+SET LOCAL ROLE telemetry_test_admin;
+SELECT matches(pg_temp.try(command), '^' || admin || CASE admin WHEN '' THEN '$' ELSE ': ' END, 'admin: ' || command) FROM surface WHERE command IS NOT NULL ORDER BY object;
+RESET ROLE;
+SELECT is_empty($$ SELECT object, role FROM surface, unnest(ARRAY['reader', 'writer', 'admin']) AS role
+                   WHERE command IS NULL AND has_function_privilege('telemetry_test_' || role, 'telemetry.' || object, 'EXECUTE') $$, 'internal functions are nobody''s');
+
+-- Nobody gets at the schema's objects by a path of his own: unqualified names are not found, and nothing is made in the schema.
+SET LOCAL ROLE telemetry_test_writer;
+SELECT matches(pg_temp.try('CREATE FUNCTION telemetry.mine() RETURNS int LANGUAGE sql AS $f$ SELECT 1 $f$'), '^42501', 'no function of one''s own in the schema');
+SELECT matches(pg_temp.try('CREATE VIEW telemetry.mine AS SELECT 1'), '^42501', 'no view');
+SELECT matches(pg_temp.try('COMMENT ON VIEW telemetry.device_stats IS NULL'), '^42501', 'no comment');
+SELECT matches(pg_temp.try('DROP EXTENSION telemetry_cqrs'), '^42501', 'and the extension stays');
+RESET ROLE;
+
+-- Settings: each tried as a writer, for the session, for himself and for the database. What is changed for the server only is
+-- refused as such, what a superuser may change for want of the right.
+CREATE TEMP VIEW setting AS
+    SELECT name, quote_literal(reset_val) AS value,
+           CASE context WHEN 'user' THEN '^$' WHEN 'superuser' THEN '^42501' ELSE '^55P02' END AS outcome
+    FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%';
+GRANT SELECT ON setting TO PUBLIC;
+SELECT cmp_ok(count(*), '>=', 7::bigint, 'settings') FROM setting;
+SET LOCAL ROLE telemetry_test_writer;
+SELECT matches(pg_temp.try(format('SET %s = %s', name, value)), outcome, 'writer: SET ' || name) FROM setting ORDER BY name;
+SELECT matches(pg_temp.try(format('SET LOCAL %s = %s', name, value)), outcome, 'writer: SET LOCAL ' || name) FROM setting ORDER BY name;
+SELECT matches(pg_temp.try(format('SELECT set_config(%L, %s, false)', name, value)), outcome, 'writer: set_config ' || name) FROM setting ORDER BY name;
+SELECT matches(pg_temp.try(format('ALTER ROLE telemetry_test_writer SET %s = %s', name, value)), outcome, 'writer: ALTER ROLE SET ' || name) FROM setting ORDER BY name;
+SELECT matches(pg_temp.try(format('ALTER DATABASE %I SET %s = %s', current_database(), name, value)), '^42501', 'writer: ALTER DATABASE SET ' || name) FROM setting ORDER BY name;
+SELECT matches(pg_temp.try(format('SHOW %s', name)), '^$', 'writer: SHOW ' || name) FROM setting ORDER BY name;
+RESET ROLE;
+
+SELECT * FROM finish();
+ROLLBACK;
