@@ -21,7 +21,7 @@ private:
             PreventCommandIfReadOnly(command);
             PreventCommandIfParallelMode(command);
         });
-        return runtime::installed().owner;
+        return runtime::hold_installed().owner;
     }
 
     postgres::AsOwner owner_;

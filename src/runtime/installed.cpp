@@ -41,6 +41,8 @@ Oid find(Oid schema, const char* name, bool& complete) {
 bool look_up(Installed& found) {
     if (!is_watching) watch();
     bool complete = true;
+    found.extension = get_extension_oid("telemetry_cqrs", true);
+    if (!OidIsValid(found.extension)) return false;
     found.schema = get_namespace_oid("telemetry", true);
     if (!OidIsValid(found.schema)) return false;
     found.installation = find(found.schema, "installation", complete);
@@ -75,6 +77,17 @@ const Installed& installed() {
         current = found;
         is_current = true;
     }
+    return current;
+}
+
+const Installed& hold_installed() {
+    const Oid extension = installed().extension;
+    // Learns of everything that was committed while it waited.
+    postgres::guarded([extension] { LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock); });
+    // The function that is running belongs to the extension that is gone, and so does its result type.
+    if (installed().extension != extension)
+        throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped and created anew meanwhile", {},
+                              "Send the same request again.");
     return current;
 }
 
