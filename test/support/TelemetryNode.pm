@@ -3,6 +3,8 @@
 #   my $node = telemetry_node('name', preload => 1, conf => "work_mem = '64MB'\n");
 #   wait_for($node, 'SELECT ...', 'what is awaited');          # until it gives t, with a deadline; a failed test otherwise
 #   read_models_follow($node, 'telemetry.measurements', 'after the crash');
+#
+# All of them work in database postgres, or for a while in another one: local $TelemetryNode::database = 'copy'.
 package TelemetryNode;
 
 use strict;
@@ -15,6 +17,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
+our $database = 'postgres';
 our @EXPORT = qw(telemetry_node wait_for wait_applied read_models_follow log_is statistics_sql psql_start psql_finish session real_data_folder);
 
 # A cluster with the extension in database postgres. preload: the library is in shared_preload_libraries, so that a worker runs.
@@ -48,7 +51,7 @@ sub wait_for
 	my ($out, $err) = ('', '');
 	while (time < $deadline)
 	{
-		my $status = $node->psql('postgres', $query, stdout => \$out, stderr => \$err, on_error_die => 0, on_error_stop => 1);
+		my $status = $node->psql($database, $query, stdout => \$out, stderr => \$err, on_error_die => 0, on_error_stop => 1);
 		return 1 if defined $status && $status == 0 && $out eq 't';
 		usleep(20_000);
 	}
@@ -78,7 +81,7 @@ sub psql_start
 	print $file $script;
 	close $file;
 	local %ENV = $node->_get_env();
-	my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $base ], '<', '/dev/null', '>', "$base.out", '2>', "$base.err");
+	my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr($database), '-f', $base ], '<', '/dev/null', '>', "$base.out", '2>', "$base.err");
 	return { run => $run, base => $base };
 }
 
@@ -93,7 +96,7 @@ sub psql_finish
 sub session
 {
 	my ($node) = @_;
-	my $session = $node->background_psql('postgres');
+	my $session = $node->background_psql($database);
 	$session->set_query_timer_restart();
 	return $session;
 }
@@ -191,11 +194,11 @@ sub read_models_follow
 {
 	my ($node, $relation, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $differences = $node->safe_psql('postgres', "SET work_mem = '256MB'; SET jit = off; SET enable_mergejoin = off;\n" . statistics_sql($relation));
+	my $differences = $node->safe_psql($database, "SET work_mem = '256MB'; SET jit = off; SET enable_mergejoin = off;\n" . statistics_sql($relation));
 	my @lines = split /\n/, $differences;
 	my $ok = is(scalar @lines, 0, "$name: read models = plain SQL over $relation");
 	diag(join "\n", @lines[ 0 .. ($#lines < 9 ? $#lines : 9) ]) if !$ok;
-	my $received = $node->safe_psql('postgres',
+	my $received = $node->safe_psql($database,
 		'SELECT count(*) FROM telemetry.device_stats d FULL JOIN
 		     (SELECT device_id, max(received_at) AS last FROM telemetry.measurements GROUP BY device_id) AS m USING (device_id)
 		 WHERE d.last_received_at IS DISTINCT FROM m.last');
@@ -208,7 +211,7 @@ sub log_is
 {
 	my ($node, $relation, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $answer = $node->safe_psql('postgres', <<"SQL");
+	my $answer = $node->safe_psql($database, <<"SQL");
 SELECT count(*) FILTER (WHERE s.idempotency_key IS NULL) || ' not sent, ' || count(*) FILTER (WHERE m.idempotency_key IS NULL) || ' lost, ' ||
        (SELECT count(*) - count(DISTINCT (device_id, idempotency_key)) FROM telemetry.measurements) || ' twice'
 FROM telemetry.measurements m FULL JOIN $relation s USING (device_id, idempotency_key)

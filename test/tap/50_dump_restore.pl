@@ -1,0 +1,186 @@
+# Acceptance check 16. Dumps taken under load, restored with no special step into databases of this server and of another one, whose
+# launcher looks often: what was in the dump's snapshot is there, nothing is written before the first command, and from then on the copy
+# goes on by itself: nothing lost, nothing twice, duplicates of before the dump are duplicates.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+use TelemetryNode;
+
+my $conf = "telemetry_cqrs.launcher_interval = 100\ntelemetry_cqrs.poll_interval = 10\nmax_worker_processes = 20\nlog_min_messages = log\n";
+my $source = telemetry_node('source', preload => 1, conf => $conf);
+my $target = telemetry_node('target', preload => 1, conf => $conf);
+my $folder = $source->basedir;
+
+# An INSERT-like query: readings a to b of a series, with regions, metrics and keys that start with its name.
+sub batch_sql
+{
+	my ($series, $first, $last) = @_;
+	return <<"SQL";
+SELECT r.accepted, r.duplicates, r.rejected + r.conflicts FROM (
+	SELECT array_agg('$series' || i % 7) AS d, array_agg(timestamptz '2024-05-01 10:00:00+00' + i * interval '1 s') AS m,
+	       array_agg(i % 40 + 0.25::float8) AS t, array_agg(i % 90 + 0.5::float8) AS h, array_agg('$series' || i) AS k,
+	       array_agg(CASE WHEN i % 3 = 0 THEN jsonb_build_object('light', i) END) AS j, array_agg(CASE WHEN i % 5 <> 0 THEN 'r' || i % 5 END) AS r
+	FROM generate_series($first, $last) AS i) AS s, telemetry.ingest_telemetry_batch(d, m, t, h, k, j, r) AS r
+SQL
+}
+
+# Two clients that send readings one by one until load_end.
+sub load_start
+{
+	my ($node, $database) = @_;
+	my $script = "$folder/load.sql";
+	append_to_file($script, <<'SQL') if !-e $script;
+\set d random(1, 20)
+SELECT telemetry.ingest_telemetry('load' || :d, NULL, :d + random(), 100 * random(), gen_random_uuid()::text, '{"volt": 3}', 'r' || :d % 4);
+SQL
+	local %ENV = $node->_get_env();
+	my $run = IPC::Run::start([ 'pgbench', '-n', '-c', '2', '-T', '3600', '-f', $script, $database ], '<', '/dev/null', '>', "$folder/load.out", '2>&1');
+	local $TelemetryNode::database = $database;
+	wait_for($node, "SELECT count(*) > 20 FROM telemetry.measurements WHERE device_id LIKE 'load%'", 'the load to run');
+	return $run;
+}
+
+sub load_end
+{
+	my ($node, $run) = @_;
+	$run->signal('TERM');
+	eval { $run->finish };
+	wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'", 'the load to end');
+}
+
+# What a dump must carry: a line for each table, with a hash of its rows. $ask is a function that runs SQL.
+my @tables = split /\n/, $source->safe_psql('postgres',
+	"SELECT c.oid::regclass FROM pg_extension e, unnest(e.extconfig) AS t JOIN pg_class c ON c.oid = t WHERE e.extname = 'telemetry_cqrs' AND c.relkind = 'r' ORDER BY 1");
+cmp_ok(scalar @tables, '>=', 12, 'tables to be dumped');
+
+sub facts
+{
+	my ($ask) = @_;
+	return join "\n", map { "$_ " . $ask->("SELECT count(*), md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\"), '')) FROM $_ AS t") } @tables;
+}
+
+my $receipt_sql = "SELECT event_id, status, received_at FROM telemetry.ingest_telemetry('single', '2024-05-01 10:00:00+00', %s, 40, 'key', NULL, 'hall')";
+my $single = sprintf $receipt_sql, '21.5';
+my $conflict = sprintf $receipt_sql, '99';
+
+# Dumps taken of one snapshot, and what is in it. With $options{tail} the projector is held up meanwhile, so that events wait.
+sub dump_database
+{
+	my ($node, $database, $name, %options) = @_;
+	local $TelemetryNode::database = $database;
+	my ($holder, $blocker) = (session($node), session($node));
+	if ($options{tail})
+	{
+		$blocker->query_safe('BEGIN; LOCK TABLE telemetry.region_state IN SHARE MODE');
+		wait_for($node, "SELECT lag_events >= 50 FROM telemetry.projection_status WHERE projection = 'region'", 'a tail to grow');
+	}
+	$holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	my %dump = (snapshot => $holder->query_safe('SELECT pg_export_snapshot()'), plain => "$folder/$name.sql", custom => "$folder/$name.dump");
+	for my $format (qw(plain custom))
+	{
+		$node->command_ok([ 'pg_dump', "-F$format", "--snapshot=$dump{snapshot}", '-f', $dump{$format}, '-d', $node->connstr($database) ], "$name: dumped, $format");
+	}
+	my $ask = sub { $holder->query_safe($_[0]) };
+	$dump{facts} = facts($ask);
+	$dump{events} = $ask->('SELECT count(*) FROM telemetry.measurements');
+	$dump{epochs} = $ask->('SELECT count(DISTINCT epoch) FROM telemetry.epoch');
+	$dump{tail} = join "\n", map { "$_|" . ($dump{events} - $ask->("SELECT sum(sample_count) FROM telemetry.${_}_stats")) } qw(device region);
+	$dump{receipt} = $ask->("SELECT event_id, 'duplicate', received_at FROM telemetry.event WHERE idempotency_key = 'key'");
+	$_->quit foreach $holder, $blocker;
+	return %dump;
+}
+
+sub restore_custom
+{
+	my ($node, $database, $dump, @options) = @_;
+	return $node->command_ok([ 'pg_restore', '-j2', '--exit-on-error', @options, '-d', $node->connstr($database), $dump->{custom} ], "$database: restored by pg_restore -j2 @options");
+}
+
+sub restore_plain
+{
+	my ($node, $database, $dump) = @_;
+	return $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', $dump->{plain}, '-d', $node->connstr($database) ], "$database: restored by psql");
+}
+
+# Tests: the copy is what the dump's snapshot showed, waits for the first command, and goes on from there.
+sub copy_goes_on
+{
+	my ($node, $database, $dump) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	local $TelemetryNode::database = $database;
+	my $ask = sub { $node->safe_psql($database, $_[0]) };
+	wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", "$database: its worker");
+
+	is(facts($ask), $dump->{facts}, "$database: every table is as in the dump, with the worker running");
+	is($ask->('SELECT projection, lag_events FROM telemetry.projection_status ORDER BY 1'), $dump->{tail}, "$database: the status counts what waits");
+	is($ask->("SELECT s.projection, CASE WHEN s.lag_events > 0 THEN s.as_of = c.as_of ELSE s.as_of = now() END FROM telemetry.projection_status s
+		JOIN (SELECT consumer, max(as_of) AS as_of FROM telemetry.checkpoint GROUP BY 1) AS c ON c.consumer = s.projection ORDER BY 1"),
+		"device|t\nregion|t", "$database: as_of is that of the state");
+	is($ask->('SELECT last_value >= (SELECT max(event_id) FROM telemetry.event) FROM telemetry.event_id_seq'), 't', "$database: the sequence came along");
+
+	is($ask->(batch_sql('base', 1, 2000)), '0|2000|0', "$database: duplicates of before the dump are duplicates");
+	is($ask->($single), $dump->{receipt}, "$database: with the receipt of before");
+	my ($out, $err);
+	$node->psql($database, "\\set VERBOSITY sqlstate\n$conflict", stdout => \$out, stderr => \$err);
+	like($err, qr/TC009/, "$database: conflicts are conflicts");
+	is($ask->(batch_sql("new_$database", 1, 300)), '300|0|0', "$database: new readings are stored");
+	wait_applied($node, "$database: everything is applied");
+	read_models_follow($node, 'telemetry.measurements', $database);
+	is($ask->('SELECT count(*), count(DISTINCT event_id) FROM telemetry.event'), join('|', ($dump->{events} + 300) x 2), "$database: no event is missing, no event_id is used twice");
+	is($ask->('SELECT count(DISTINCT epoch), count(DISTINCT secret) FROM telemetry.epoch, telemetry.installation'), ($dump->{epochs} + 1) . '|1', "$database: one more epoch, the secret of before");
+	wait_for($node, 'SELECT sum(events) = (SELECT count(*) FROM telemetry.event) FROM telemetry.batch', "$database: the batches to follow");
+	is($ask->('SELECT count(*) = count(DISTINCT e.id) AND count(*) = (SELECT count(*) FROM telemetry.event), min(batch_id), max(batch_id) = count(DISTINCT batch_id)
+		FROM telemetry.batch b, telemetry.read_events(b.batch_id) AS e'), 't|1|t', "$database: the batches hold every event once, of before and after");
+}
+
+sub new_database
+{
+	my ($node, $database) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	return;
+}
+
+# --- under load ----------------------------------------------------------------------------------------------------------
+
+is($source->safe_psql('postgres', batch_sql('base', 1, 2000)), '2000|0|0', 'the readings of before');
+$source->safe_psql('postgres', "$single; SELECT telemetry.register_device('registered', 'hall', '1 minute'); " . batch_sql('base', 1, 10) =~ s/i % 40/i % 41/r);
+$source->safe_psql('postgres', "SELECT telemetry.ingest_telemetry_batch(ARRAY['', 'refused'], NULL, ARRAY[1, 'NaN'::float8], NULL)");
+wait_applied($source);
+my $load = load_start($source, 'postgres');
+my $straggler = session($source);
+$straggler->query_safe("BEGIN; SELECT telemetry.ingest_telemetry('straggler', NULL, 1, 1, 'straggler')");
+wait_for($source, "SELECT snapshot::text LIKE '%:_%' FROM telemetry.checkpoint WHERE consumer = 'device'", 'a checkpoint beside an open transaction');
+my %first = dump_database($source, 'postgres', 'first', tail => 1);
+unlike($first{tail}, qr/\|0$/m, 'there is a tail in the dump');
+note("events and tail: $first{events}, $first{tail}");
+my @copies = ([ $source, 'plain_here' ], [ $source, 'custom_here' ], [ $target, 'plain_there' ], [ $target, 'custom_there' ]);
+for my $copy (@copies)
+{
+	my ($node, $database) = @$copy;
+	new_database($node, $database);
+	$database =~ /plain/ ? restore_plain($node, $database, \%first) : restore_custom($node, $database, \%first);
+}
+$straggler->query_safe('COMMIT');
+$straggler->quit;
+load_end($source, $load);
+copy_goes_on(@$_, \%first) foreach @copies;
+wait_applied($source);
+read_models_follow($source, 'telemetry.measurements', 'the source');
+
+# --- a copy of a copy ----------------------------------------------------------------------------------------------------
+
+$load = load_start($target, 'custom_there');
+my %second = dump_database($target, 'custom_there', 'second');
+load_end($target, $load);
+new_database($source, 'second_generation');
+restore_custom($source, 'second_generation', \%second);
+copy_goes_on($source, 'second_generation', \%second);
+is($source->safe_psql('second_generation', batch_sql('new_custom_there', 1, 300)), '0|300|0', 'second_generation: what the copy was sent are duplicates in its copy');
+
+$target->stop;
+$source->stop;
+done_testing();
