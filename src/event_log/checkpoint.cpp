@@ -167,6 +167,11 @@ Checkpoint checkpoint_of(const CheckpointRow& row) {
     return checkpoint;
 }
 
+bool is_same_place(const EpochProgress& a, const EpochProgress& b) noexcept {
+    return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log &&
+           a.opened_xid == b.opened_xid;
+}
+
 }  // namespace
 
 std::string_view name_of(Consumer consumer) noexcept {
@@ -220,10 +225,16 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
                             .log = row.log,
                             .opened_xid = model::Xid{row.opened_xid},
                             .opened_at = row.opened_at,
+                            .is_mixed = false,
                             .checkpoints = {}});
     }
-    std::sort(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
     // Commands that were first at the same time have each written the same row.
+    std::sort(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
+    for (std::size_t i = progress.size(); i-- > 1;) {
+        EpochProgress& each = progress[i - 1];
+        const EpochProgress& next = progress[i];
+        if (each.epoch == next.epoch) each.is_mixed = next.is_mixed || !is_same_place(each, next);
+    }
     progress.erase(
         std::unique(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch == b.epoch; }),
         progress.end());

@@ -38,6 +38,7 @@ struct EpochProgress {
     Oid log;
     model::Xid opened_xid;
     model::Micros opened_at;
+    bool is_mixed;  // two places under one number: data of a dump was loaded into a log that had been written to
     std::array<std::optional<Checkpoint>, kConsumers.size()> checkpoints;  // nothing: no event of the epoch was consumed yet
 
     const std::optional<Checkpoint>& of(Consumer consumer) const noexcept {

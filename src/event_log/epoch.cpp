@@ -53,17 +53,23 @@ struct Found {
     FullTransactionId opened_xid;
     TimestampTz opened_at;
 
-    bool is_mine;  // written by this very transaction
+    bool is_mine;   // written by this very transaction
+    bool is_mixed;  // rows that must be the same word for word are not
 };
+
+bool is_same_place(const runtime::Identity& a, const runtime::Identity& b) {
+    return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log && a.timeline == b.timeline;
+}
 
 void read_installation(Oid table, Found& found) {
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
     postgres::for_each_row(table, &dirty, [&](TupleTableSlot* row) {
         const bool in_flight = TransactionIdIsValid(dirty.xmin);
-        if (found.has_secret && (in_flight || !found.secret_in_flight)) return;
         const Datum* value = row->tts_values;
         bytea* secret = DatumGetByteaPP(value[kSecret]);
+        if (found.has_secret && memcmp(found.secret, VARDATA_ANY(secret), sizeof found.secret) != 0) found.is_mixed = true;
+        if (found.has_secret && (in_flight || !found.secret_in_flight)) return;
         memcpy(found.secret, VARDATA_ANY(secret), sizeof found.secret);
         found.fingerprint_version = DatumGetInt16(value[kFingerprintVersion]);
         found.created_at = DatumGetTimestampTz(value[kCreatedAt]);
@@ -80,14 +86,19 @@ void read_epoch(Oid table, Found& found) {
         const bool in_flight = TransactionIdIsValid(dirty.xmin);
         const Datum* value = row->tts_values;
         const int epoch = DatumGetInt32(value[kEpoch]);
-        if (found.has_epoch && (epoch < found.epoch || (epoch == found.epoch && (in_flight || !found.epoch_in_flight)))) return;
+        if (found.has_epoch && epoch < found.epoch) return;
+        const runtime::Identity place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
+                                      .database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid])),
+                                      .log = static_cast<Oid>(DatumGetInt64(value[kLogOid])),
+                                      .timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]))};
+        if (found.has_epoch && epoch == found.epoch) {
+            if (!is_same_place(place, found.identity)) found.is_mixed = true;
+            if (in_flight || !found.epoch_in_flight) return;
+        }
         found.has_epoch = true;
         found.epoch_in_flight = in_flight;
         found.epoch = epoch;
-        found.identity.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier]));
-        found.identity.database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid]));
-        found.identity.log = static_cast<Oid>(DatumGetInt64(value[kLogOid]));
-        found.identity.timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]));
+        found.identity = place;
         found.opened_xid = DatumGetFullTransactionId(value[kOpenedXid]);
         found.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
         found.is_mine = found.is_mine || postgres::is_of_this_transaction(row);
@@ -102,13 +113,11 @@ Found read_rows(const runtime::Installed& relations) {
 }
 
 bool is_here(const Found& found, const runtime::Identity& here) {
-    return found.has_epoch && found.identity.system_identifier == here.system_identifier &&
-           found.identity.database == here.database && found.identity.log == here.log &&
-           found.identity.timeline == here.timeline;
+    return found.has_epoch && is_same_place(found.identity, here);
 }
 
 bool is_complete(const Found& found, const runtime::Identity& here) {
-    return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight;
+    return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight && !found.is_mixed;
 }
 
 void write_installation(Found& found) {
@@ -174,6 +183,11 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
         const LOCKTAG lock = opening_lock();
         LockAcquire(&lock, ExclusiveLock, false, false);
         found = read_rows(relations);
+        // Under the lock nobody makes new words, so what differs was loaded by hand.
+        if (found.is_mixed)
+            ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
+                            errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
+                            errhint("Data of a dump belongs into a database where no reading was accepted yet: restore it there.")));
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
             SPI_connect();

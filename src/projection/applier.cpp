@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "error_codes.hpp"
 #include "event_log/batch.hpp"
 #include "event_log/position.hpp"
 #include "postgres/as_owner.hpp"
@@ -54,6 +55,14 @@ model::BatchId last_batch(const std::vector<EpochProgress>& progress) {
 void set_locally(const char* setting, const char* value) {
     postgres::guarded(
         [=] { (void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); });
+}
+
+void refuse_mixed(const std::vector<EpochProgress>& progress) {
+    for (const EpochProgress& each : progress)
+        if (each.is_mixed)
+            throw postgres::Error(error_codes::kLogWasAltered, "two histories are mixed in the event log",
+                                  "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
+                                  "Data of a dump belongs into a database where no reading was accepted yet: restore it there.");
 }
 
 void hold_tables() {
@@ -244,6 +253,7 @@ Pass Applier::run_as_owner(const PassOptions& options) {
     });
     Pass pass;
     const std::vector<EpochProgress> progress = event_log::read_progress(setting.snapshot);
+    refuse_mixed(progress);
     if (progress.empty() || !progress.back().is_local(setting.here)) {
         pass.outcome = Outcome::unopened;
     } else {

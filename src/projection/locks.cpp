@@ -1,6 +1,9 @@
 // Taking the locks. Written wholly in P.
 #include "projection/locks.hpp"
 
+#include "error_codes.hpp"
+#include "runtime/library_version.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace projection {
@@ -13,13 +16,35 @@ constexpr const char* kRead[] = {"installation", "epoch"};
 constexpr const char* kWritten[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
                                     "device_metric_state", "region_state", "region_metric_state"};
 
+// False if the extension is gone.
+bool require_version(Oid extension) {
+    Relation relation = table_open(ExtensionRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
+    SysScanDesc scan = systable_beginscan(relation, ExtensionOidIndexId, true, nullptr, 1, &key);
+    HeapTuple row = systable_getnext(scan);
+    const bool is_there = HeapTupleIsValid(row);
+    if (is_there) {
+        bool isnull;
+        const char* version =
+            TextDatumGetCString(heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull));
+        if (strcmp(version, runtime::kLibraryVersion) != 0)
+            ereport(ERROR, (errcode(error_codes::kNotInstalled),
+                            errmsg("extension version %s does not belong to library version %s", version, runtime::kLibraryVersion),
+                            errhint("%s", runtime::kOtherVersionHint)));
+    }
+    systable_endscan(scan);
+    table_close(relation, AccessShareLock);
+    return is_there;
+}
+
 }  // namespace
 
 bool hold_extension() {
     const Oid extension = get_extension_oid("telemetry_cqrs", true);
     if (!OidIsValid(extension)) return false;
     LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-    return get_extension_oid("telemetry_cqrs", true) == extension;
+    return require_version(extension);
 }
 
 void take_apply_lock() {

@@ -5,4 +5,8 @@ namespace runtime {
 
 extern const char* const kLibraryVersion;
 
+// What to do where the extension is of another version.
+inline constexpr const char* kOtherVersionHint =
+    "Run ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.";
+
 }  // namespace runtime

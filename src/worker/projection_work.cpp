@@ -20,6 +20,9 @@ Failure of_projection(const projection::Failure& failure) {
 void ProjectionWork::tell(WorkDone& done) {
     if (untold_.empty()) return;
     try {
+        // The batch was committed without waiting for the disk. After a crash its number must not come again with other events
+        // when somebody has heard of it. Flushed here and not by the notification's commit, which holds a lock of all NOTIFYs.
+        postgres::guarded([] { XLogFlush(XactLastCommitEnd); });
         projection::publish(untold_);
         untold_.clear();
     } catch (const std::exception&) {

@@ -185,7 +185,7 @@ bool Projector::may_work() {
             error_codes::kNotInstalled,
             "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
             {},
-            "Run ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.",
+            runtime::kOtherVersionHint,
             {}};
         if (runtime::shared_state() == nullptr) leave_to_other_library(reason);
         hold(reason);

@@ -181,6 +181,72 @@ restore_custom($source, 'second_generation', \%second);
 copy_goes_on($source, 'second_generation', \%second);
 is($source->safe_psql('second_generation', batch_sql('new_custom_there', 1, 300)), '0|300|0', 'second_generation: what the copy was sent are duplicates in its copy');
 
+# --- over an existing database, and beside one ----------------------------------------------------------------------------
+
+restore_custom($target, 'plain_there', \%first, '--clean', '--if-exists');
+copy_goes_on($target, 'plain_there', \%first);
+
+# A copy by the server itself: the worker gives way, both go on.
+my $events = $target->safe_psql('plain_there', 'SELECT count(*) FROM telemetry.event');
+$target->safe_psql('plain_there', batch_sql('just_before', 1, 50));
+$target->safe_psql('postgres', 'CREATE DATABASE cloned TEMPLATE plain_there');
+for my $database (qw(plain_there cloned))
+{
+	local $TelemetryNode::database = $database;
+	my $added = $database eq 'cloned' ? 200 : 100;
+	is($target->safe_psql($database, batch_sql('cloned', 1, $added)), "$added|0|0", "$database: after the cloning it takes readings");
+	is($target->safe_psql($database, batch_sql('just_before', 1, 50)), '0|50|0', "$database: and knows those of before");
+	wait_applied($target, "$database: everything is applied");
+	read_models_follow($target, 'telemetry.measurements', $database);
+	is($target->safe_psql($database, 'SELECT count(*), count(DISTINCT event_id) FROM telemetry.event'), join('|', ($events + 50 + $added) x 2), "$database: no event is missing");
+	is($target->safe_psql($database, 'SELECT count(DISTINCT epoch) FROM telemetry.epoch'), $first{epochs} + ($database eq 'cloned' ? 2 : 1), "$database: its epochs");
+}
+
+# --- parts of a dump -----------------------------------------------------------------------------------------------------
+
+new_database($target, 'schema_only');
+restore_custom($target, 'schema_only', \%first, '--schema-only');
+is($target->safe_psql('schema_only', 'SELECT DISTINCT state, applied, lag_events FROM telemetry.projection_status'), 'fresh|0|0', 'the schema alone: a fresh installation');
+is($target->safe_psql('schema_only', "$single") =~ s/.*\|(accepted)\|.*/$1/r, 'accepted', 'the schema alone: takes readings');
+
+restore_custom($target, $_, \%first, '--data-only', '--single-transaction', '-j1') for map { $target->safe_psql('postgres', "CREATE DATABASE $_"); $target->safe_psql($_, 'CREATE EXTENSION telemetry_cqrs'); $_ } 'data_only';
+copy_goes_on($target, 'data_only', \%first);
+
+# The schema by name: its data without the extension. Into an empty database that fails at once.
+my ($part) = run_command([ 'pg_dump', '-n', 'telemetry', '-d', $target->connstr('cloned') ]);
+unlike($part, qr/CREATE (EXTENSION|SCHEMA|TABLE)/, 'a dump of the schema telemetry makes nothing');
+append_to_file("$folder/part.sql", $part);
+new_database($target, 'empty');
+if ($part =~ /^COPY/m)
+{
+	$target->command_fails([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$folder/part.sql", '-d', $target->connstr('empty') ], 'and says so when it is restored');
+}
+
+# Data that was loaded into a log that had been written to, against all errors: commands and projections refuse to go on.
+my ($out, $err);
+$target->psql('schema_only', slurp_file($first{plain}) =~ s/^CREATE EXTENSION.*$//mr, on_error_stop => 0, stdout => \$out, stderr => \$err);
+like($err, qr/duplicate key/, 'data on top of data: errors');
+for my $command ("SELECT telemetry.ingest_telemetry('d', NULL, 1)", 'CALL telemetry.project_once()')
+{
+	$target->psql('schema_only', "\\set VERBOSITY sqlstate\n$command", stdout => \$out, stderr => \$err);
+	like($err, qr/ERROR:  TC202/, "data on top of data: refused from then on: $command");
+}
+{
+	local $TelemetryNode::database = 'schema_only';
+	wait_for($target, "SELECT state = 'failing' AND last_error LIKE 'two histories are mixed%' FROM telemetry.worker_status()", 'the worker to say why it waits');
+}
+
+# --- who may dump --------------------------------------------------------------------------------------------------------
+
+$target->safe_psql('postgres', "CREATE ROLE owner LOGIN; ALTER DATABASE cloned OWNER TO owner; CREATE ROLE backup LOGIN IN ROLE pg_read_all_data");
+$target->command_fails_like([ 'pg_dump', '-U', 'owner', '-f', '/dev/null', '-d', $target->connstr('cloned') ], qr/permission denied/, 'the owner of the database may not dump what he may not read');
+$target->command_ok([ 'pg_dump', '-U', 'backup', '-f', '/dev/null', '-d', $target->connstr('cloned') ], 'a member of pg_read_all_data may');
+
+for my $node ($source, $target)
+{
+	is(join("\n", grep { /PANIC|was terminated by signal|telemetry_cqrs projector waits/ && !/two histories|locked by another session|goes on/ } split /\n/, slurp_file($node->logfile)),
+		'', $node->name . ': nothing in the log that nobody asked for');
+}
 $target->stop;
 $source->stop;
 done_testing();
