@@ -27,6 +27,7 @@ sub batch_sql
 is($old->safe_psql('postgres', batch_sql('before', 1000)), '1000|0', 'readings of before');
 wait_applied($old);
 # A tail: what is stored and not applied comes along, too.
+$old->append_conf('postgresql.conf', "telemetry_cqrs.start_worker = off\n");
 $old->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $old->restart;
 is($old->safe_psql('postgres', batch_sql('tail', 100)), '100|0', 'and some that wait');
@@ -35,7 +36,7 @@ my $log_position = -s $old->logfile;
 
 # --- the mode itself -----------------------------------------------------------------------------------------------------
 
-$old->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqrs'\n");
+$old->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqrs'\ntelemetry_cqrs.start_worker = on\n");
 $old->stop;
 # As pg_upgrade starts it.
 $old->command_ok([ 'pg_ctl', '-w', '-s', '-l', $old->logfile, '-D', $old->data_dir, '-o', '-b -c listen_addresses= -c log_min_messages=debug1', 'start' ], 'binary-upgrade mode starts');
@@ -80,5 +81,6 @@ $new->restart;
 my ($out, $err);
 is($new->psql('postgres', "LOAD 'telemetry_cqrs'; SELECT telemetry.ingest_telemetry('d', NULL, 1)", stdout => \$out, stderr => \$err), 0, 'not preloaded: loads and stores');
 is($new->safe_psql('postgres', 'SELECT preloaded FROM telemetry.worker_status()'), 'f', 'not preloaded: and says so');
+wait_applied($new, 'not preloaded: the command started a worker');
 $new->stop;
 done_testing();
