@@ -25,9 +25,14 @@ PG_CPPFLAGS  = -Isrc $(SERVER_INCLUDES) -DTELEMETRY_VERSION='"$(EXTVERSION)"' '-
 PG_CXXFLAGS  = -std=c++20 -fvisibility=hidden -Wall -Wextra -Wshadow
 SHLIB_LINK   = -lstdc++ -Wl,-Bsymbolic -Wl,--version-script=src/exports.map
 
-# DEBUG=1: injection points, no optimisation. WERROR=1: as in the tests.
+# DEBUG=1: injection points, little optimisation. SANITIZE=1: for a server that runs with libasan preloaded. WERROR=1: as in
+# the tests.
 ifdef DEBUG
-PG_CXXFLAGS += -O0 -g3 -DTELEMETRY_INJECTION_POINTS
+PG_CXXFLAGS += -O1 -g -DTELEMETRY_INJECTION_POINTS
+endif
+ifdef SANITIZE
+PG_CXXFLAGS += -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+SHLIB_LINK  += -fsanitize=address,undefined
 endif
 ifdef WERROR
 PG_CXXFLAGS += -Werror

@@ -8,6 +8,7 @@
 #   installation_make                       # copies PostgreSQL there and installs the built extension into the copy:
 #                                           #   $PG_BIN (first in PATH from now on), $PG_CONFIG, $PG_PGXS
 #                                           # installation_copy FOLDER only copies
+#   variant_make debug injection DEBUG=1    # a further copy, with a library built by other make variables: its pg_config
 #   cluster_start main shared_preload_libraries=telemetry_cqrs max_wal_size=4GB
 #   psql -c 'SELECT 1'                      # PGHOST, PGPORT, PGUSER, PGDATABASE now mean the cluster started last
 #   as_server COMMAND...                    # as the user the servers run as, with no PG* variable set
@@ -101,6 +102,28 @@ installation_copy() {
     PG_PGXS=$root/lib/postgresql/$version/lib/pgxs
     PATH=$PG_BIN:$PATH
 }
+
+# variant_make NAME WORD VARIABLE=VALUE...: an installation of its own in $SCRATCH/NAME with the extension built by these make
+# variables from a copy of the sources in build/NAME, whose objects stay for the next time. Sources that do not hold WORD keep
+# the objects of the ordinary build; "" for none. Prints its pg_config, and leaves the current installation the current one.
+variant_make() (
+    build=$PROJECT/build/$1 log=$SCRATCH/$1.log word=$2
+    installation_copy "$SCRATCH/$1"
+    shift 2
+    mkdir -p "$build"
+    flock "$PROJECT/build/.lock" sh -ec '
+        project=$1 build=$2 word=$3; shift 3
+        find "$build" -name "*.[ch]pp" -delete
+        rm -rf "$build/sql"
+        (cd "$project" && find Makefile telemetry_cqrs.control sql src -type f ! -name "*.o" ! -name "*.bc" ! -name "*.d") |
+            (cd "$project" && xargs cp -p --parents -t "$build")
+        if [ -n "$word" ]; then
+            (cd "$project" && grep -rL --include="*.cpp" "$word" src | sed "s/cpp\$/o/" | xargs cp -p --parents -t "$build")
+        fi
+        exec make -C "$build" -s -j2 install with_llvm=no "$@"' - "$PROJECT" "$build" "$word" PG_CONFIG="$PG_CONFIG" "$@" >"$log" 2>&1 ||
+        { cat "$log" >&2; fail "building the variant ${build##*/} failed"; }
+    printf '%s\n' "$PG_CONFIG"
+)
 
 # Installs the extension built in FOLDER into the copy; builds it there when it is not up to date.
 extension_install() {

@@ -34,4 +34,7 @@ constexpr int kBatchNotFound = pack_sqlstate("TC203");    // no such batch, or r
 constexpr int kNotInstalled = pack_sqlstate("TC301");      // library and extension do not belong together
 constexpr int kCorruptSummary = pack_sqlstate("TC302");    // text or bytes are not a telemetry.summary of a known version
 
+// TC9xx: tests.
+constexpr int kInjected = pack_sqlstate("TC999");  // a debug build was told to fail here
+
 }  // namespace error_codes

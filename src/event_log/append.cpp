@@ -8,6 +8,7 @@
 #include "error_codes.hpp"
 #include "event_log/segment.hpp"
 #include "postgres/error.hpp"
+#include "postgres/injection_point.hpp"
 #include "postgres/subtransaction.hpp"
 #include "runtime/installed.hpp"
 
@@ -40,6 +41,7 @@ void store_chunk(Segment& segment, Candidate** first, Candidate** last) {
         fresh[count++] = *each;
     }
     if (count == 0) return;
+    TELEMETRY_INJECTION_POINT_IN_P("probed");
     table_multi_insert(segment.table, segment.rows, count, segment.command, 0, nullptr);
     for (int i = 0; i < count; ++i) {
         fresh[i]->tid = segment.rows[i]->tts_tid;

@@ -5,6 +5,7 @@
 
 #include "error_codes.hpp"
 #include "postgres/error.hpp"
+#include "postgres/injection_point.hpp"
 #include "postgres/keyed_table.hpp"
 #include "runtime/installed.hpp"
 
@@ -192,6 +193,7 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
             PushActiveSnapshot(GetTransactionSnapshot());
             SPI_connect();
             if (!found.has_secret || found.secret_in_flight) write_installation(found);
+            TELEMETRY_INJECTION_POINT_IN_P("epoch_half_open");
             if (!is_here(found, here) || found.epoch_in_flight) write_epoch(found, here);
             SPI_finish();
             PopActiveSnapshot();

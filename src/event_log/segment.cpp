@@ -5,6 +5,7 @@
 #include "event_log/event_columns.hpp"
 #include "event_log/metrics.hpp"
 #include "model/event.hpp"
+#include "postgres/injection_point.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -227,6 +228,7 @@ void append_one(Segment& segment, Candidate& candidate) {
             candidate.outcome = Outcome::kAbsent;
             return;
         }
+        TELEMETRY_INJECTION_POINT_IN_P("probed");
         TupleTableSlot* row = fill_row(segment, 0, candidate);
         if (!candidate.has_identity) {
             table_tuple_insert(segment.table, row, segment.command, 0, nullptr);

@@ -7,6 +7,7 @@
 #include "device/registry.hpp"
 #include "model/request_digest.hpp"
 #include "postgres/error.hpp"
+#include "postgres/injection_point.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/wake.hpp"
 
@@ -201,6 +202,7 @@ Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, 
     if (on_error == OnError::kRaise) raise_first(verdicts, tally);
     verdicts.xid = postgres::guarded([] { return model::Xid{U64FromFullTransactionId(GetTopFullTransactionId())}; });
     if (verdicts.accepted > 0) runtime::wake_projector_at_commit();
+    TELEMETRY_INJECTION_POINT("stored");
     tally.verdicts = {verdicts.accepted - tally.repeats, verdicts.duplicates + tally.repeats, verdicts.conflicts,
                       verdicts.rejected};
     return verdicts;

@@ -11,6 +11,7 @@
 #include "event_log/position.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
+#include "postgres/injection_point.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
@@ -205,6 +206,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     read_model::add_metrics(read_model::kDeviceMetricTable, devices.metrics(), setting.snapshot);
     read_model::add_groups(read_model::kRegionTable, regions.groups(), setting.snapshot);
     read_model::add_metrics(read_model::kRegionMetricTable, regions.metrics(), setting.snapshot);
+    TELEMETRY_INJECTION_POINT("state_written");
 
     if (with_batch && pass.events > 0) {
         event_log::write_batch({.batch_id = batch_id,

@@ -5,6 +5,7 @@
 #include "error_codes.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/injection_point.hpp"
 #include "postgres/subtransaction.hpp"
 #include "projection/applier.hpp"
 #include "projection/failure.hpp"
@@ -60,6 +61,7 @@ void apply_everything() {
         if (pass.notification.empty()) continue;
         postgres::guarded([payload = pass.notification.c_str()] {
             next_transaction();
+            TELEMETRY_INJECTION_POINT_IN_P("pass_committed");
             notify(payload);
         });
     }

@@ -1,6 +1,8 @@
 // Definition of the settings: names, units, ranges and words for SHOW and pg_settings.
 #include "runtime/settings.hpp"
 
+#include "postgres/injection_point.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace runtime {
@@ -58,6 +60,7 @@ void define_settings() {
                "How long telemetry.read_events() can give the events of a batch.", "0: for ever.");
     define_int("telemetry_cqrs.launcher_interval", current.launcher_interval, 100, 600000, GUC_UNIT_MS,
                "How often the launcher looks for databases that are new.", nullptr);
+    postgres::define_injection_setting();
     MarkGUCPrefixReserved("telemetry_cqrs");
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "event_log/checkpoint.hpp"
+#include "postgres/injection_point.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -20,6 +21,7 @@ Failure of_projection(const projection::Failure& failure) {
 void ProjectionWork::tell(WorkDone& done) {
     if (untold_.empty()) return;
     try {
+        TELEMETRY_INJECTION_POINT("pass_committed");
         // The batch was committed without waiting for the disk. After a crash its number must not come again with other events
         // when somebody has heard of it. Flushed here and not by the notification's commit, which holds a lock of all NOTIFYs.
         postgres::guarded([] { XLogFlush(XactLastCommitEnd); });

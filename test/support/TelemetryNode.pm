@@ -22,10 +22,11 @@ our @EXPORT = qw(telemetry_node wait_for wait_applied read_models_follow log_is 
 
 # A cluster with the extension in database postgres. preload: the library is in shared_preload_libraries, so that a worker runs.
 # Without it nobody applies readings until project_once() is called, unless on_demand: then commands start a worker.
+# installation: another one than that in PATH.
 sub telemetry_node
 {
 	my ($name, %options) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name, $options{installation} ? (install_path => $options{installation}) : ());
 	$node->init;
 	$node->append_conf('postgresql.conf', <<"CONF");
 log_statement = none

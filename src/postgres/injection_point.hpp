@@ -1,0 +1,41 @@
+// Places where a debug build (make DEBUG=1) fails, dies or stands still when a test asks for it. In ordinary builds there is
+// neither the place nor the setting.
+//
+//   SET telemetry_cqrs.inject = 'state_written=error:3';    -- point=action, and at which pass of this process (1 if not said)
+//
+//   error   raises TC999
+//   kill    ends the process by SIGKILL
+//   pause   waits while the file "telemetry_cqrs.pause" is in the data directory; a cancel ends the wait
+//
+// Each writes a line to the log before. Counting begins when the setting is set. A worker takes it from the configuration.
+#pragma once
+
+#ifdef TELEMETRY_INJECTION_POINTS
+
+#include "postgres/error.hpp"
+
+namespace postgres {
+
+void define_injection_setting();
+
+// P.
+void pass_injection_point(const char* point);
+
+}  // namespace postgres
+
+// In a guarded block, and outside.
+#define TELEMETRY_INJECTION_POINT_IN_P(point) ::postgres::pass_injection_point(point)
+#define TELEMETRY_INJECTION_POINT(point) ::postgres::guarded([] { ::postgres::pass_injection_point(point); })
+
+#else
+
+namespace postgres {
+
+inline void define_injection_setting() {}
+
+}  // namespace postgres
+
+#define TELEMETRY_INJECTION_POINT_IN_P(point) static_cast<void>(0)
+#define TELEMETRY_INJECTION_POINT(point) static_cast<void>(0)
+
+#endif
