@@ -1,9 +1,10 @@
-# 40_crashes.pl for long.
+# 45_kills.pl for long.
 use strict;
 use warnings;
 use FindBin;
 use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 
-$ENV{TELEMETRY_ROUNDS} //= 20;
-my $done = do "$FindBin::Bin/40_crashes.pl";
+# Needs TELEMETRY_DEBUG_INSTALLATION as well.
+$ENV{TELEMETRY_ROUNDS} //= 1000;
+my $done = do "$FindBin::Bin/45_kills.pl";
 die $@ || $! if !defined $done;

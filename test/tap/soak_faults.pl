@@ -1,0 +1,11 @@
+# 46_faults.pl for long: every request, a hundred faults of each kind in the worker.
+use strict;
+use warnings;
+use FindBin;
+use PostgreSQL::Test::Cluster;    # has work to do before the program runs
+
+$ENV{TELEMETRY_STRIDE} //= 1;
+$ENV{TELEMETRY_ERRORS} //= 100_000;
+$ENV{TELEMETRY_WORKER_FAULTS} //= 100;
+my $done = do "$FindBin::Bin/46_faults.pl";
+die $@ || $! if !defined $done;
