@@ -27,6 +27,7 @@ my $library = `pg_config --pkglibdir`;
 chomp $library;
 my $conf = <<'CONF';
 shared_preload_libraries = 'fault_test'
+telemetry_cqrs.start_worker = off
 restart_after_crash = off
 log_statement = none
 log_min_error_statement = panic
@@ -147,7 +148,7 @@ note "resident $memory[0] -> $memory[2], contexts $memory[1] -> $memory[3]";
 # --- the worker --------------------------------------------------------------------------------------------------------
 
 $node->stop;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqrs, fault_test'\ntelemetry_cqrs.poll_interval = '100ms'\n");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqrs, fault_test'\ntelemetry_cqrs.start_worker = on\ntelemetry_cqrs.poll_interval = '100ms'\n");
 start();
 my $current = 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status';
 wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", 'the worker');
