@@ -7,8 +7,14 @@
 #include "postgres/pg.hpp"
 
 namespace runtime {
+namespace {
 
-const char* const kLibraryVersion = TELEMETRY_VERSION;
+// So that the file itself can be asked (strings telemetry_cqrs.so), and a test can make an older library of it.
+constexpr char kMark[] = "telemetry_cqrs library version " TELEMETRY_VERSION;
+
+}  // namespace
+
+const char* const kLibraryVersion = kMark + sizeof kMark - sizeof TELEMETRY_VERSION;
 
 }  // namespace runtime
 

@@ -122,6 +122,9 @@ for my $release (split /\n/, $node->safe_psql('postgres', "SELECT version FROM p
 	is($node->safe_psql('postgres', "SET ROLE admin; SELECT telemetry.register_device('registered', 'hall')"), 't', "$release: a device is registered");
 	my @identity = split /\n/, $node->safe_psql('postgres', 'SELECT i::text FROM telemetry.installation i UNION ALL SELECT e::text FROM telemetry.epoch e');
 
+	my $dump = $node->basedir . "/$release.dump";
+	$node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres') ], "$release: a dump of it");
+
 	$node->safe_psql('postgres', 'SET SESSION AUTHORIZATION second; ALTER EXTENSION telemetry_cqrs UPDATE');
 	wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", "$release: the worker to go on by itself");
 	wait_applied($node, "$release: what was stored before the update to be applied");
@@ -138,6 +141,19 @@ for my $release (split /\n/, $node->safe_psql('postgres', "SELECT version FROM p
 	is(join("\n", differences([ split /\n/, $acls_now ], [ split /\n/, $acls ])), '', "$release: what was granted is granted, and nothing else");
 	is(join("\n", differences([ split /\n/, $dumped_now ], [ split /\n/, $dumped ])), '', "$release: a dump carries what was granted");
 	$node->safe_psql('postgres', 'DROP OWNED BY reader, writer, admin; REVOKE ALL ON telemetry.device_stats FROM PUBLIC');
+
+	# The other way to the new version: a dump of the old one, restored where the new one is installed.
+	$node->safe_psql('postgres', 'CREATE DATABASE moved');
+	$node->command_ok([ 'pg_restore', '-j2', '--exit-on-error', '-d', $node->connstr('moved'), $dump ], "$release: restored");
+	{
+		local $TelemetryNode::database = 'moved';
+		is($node->safe_psql('moved', "SET ROLE writer; SELECT duplicates, accepted FROM $batch"), '500|0', "$release: restored: duplicates of before are duplicates");
+		is($node->safe_psql('moved', 'SELECT event_id, received_at FROM ' . sprintf($single, '21.5')), $receipt, "$release: restored: with the receipt of before");
+		$node->safe_psql('moved', "SET ROLE writer; SELECT telemetry.ingest_telemetry('single', NULL, 3, 40, 'next')");
+		wait_applied($node, "$release: restored: applied");
+		read_models_follow($node, 'telemetry.measurements', "$release: restored");
+	}
+	$node->safe_psql('postgres', 'DROP DATABASE moved WITH (FORCE)');
 	my @updated = split /\n/, $node->safe_psql('postgres', $catalogue);
 	is(join("\n", differences(\@updated, \@fresh)), '', "$release: after the update everything is as in a fresh install");
 }
