@@ -116,8 +116,10 @@ BEGIN
                     hint := 'It tries again by itself; the server log has the details.';
                 ELSIF worker.state = 'running' OR worker.state = 'starting' AND worker.since > clock_timestamp() - limits.starting THEN
                     detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since);
+                ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
+                    detail := 'none: the next command starts it';
                 ELSE
-                    state := CASE WHEN worker.preloaded AND current_setting('telemetry_cqrs.start_worker', true) IS DISTINCT FROM 'off' THEN 'error' ELSE 'warning' END;
+                    state := CASE current_setting('telemetry_cqrs.start_worker') WHEN 'on' THEN 'error' ELSE 'warning' END;
                     hint := 'SELECT * FROM telemetry.setup() says what is missing; CALL telemetry.project_once() applies readings by hand.';
                 END IF;
 
@@ -305,7 +307,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.health() IS
 'A row a check: state ok | warning | error, what was seen, what to do. Never an error, also on a standby and without preloading; a check that cannot be made is a row with state error. Names who is in the way by pid, prepared transaction or replication slot.
-worker: error when it fails or none runs although one should. worker slots: error when all are taken and no worker runs. library: error when it is of another version than the extension. event log: warning when it was restored and nothing was accepted since.
+worker: error when it fails or none runs although one should, warning when none should. worker slots: error when all are taken and no worker runs. library: error when it is of another version than the extension. event log: warning when it was restored and nothing was accepted since.
 projection ...: error when it fails or is 10 minutes behind, warning from 1 minute and while it is paused. locks: who blocks readings or the worker, or holds a lock that does: warning from 5 seconds, error from 1 minute.
 vacuum: who keeps 1,000 or more dead rows in the read models (and more than 20 % of them) from being removed, for 5 minutes: warning; 1 hour: error. notification queue: warning from 10 %, error from 50 %. rejected readings: warning while the last one is younger than a day.
 prepared transactions: those that hold readings, for information. batch retention: warning when batches are not deleted 10 minutes after their time.';
@@ -330,7 +332,7 @@ BEGIN
             WHEN 'preload' THEN
                 "current" := current_setting('shared_preload_libraries');
                 IF NOT worker.preloaded THEN
-                    state := CASE WHEN worker.pid IS NULL THEN 'missing' ELSE 'advice' END;
+                    state := CASE current_setting('telemetry_cqrs.start_worker') WHEN 'on' THEN 'advice' ELSE 'missing' END;
                     -- What the next start will load: files may say more than the server does.
                     SELECT f.setting INTO seen FROM pg_file_settings f WHERE f.name = 'shared_preload_libraries' ORDER BY f.seqno DESC LIMIT 1;
                     IF FOUND THEN "current" := seen.setting; END IF;
@@ -342,7 +344,7 @@ BEGIN
                         detail := 'The configuration names it; restart the server.';
                     ELSE
                         command := 'ALTER SYSTEM SET shared_preload_libraries = ' || concat(command || ', ', quote_literal('telemetry_cqrs'));
-                        detail := 'Then restart the server. Without preloading no worker is started with the server, and telemetry.stat_ingest counts nothing.';
+                        detail := 'Then restart the server. Without preloading no worker starts with the server, only with the next command, and telemetry.stat_ingest counts nothing.';
                     END IF;
                 END IF;
 
@@ -358,7 +360,7 @@ BEGIN
                 END IF;
 
             WHEN 'start_worker' THEN
-                "current" := COALESCE(current_setting('telemetry_cqrs.start_worker', true), 'on');
+                "current" := current_setting('telemetry_cqrs.start_worker');
                 IF "current" = 'off' THEN
                     state := 'advice';
                     detail := 'Nobody starts a worker.';
@@ -378,9 +380,11 @@ BEGIN
                 END IF;
 
             WHEN 'worker' THEN
-                "current" := concat(worker.state, ', pid ' || worker.pid);
+                "current" := concat_ws(', ', worker.state, 'pid ' || worker.pid);
                 IF pg_is_in_recovery() THEN
                     detail := 'A standby has no worker until it is promoted.';
+                ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
+                    detail := 'The next command starts it.';
                 ELSIF worker.pid IS NULL THEN
                     state := 'missing';
                     detail := 'It starts by itself when the rows above are ok. This applies readings by hand:';

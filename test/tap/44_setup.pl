@@ -35,14 +35,6 @@ sub health_of { return sql("SELECT state || '|' || detail FROM telemetry.health(
 
 # --- without preloading --------------------------------------------------------------------------------------------------------
 
-# With no worker started on demand nothing but the rows about it would differ.
-my $starts_on_demand = sql("SELECT count(*) FROM pg_settings WHERE name = 'telemetry_cqrs.start_worker'");
-if ($starts_on_demand)
-{
-	sql('ALTER SYSTEM SET telemetry_cqrs.start_worker = off');
-	sql('SELECT pg_reload_conf()');
-	ok(wait_for($node, "SELECT state = 'advice' FROM telemetry.setup() WHERE item = 'start_worker'", 'the setting'), 'start_worker: off');
-}
 like(health_of('worker'), qr/^warning\|none/, 'health: no worker');
 is(sql("SELECT count(*) FROM telemetry.health() WHERE state <> 'ok'"), '1', 'health: nothing else');
 sql("SELECT telemetry.ingest_telemetry('d', NULL, 1, NULL, 'k1')");
@@ -50,7 +42,7 @@ is(sql('SELECT received IS NULL AND accepted IS NULL AND stats_since IS NULL FRO
 sql('SELECT telemetry.stat_ingest_reset()');
 is(sql("SELECT string_agg(concat_ws(' ', stage, state, events, waiting), ', ') FROM telemetry.pipeline_status"),
 	'ingest not counted, event log open 1 0, projection device stopped 0 1, projection region stopped 0 1, notification stopped 0 1', 'pipeline_status');
-is(items('missing'), 'preload, worker, autovacuum', 'missing');
+is(items('missing'), 'preload, worker, autovacuum', 'missing, with no worker on demand');
 
 obey('worker', qr/^CALL telemetry\.project_once\(\)$/);
 is(sql("SELECT string_agg(concat_ws(' ', stage, state, events, waiting), ', ') FROM telemetry.pipeline_status"),
@@ -58,7 +50,7 @@ is(sql("SELECT string_agg(concat_ws(' ', stage, state, events, waiting), ', ') F
 
 # --- rights --------------------------------------------------------------------------------------------------------------------
 
-is(items('advice'), join(', ', ($starts_on_demand ? 'start_worker' : ()), 'readers', 'writers', 'fsync'), 'advice');
+is(items('advice'), 'start_worker, readers, writers, fsync', 'advice');
 obey('readers', qr/^CREATE ROLE telemetry_reader; SELECT telemetry\.grant_reader\('telemetry_reader'\)$/);
 obey('writers', qr/^CREATE ROLE telemetry_writer; SELECT telemetry\.grant_writer\('telemetry_writer'\)$/);
 is(setup_of('readers', '"current"'), 'telemetry_reader', 'readers: named');
@@ -97,16 +89,19 @@ for my $where ('SYSTEM', 'DATABASE postgres', 'ROLE CURRENT_USER', 'ROLE CURRENT
 	becomes_ok('synchronous_commit');
 }
 
+obey('start_worker', qr/^ALTER SYSTEM SET telemetry_cqrs\.start_worker = on; SELECT pg_reload_conf\(\)$/);
+becomes_ok('start_worker');
+is(setup_of('worker', 'state, "current", detail'), 'ok|none|The next command starts it.', 'worker: on demand');
+is(health_of('worker'), 'ok|none: the next command starts it', 'health: the same');
+sql("SELECT telemetry.ingest_telemetry('d', NULL, 1, NULL, 'k on demand')");
+ok(wait_for($node, "SELECT state = 'ok' AND \"current\" LIKE 'running, pid %' FROM telemetry.setup() WHERE item = 'worker'", 'the worker to run'), 'worker: it runs');
+wait_applied($node);
+
 # --- preloading: the command, a restart -------------------------------------------------------------------------------------------
 
 sql(q{ALTER SYSTEM SET shared_preload_libraries = '$libdir/auto_explain', 'auto_explain'});
 obey('preload', qr/^ALTER SYSTEM SET shared_preload_libraries = '\$libdir\/auto_explain', 'auto_explain', 'telemetry_cqrs'$/);
-is(setup_of('preload', 'state, command'), q{missing|pg_ctl restart -D '} . $node->data_dir . q{'}, 'preload: what is left is a restart');
-if ($starts_on_demand)
-{
-	obey('start_worker', qr/^ALTER SYSTEM SET telemetry_cqrs\.start_worker = on; SELECT pg_reload_conf\(\)$/);
-	becomes_ok('start_worker');
-}
+is(setup_of('preload', 'state, command'), q{advice|pg_ctl restart -D '} . $node->data_dir . q{'}, 'preload: what is left is a restart');
 $node->restart;
 is(setup_of('preload', 'state, "current"'), 'ok|"$libdir/auto_explain", auto_explain, telemetry_cqrs', 'preload: ok, and what was there is there');
 becomes_ok('worker');
