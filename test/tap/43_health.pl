@@ -51,15 +51,16 @@ is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|0
 
 # "state|detail|hint" of a check.
 sub health_of { my ($name, $on, $database) = @_; return ($on // $node)->safe_psql($database // 'postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE name = '$name'"); }
-# A test: the check comes to a state and to words.
+# A test: the check comes to a state and to words; `meanwhile` is done before each look.
 sub becomes
 {
-	my ($name, $state, $words, $what) = @_;
+	my ($name, $state, $words, $what, $meanwhile) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 	my $row = '';
 	while (time < $deadline)
 	{
+		$meanwhile->() if $meanwhile;
 		$row = health_of($name);
 		return pass("$name: $what") if $row =~ /^\Q$state\E\|/ && $row =~ $words;
 		usleep(50_000);
@@ -210,8 +211,8 @@ $standby->stop('immediate');
 for (1 .. 3) { send_readings(600); wait_applied($node); }
 becomes('vacuum', 'warning', qr/replication slot 'the_standby'.*pg_drop_replication_slot\('the_standby'\)/, 'a slot');
 sql("SELECT pg_drop_replication_slot('the_standby')");
-sql('VACUUM telemetry.device_state, telemetry.region_state, telemetry.batch, telemetry.checkpoint');
-becomes('vacuum', 'ok', qr/\b\d{1,3} dead rows/, 'vacuumed');
+# A page that somebody looks at is left for the next time.
+becomes('vacuum', 'ok', qr/\|\d{1,3} dead rows/, 'vacuumed', sub { sql('VACUUM telemetry.device_state, telemetry.region_state, telemetry.batch, telemetry.checkpoint') });
 limits();
 all_ok('nothing holds back vacuum');
 
