@@ -36,6 +36,29 @@ std::string json_number(const std::string& json, const std::string& name) {
     return json.substr(from, json.find_first_not_of("0123456789", from) - from);
 }
 
+// The text of a name in a JSON text at or after a place; escapes stay as they are.
+std::string json_text(const std::string& json, const std::string& name, std::size_t after) {
+    const std::size_t at = json.find("\"" + name + "\":", after);
+    if (at == std::string::npos) return "-";
+    std::size_t from = at + name.size() + 3;
+    if (json[from] != '"') return json.substr(from, json.find_first_of(",}", from) - from);
+    return json.substr(from + 1, json.find('"', from + 1) - from - 1);
+}
+
+// The whole history in at most so many values, each the mean of its part.
+std::vector<double> condensed(const std::vector<double>& values, int width) {
+    const auto parts = static_cast<std::size_t>(width);
+    if (values.size() <= parts) return values;
+    std::vector<double> means;
+    for (std::size_t i = 0; i < parts; ++i) {
+        const std::size_t from = i * values.size() / parts, to = (i + 1) * values.size() / parts;
+        double sum = 0;
+        for (std::size_t j = from; j < to; ++j) sum += values[j];
+        means.push_back(sum / static_cast<double>(to - from));
+    }
+    return means;
+}
+
 class LiveView : public View {
 public:
     explicit LiveView(const Totals& totals) : totals_(totals), terminal_(Terminal::of_stdout()) {}
@@ -149,7 +172,7 @@ private:
             l.put(" ").left(name, 13).right(grouped(regions.integer(row, 1)), 8);
             l.right(grouped(regions.integer(row, 2)), 11, Style::bold).right(number(regions, row, 5, 1), 9);
             l.right(number(regions, row, 4, 2), 9).right(number(regions, row, 3, 2), 7, Style::bold);
-            l.put("  ").bars_by_value(history, bars);
+            l.put("  ").bars_by_value(condensed(history, bars), bars);
             add(l);
         }
     }
@@ -196,7 +219,8 @@ private:
         if (events == std::string::npos)
             l.put("read_events(" + batch + ") has them", Style::dim);
         else
-            l.put(payload.substr(events + kEvents.size()), Style::dim);
+            l.put(json_text(payload, "device_id", events) + "  " + json_text(payload, "temperature", events) + " " + degrees() +
+                  "  " + json_text(payload, "humidity", events) + " %RH" + (count == "1" ? "" : ", ..."));
         add(l);
     }
 
