@@ -47,7 +47,8 @@ Failure describe_current_exception() noexcept {
 void Failures::log(const Failure& failure) {
     const TimestampTz now = GetCurrentTimestamp();
     if (logged_at_.size() >= kMostRemembered) logged_at_.clear();
-    TimestampTz& logged_at = logged_at_[std::to_string(failure.sqlstate) + failure.message];
+    // Not by the words as well: a full disk is told with another file's name each time.
+    TimestampTz& logged_at = logged_at_[failure.sqlstate];
     if (logged_at != 0 && now - logged_at < kLogInterval) return;
     logged_at = now;
     last_line_was_a_failure_ = true;

@@ -18,7 +18,8 @@ Failure describe_current_exception() noexcept;
 
 class Failures {
 public:
-    // Writes a line to the server's log: the first time a failure comes, then once a minute while it lasts.
+    // Writes a line to the server's log: the first time a failure with this SQLSTATE comes, then once a minute while one lasts.
+    // The others' words are in telemetry.projection_failure.
     void log(const Failure& failure);
 
     // How long to wait before the next attempt, in milliseconds.
@@ -28,7 +29,7 @@ public:
     void recovered();
 
 private:
-    std::map<std::string, TimestampTz> logged_at_;
+    std::map<int, TimestampTz> logged_at_;  // by SQLSTATE
     long delay_ = 0;
     bool last_line_was_a_failure_ = false;
 };
