@@ -31,6 +31,8 @@ namespace {
 
 constexpr int kBusyBatch = 10;    // events; after a smaller batch a nap would only cost freshness
 // How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
+constexpr long kTellDelay = 2;    // milliseconds in which somebody else may flush what is to be told
+
 constexpr TimestampTz kGiveWayInterval = 300 * 1000;
 constexpr long kLongestWait = 400;  // milliseconds
 
@@ -246,6 +248,13 @@ void Projector::rest(Pace pace) {
     report_idle();
     if (pace == Pace::hold) return wait_deaf(runtime::settings().poll_interval);
     if (pace == Pace::nap) wait_deaf(runtime::settings().coalesce);
+    if (projection_work_.waits_to_tell()) {
+        // A busy moment: the next command's commit flushes what we have written, too.
+        if (postgres::wait_for_latch(kTellDelay)) return;
+        const WorkDone told = projection_work_.tell_now();
+        tries_again_ = tries_again_ || told.tries_again;
+        if (told.failure) hold(*told.failure);
+    }
     wait_for_work();
 }
 
