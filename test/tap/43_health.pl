@@ -97,7 +97,9 @@ all_ok('readings applied');
 # --- the worker --------------------------------------------------------------------------------------------------------------
 
 reload('default_transaction_read_only = on');
-becomes('worker', 'error', qr/failing, pid \d+ .*the server is read-only/, 'a read-only server');
+# An idle worker finds out when there is something to do.
+becomes('worker', 'error', qr/failing, pid \d+ .*the server is read-only/, 'a read-only server',
+	sub { $node->psql('postgres', 'SET default_transaction_read_only = off; SELECT pg_current_xact_id()') });
 is($node->safe_psql('postgres', 'SHOW transaction_read_only'), 'on', 'in a transaction that is read-only itself');
 $node->psql('postgres', 'SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only');
 sql('SELECT pg_reload_conf()');
