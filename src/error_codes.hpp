@@ -24,6 +24,7 @@ constexpr int kInvalidBatch = pack_sqlstate("TC010");          // arrays of diff
 
 // TC1xx: try again later, unchanged.
 constexpr int kInProgress = pack_sqlstate("TC101");  // another session holds this idempotency key in an open transaction
+constexpr int kOwnTransaction = pack_sqlstate("TC102");  // wait_for() of the transaction in progress: commit it first
 
 // TC2xx: the event log protects itself; somebody changed what must not be changed.
 constexpr int kLogIsInsertOnly = pack_sqlstate("TC201");  // UPDATE, DELETE or TRUNCATE of the event log

@@ -33,7 +33,14 @@ COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Events that are committe
 
 CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.worker_status() IS 'The projector worker of this database. preloaded is false where shared_preload_libraries lacks telemetry_cqrs; state: none | starting | running | failing.';
+COMMENT ON FUNCTION telemetry.worker_status() IS 'The projector worker of this database. preloaded is false where shared_preload_libraries lacks telemetry_cqrs: then commands start the worker, and since and last_error_at may be unknown. state: none | starting | running | failing (with pid: it waits and tries again; without: it cannot be started).';
+
+CREATE FUNCTION telemetry.wait_for(token text, timeout interval = '10 s', projection text = 'device') RETURNS text
+    AS 'MODULE_PATHNAME', 'telemetry_wait_for' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.wait_for(text, interval, text) IS
+'Waits until a projection holds what the transaction of a receipt''s token stored: applied; timeout: not yet (0: one look); rolled back: that transaction was, or was lost in a crash. For a reading that was a duplicate the token is the first delivery''s. For a batch it is its own transaction''s; a batch that stored nothing is applied when everything is that was committed before it.
+Looks at what is committed now, whatever the isolation level: after applied the next statement shows it under READ COMMITTED, the next transaction otherwise. Works on a standby, where it also waits for the token''s transaction to arrive. Holds no lock while it waits and can be cancelled; the caller''s snapshot is held as by any statement. NULL for a NULL argument.
+Errors: TC102 for the caller''s own transaction while it is open; 22023 for a token that is none or not of this database, a negative timeout, an unknown projection.';
 
 CREATE VIEW telemetry.device_stats AS
     SELECT device_id, region, first_seen, last_seen, last_received_at, sample_count,
@@ -98,6 +105,7 @@ COMMENT ON VIEW telemetry.region_metric_stats IS 'A row a region and metric, tem
 CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,
            CASE
+               WHEN z.projection IS NOT NULL THEN 'paused'
                WHEN f.failures > 0 THEN 'failing'
                WHEN t.events = 0 AND c.applied IS NULL THEN 'fresh'
                WHEN t.events = 0 THEN 'current'
@@ -110,7 +118,9 @@ CREATE VIEW telemetry.projection_status AS
            telemetry.as_of(p.projection) AS as_of,
            f.message AS last_error,
            f.sqlstate AS last_error_sqlstate,
-           f.failed_at AS last_error_at
+           f.failed_at AS last_error_at,
+           z.paused_at,
+           z.paused_by
     FROM (VALUES ('device'::text), ('region')) AS p (projection)
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
@@ -118,5 +128,6 @@ CREATE VIEW telemetry.projection_status AS
         SELECT pg_catalog.sum(k.applied) AS applied, pg_catalog.max(k.as_of) AS as_of
         FROM telemetry.checkpoint k WHERE k.consumer = p.projection
     ) AS c ON true
-    LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | stopped (events wait and no worker runs) | failing; applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long; last_error: text of the last failure.';
+    LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
+    LEFT JOIN telemetry.projection z ON z.projection = p.projection;
+COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | stopped (events wait and no worker runs) | failing | paused (since when and by whom: paused_at, paused_by); applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long; last_error: text of the last failure.';

@@ -147,7 +147,7 @@ BEGIN
                 detail := concat(seen.state, ', epoch ' || seen.epoch, ' since ' || seen.opened_at);
                 IF seen.state = 'restored' THEN
                     state := 'warning';
-                    hint := 'It was written at another place; readings are applied again after the first one that is accepted here.';
+                    hint := 'It was written at another place; readings are applied again after the first one that is accepted here, or after SELECT telemetry.resume_projection(''device'').';
                 END IF;
 
             WHEN 'projection device', 'projection region' THEN
@@ -160,7 +160,7 @@ BEGIN
                     detail := concat(detail, ', ', seen.last_error_sqlstate, ': ', seen.last_error);
                     hint := 'The others go on, and this one is tried again; the server log has the details.';
                 ELSIF seen.state = 'paused' THEN
-                    SELECT concat(detail, ' by ' || p.paused_by, ' at ' || p.paused_at) INTO detail FROM telemetry.projection p WHERE p.projection = substr(health.name, 12);
+                    SELECT concat(detail, ', paused by ' || p.paused_by, ' since ' || p.paused_at) INTO detail FROM telemetry.projection p WHERE p.projection = substr(health.name, 12);
                     hint := format('SELECT telemetry.resume_projection(%L) lets it go on.', substr(name, 12));
                 ELSIF state <> 'ok' THEN
                     hint := CASE WHEN worker.state = 'running' THEN 'The worker is busy, or something blocks it: see locks.' ELSE 'No worker applies readings: see worker.' END;

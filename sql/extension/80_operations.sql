@@ -4,6 +4,16 @@ CREATE PROCEDURE telemetry.project_once()
     AS 'MODULE_PATHNAME', 'telemetry_project_once' LANGUAGE C;
 COMMENT ON PROCEDURE telemetry.project_once() IS 'Applies everything that was committed before the call to all projections, in transactions of its own; for servers without the worker. 25001 inside a transaction block.';
 
+CREATE FUNCTION telemetry.pause_projection(projection text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'telemetry_pause_projection' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.pause_projection(text) IS
+'Leaves a projection (device, region) out until telemetry.resume_projection(): what is committed after the pause is, is not applied to it, neither by the worker nor by telemetry.project_once(). A pass under way is finished, the other projections go on, and batches are kept until it has caught up. Survives restart, dump and restore. True if it was not paused before. 22023 for an unknown projection.';
+
+CREATE FUNCTION telemetry.resume_projection(projection text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'telemetry_resume_projection' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.resume_projection(text) IS
+'Takes a paused projection in again: it catches up exactly where it was left. In a restored database, where nothing is applied before the first command, it also opens the log here, whether that projection is paused or not, so that readings the dump carried along and that were not applied are. True if it changed one of the two. 22023 for an unknown projection.';
+
 CREATE FUNCTION telemetry.announce_installation() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_announce_installation' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.announce_installation() IS 'Asks the launcher to look at this database when the transaction commits. Internal.';
@@ -19,8 +29,7 @@ BEGIN
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
                    'telemetry.last_value(telemetry.summary), telemetry.last_at(telemetry.summary), '
                    'telemetry.read_events(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
-                   'telemetry.read_events(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
-                   'telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
+                   'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view and read events. For the extension''s owner or a superuser.';
 
@@ -28,11 +37,11 @@ CREATE FUNCTION telemetry.grant_writer(role regrole) RETURNS void LANGUAGE plpgs
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION '
+    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.wait_for(text, interval, text), '
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text), '
                    'telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text) TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings, and nothing else. For the extension''s owner or a superuser.';
+COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings and wait for its own, and nothing else. For the extension''s owner or a superuser.';
 
 CREATE FUNCTION telemetry.grant_admin(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
@@ -40,8 +49,8 @@ BEGIN
     PERFORM telemetry.grant_reader(role);
     PERFORM telemetry.grant_writer(role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), '
-                   'telemetry.stat_ingest_reset() TO %s', role);
+                   'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batch, telemetry.checkpoint, telemetry.epoch, telemetry.projection_failure TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batch, telemetry.checkpoint, telemetry.epoch, telemetry.projection_failure, telemetry.projection TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run projections by hand, look at what was rejected, and see what is missing or wrong. For the extension''s owner or a superuser.';
+COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at what was rejected, and see what is missing or wrong. For the extension''s owner or a superuser.';

@@ -44,6 +44,7 @@ struct EpochRow {
     std::uint64_t system_identifier;
     Oid database;
     Oid log;
+    TimeLineID timeline;
     std::uint64_t opened_xid;
     TimestampTz opened_at;
 };
@@ -87,6 +88,7 @@ Rows<EpochRow> read_epochs(::Snapshot snapshot) {
         row.system_identifier = static_cast<std::uint64_t>(DatumGetInt64(value[kSystemIdentifier]));
         row.database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid]));
         row.log = static_cast<Oid>(DatumGetInt64(value[kLogOid]));
+        row.timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]));
         row.opened_xid = U64FromFullTransactionId(DatumGetFullTransactionId(value[kOpenedXid]));
         row.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
     });
@@ -192,6 +194,18 @@ std::optional<Consumer> find_consumer(std::string_view name) noexcept {
     return std::nullopt;
 }
 
+Consumer projection_named(std::string_view name) {
+    const auto consumer = find_consumer(name);
+    if (consumer && *consumer != Consumer::batch) return *consumer;
+    std::string known;
+    for (const Consumer each : kConsumers) {
+        if (each == Consumer::batch) continue;
+        known.append(known.empty() ? "" : ", ").append(name_of(each));
+    }
+    throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "there is no projection \"" + std::string(name) + "\"", {},
+                          "Projections are: " + known + ".");
+}
+
 model::Position EpochProgress::position_of(Consumer consumer) const {
     const auto& checkpoint = of(consumer);
     return checkpoint ? checkpoint->position : start_of_epoch();
@@ -223,6 +237,7 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
                             .system_identifier = row.system_identifier,
                             .database = row.database,
                             .log = row.log,
+                            .timeline = row.timeline,
                             .opened_xid = model::Xid{row.opened_xid},
                             .opened_at = row.opened_at,
                             .is_mixed = false,

@@ -22,6 +22,9 @@ inline constexpr std::array kConsumers{Consumer::batch, Consumer::device, Consum
 std::string_view name_of(Consumer consumer) noexcept;
 std::optional<Consumer> find_consumer(std::string_view name) noexcept;
 
+// The consumer that is the projection of this name; throws Error(22023), which lists the names there are.
+Consumer projection_named(std::string_view name);
+
 struct Checkpoint {
     model::Position position;
     std::int64_t applied = 0;     // events of the epoch
@@ -36,6 +39,7 @@ struct EpochProgress {
     std::uint64_t system_identifier;
     Oid database;
     Oid log;
+    TimeLineID timeline;
     model::Xid opened_xid;
     model::Micros opened_at;
     bool is_mixed;  // two places under one number: data of a dump was loaded into a log that had been written to

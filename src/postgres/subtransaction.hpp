@@ -8,10 +8,10 @@
 
 namespace postgres {
 
-// Commits the subtransaction when `body` returns; rolls it back and passes the exception on when it throws. Memory context
-// and resource owner are those of before either way.
+namespace detail {
+
 template <typename Body>
-void in_subtransaction(Body&& body) {
+void in_subtransaction(Body&& body, bool is_kept) {
     const MemoryContext memory = CurrentMemoryContext;
     const ResourceOwner owner = CurrentResourceOwner;
     guarded([=] {
@@ -24,8 +24,8 @@ void in_subtransaction(Body&& body) {
     } catch (...) {
         failure = std::current_exception();
     }
-    guarded([=, failed = static_cast<bool>(failure)] {
-        if (failed)
+    guarded([=, rolls_back = failure || !is_kept] {
+        if (rolls_back)
             RollbackAndReleaseCurrentSubTransaction();
         else
             ReleaseCurrentSubTransaction();
@@ -33,6 +33,21 @@ void in_subtransaction(Body&& body) {
         CurrentResourceOwner = owner;
     });
     if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace detail
+
+// Commits the subtransaction when `body` returns; rolls it back and passes the exception on when it throws. Memory context
+// and resource owner are those of before either way.
+template <typename Body>
+void in_subtransaction(Body&& body) {
+    detail::in_subtransaction(body, true);
+}
+
+// For a body that only looks: always rolls back, which gives back the locks it took and the snapshots it pushed.
+template <typename Body>
+void in_subtransaction_rolled_back(Body&& body) {
+    detail::in_subtransaction(body, false);
 }
 
 }  // namespace postgres

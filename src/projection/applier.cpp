@@ -18,6 +18,7 @@
 #include "projection/notification.hpp"
 #include "read_model/state_tables.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/wake.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -100,7 +101,7 @@ std::optional<Applier::Task> Applier::choose(const std::vector<EpochProgress>& p
     const EpochProgress& epoch = progress[number];
     served_.clear();
     for (const Consumer consumer : kConsumers) {
-        if (epoch.is_drained(consumer) || is_suspended(consumer)) continue;
+        if (epoch.is_drained(consumer) || is_left_out(consumer)) continue;
         const model::Position position = epoch.position_of(consumer);
         if (!served_.empty() && is_behind(position, epoch.position_of(served_.front()))) served_.clear();
         if (served_.empty() || position == epoch.position_of(served_.front())) served_.push_back(consumer);
@@ -240,6 +241,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     event_log::write_checkpoints(moves, setting.snapshot);
     if (may_have_failed_) may_have_failed_ = clear_failures(served_, setting.snapshot);
 
+    runtime::tell_waiters_at_commit();
     pass.outcome = Outcome::applied;
     pass.more = !is_complete || task.others_wait || !task.is_newest;
     return pass;
@@ -260,6 +262,7 @@ Pass Applier::run_as_owner(const PassOptions& options) {
         pass.outcome = Outcome::unopened;
     } else {
         setting.now = event_log::snapshot_of(setting.snapshot);
+        paused_ = paused_consumers(setting.snapshot);
         for (std::size_t epoch = 0; epoch < progress.size(); ++epoch) {
             const auto task = choose(progress, epoch, setting);
             if (!task) continue;

@@ -2,7 +2,6 @@
 // The contract is in this folder's README.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +11,8 @@
 #include "event_log/window_reader.hpp"
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
+#include "projection/pause.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace projection {
@@ -89,12 +90,16 @@ private:
                                 const PassOptions& options);
     void forget_other_installation(Oid log);
     bool is_served(event_log::Consumer consumer) const noexcept;
-    bool is_suspended(event_log::Consumer consumer) const noexcept { return suspended_[static_cast<std::size_t>(consumer)]; }
+    bool is_left_out(event_log::Consumer consumer) const noexcept {
+        const auto number = static_cast<std::size_t>(consumer);
+        return suspended_[number] || paused_[number];
+    }
 
     Oid log_ = InvalidOid;
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
     std::vector<event_log::Consumer> served_;
-    std::array<bool, event_log::kConsumers.size()> suspended_{};
+    ConsumerSet suspended_{};
+    ConsumerSet paused_{};  // as the pass's snapshot shows it
     int separate_passes_ = 0;
     bool may_have_failed_ = true;  // a row of telemetry.projection_failure may say so
 };

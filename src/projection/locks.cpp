@@ -12,7 +12,7 @@ namespace {
 constexpr uint16 kLockClass = 3;  // of advisory locks; SQL's functions can only take classes 1 and 2
 constexpr uint32 kApplyLock = 2;
 
-constexpr const char* kRead[] = {"installation", "epoch"};
+constexpr const char* kRead[] = {"installation", "epoch", "projection"};
 constexpr const char* kWritten[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
                                     "device_metric_state", "region_state", "region_metric_state"};
 

@@ -67,11 +67,9 @@ StepResult Stepper::step(const PassOptions& options) {
     return fail(std::move(*failure));
 }
 
-void publish(std::span<const char* const> notifications) {
+void publish(const std::string& notification) {
     postgres::Transaction transaction;
-    postgres::guarded([notifications] {
-        for (const char* payload : notifications) notify(payload);
-    });
+    postgres::guarded([payload = notification.c_str()] { notify(payload); });
     transaction.commit();
 }
 

@@ -22,16 +22,7 @@ std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
 }
 
 event_log::Consumer projection_argument(FunctionCallInfo fcinfo, int number) {
-    const std::string_view name = text_argument(fcinfo, number);
-    const auto consumer = event_log::find_consumer(name);
-    if (consumer && *consumer != event_log::Consumer::batch) return *consumer;
-    std::string known;
-    for (const event_log::Consumer each : event_log::kConsumers) {
-        if (each == event_log::Consumer::batch) continue;
-        known.append(known.empty() ? "" : ", ").append(event_log::name_of(each));
-    }
-    throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "there is no projection \"" + std::string(name) + "\"", {},
-                          "Projections are: " + known + ".");
+    return event_log::projection_named(text_argument(fcinfo, number));
 }
 
 ::Snapshot callers_snapshot() {

@@ -87,9 +87,8 @@ bool start_projector() {
     if (IsBinaryUpgrade || !IsUnderPostmaster || RecoveryInProgress()) return false;
     const LOCKTAG tag = lock_tag(kStarterLock);
     // Taken: somebody is at it. No room in the lock table: later.
-    const bool is_ours = postgres::guarded([&tag] {
-        return LockAcquireExtended(&tag, ExclusiveLock, false, true, false, nullptr) != LOCKACQUIRE_NOT_AVAIL;
-    });
+    const bool is_ours = postgres::guarded(
+        [&tag] { return LockAcquireExtended(&tag, ExclusiveLock, false, true, false, nullptr) != LOCKACQUIRE_NOT_AVAIL; });
     if (!is_ours) return true;
     const bool is_started = try_to_start();
     postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, false); });

@@ -31,6 +31,8 @@ void initialise(void* memory, LWLock* lock) {
     for (int i = 0; i < state->slot_count; ++i) {
         pg_atomic_init_u32(&state->slots[i].database, InvalidOid);
         pg_atomic_init_u32(&state->slots[i].procno, kNoProcess);
+        pg_atomic_init_u64(&state->slots[i].pass.passes, 0);
+        ConditionVariableInit(&state->slots[i].pass.is_over);
         for (pg_atomic_uint64& count : state->slots[i].ingest.counts) pg_atomic_init_u64(&count, 0);
     }
     state->lock = lock;
@@ -220,6 +222,11 @@ void reset(IngestCounters& counters, TimestampTz now) noexcept {
     counters.since = now;
     counters.last_error_sqlstate = 0;
     counters.last_error_at = 0;
+}
+
+PassSignal* pass_signal() noexcept {
+    const int slot = find_slot(MyDatabaseId);
+    return slot < 0 ? nullptr : &state->slots[slot].pass;
 }
 
 void poke_launcher(Oid database) noexcept {

@@ -37,6 +37,12 @@ struct IngestCounters {
     TimestampTz last_error_at;  // 0: there was none
 };
 
+// Given by whoever committed a pass of the projections that wrote something: counted first, then told.
+struct PassSignal {
+    pg_atomic_uint64 passes;
+    ConditionVariable is_over;
+};
+
 struct DatabaseSlot {
     pg_atomic_uint32 database;  // its oid; InvalidOid: the slot is free
     pg_atomic_uint32 procno;    // of the attached projector, kNoProcess without one
@@ -46,11 +52,12 @@ struct DatabaseSlot {
     bool poked;         // somebody asked the launcher to look; cleared when it starts a worker
     WorkerEnd end;      // of the last worker
     LastError error;
+    PassSignal pass;
     IngestCounters ingest;  // runtime/statistics.hpp
 };
 
 // Locking: every field of the slots and `look_everywhere` are written under `lock` held exclusively and read under it held
-// shared. `database`, `procno`, `ingest.counts` and the fields outside the slots are atomic and may be read at any time; who acts on such a
+// shared. `database`, `procno`, `pass`, `ingest.counts` and the fields outside the slots are atomic and may be read at any time; who acts on such a
 // look must bear that it is a moment old (a latch set for nothing is harmless).
 struct SharedState {
     LWLock* lock;
@@ -110,6 +117,9 @@ void reset(IngestCounters& counters, TimestampTz now) noexcept;
 
 // Asks the launcher to look at a database, now.
 void poke_launcher(Oid database) noexcept;
+
+// Of this database; null where it has no slot.
+PassSignal* pass_signal() noexcept;
 
 // Sets the latch of a process that is known by its number; kNoProcess is nobody.
 void set_latch_of(uint32 procno) noexcept;

@@ -54,7 +54,8 @@ bool note_failure(StartRecord& record, const char* reason) noexcept {
     const int kept = pg_mbcliplen(reason, length, static_cast<int>(sizeof record.reason) - 1);
     memcpy(record.reason, reason, static_cast<size_t>(kept));
     record.reason[kept] = '\0';
-    const bool is_quiet = record.complained_at != 0 && record.complained_at <= now && now - record.complained_at < kComplaintInterval;
+    const bool is_quiet =
+        record.complained_at != 0 && record.complained_at <= now && now - record.complained_at < kComplaintInterval;
     if (!is_quiet) record.complained_at = now;
     return !is_quiet;
 }

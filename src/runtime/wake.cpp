@@ -15,6 +15,7 @@ namespace {
 // Wishes of the transaction in progress.
 bool wants_projector = false;
 bool wants_launcher = false;
+bool wants_waiters = false;
 
 int known_slot = -1;  // where this database was found last
 TimestampTz last_poke_at = 0;
@@ -43,6 +44,13 @@ void wake_workers_of_database() noexcept {
     }
 }
 
+void tell_waiters() noexcept {
+    PassSignal* pass = pass_signal();
+    if (pass == nullptr) return;
+    pg_atomic_fetch_add_u64(&pass->passes, 1);
+    ConditionVariableBroadcast(&pass->is_over);
+}
+
 void committed_without_shared_memory() noexcept {
     if (is_there(known_projector))
         set_latch_of(known_projector.procno);
@@ -56,7 +64,8 @@ void committed() noexcept {
     // Always SetLatch, never "is it set already": it has the memory barrier that keeps a wake-up from being lost.
     if (wants_projector) set_latch_of(projector);
     const TimestampTz now = GetCurrentTransactionStopTimestamp();
-    const bool nobody = wants_projector && projector == kNoProcess && settings().start_worker && now - last_poke_at >= kPokeInterval;
+    const bool nobody =
+        wants_projector && projector == kNoProcess && settings().start_worker && now - last_poke_at >= kPokeInterval;
     if (wants_launcher || nobody) {
         last_poke_at = now;
         poke_launcher(MyDatabaseId);
@@ -65,14 +74,15 @@ void committed() noexcept {
 
 // Runs after the commit became visible. Raises nothing, allocates nothing, reads no table.
 void end_of_transaction(XactEvent event, void*) noexcept {
-    if (!wants_projector && !wants_launcher) return;
+    if (!wants_projector && !wants_launcher && !wants_waiters) return;
     switch (event) {
         case XACT_EVENT_COMMIT:
-            committed();
+            if (wants_waiters) tell_waiters();
+            if (wants_projector || wants_launcher) committed();
             [[fallthrough]];
         case XACT_EVENT_ABORT:
         case XACT_EVENT_PREPARE:
-            wants_projector = wants_launcher = false;
+            wants_projector = wants_launcher = wants_waiters = false;
             break;
         default:
             break;
@@ -99,6 +109,10 @@ void start_missing_projector() {
     last_look_at = now;
     known_projector = find_projector();
     one_is_on_its_way = known_projector.procno == kNoProcess && start_projector();
+}
+
+void tell_waiters_at_commit() noexcept {
+    wants_waiters = true;
 }
 
 void wake_launcher_at_commit() noexcept {

@@ -15,6 +15,9 @@ void wake_projector_at_commit();
 // For who waits for the projector: starts one where there is none and no launcher that would. As rarely, and as harmlessly.
 void start_missing_projector();
 
+// For passes of the projections: whoever waits for one looks again.
+void tell_waiters_at_commit() noexcept;
+
 // For CREATE EXTENSION: the launcher looks at this database.
 void wake_launcher_at_commit() noexcept;
 

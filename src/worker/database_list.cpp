@@ -59,17 +59,15 @@ std::vector<Database> list_databases() {
     return databases;
 }
 
+// A lock of the session needs no transaction, which would cost more than the look: an idle projector does this all day.
 bool is_database_locked(Oid database) {
     return postgres::guarded([database] {
-        const MemoryContext before = CurrentMemoryContext;
-        StartTransactionCommand();
         LOCKTAG tag;
         SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
         // The lock that a connection takes while it starts.
-        const bool locked = LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
-        CommitTransactionCommand();
-        MemoryContextSwitchTo(before);
-        return locked;
+        if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return true;
+        LockRelease(&tag, RowExclusiveLock, true);
+        return false;
     });
 }
 

@@ -29,12 +29,10 @@
 namespace worker {
 namespace {
 
-constexpr int kBusyBatch = 10;    // events; after a smaller batch a nap would only cost freshness
+constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
 // How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
-constexpr long kTellDelay = 2;    // milliseconds in which somebody else may flush what is to be told
-
-constexpr TimestampTz kGiveWayInterval = 300 * 1000;
-constexpr long kLongestWait = 400;  // milliseconds
+constexpr TimestampTz kGiveWayInterval = 400 * 1000;
+constexpr long kLongestWait = 500;  // milliseconds; of a poll each second it makes two waits
 
 // Read by the callback at process exit.
 runtime::WorkerEnd end = runtime::WorkerEnd::died;
@@ -67,6 +65,12 @@ bool become_the_projector() {
 // poll.
 uint64 completed_transactions() {
     return ShmemVariableCache->xactCompletionCount;
+}
+
+// As the launcher sees the server's configuration; it may come to know later than this process of a reload.
+bool is_server_read_only() {
+    runtime::SharedState* shared = runtime::shared_state();
+    return shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0;
 }
 
 bool is_cancellation(const Failure& failure) {
@@ -147,7 +151,8 @@ void Projector::wait_deaf(long milliseconds) {
     }
 }
 
-// Until somebody wakes us, or the poll finds that any transaction ended since the last turn began, or old batches are due.
+// Until somebody wakes us, or the poll finds that any transaction ended since the last turn began, that nothing may be
+// written any more, or that old batches are due.
 void Projector::wait_for_work() {
     do {
         for (long left = runtime::settings().poll_interval; left > 0; left -= kLongestWait) {
@@ -155,7 +160,7 @@ void Projector::wait_for_work() {
             postgres::guarded([] { pgstat_report_stat(true); });
             give_way();
         }
-    } while (!tries_again_ && completed_before_turn_ == completed_transactions() &&
+    } while (!tries_again_ && !is_server_read_only() && completed_before_turn_ == completed_transactions() &&
              (batch_retention_.due() == 0 || GetCurrentTimestamp() < batch_retention_.due()));
 }
 
@@ -194,8 +199,7 @@ bool Projector::may_work() {
         return false;
     }
     if (!is_running_) runtime::remove_start_record();
-    runtime::SharedState* shared = runtime::shared_state();
-    if (shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0) {
+    if (is_server_read_only()) {
         hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
               "the server is read-only",
               "default_transaction_read_only is on for the whole server.",
@@ -248,13 +252,6 @@ void Projector::rest(Pace pace) {
     report_idle();
     if (pace == Pace::hold) return wait_deaf(runtime::settings().poll_interval);
     if (pace == Pace::nap) wait_deaf(runtime::settings().coalesce);
-    if (projection_work_.waits_to_tell()) {
-        // A busy moment: the next command's commit flushes what we have written, too.
-        if (postgres::wait_for_latch(kTellDelay)) return;
-        const WorkDone told = projection_work_.tell_now();
-        tries_again_ = tries_again_ || told.tries_again;
-        if (told.failure) hold(*told.failure);
-    }
     wait_for_work();
 }
 

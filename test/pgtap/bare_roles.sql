@@ -33,10 +33,14 @@ INSERT INTO surface VALUES
         $$ SELECT * FROM telemetry.ingest_telemetry('bare-1', now(), 1, 2, 'k', '{"a": 3}', 'hall') $$),
     ('ingest_telemetry_batch(text[],timestamp with time zone[],double precision[],double precision[],text[],jsonb[],text[],text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry_batch(ARRAY['bare-1', ''], ARRAY[now(), NULL], ARRAY[1, 2], ARRAY[3, 4], ARRAY['k2', 'k3'], NULL, ARRAY['hall', 'yard'], 'quarantine') $$),
+    -- the right is there, it is no token
+    ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
 -- who administers
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
     -- the right is there, the transaction block is in the way
     ('project_once()', '42501', '42501', '25001', 'CALL telemetry.project_once()'),
+    ('pause_projection(text)', '42501', '42501', '', $$ SELECT telemetry.pause_projection('device') $$),
+    ('resume_projection(text)', '42501', '42501', '', $$ SELECT telemetry.resume_projection('device') $$),
     ('health()', '42501', '42501', '', 'SELECT * FROM telemetry.health()'),
     ('setup()', '42501', '42501', '', 'SELECT * FROM telemetry.setup()'),
     ('stat_ingest_reset()', '42501', '42501', '', 'SELECT telemetry.stat_ingest_reset()'),
@@ -50,7 +54,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- tables: an admin looks at some, nobody writes
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['batch', 'checkpoint', 'device', 'epoch', 'projection_failure', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['batch', 'checkpoint', 'device', 'epoch', 'projection', 'projection_failure', 'rejected_readings']) AS o;
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state']) AS o;
 -- triggers and the type's own functions are called by the server only

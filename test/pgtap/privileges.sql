@@ -43,12 +43,13 @@ INSERT INTO reads SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['measurements
     'region_stats', 'region_metric_stats', 'projection_status', 'pipeline_status', 'stat_ingest']) AS o;
 INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count', 'avg', 'stddev', 'minimum', 'maximum', 'first_value', 'first_at',
     'last_value', 'last_at', 'read_events', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
-    'batch_tail']) AS o;
+    'batch_tail', 'wait_for']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
-INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE');
+INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE');
 CREATE TEMP TABLE administers (LIKE reads);
-INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'project_once', 'health', 'setup', 'stat_ingest_reset']) AS o;
-INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batch', 'checkpoint', 'epoch', 'projection_failure']) AS o;
+INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'project_once', 'health', 'setup', 'stat_ingest_reset',
+    'pause_projection', 'resume_projection']) AS o;
+INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batch', 'checkpoint', 'epoch', 'projection_failure', 'projection']) AS o;
 
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_reader'::regrole $$,
     'SELECT * FROM reads', 'what a reader has');
@@ -72,6 +73,9 @@ SELECT results_eq($$ SELECT received, accepted, duplicates, conflicts, rejected 
         ARRAY['k', 'k', 'k', 'k'], ARRAY['{"a": 3}', NULL, NULL, NULL]::jsonb[], ARRAY['hall', NULL, NULL, NULL]) $$,
     'VALUES (4, 1, 1, 1, 1)', 'a writer sends batches, and what is refused is kept');
 SELECT is(current_user::text, 'telemetry_test_writer', 'and is itself again afterwards');
+-- TC102 and not 42501: the right is there, the open transaction is in the way
+SELECT throws_ok(format('SELECT telemetry.wait_for(%L)', token), 'TC102', NULL, 'a writer waits for its own, after the commit')
+FROM telemetry.ingest_telemetry('pgtap-1', '2024-05-01 10:00:00+00', 1, 2, 'k', '{"a": 3}', 'hall');
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'a writer does not read ' || o)
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'projection_status', 'event', 'event_1', 'device', 'rejected_readings', 'installation', 'epoch',
                   'device_state', 'checkpoint', 'batch', 'event_id_seq', 'read_events(1)', 'worker_status()']) AS o;
@@ -79,7 +83,7 @@ SELECT throws_ok(c, '42501', NULL, 'a writer may not: ' || c)
 FROM unnest(ARRAY[$$ SELECT telemetry.register_device('pgtap-3') $$, 'CALL telemetry.project_once()', $$ SELECT nextval('telemetry.event_id_seq') $$,
     $$ SELECT telemetry.grant_reader('telemetry_test_writer') $$, 'SELECT telemetry.announce_installation()',
     $$ INSERT INTO telemetry.device (device_id) VALUES ('pgtap-3') $$, 'INSERT INTO telemetry.event_1 SELECT * FROM telemetry.event_1',
-    'CREATE TABLE telemetry.mine ()']) AS c;
+    'CREATE TABLE telemetry.mine ()', $$ SELECT telemetry.pause_projection('device') $$, $$ SELECT telemetry.resume_projection('device') $$]) AS c;
 RESET ROLE;
 SELECT is((SELECT count(*) FROM telemetry.rejected_readings WHERE payload->>'device_id' IN ('pgtap-1', '')
            AND payload->>'idempotency_key' = 'k' AND sqlstate IN ('TC001', 'TC009')), 2::bigint, 'both refused readings of the batch are kept');
@@ -89,13 +93,15 @@ SELECT lives_ok('SELECT * FROM telemetry.' || o, 'a reader reads ' || o)
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
                   $$as_of('device')$$, $$as_of('region')$$, $$projection_tail('device')$$, 'worker_status()']) AS o;
 SELECT throws_ok('SELECT * FROM telemetry.read_events(0)', 'TC203', NULL, 'a reader may ask for the events of a batch');
+SELECT throws_ok($$ SELECT telemetry.wait_for('1') $$, '22023', NULL, 'a reader may wait');
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'a reader does not read ' || o)
 FROM unnest(ARRAY['event', 'event_1', 'device', 'rejected_readings', 'installation', 'epoch', 'device_state', 'device_metric_state', 'region_state',
                   'region_metric_state', 'checkpoint', 'batch', 'projection_failure', 'event_id_seq', 'rejected_id_seq']) AS o;
 SELECT throws_ok(c, '42501', NULL, 'a reader may not: ' || c)
 FROM unnest(ARRAY[$$ SELECT telemetry.ingest_telemetry('pgtap-4', NULL, 1) $$, $$ SELECT telemetry.ingest_telemetry_batch(ARRAY['pgtap-4'], NULL, ARRAY[1], NULL) $$,
     $$ SELECT telemetry.register_device('pgtap-4') $$, 'CALL telemetry.project_once()', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$,
-    'SELECT telemetry.announce_installation()', 'UPDATE telemetry.measurements SET temperature = 1', 'DELETE FROM telemetry.device_stats']) AS c;
+    'SELECT telemetry.announce_installation()', 'UPDATE telemetry.measurements SET temperature = 1', 'DELETE FROM telemetry.device_stats',
+    $$ SELECT telemetry.pause_projection('device') $$, $$ SELECT telemetry.resume_projection('device') $$]) AS c;
 RESET ROLE;
 
 SET LOCAL ROLE telemetry_test_admin;
@@ -103,6 +109,7 @@ SELECT results_eq($$ SELECT telemetry.register_device('pgtap-5', 'hall'), teleme
 SELECT results_eq($$ SELECT status FROM telemetry.ingest_telemetry('pgtap-5', '2024-05-01 10:00:00+00', 1) $$, ARRAY['accepted'], 'an admin sends');
 -- 25001 and not 42501: the right is there, the transaction block is in the way
 SELECT throws_ok('CALL telemetry.project_once()', '25001', NULL, 'an admin runs projections by hand');
+SELECT results_eq($$ SELECT telemetry.pause_projection('region'), telemetry.resume_projection('region') $$, 'VALUES (true, true)', 'an admin pauses projections');
 SELECT lives_ok('SELECT * FROM telemetry.' || o, 'an admin reads ' || o)
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
                   'device', 'rejected_readings', 'batch', 'checkpoint', 'epoch', 'projection_failure']) AS o;

@@ -27,7 +27,7 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'batch', 'checkpoint', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
-    'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings']);
+    'projection', 'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings']);
 SELECT views_are('telemetry', ARRAY[
     'device_metric_stats', 'device_stats', 'events', 'measurements', 'pipeline_status', 'projection_status', 'region_metric_stats', 'region_stats',
     'stat_ingest']);
@@ -67,12 +67,14 @@ SELECT results_eq(
         ('log_status(OUT state text, OUT epoch integer, OUT opened_at timestamp with time zone)', 'record', 'f s called r c'),
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('pause_projection(projection text)', 'boolean', 'f v strict u c'),
         ('project_once()', '', 'p v called u c'),
         ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
         ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
+        ('resume_projection(projection text)', 'boolean', 'f v strict u c'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
         ('setup(OUT item text, OUT state text, OUT current text, OUT detail text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
@@ -81,6 +83,7 @@ SELECT results_eq(
         ('summary_out(telemetry.summary)', 'cstring', 'f i strict s c'),
         ('summary_recv(internal)', 'telemetry.summary', 'f i strict s c'),
         ('summary_send(telemetry.summary)', 'bytea', 'f i strict s c'),
+        ('wait_for(token text, timeout interval DEFAULT ''00:00:10''::interval, projection text DEFAULT ''device''::text)', 'text', 'f v strict u c'),
         ('worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c') $$,
     'routines');
@@ -125,6 +128,7 @@ SELECT results_eq(
         ('projection_status.projection', 'text'), ('projection_status.state', 'text'), ('projection_status.applied', 'bigint'),
         ('projection_status.lag_events', 'bigint'), ('projection_status.lag_seconds', 'double precision'), ('projection_status.as_of', 'timestamp with time zone'),
         ('projection_status.last_error', 'text'), ('projection_status.last_error_sqlstate', 'text'), ('projection_status.last_error_at', 'timestamp with time zone'),
+        ('projection_status.paused_at', 'timestamp with time zone'), ('projection_status.paused_by', 'text'),
         ('receipt.event_id', 'bigint'), ('receipt.status', 'text'), ('receipt.received_at', 'timestamp with time zone'), ('receipt.token', 'text'),
         ('region_metric_stats.region', 'text'), ('region_metric_stats.metric', 'text'), ('region_metric_stats.sample_count', 'bigint'),
         ('region_metric_stats.avg', 'double precision'), ('region_metric_stats.min', 'double precision'), ('region_metric_stats.max', 'double precision'),

@@ -184,11 +184,11 @@ in_database('postgres', "UPDATE pg_extension SET extversion = '0.9' WHERE extnam
 $old = projectors('postgres');
 in_database('postgres', "SELECT pg_terminate_backend($old, 60000)");
 # Several attempts: each finds the same.
-for my $attempt (1 .. 3)
+for my $attempt (1 .. 2)
 {
 	send_one('postgres');
 	wait_answer('postgres', $status, qr/^f\|failing\|f\|extension version 0\.9 does not belong to library version/, 'another version: the worker leaves and says why');
-	usleep(2_100_000) if $attempt < 3;
+	usleep(2_100_000) if $attempt < 2;
 }
 my $lines = () = slurp_file($node->logfile, $offset) =~ /does not belong to library version/g;
 is($lines, 1, 'one line in the log');
@@ -207,13 +207,13 @@ in_database('second', 'CREATE EXTENSION telemetry_cqrs');
 send_one('postgres');
 wait_all('postgres', 'the only slot is taken');
 $offset = -s $node->logfile;
-for my $attempt (1 .. 3)
+for my $attempt (1 .. 2)
 {
 	is(send_one('second'), 'accepted', 'no slot is free: a command is none the worse');
-	usleep(2_100_000) if $attempt < 3;
+	usleep(2_100_000) if $attempt < 2;
 }
 is(in_database('second', $status), 'f|failing|f|All background worker slots of the server are in use.', 'worker_status says why nothing is applied');
-is(in_database('second', $behind), '3', 'and nothing is');
+is(in_database('second', $behind), '2', 'and nothing is');
 $lines = () = slurp_file($node->logfile, $offset) =~ /cannot start a worker for database "second"/g;
 is($lines, 1, 'one line in the log for all attempts');
 like(slurp_file($node->logfile, $offset), qr/HINT:  Increase max_worker_processes\./, 'with a hint');

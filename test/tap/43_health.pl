@@ -269,7 +269,7 @@ all_ok('it works again');
 SKIP: {
 	skip 'nobody can pause a projection', 2 if sql("SELECT to_regproc('telemetry.pause_projection') IS NULL") eq 't';
 	sql("SELECT telemetry.pause_projection('region')");
-	becomes('projection region', 'warning', qr/paused, .* by postgres, at .*resume_projection\('region'\)/, 'paused');
+	becomes('projection region', 'warning', qr/paused, .* paused by postgres since .*resume_projection\('region'\)/, 'paused');
 	sql("SELECT telemetry.resume_projection('region')");
 	all_ok('resumed');
 }

@@ -1,0 +1,55 @@
+// Asking the commit log and the event log about a transaction.
+#include "event_log/transaction.hpp"
+
+#include "event_log/window_reader.hpp"
+#include "model/snapshot.hpp"
+#include "postgres/error.hpp"
+#include "postgres/memory.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+namespace {
+
+// As pg_xact_status() does it. With XactTruncationLock held, so that what is looked up is there.
+Fate look_up(std::uint64_t xid, std::uint64_t next) {
+    const auto low = static_cast<TransactionId>(xid);
+    const std::uint64_t epoch = xid >> 32, next_epoch = next >> 32;
+    const bool is_a_wrap_behind = epoch + 1 < next_epoch || (epoch + 1 == next_epoch && low < static_cast<TransactionId>(next));
+    if (is_a_wrap_behind || TransactionIdPrecedes(low, ShmemVariableCache->oldestClogXid)) return Fate::forgotten;
+    if (TransactionIdIsInProgress(low)) return Fate::in_progress;
+    return TransactionIdDidCommit(low) ? Fate::committed : Fate::rolled_back;
+}
+
+}  // namespace
+
+Fate fate_of(model::Xid xid) {
+    return postgres::guarded([number = xid.value] {
+        const std::uint64_t next = U64FromFullTransactionId(ReadNextFullTransactionId());
+        if (number >= next) return Fate::not_begun;
+        LWLockAcquire(XactTruncationLock, LW_SHARED);
+        const Fate fate = look_up(number, next);
+        LWLockRelease(XactTruncationLock);
+        return fate;
+    });
+}
+
+bool has_events_of(model::Epoch epoch, model::Xid xid, ::Snapshot snapshot) {
+    model::Window window{};
+    window.stragglers = {xid};
+    window.first = window.last = model::Xid{xid.value + 1};
+    const Plan plan(window, epoch);
+    const postgres::ScopedMemory memory("telemetry_cqrs transaction");
+    return postgres::guarded([&memory, &plan, snapshot] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        WindowScan scan;
+        open_window(scan, plan.native(), snapshot);
+        while (scan.current != nullptr && !is_part_of_window(scan)) advance(scan);
+        const bool has_some = scan.current != nullptr;
+        close_window(scan);
+        MemoryContextSwitchTo(caller);
+        return has_some;
+    });
+}
+
+}  // namespace event_log

@@ -1,0 +1,122 @@
+// SQL functions pause_projection and resume_projection, and what passes read of them.
+#include "projection/pause.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "event_log/epoch.hpp"
+#include "postgres/as_owner.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "postgres/key_lookup.hpp"
+#include "postgres/memory.hpp"
+#include "runtime/installed.hpp"
+#include "runtime/wake.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+using event_log::Consumer;
+
+constexpr int kColumns = 3;  // projection, paused_at, paused_by
+
+constexpr const char* kPause =
+    "INSERT INTO telemetry.projection (projection, paused_at, paused_by) VALUES ($1, pg_catalog.clock_timestamp(), $2) "
+    "ON CONFLICT DO NOTHING";
+constexpr const char* kResume =
+    "DELETE FROM telemetry.projection WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL";
+
+Consumer projection_argument(FunctionCallInfo fcinfo) {
+    return event_log::projection_named(postgres::guarded([fcinfo] {
+        text* value = PG_GETARG_TEXT_PP(0);
+        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+    }));
+}
+
+void refuse_where_nothing_may_be_written(const char* command) {
+    postgres::guarded([command] {
+        PreventCommandIfReadOnly(command);
+        PreventCommandIfParallelMode(command);
+    });
+}
+
+// Runs one of the two statements as the extension's owner. Whether it changed anything.
+bool change(const char* statement, Consumer projection) {
+    const postgres::AsOwner as_owner(runtime::installed().owner);
+    return postgres::guarded([statement, name = event_log::name_of(projection)] {
+        Oid types[] = {TEXTOID, TEXTOID};
+        Datum values[] = {PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))),
+                          CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
+        if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+        if (SPI_execute_with_args(statement, 2, types, values, nullptr, false, 0) < 0)
+            elog(ERROR, "cannot write telemetry.projection");
+        const bool is_changed = SPI_processed > 0;
+        SPI_finish();
+        return is_changed;
+    });
+}
+
+// A restored log is written by nobody until somebody says that this place is its home now.
+bool open_restored_log() {
+    const postgres::AsOwner as_owner(runtime::installed().owner);
+    // What is there now, also by an earlier call of the same statement.
+    const ::Snapshot snapshot = postgres::guarded([] {
+        PushActiveSnapshot(GetLatestSnapshot());
+        return GetActiveSnapshot();
+    });
+    const std::vector<event_log::EpochProgress> progress = event_log::read_progress(snapshot);
+    postgres::guarded([] { PopActiveSnapshot(); });
+    if (progress.empty() || progress.back().is_local(runtime::current_identity())) return false;
+    event_log::open_for_writing();
+    return true;
+}
+
+// P.
+ConsumerSet read_rows(Oid table, ::Snapshot snapshot) {
+    ConsumerSet paused{};
+    postgres::KeyLookup lookup;
+    postgres::open_lookup(lookup, table, kColumns, snapshot, AccessShareLock);
+    for (const Consumer consumer : event_log::kConsumers) {
+        if (consumer == Consumer::batch) continue;
+        const std::string_view name = event_log::name_of(consumer);
+        const Datum key = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+        paused[static_cast<std::size_t>(consumer)] = postgres::find_row(lookup, &key);
+    }
+    postgres::close_lookup(lookup);
+    return paused;
+}
+
+}  // namespace
+
+ConsumerSet paused_consumers(::Snapshot snapshot) {
+    const postgres::ScopedMemory memory("telemetry_cqrs paused projections");
+    return postgres::guarded([&memory, snapshot] {
+        // Installed by an older version that could not pause.
+        const Oid table = get_relname_relid("projection", get_namespace_oid("telemetry", false));
+        if (!OidIsValid(table)) return ConsumerSet{};
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        const ConsumerSet paused = read_rows(table, snapshot);
+        MemoryContextSwitchTo(caller);
+        return paused;
+    });
+}
+
+}  // namespace projection
+
+TELEMETRY_FUNCTION(telemetry_pause_projection) {
+    const event_log::Consumer projection = projection::projection_argument(fcinfo);
+    projection::refuse_where_nothing_may_be_written("pause_projection()");
+    PG_RETURN_BOOL(projection::change(projection::kPause, projection));
+}
+
+TELEMETRY_FUNCTION(telemetry_resume_projection) {
+    const event_log::Consumer projection = projection::projection_argument(fcinfo);
+    projection::refuse_where_nothing_may_be_written("resume_projection()");
+    const bool is_opened = projection::open_restored_log();
+    const bool is_resumed = projection::change(projection::kResume, projection);
+    if (is_opened || is_resumed) runtime::wake_projector_at_commit();
+    PG_RETURN_BOOL(is_opened || is_resumed);
+}

@@ -1,0 +1,244 @@
+// SQL function wait_for: until what a transaction stored is applied by a projection.
+//
+// Each look is taken under a fresh snapshot, in a subtransaction that is rolled back, so that no lock outlives it. Between two
+// looks the session sleeps until a pass of the projector is over, or for a short while where nobody tells it.
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "error_codes.hpp"
+#include "event_log/checkpoint.hpp"
+#include "event_log/position.hpp"
+#include "event_log/tail.hpp"
+#include "event_log/transaction.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "postgres/subtransaction.hpp"
+#include "runtime/installed.hpp"
+#include "runtime/shared_state.hpp"
+#include "runtime/wake.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace query {
+namespace {
+
+using event_log::Consumer;
+using event_log::EpochProgress;
+using event_log::Fate;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstNap{10};
+constexpr milliseconds kLongestNap{100};
+constexpr milliseconds kLongestSleep{250};  // where passes are told: project_once() of a session and a standby's replay are not
+constexpr std::uint64_t kFirstNormal = 3;
+
+struct Token {
+    model::Epoch epoch;
+    model::Xid xid;
+};
+
+enum class Answer { not_yet, applied, rolled_back };
+
+std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
+    return postgres::guarded([fcinfo, number] {
+        text* value = PG_GETARG_TEXT_PP(number);
+        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+    });
+}
+
+// A whole number and nothing else.
+template <typename Number>
+std::optional<Number> number_in(std::string_view digits) {
+    Number number{};
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+    return number;
+}
+
+Token parse_token(std::string_view sent) {
+    const std::size_t colon = sent.find(':');
+    if (colon != std::string_view::npos) {
+        const auto epoch = number_in<std::int32_t>(sent.substr(0, colon));
+        const auto xid = number_in<std::uint64_t>(sent.substr(colon + 1));
+        if (epoch && xid && *epoch > 0 && *xid >= kFirstNormal) return {model::Epoch{*epoch}, model::Xid{*xid}};
+    }
+    throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid token",
+                          "It is \"" + std::string(sent.substr(0, 100)) + "\".",
+                          "Give wait_for() the column token of a receipt, unchanged.");
+}
+
+milliseconds timeout_argument(FunctionCallInfo fcinfo, int number) {
+    constexpr double kLongest = 1e12;  // 30 years
+    const Interval* interval = PG_GETARG_INTERVAL_P(number);
+    const double days = interval->month * static_cast<double>(DAYS_PER_MONTH) + interval->day;
+    const double wanted = (days * static_cast<double>(USECS_PER_DAY) + static_cast<double>(interval->time)) / 1000;
+    if (wanted < 0) throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "timeout must not be negative");
+    return milliseconds(static_cast<std::int64_t>(std::min(std::max(wanted, 0.0), kLongest)));
+}
+
+// Looks again and again for one token.
+class Wait {
+public:
+    Wait(Token token, Consumer projection) : token_(token), projection_(projection) {}
+
+    Answer look();
+
+private:
+    Answer look_under(::Snapshot snapshot, Fate fate);
+    Answer look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate);
+    Answer look_for_rest(::Snapshot snapshot);
+    [[noreturn]] void refuse_unknown() const;
+
+    Token token_;
+    Consumer projection_;
+    std::optional<model::Snapshot> since_;  // when the transaction was first seen committed and without events
+};
+
+void Wait::refuse_unknown() const {
+    throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "the token is not of this database",
+                          "There is no transaction " + std::to_string(token_.xid.value) + " in epoch " +
+                              std::to_string(token_.epoch.value) + ".");
+}
+
+// A transaction that stored nothing: a batch of duplicates. What it was told of was committed before it was.
+Answer Wait::look_for_rest(::Snapshot snapshot) {
+    if (!since_)
+        since_ =
+            postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything() : event_log::snapshot_of(snapshot);
+    return event_log::measure_tail(projection_, snapshot, true, &*since_).events > 0 ? Answer::not_yet : Answer::applied;
+}
+
+// Where transaction numbers say nothing: the epoch is of another place, or over, and the numbers behind its end were given out
+// again. Its committed transactions are those that left events.
+Answer Wait::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate) {
+    if (is_local && fate == Fate::in_progress) return Answer::not_yet;  // prepared before a standby was promoted
+    if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::rolled_back;
+    const bool is_behind = epoch.is_drained(projection_) || epoch.position_of(projection_).snapshot.covers(token_.xid);
+    return is_behind ? Answer::applied : Answer::not_yet;
+}
+
+Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
+    const runtime::Identity here = runtime::current_identity();
+    const bool in_recovery = postgres::guarded([] { return RecoveryInProgress(); });
+    const std::vector<EpochProgress> progress = event_log::read_progress(snapshot);
+    const auto epoch = std::find_if(progress.begin(), progress.end(),
+                                    [this](const EpochProgress& each) { return each.epoch == token_.epoch; });
+    if (epoch == progress.end()) {
+        // Its row is not committed or not replayed yet, or there never was one.
+        if (in_recovery || fate == Fate::in_progress) return Answer::not_yet;
+        refuse_unknown();
+    }
+    const bool is_local = epoch->is_local(here);
+    const bool is_over =
+        std::any_of(epoch + 1, progress.end(), [&here](const EpochProgress& each) { return each.is_local(here); });
+    if (!is_local || is_over || epoch->timeline != here.timeline) return look_in_log(*epoch, snapshot, is_local, fate);
+    switch (fate) {
+        case Fate::in_progress:
+            return Answer::not_yet;
+        case Fate::rolled_back:
+            return Answer::rolled_back;
+        case Fate::forgotten:
+            return look_in_log(*epoch, snapshot, is_local, fate);
+        case Fate::not_begun:
+            if (in_recovery) return Answer::not_yet;
+            refuse_unknown();
+        case Fate::committed:
+            break;
+    }
+    if (epoch->is_drained(projection_) || epoch->position_of(projection_).snapshot.covers(token_.xid)) return Answer::applied;
+    if (!since_ && event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::not_yet;
+    return look_for_rest(snapshot);
+}
+
+Answer Wait::look() {
+    // In this order: what is committed now the snapshot shows.
+    const Fate fate = event_log::fate_of(token_.xid);
+    const ::Snapshot snapshot = postgres::guarded([] {
+        PushActiveSnapshot(GetLatestSnapshot());
+        return GetActiveSnapshot();
+    });
+    return look_under(snapshot, fate);
+}
+
+// The own transaction cannot become applied before this command is over.
+void refuse_own_transaction(const Token& token) {
+    const std::uint64_t own = postgres::guarded([] {
+        const FullTransactionId xid = GetTopFullTransactionIdIfAny();
+        return FullTransactionIdIsValid(xid) ? U64FromFullTransactionId(xid) : 0;
+    });
+    if (own != token.xid.value) return;
+    const std::vector<EpochProgress> progress = event_log::read_progress(postgres::guarded([] { return GetActiveSnapshot(); }));
+    // The same number at another time or place. The own epoch may be so new that it is not seen yet.
+    if (!progress.empty() && token.epoch < progress.back().epoch) return;
+    if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_identity()))
+        return;
+    throw postgres::Error(error_codes::kOwnTransaction, "the token is of the transaction in progress",
+                          "What it stored is applied after its commit.", "Commit first, then wait.");
+}
+
+// What can tell that a look is worthwhile, as it was before the last one.
+struct Seen {
+    runtime::PassSignal* signal = runtime::pass_signal();
+    std::uint64_t passes = signal == nullptr ? 0 : pg_atomic_read_u64(&signal->passes);
+};
+
+// Until a pass is over that `seen` does not know. Prepares for the sleep only here, as the end of a subtransaction cancels it.
+void sleep_until_pass(const Seen& seen, milliseconds longest) {
+    const long sleep = static_cast<long>(std::min(longest, kLongestSleep).count());
+    postgres::guarded([&seen, sleep] {
+        ConditionVariablePrepareToSleep(&seen.signal->is_over);
+        if (pg_atomic_read_u64(&seen.signal->passes) == seen.passes)
+            ConditionVariableTimedSleep(&seen.signal->is_over, sleep, PG_WAIT_EXTENSION);
+        ConditionVariableCancelSleep();
+        CHECK_FOR_INTERRUPTS();
+    });
+}
+
+void nap_for(milliseconds nap) {
+    postgres::guarded([sleep = static_cast<long>(nap.count())] {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, sleep, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    });
+}
+
+const char* wait_for(const Token& token, milliseconds timeout, Consumer projection) {
+    const Clock::time_point deadline = Clock::now() + timeout;
+    Wait wait(token, projection);
+    milliseconds nap = kFirstNap;
+    runtime::start_missing_projector();
+    for (;;) {
+        const Seen seen;
+        Answer answer = Answer::not_yet;
+        postgres::in_subtransaction_rolled_back([&] { answer = wait.look(); });
+        if (answer == Answer::applied) return "applied";
+        if (answer == Answer::rolled_back) return "rolled back";
+        const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+        if (left <= milliseconds::zero()) return "timeout";
+        if (seen.signal != nullptr) {
+            sleep_until_pass(seen, left);
+        } else {
+            nap_for(std::min(left, nap));
+            nap = std::min(nap * 2, kLongestNap);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace query
+
+TELEMETRY_FUNCTION(telemetry_wait_for) {
+    const query::Token token = query::parse_token(query::text_argument(fcinfo, 0));
+    const query::milliseconds timeout = query::timeout_argument(fcinfo, 1);
+    const event_log::Consumer projection = event_log::projection_named(query::text_argument(fcinfo, 2));
+    query::refuse_own_transaction(token);
+    const char* answer = query::wait_for(token, timeout, projection);
+    return postgres::guarded([answer] { return CStringGetTextDatum(answer); });
+}
