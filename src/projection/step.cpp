@@ -67,9 +67,11 @@ StepResult Stepper::step(const PassOptions& options) {
     return fail(std::move(*failure));
 }
 
-void publish(const std::string& notification) {
+void publish(std::span<const char* const> notifications) {
     postgres::Transaction transaction;
-    postgres::guarded([payload = notification.c_str()] { notify(payload); });
+    postgres::guarded([notifications] {
+        for (const char* payload : notifications) notify(payload);
+    });
     transaction.commit();
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "projection/applier.hpp"
@@ -43,7 +44,7 @@ private:
     std::array<Retry, event_log::kConsumers.size()> retries_;
 };
 
-// Sends a notification, in a transaction that does nothing else. Outside any other one.
-void publish(const std::string& notification);
+// Sends notifications, in a transaction that does nothing else. Outside any other one.
+void publish(std::span<const char* const> notifications);
 
 }  // namespace projection

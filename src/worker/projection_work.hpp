@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "projection/step.hpp"
 #include "worker/failure.hpp"
+
+#include "postgres/pg.hpp"
 
 namespace worker {
 
@@ -21,15 +24,25 @@ struct WorkDone {
 
 class ProjectionWork {
 public:
-    // At most one batch, in a transaction of its own; its notification follows in another one, and is sent later if that
-    // fails: the batch is in its table. Throws when nothing could be done.
+    // At most one batch, in a transaction of its own; its notification follows in another one when the batch is on disk, and is
+    // sent later if that fails: the batch is in its table. Throws when nothing could be done.
     WorkDone do_some();
 
+    // Batches were applied that are not known to be on disk. Whoever commits next flushes them along; tell_now() does it itself.
+    bool waits_to_tell() const noexcept { return !untold_.empty(); }
+    WorkDone tell_now();
+
 private:
-    void tell(WorkDone& done);
+    enum class Flush { now, not_now };
+    struct Untold {
+        std::string payload;
+        XLogRecPtr committed_at;
+    };
+
+    void tell(WorkDone& done, Flush flush);
 
     projection::Stepper stepper_;
-    std::string untold_;  // the newest notification that is not sent yet
+    std::vector<Untold> untold_;  // in the order of their batches; after a failure the newest only
 };
 
 }  // namespace worker

@@ -252,6 +252,13 @@ void Projector::rest(Pace pace) {
     report_idle();
     if (pace == Pace::hold) return wait_deaf(runtime::settings().poll_interval);
     if (pace == Pace::nap) wait_deaf(runtime::settings().coalesce);
+    if (projection_work_.waits_to_tell()) {
+        // A busy moment: the next command's commit flushes what we have written, too.
+        if (postgres::wait_for_latch(kTellDelay)) return;
+        const WorkDone told = projection_work_.tell_now();
+        tries_again_ = tries_again_ || told.tries_again;
+        if (told.failure) hold(*told.failure);
+    }
     wait_for_work();
 }
 

@@ -1,0 +1,42 @@
+# Acceptance check 8, beyond the tables: a batch that was told in a notification is there after a crash, with the events that were told,
+# also when nobody but the projector flushes.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+use Time::HiRes qw(usleep);
+
+my $node = telemetry_node('told', preload => 1, conf => "synchronous_commit = off\nwal_writer_delay = 10s\ntelemetry_cqrs.notify_payload = pointer\n");
+for my $round (1, 2)
+{
+	my $listener = session($node);
+	$listener->query_safe('LISTEN telemetry_ingested');
+	my $before = $node->safe_psql('postgres', 'SELECT coalesce(max(batch_id), 0) FROM telemetry.batch');
+	my %told;
+	for my $n (1 .. 20)
+	{
+		$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d', NULL, $n, 1, 'r$round-$n')");
+		my $text = $listener->query('SELECT 1');
+		$told{$1} = $2 while $text =~ /"batch":\s*(\d+),\s*"count":\s*(\d+)/g;
+	}
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+	while (!%told && time < $deadline)
+	{
+		usleep(20_000);
+		my $text = $listener->query('SELECT 1');
+		$told{$1} = $2 while $text =~ /"batch":\s*(\d+),\s*"count":\s*(\d+)/g;
+	}
+	$node->stop('immediate');
+	$listener->{run}->finish;
+	ok(%told, "round $round: " . keys(%told) . ' batches were told before the crash');
+	$node->start;
+	my $there = $node->safe_psql('postgres', "SELECT string_agg(batch_id || ':' || events, ' ' ORDER BY batch_id) FROM telemetry.batch WHERE batch_id IN (0, " . join(', ', sort { $a <=> $b } keys %told) . ')');
+	is($there, join(' ', map { "$_:$told{$_}" } sort { $a <=> $b } keys %told), "round $round: they are there, with as many events");
+	wait_applied($node);
+}
+read_models_follow($node, 'telemetry.measurements', 'at the end');
+$node->stop;
+done_testing();
