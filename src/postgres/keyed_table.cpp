@@ -39,6 +39,19 @@ void maintain_indexes(KeyedTable& table, bool is_new_version) {
     ResetPerTupleExprContext(table.executor);
 }
 
+constexpr int kSmallTable = 64;  // pages; what is smaller is left as it is
+
+// Somebody's snapshot kept old versions, and the table grew; rows that are updated in place stay where they are now, at the end,
+// and vacuum cannot give the empty pages before them back. A page nearer to the beginning with room for a row, if the table as
+// vacuum saw it last holds less than one row a page.
+BlockNumber page_to_go_back_to(Relation table, BlockNumber now) {
+    const Form_pg_class facts = table->rd_rel;
+    if (facts->relpages < kSmallTable || facts->reltuples < 0 || facts->reltuples >= static_cast<float4>(facts->relpages))
+        return InvalidBlockNumber;
+    const BlockNumber page = GetPageWithFreeSpace(table, BLCKSZ * 3 / 4);
+    return page != InvalidBlockNumber && page < now / 2 ? page : InvalidBlockNumber;
+}
+
 }  // namespace
 
 void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot) {
@@ -73,6 +86,12 @@ void start_row(KeyedTable& table) {
 void update_row(KeyedTable& table) {
     bool new_entries = false;
     ItemPointerData where = table.found->tts_tid;
+    const BlockNumber page = page_to_go_back_to(table.table, ItemPointerGetBlockNumber(&where));
+    if (page != InvalidBlockNumber) {
+        simple_table_tuple_delete(table.table, &where, table.snapshot);
+        RelationSetTargetBlock(table.table, page);
+        return insert_row(table);
+    }
     ExecStoreVirtualTuple(table.written);
     simple_table_tuple_update(table.table, &where, table.written, table.snapshot, &new_entries);
     if (new_entries) maintain_indexes(table, true);

@@ -1,0 +1,9 @@
+# 48_held_xmin.pl for ten minutes.
+use strict;
+use warnings;
+use FindBin;
+use PostgreSQL::Test::Cluster;    # has work to do before the program runs
+
+$ENV{TELEMETRY_SECONDS} //= 600;
+my $done = do "$FindBin::Bin/48_held_xmin.pl";
+die $@ || $! if !defined $done;
