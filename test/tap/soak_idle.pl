@@ -1,0 +1,9 @@
+# 47_idle.pl for ten minutes, where the processor time counts.
+use strict;
+use warnings;
+use FindBin;
+use PostgreSQL::Test::Cluster;    # has work to do before the program runs
+
+$ENV{TELEMETRY_SECONDS} //= 600;
+my $done = do "$FindBin::Bin/47_idle.pl";
+die $@ || $! if !defined $done;
