@@ -1,0 +1,37 @@
+# Acceptance check 20. An hour of load: launcher, projector and a session that sends without pause do not grow after the first tenth.
+# TELEMETRY_SECONDS: for how long.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+
+my $seconds = $ENV{TELEMETRY_SECONDS} // 3600;
+my $node = telemetry_node('memory_soak', preload => 1);
+my $sender = session($node);
+my $send = sub {
+	my ($part, $for) = @_;
+	$sender->query_safe("DO \$\$ DECLARE n bigint := 0; start timestamptz := clock_timestamp(); BEGIN
+		WHILE clock_timestamp() < start + $for * interval '1 second' LOOP
+			n := n + 1;
+			PERFORM telemetry.ingest_telemetry_batch(d, NULL, v, v, k, x) FROM (SELECT array_agg('d' || i % 500) AS d, array_agg((i + n)::float8) AS v,
+				array_agg('$part-' || n || '-' || i) AS k, array_agg('{\"light\": 1}'::jsonb) AS x FROM generate_series(1, 50) AS i) AS a;
+			COMMIT;
+		END LOOP; END \$\$");
+	wait_applied($node);
+	my %pids = split /[|\n]/, $node->safe_psql('postgres', "SELECT replace(backend_type, 'telemetry_cqrs ', ''), pid FROM pg_stat_activity WHERE backend_type LIKE 'telemetry_cqrs %'");
+	$pids{session} = $sender->query_safe('SELECT pg_backend_pid()');
+	return map { $_ => slurp_file("/proc/$pids{$_}/status") =~ /^RssAnon:\s*(\d+)/m } keys %pids;
+};
+my %before = $send->('warm', $seconds / 10);
+my %after = $send->('on', $seconds);
+is_deeply([ sort keys %after ], [ qw(launcher projector session) ], 'all three are there');
+foreach my $name (sort keys %after)
+{
+	cmp_ok($after{$name}, '<=', 1.05 * $before{$name} + 256, "$name: $before{$name} -> $after{$name} kB");
+}
+$sender->quit;
+$node->stop;
+done_testing();
