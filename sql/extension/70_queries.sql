@@ -106,6 +106,7 @@ CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,
            CASE
                WHEN z.projection IS NOT NULL THEN 'paused'
+               WHEN e.is_elsewhere AND t.events > 0 THEN 'restored'
                WHEN f.failures > 0 THEN 'failing'
                WHEN t.events = 0 AND c.applied IS NULL THEN 'fresh'
                WHEN t.events = 0 THEN 'current'
@@ -124,10 +125,19 @@ CREATE VIEW telemetry.projection_status AS
     FROM (VALUES ('device'::text), ('region')) AS p (projection)
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
+    -- As telemetry.log_status() has it; roles that version 1.0 let read this view may not call that.
+    LEFT JOIN LATERAL (
+        SELECT (l.system_identifier, l.database_oid, l.log_oid) IS DISTINCT FROM
+               (h.system_identifier, d.oid::bigint, 'telemetry.event'::pg_catalog.regclass::oid::bigint) AS is_elsewhere
+        FROM telemetry.epoch l
+        CROSS JOIN pg_catalog.pg_control_system() AS h
+        JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
+        ORDER BY l.epoch DESC LIMIT 1
+    ) AS e ON true
     LEFT JOIN LATERAL (
         SELECT pg_catalog.sum(k.applied) AS applied, pg_catalog.max(k.as_of) AS as_of
         FROM telemetry.checkpoint k WHERE k.consumer = p.projection
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
     LEFT JOIN telemetry.projection z ON z.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | stopped (events wait and no worker runs) | failing | paused (since when and by whom: paused_at, paused_by); applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long; last_error: text of the last failure.';
+COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused (since when and by whom: paused_at, paused_by); applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long; last_error: text of the last failure.';

@@ -56,6 +56,7 @@ CREATE VIEW telemetry.pipeline_status AS
         UNION ALL
         SELECT 4, 'notification',
                CASE
+                   WHEN log.state = 'restored' AND log.waiting > 0 THEN 'restored'
                    WHEN f.failures > 0 THEN 'failing'
                    WHEN pg_catalog.current_setting('telemetry_cqrs.notify_payload', true) = 'off' THEN 'off'
                    WHEN log.waiting = 0 AND log.batched = 0 THEN 'fresh'
@@ -91,7 +92,7 @@ CREATE FUNCTION telemetry.health(OUT name text, OUT state text, OUT detail text,
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
 DECLARE
-    most CONSTANT integer := 5;  -- culprits that a row names
+    most CONSTANT integer := 5;  -- culprits that a row names, and deeds of one
     limits record;
     worker record;
     seen record;
@@ -153,7 +154,9 @@ BEGIN
             WHEN 'projection device', 'projection region' THEN
                 SELECT * INTO STRICT seen FROM telemetry.projection_status p WHERE p.projection = substr(health.name, 12);
                 detail := format('%s, %s events wait, %s s behind', seen.state, seen.lag_events, round(seen.lag_seconds::numeric, 1));
-                state := CASE WHEN seen.state = 'failing' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error) THEN 'error'
+                -- What was restored lags since before the dump; that is no fault of this place.
+                state := CASE WHEN seen.state = 'restored' THEN 'warning'
+                              WHEN seen.state = 'failing' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error) THEN 'error'
                               WHEN seen.state = 'paused' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning) THEN 'warning'
                               ELSE 'ok' END;
                 IF seen.state = 'failing' THEN
@@ -162,6 +165,8 @@ BEGIN
                 ELSIF seen.state = 'paused' THEN
                     SELECT concat(detail, ', paused by ' || p.paused_by, ' since ' || p.paused_at) INTO detail FROM telemetry.projection p WHERE p.projection = substr(health.name, 12);
                     hint := format('SELECT telemetry.resume_projection(%L) lets it go on.', substr(name, 12));
+                ELSIF seen.state = 'restored' THEN
+                    hint := 'It waits for the first command here: see event log.';
                 ELSIF state <> 'ok' THEN
                     hint := CASE WHEN worker.state = 'running' THEN 'The worker is busy, or something blocks it: see locks.' ELSE 'No worker applies readings: see worker.' END;
                 END IF;
@@ -172,7 +177,7 @@ BEGIN
                 WITH ours AS MATERIALIZED (
                     SELECT l.pid, l.virtualtransaction, l.relation, l.mode, l.granted
                     FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-                    WHERE l.locktype = 'relation' AND c.relnamespace = 'telemetry'::regnamespace
+                    WHERE l.locktype = 'relation' AND c.relnamespace = 'telemetry'::regnamespace AND c.relkind <> 'i'
                       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
                 ), waiting AS MATERIALIZED (
                     SELECT l.pid, l.waitstart, l.transactionid, l.relation
@@ -203,7 +208,9 @@ BEGIN
                     JOIN prepared p ON p.virtualtransaction = l.virtualtransaction
                 ), named AS (
                     SELECT COALESCE('prepared transaction ' || quote_literal(c.gid), 'pid ' || c.pid) AS who, min(c.since) AS since,
-                           string_agg(DISTINCT c.deed, ', ') AS deeds, min(a.state) AS doing,
+                           array_to_string((array_agg(DISTINCT c.deed))[:most], ', ')
+                               || CASE WHEN count(DISTINCT c.deed) > most THEN ' and ' || count(DISTINCT c.deed) - most || ' more' ELSE '' END AS deeds,
+                           min(a.state) AS doing,
                            COALESCE('ROLLBACK PREPARED ' || quote_literal(c.gid), 'SELECT pg_terminate_backend(' || c.pid || ')') AS remedy
                     FROM culprit c LEFT JOIN pg_stat_activity a ON a.pid = c.pid
                     WHERE c.pid IS DISTINCT FROM pg_backend_pid()

@@ -71,6 +71,7 @@ for my $copy (qw(resumed commanded))
 	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($copy), '-f', $dump ], 'restored');
 	is(in_database("SELECT string_agg(projection || ' ' || paused_by, ', ') FROM telemetry.projection", $copy), 'region ' . in_database('SELECT session_user'), 'the pause came along');
 }
+is(in_database($states, 'resumed'), 'device restored, region paused', 'and waits like what is not paused');
 my $applied = in_database($counts, 'resumed');
 is(in_database("SELECT telemetry.wait_for('$before', '200 ms')", 'resumed'), 'timeout', 'nothing is applied in a restored database');
 is(in_database('SELECT count(*) FROM telemetry.epoch', 'resumed'), '1', 'its log is not opened');
@@ -79,6 +80,7 @@ is(in_database('SELECT count(*) FROM telemetry.epoch', 'resumed'), '2', 'here');
 is(waited($before, 'device', 'resumed'), 'applied', 'and what waits is applied, without a command');
 my ($devices, $regions) = split / /, $applied;
 is(in_database($counts, 'resumed'), ($devices + 1) . " $regions", 'but to a paused projection');
+is(in_database($states, 'resumed'), 'device current, region paused', 'which the status says');
 is(in_database("SELECT telemetry.resume_projection('region')", 'resumed'), 't', 'resumed');
 is(waited($before, 'region', 'resumed'), 'applied', 'it catches up');
 is(in_database("SELECT count(*) FROM (" . statistics_sql('telemetry.measurements') . ") AS d", 'resumed'), '0', 'as plain SQL over the log has it');

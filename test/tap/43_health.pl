@@ -143,6 +143,12 @@ like(health_of('projection device'), qr/^error\|could not be checked: 55P03 .*\|
 sql("ROLLBACK PREPARED 'it''s locked'");
 all_ok('rolled back');
 
+# DROP EXTENSION locks everything: not everything is told.
+$blockers[0]->query_safe('BEGIN; DROP EXTENSION telemetry_cqrs');
+becomes('locks', 'warning', qr/pid $pids[0] \(idle in transaction\) (?:\S+ \S+ on telemetry\.\w+, ){4}\S+ \S+ on telemetry\.\w+ and \d+ more since [^,]*\|/, 'the extension is about to be dropped');
+$blockers[0]->query_safe('ROLLBACK');
+all_ok('it was not');
+
 # somebody else's reading with the same key
 $blockers[0]->query_safe("BEGIN; SELECT telemetry.ingest_telemetry('d', NULL, 1, NULL, 'rival')");
 my $waiting = psql_start($node, "SELECT status FROM telemetry.ingest_telemetry('d', NULL, 1, NULL, 'rival')");
@@ -283,11 +289,18 @@ all_ok('the table is back');
 
 # --- restored ----------------------------------------------------------------------------------------------------------------------
 
+# With a tail: a pass that is under way waits for the lock.
+$blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
+send_readings(10);
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $dump ], 'a dump');
+$blockers[0]->query_safe('ROLLBACK');
 sql('CREATE DATABASE copy');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $node->connstr('copy'), '-f', $dump ], 'restored');
 like(health_of('event log', $node, 'copy'), qr/^warning\|restored, epoch 1 .*after the first one that is accepted here/, 'event log: restored');
+my $elsewhere_limits = $node->safe_psql('copy', "SELECT pg_get_functiondef('telemetry.health_limits'::regproc)") =~ s/'10 minutes'::interval, '5 seconds'/'0'::interval, '5 seconds'/r;
+$node->safe_psql('copy', $elsewhere_limits);
+like(health_of('projection device', $node, 'copy'), qr/^warning\|restored, 10 events wait, .*see event log/, 'a projection in it waits, however long: no error');
 is($node->safe_psql('copy', "SELECT string_agg(DISTINCT (events + waiting)::text, ',') FROM telemetry.pipeline_status WHERE stage <> 'ingest'"),
 	$node->safe_psql('copy', 'SELECT count(*) FROM telemetry.measurements'), 'restored: the stages add up to the log');
 $node->safe_psql('copy', "SELECT telemetry.ingest_telemetry('here', NULL, 1)");
