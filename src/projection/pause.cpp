@@ -45,7 +45,7 @@ void refuse_where_nothing_may_be_written(const char* command) {
 
 // Runs one of the two statements as the extension's owner. Whether it changed anything.
 bool change(const char* statement, Consumer projection) {
-    const postgres::AsOwner as_owner(runtime::installed().owner);
+    const postgres::AsOwner as_owner(runtime::hold_installed().owner);
     return postgres::guarded([statement, name = event_log::name_of(projection)] {
         Oid types[] = {TEXTOID, TEXTOID};
         Datum values[] = {PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))),
@@ -61,7 +61,7 @@ bool change(const char* statement, Consumer projection) {
 
 // A restored log is written by nobody until somebody says that this place is its home now.
 bool open_restored_log() {
-    const postgres::AsOwner as_owner(runtime::installed().owner);
+    const postgres::AsOwner as_owner(runtime::hold_installed().owner);
     // What is there now, also by an earlier call of the same statement.
     const ::Snapshot snapshot = postgres::guarded([] {
         PushActiveSnapshot(GetLatestSnapshot());

@@ -133,6 +133,9 @@ Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
     if (epoch == progress.end()) {
         // Its row is not committed or not replayed yet, or there never was one.
         if (in_recovery || fate == Fate::in_progress) return Answer::not_yet;
+        // Who opens an epoch and is rolled back takes its row along.
+        const std::int32_t last = progress.empty() ? 0 : progress.back().epoch.value;
+        if (fate == Fate::rolled_back && token_.epoch.value == last + 1) return Answer::rolled_back;
         refuse_unknown();
     }
     const bool is_local = epoch->is_local(here);

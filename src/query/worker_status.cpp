@@ -13,6 +13,9 @@
 namespace query {
 namespace {
 
+constexpr int kInVain = 3;  // attempts; before that the next one may only be on its way
+constexpr const char* kNoneCame = "Workers that were started ended before they could work; the server log says why.";
+
 struct Status {
     int pid = 0;
     runtime::WorkerState state = runtime::WorkerState::none;
@@ -44,11 +47,11 @@ Status status_without_shared_memory() {
     if (const int pid = runtime::find_projector().pid; pid != 0) return status_of_process(pid);
     const runtime::StartRecord record = runtime::read_start_record();
     Status status;
-    if (record.failed_at == 0) return status;
+    const bool come_to_nothing = record.failed_at == 0 && record.in_vain >= kInVain;
+    if (record.failed_at == 0 && !come_to_nothing) return status;
     status.state = runtime::WorkerState::failing;
-    status.since = record.failed_at;
-    status.error = postgres::guarded([&record] { return pstrdup(record.reason); });
-    status.error_at = record.failed_at;
+    status.since = status.error_at = come_to_nothing ? record.tried_at : record.failed_at;
+    status.error = postgres::guarded([reason = come_to_nothing ? kNoneCame : record.reason] { return pstrdup(reason); });
     return status;
 }
 

@@ -14,8 +14,11 @@ constexpr uint16 kLockClass = 3;  // of advisory locks; SQL's functions can only
 constexpr uint32 kProjectorLock = 1;
 constexpr uint32 kStarterLock = 3;  // for a moment, by who starts one
 
-// For all sessions of a database together: while the one that was started is on its way, and after one that could not be.
+// For all sessions of a database together: while the one that was started is on its way (longer with each that did not come, as
+// each has left a FATAL in the log), and after one that could not be started.
 constexpr TimestampTz kOnItsWay = 200 * 1000;
+constexpr TimestampTz kLongestOnItsWay = 60 * USECS_PER_SEC;
+constexpr int kMostDoublings = 10;
 constexpr TimestampTz kAfterFailure = 2 * USECS_PER_SEC;
 
 LOCKTAG lock_tag(uint32 lock) {
@@ -28,12 +31,17 @@ bool is_same(const LOCKTAG& a, const LOCKTAG& b) {
     return memcmp(&a, &b, sizeof(LOCKTAG)) == 0;
 }
 
+TimestampTz pause_after(const StartRecord& record) {
+    if (record.failed_at != 0) return kAfterFailure;
+    return Min(kOnItsWay << Min(Max(record.in_vain, 0), kMostDoublings), kLongestOnItsWay);
+}
+
 // With the starter's lock held.
 bool try_to_start() {
     const TimestampTz now = GetCurrentTimestamp();
     StartRecord record = read_start_record();
-    const TimestampTz next_try = record.tried_at + (record.failed_at == 0 ? kOnItsWay : kAfterFailure);
-    if (record.tried_at <= now && now < next_try) return record.failed_at == 0;
+    if (record.tried_at <= now && now < record.tried_at + pause_after(record)) return record.failed_at == 0;
+    record.in_vain = record.tried_at != 0 && record.failed_at == 0 ? Min(record.in_vain, kMostDoublings) + 1 : 0;
     record.tried_at = now;
     record.failed_at = 0;
     write_start_record(record);  // before the worker is there, which removes it

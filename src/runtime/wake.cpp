@@ -102,8 +102,8 @@ void wake_projector_at_commit() {
 
 void start_missing_projector() {
     if (shared_state() != nullptr || !settings().start_worker || is_there(known_projector)) return;
-    // Who knew one that is gone looks at once.
-    const TimestampTz now = GetCurrentStatementStartTimestamp();
+    // Who knew one that is gone looks at once. The clock's time, as a statement may be a procedure that goes on for hours.
+    const TimestampTz now = GetCurrentTimestamp();
     const bool is_soon = last_look_at <= now && now - last_look_at < kLookInterval;
     if (known_projector.procno == kNoProcess && is_soon) return;
     last_look_at = now;

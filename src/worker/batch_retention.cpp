@@ -2,7 +2,9 @@
 #include "worker/batch_retention.hpp"
 
 #include <algorithm>
+#include <string_view>
 
+#include "event_log/checkpoint.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/transaction.hpp"
@@ -19,12 +21,26 @@ constexpr int kChunk = 1000;
 constexpr TimestampTz kShortestInterval = USECS_PER_SEC;
 constexpr TimestampTz kLongestInterval = 60 * USECS_PER_SEC;
 
-// Looks at the kChunk oldest only, so that the cost does not depend on how many there are.
+// Looks at the kChunk oldest only, so that the cost does not depend on how many there are. A consumer without a checkpoint, as one
+// that was paused before the first event, has passed none; one whose epochs are all drained has passed their last.
 constexpr const char* kDelete =
     "WITH oldest AS MATERIALIZED (SELECT batch_id, created_at FROM telemetry.batch ORDER BY batch_id LIMIT $1) "
     "DELETE FROM telemetry.batch b USING oldest o "
     "WHERE b.batch_id = o.batch_id AND o.created_at < $2 "
-    "AND o.batch_id < (SELECT min(c.last_batch_id) FROM telemetry.checkpoint c WHERE NOT c.drained)";
+    "AND o.batch_id < (SELECT min(coalesce(c.unfinished, c.last, 0)) FROM ("
+    "SELECT min(k.last_batch_id) FILTER (WHERE NOT k.drained) AS unfinished, max(k.last_batch_id) AS last "
+    "FROM unnest($3) AS n (name) LEFT JOIN telemetry.checkpoint k ON k.consumer = n.name COLLATE \"C\" GROUP BY n.name) AS c)";
+
+// P.
+Datum names_of_consumers() {
+    Datum names[event_log::kConsumers.size()];
+    int count = 0;
+    for (const event_log::Consumer consumer : event_log::kConsumers) {
+        const std::string_view name = event_log::name_of(consumer);
+        names[count++] = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+    }
+    return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
 
 uint64 delete_older_than(TimestampTz cutoff) {
     postgres::Transaction transaction;
@@ -39,10 +55,10 @@ uint64 delete_older_than(TimestampTz cutoff) {
     {
         const postgres::AsOwner as_owner(runtime::installed().owner);
         deleted = postgres::guarded([cutoff] {
-            Oid types[] = {INT4OID, TIMESTAMPTZOID};
-            Datum values[] = {Int32GetDatum(kChunk), TimestampTzGetDatum(cutoff)};
+            Oid types[] = {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
+            Datum values[] = {Int32GetDatum(kChunk), TimestampTzGetDatum(cutoff), names_of_consumers()};
             SPI_connect();
-            if (SPI_execute_with_args(kDelete, 2, types, values, nullptr, false, 0) != SPI_OK_DELETE)
+            if (SPI_execute_with_args(kDelete, 3, types, values, nullptr, false, 0) != SPI_OK_DELETE)
                 elog(ERROR, "cannot delete from telemetry.batch");
             const uint64 count = SPI_processed;
             SPI_finish();

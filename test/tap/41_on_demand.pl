@@ -197,6 +197,33 @@ wait_answer('postgres', "SELECT status FROM telemetry.ingest_telemetry('v', cloc
 	'the versions fit again: commands start a worker that stays');
 wait_all('postgres', 'and applies everything');
 
+# --- workers that cannot even begin -----------------------------------------------------------------------------------------------
+
+# Each leaves a FATAL in the log, so the attempts become rare.
+in_database('template1', 'CREATE DATABASE closed');
+in_database('closed', 'CREATE EXTENSION telemetry_cqrs');
+{
+	local $TelemetryNode::database = 'closed';
+	my @sessions = map { session($node) } 1 .. 12;
+	in_database('postgres', 'ALTER DATABASE closed ALLOW_CONNECTIONS false');
+	$offset = -s $node->logfile;
+	for my $each (@sessions)
+	{
+		$each->query_safe("SELECT telemetry.ingest_telemetry('d', clock_timestamp(), 1, 50)");
+		usleep(350_000);  # longer than an attempt counts as being on its way
+	}
+	my $attempts = () = slurp_file($node->logfile, $offset) =~ /FATAL/g;
+	note "$attempts attempts";
+	cmp_ok($attempts, '>', 1, 'a worker that cannot connect is tried again');
+	cmp_ok($attempts, '<', 9, 'more and more rarely');
+	like($sessions[0]->query_safe('SELECT state, last_error FROM telemetry.worker_status()'), qr/^failing\|.*the server log says why/, 'worker_status says so');
+	$_->quit for @sessions;
+}
+in_database('postgres', 'ALTER DATABASE closed ALLOW_CONNECTIONS true');
+wait_answer('closed', "SELECT status FROM telemetry.ingest_telemetry('d', clock_timestamp(), 1, 50); SELECT state FROM telemetry.worker_status()", qr/running/, 'until one can');
+wait_all('closed', 'and applies everything');
+in_database('template1', 'DROP DATABASE closed');
+
 # --- worker slots ------------------------------------------------------------------------------------------------------------
 
 # One for logical replication, one for us.
@@ -226,7 +253,7 @@ wait_all('second', 'and everything is applied');
 read_models_follow_in('second');
 $node->stop;
 
-my @fatal = grep { /FATAL|PANIC/ && !/the database system is|terminating|not yet accepting/ } split /\n/, slurp_file($node->logfile);
+my @fatal = grep { /FATAL|PANIC/ && !/the database system is|terminating|not yet accepting|database "closed" is not/ } split /\n/, slurp_file($node->logfile);
 is(scalar @fatal, 0, 'nothing fatal in the log') or diag join "\n", @fatal;
 done_testing();
 

@@ -33,6 +33,21 @@ in_database("SELECT telemetry.resume_projection('region')");
 is(waited($token, 'region'), 'applied', 'the resume wakes the worker, which catches up');
 is(in_database($counts), '3 3', 'exactly');
 
+# --- beside DROP EXTENSION -----------------------------------------------------------------------------------------------------
+
+# A pause is a command: who drops the extension waits for its transaction before he locks a table.
+for my $command (qw(pause resume))
+{
+	my $session = session($node);
+	$session->query_safe("BEGIN; SELECT telemetry.${command}_projection('region')");
+	my $drop = psql_start($node, "BEGIN; DROP EXTENSION telemetry_cqrs; ROLLBACK");
+	wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP EXTENSION%' AND wait_event_type = 'Lock'", 'DROP EXTENSION to wait');
+	is($session->query_safe("SELECT status FROM telemetry.ingest_telemetry('drop', now(), 1, 50)"), 'accepted', "$command, DROP EXTENSION beside it, a command");
+	$session->query_safe('COMMIT');
+	$session->quit;
+	is((psql_finish($drop))[1], '', 'no deadlock');
+}
+
 # --- paused and resumed under load -------------------------------------------------------------------------------------------
 
 my @clients = map {
@@ -52,6 +67,28 @@ is("@errors", '', 'the load');
 $token = token();
 is(waited($token, $_), 'applied', "$_ has caught up") for qw(device region);
 read_models_follow($node, 'telemetry.measurements', 'paused and resumed under load');
+
+# --- batches ---------------------------------------------------------------------------------------------------------------------
+
+# Paused before the first event of all, it has passed no batch: all are kept.
+in_database('CREATE DATABASE kept');
+in_database("CREATE EXTENSION telemetry_cqrs; SELECT telemetry.pause_projection('region')", 'kept');
+$node->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = 1s\n");
+$node->reload;
+is(waited(token('kept'), 'device', 'kept'), 'applied', 'a first batch');
+my $oldest = 'SELECT min(batch_id) FROM telemetry.batch';
+{
+	local $TelemetryNode::database = 'kept';
+	# Each reading is a turn of the worker in which it may delete.
+	my $sends = "SELECT telemetry.ingest_telemetry('d', clock_timestamp(), 1, 50)";
+	wait_for($node, "$sends \\g /dev/null\nSELECT pg_sleep(0.1) \\g /dev/null\nSELECT min(created_at) < now() - interval '4 s' OR min(batch_id) > 1 FROM telemetry.batch", 'batches to expire');
+	is(in_database($oldest, 'kept'), '1', 'batches are kept for a projection that has seen none');
+	in_database("SELECT telemetry.resume_projection('region')", 'kept');
+	wait_for($node, "$sends \\g /dev/null\nSELECT pg_sleep(0.1) \\g /dev/null\nSELECT ($oldest) > 1", 'they go when it has caught up');
+}
+$node->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = 1d\n");
+$node->reload;
+in_database('DROP DATABASE kept');
 
 # --- dumped and restored -------------------------------------------------------------------------------------------------------
 

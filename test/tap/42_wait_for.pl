@@ -97,6 +97,19 @@ is(answer_of("token, '10 s') FROM telemetry.ingest_telemetry('d', now(), 1, 50")
 is(in_database("BEGIN; SELECT token AS t FROM telemetry.ingest_telemetry('d', now(), 1, 50) \\gset\nSAVEPOINT s;\n\\set ON_ERROR_STOP off\n\\set VERBOSITY sqlstate\nSELECT telemetry.wait_for(:'t');\nROLLBACK TO s; SELECT telemetry.wait_for('$first', '0');"),
 	'applied', 'and in a subtransaction; another token is no error there');
 
+# Where nothing was accepted yet, the epoch of a token goes with the transaction that would have opened it.
+in_database('CREATE DATABASE fresh');
+my $never = $node->safe_psql('fresh', "CREATE EXTENSION telemetry_cqrs; BEGIN; SELECT token FROM telemetry.ingest_telemetry('d', now(), 1, 50); ROLLBACK");
+{
+	my ($out, $err);
+	$node->psql('fresh', "SELECT telemetry.wait_for('$never', '0')", stdout => \$out, stderr => \$err);
+	is("$out$err", 'rolled back', 'the first command of all, rolled back');
+	$never =~ s/^1:/2:/;
+	$node->psql('fresh', "SELECT telemetry.wait_for('$never', '0')", stdout => \$out, stderr => \$err);
+	like($err, qr/the token is not of this database/, 'but of no later epoch');
+}
+in_database('DROP DATABASE fresh');
+
 # --- isolation, cancel, timeouts ------------------------------------------------------------------------------------------
 
 $token = token();
