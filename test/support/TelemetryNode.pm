@@ -43,6 +43,22 @@ CONF
 	return $node;
 }
 
+# A psql that cannot connect leaves before it has read its script, and the writing end of the pipe then dies of it. To a test that
+# kills servers it is what it is: no connection.
+{
+	no warnings 'redefine';
+	my $psql = \&PostgreSQL::Test::Cluster::psql;
+	*PostgreSQL::Test::Cluster::psql = sub {
+		my ($node, $dbname, $sql, %params) = @_;
+		my @answer = eval { wantarray ? $psql->(@_) : scalar $psql->(@_) };
+		return wantarray ? @answer : $answer[0] if $@ eq '';
+		die $@ if $@ !~ /Broken pipe/ || $params{on_error_die};
+		${ $params{stdout} } = '' if $params{stdout};
+		${ $params{stderr} } = 'no connection' if $params{stderr};
+		return wantarray ? (2, '', 'no connection') : 2;
+	};
+}
+
 # Waits until the query gives t; what goes wrong meanwhile (a server that is not up yet) counts as not yet.
 sub wait_for
 {
