@@ -63,7 +63,8 @@ scratch_close() {
         kill -KILL "${program%/exe}" 2>/dev/null || true
     done < <(find /proc -mindepth 2 -maxdepth 2 -name exe -lname "$SCRATCH/*" 2>/dev/null)
     cd /
-    rm -rf "$SCRATCH"
+    # What a test left running may still write a file.
+    rm -rf "$SCRATCH" 2>/dev/null || { sleep 1; rm -rf "$SCRATCH"; }
     SCRATCH=
 }
 
