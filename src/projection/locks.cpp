@@ -1,4 +1,5 @@
-// Taking the locks. Written wholly in P.
+// Taking the locks. Written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back vacuum for as
+// long as a lock is waited for: it is thrown away before.
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"
@@ -50,6 +51,7 @@ bool hold_extension() {
 void take_apply_lock() {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, kApplyLock, kLockClass);
+    InvalidateCatalogSnapshot();
     LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
@@ -58,6 +60,7 @@ void lock_tables() {
     // A table that is missing is the failure of whoever needs it, and told then.
     const auto lock = [schema](const char* name, LOCKMODE mode) {
         const Oid table = get_relname_relid(name, schema);
+        InvalidateCatalogSnapshot();
         if (OidIsValid(table)) LockRelationOid(table, mode);
         return table;
     };

@@ -34,6 +34,18 @@ BEGIN
 END $$;
 SQL
 $node->safe_psql('postgres', 'CALL send(0.5)');
+
+# Whoever waits for a table holds nothing back himself.
+my $locker = session($node);
+$locker->query_safe('BEGIN; LOCK telemetry.device_state IN SHARE MODE');
+my $pass = psql_start($node, 'CALL telemetry.project_once()');
+my $waits = "query LIKE 'CALL telemetry.project_once%' AND wait_event_type = 'Lock'";
+wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE $waits AND wait_event = 'relation'", 'a pass to wait');
+is($node->safe_psql('postgres', "SELECT coalesce(backend_xmin::text, 'none') FROM pg_stat_activity WHERE $waits"), 'none', 'a pass that waits holds no snapshot');
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+is((psql_finish($pass))[1], '', 'and goes on');
+
 my $reader = session($node);
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM telemetry.device_stats');
 my $seen = $reader->query_safe('SELECT sum(sample_count) FROM telemetry.device_stats');

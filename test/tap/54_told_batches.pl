@@ -37,6 +37,26 @@ for my $round (1, 2)
 	is($there, join(' ', map { "$_:$told{$_}" } sort { $a <=> $b } keys %told), "round $round: they are there, with as many events");
 	wait_applied($node);
 }
+# The same when a session that does not wait for the disk applies by hand.
+$node->append_conf('postgresql.conf', "telemetry_cqrs.start_worker = off\n");
+$node->reload;
+wait_for($node, 'SELECT pid IS NULL FROM telemetry.worker_status()', 'the worker to end');
+for my $round (3 .. 6)
+{
+	my $listener = session($node);
+	$listener->query_safe('LISTEN telemetry_ingested');
+	$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d', NULL, 1, 1, 'r$round')");
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+	my $text = '';
+	$node->safe_psql('postgres', 'CALL telemetry.project_once()');
+	while ($text !~ /"batch":\s*\d+/ && time < $deadline) { $text = $listener->query('SELECT 1'); }
+	$node->stop('immediate');
+	$listener->{run}->finish;
+	my ($told) = $text =~ /"batch":\s*(\d+)/;
+	$node->start;
+	is($node->safe_psql('postgres', "SELECT events FROM telemetry.batch WHERE batch_id = " . ($told // 0)), '1', "round $round: applied by project_once(), told and there");
+	$node->safe_psql('postgres', 'CALL telemetry.project_once()');
+}
 read_models_follow($node, 'telemetry.measurements', 'at the end');
 $node->stop;
 done_testing();
