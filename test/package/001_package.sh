@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The Debian package: built, installed, used by a server, purged without leaving a file. Part of issue 3, item 14.
+# The Debian package: built, installed, used by a server, purged without leaving a file; installed over an older one beside a running
+# server. Part of issue 3, item 14.
 #
 # The machine is not changed: dpkg works on a folder of its own (--root) that holds a copy of PostgreSQL, with a database of
 # packages of its own; for an ordinary user under fakeroot. Whether this machine has what the package depends on is asked of its
@@ -96,6 +97,34 @@ cluster_stop package
 dpkg_in --purge "$package" || { cat "$SCRATCH/dpkg"; fail 'dpkg --purge failed'; }
 is "$(files_in)" "$before" 'purged, it leaves no file'
 is "$(dpkg-query --root="$root" -W 2>/dev/null)" '' 'and no entry'
+
+# --- over an older one, the server running
+
+# What the release before would have brought, and a file that is not in ours.
+release=$(ls sql/released | sed -n 's/^telemetry_cqrs--\(.*\)\.sql$/\1/p' | sort -V | tail -n 1)
+dpkg-deb -R "$deb" "$SCRATCH/older"
+(
+    cd "$SCRATCH/older"
+    sed -i "s/^Version: .*/Version: $release/" DEBIAN/control
+    rm DEBIAN/md5sums usr/share/postgresql/15/extension/telemetry_cqrs--*"$version".sql
+    sed -i "s/^default_version.*/default_version = '$release'/" usr/share/postgresql/15/extension/telemetry_cqrs.control
+    touch usr/share/postgresql/15/extension/telemetry_cqrs--older.sql
+)
+dpkg-deb --root-owner-group -b "$SCRATCH/older" "$SCRATCH/older.deb" >/dev/null
+dpkg_in --install "$SCRATCH/older.deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install of the older one failed'; }
+cluster_start updated
+query 'CREATE EXTENSION telemetry_cqrs'
+is "$(query "SELECT extversion FROM pg_extension WHERE extname = 'telemetry_cqrs'")" "$release" 'an older package makes an older extension'
+query "SELECT telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k')" >/dev/null
+dpkg_in --install "$deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install over the older one failed'; }
+is "$(dpkg-query --root="$root" -W -f '${Version} ${db:Status-Status}' "$package")" "$version installed" 'dpkg installs ours over it'
+is "$(find "$root" -name '*--older.sql' -o -name '*.dpkg-*' | grep -v /var/lib/dpkg/ || true)" '' 'what only the older one had is gone'
+query 'ALTER EXTENSION telemetry_cqrs UPDATE'
+is "$(query "SELECT extversion FROM pg_extension WHERE extname = 'telemetry_cqrs'")" "$version" 'ALTER EXTENSION UPDATE finds its script'
+is "$(query "SELECT status FROM telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k')")" duplicate 'and the readings are there'
+cluster_stop updated
+dpkg_in --purge "$package" || { cat "$SCRATCH/dpkg"; fail 'dpkg --purge failed'; }
+is "$(files_in)" "$before" 'purged, it leaves no file'
 
 echo "1..$tests"
 exit $status
