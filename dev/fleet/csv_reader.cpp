@@ -2,8 +2,16 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string_view>
 
 namespace fleet {
+
+CsvReader::CsvReader(std::istream& input) : input_(*input.rdbuf()) {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    char first[mark.size()];
+    const auto size = static_cast<std::size_t>(input_.sgetn(first, mark.size()));
+    if (std::string_view(first, size) != mark) input_.pubseekpos(0, std::ios::in);
+}
 
 bool CsvReader::next(std::vector<std::string>& fields) {
     constexpr int end = std::char_traits<char>::eof();

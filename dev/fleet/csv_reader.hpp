@@ -1,4 +1,4 @@
-// Reads comma-separated records: quotes as in RFC 4180, lines ended by LF or CRLF.
+// Reads comma-separated records: quotes as in RFC 4180, lines ended by LF or CRLF, with or without the byte order mark of UTF-8.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace fleet {
 
 class CsvReader {
 public:
-    explicit CsvReader(std::istream& input) : input_(*input.rdbuf()) {}
+    explicit CsvReader(std::istream& input);  // a file, at its beginning
 
     // The next record that is not an empty line; false at the end.
     bool next(std::vector<std::string>& fields);

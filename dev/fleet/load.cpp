@@ -52,7 +52,6 @@ void load(std::istream& input, Totals& totals) {
     CsvReader csv(input);
     std::vector<std::string> names, cells;
     if (!csv.next(names)) throw std::runtime_error("the file has no header");
-    if (names[0].starts_with("\xEF\xBB\xBF")) names[0].erase(0, 3);
     std::vector<std::pair<Field, std::string>> columns;  // metric names as JSON
     bool has_device = false;
     for (const std::string& name : names) {

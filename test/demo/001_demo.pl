@@ -142,7 +142,8 @@ my @short = ('dev/demo', '--seconds', 3);
 {
     my $file = "$tmp/climate.csv";
     open my $csv, '>', $file or die "$file: $!";
-    print $csv "device_id,region,measured_at,temperature,humidity,co2,idempotency_key\n";
+    # As spreadsheets write it: a byte order mark, quotes.
+    print $csv "\xEF\xBB\xBF\"device_id\",region,measured_at,temperature,humidity,co2,idempotency_key\n";
     printf $csv "room-%d,house,2026-01-01 12:%02d:00+00,%.1f,%d,%d,k%d\n", $_ % 3, $_ % 60, 20 + $_ % 50, 40 + $_ % 9, 400 + $_ % 99, $_
         for 1 .. 60_000;
     close $csv;

@@ -58,7 +58,7 @@ wait_applied($node);
 read_models_follow($node, 'telemetry.measurements', 'while vacuum is held back');
 # Statistics are told by processes that have been idle for a moment.
 my $dead = "SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = 'telemetry.event_1'::regclass";
-wait_for($node, "SELECT n_live_tup = (SELECT count(*) FROM telemetry.event_1) FROM pg_stat_user_tables WHERE relid = 'telemetry.event_1'::regclass", 'the statistics of the log');
+wait_for($node, "SELECT n_tup_ins = (SELECT count(*) FROM telemetry.event_1) FROM pg_stat_user_tables WHERE relid = 'telemetry.event_1'::regclass", 'the statistics of the log');
 is($node->safe_psql('postgres', $dead), '0', 'the log has no dead row');
 is($node->safe_psql('postgres', 'SELECT n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relid = \'telemetry.event_1\'::regclass'), '0', '... and never had one');
 my $tenths = $node->safe_psql('postgres', "SELECT tenth, count(*), round(percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds)::numeric, 2), round(percentile_cont(0.95) WITHIN GROUP (ORDER BY milliseconds)::numeric, 2)
