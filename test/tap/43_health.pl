@@ -145,7 +145,7 @@ all_ok('rolled back');
 
 # DROP EXTENSION locks everything: not everything is told.
 $blockers[0]->query_safe('BEGIN; DROP EXTENSION telemetry_cqrs');
-becomes('locks', 'warning', qr/pid $pids[0] \(idle in transaction\) (?:\S+ \S+ on telemetry\.\w+, ){4}\S+ \S+ on telemetry\.\w+ and \d+ more since [^,]*\|/, 'the extension is about to be dropped');
+becomes('locks', 'warning', qr/pid $pids[0] \(idle in transaction\) (?:[^,|]+, ){4}holds AccessExclusiveLock on telemetry\.\w+ and \d+ more since [^,|]*\|/, 'the extension is about to be dropped');
 $blockers[0]->query_safe('ROLLBACK');
 all_ok('it was not');
 
