@@ -52,10 +52,11 @@ wait_for($node, 'SELECT count(*) = 0 FROM telemetry.installation', 'the server a
 # receipt; it ends when the file "stop" is there. The last reading of a batch stands in it twice.
 write_file("$folder/client.sh", <<'SH');
 client=$1 round=0
-while [ ! -e "$FOLDER/stop" ]; do
+while [ -d "$FOLDER" ] && [ ! -e "$FOLDER/stop" ]; do
 	round=$((round + 1))
 	until psql -XAtq -v ON_ERROR_STOP=1 -v client="$client" -v round="$round" -v readings="$READINGS" -f "$FOLDER/round.sql" \
 		>>"$FOLDER/receipts.$client" 2>>"$FOLDER/errors.$client"; do
+		[ -d "$FOLDER" ] || exit 1  # the test is gone
 		sleep 0.02
 	done
 	echo "round|$client|$round" >>"$FOLDER/receipts.$client"

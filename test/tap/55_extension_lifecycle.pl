@@ -59,7 +59,7 @@ sub write_file { my ($path, $text) = @_; open my $file, '>', $path or die "$path
 write_file("$folder/load.sql", join '', map { block($_) } 1 .. 200);
 write_file("$folder/client.sh", <<'SH');
 run=0
-while [ ! -e "$FOLDER/stop" ]; do
+while [ -d "$FOLDER" ] && [ ! -e "$FOLDER/stop" ]; do
 	run=$((run + 1))
 	psql -XAtq -v VERBOSITY=sqlstate -v client="$1-$run" -f "$FOLDER/load.sql" >>"$FOLDER/out.$1" 2>>"$FOLDER/errors.$1"
 done
