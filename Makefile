@@ -25,8 +25,8 @@ PG_CPPFLAGS  = -Isrc $(SERVER_INCLUDES) -DTELEMETRY_VERSION='"$(EXTVERSION)"' '-
 PG_CXXFLAGS  = -std=c++20 -fvisibility=hidden -Wall -Wextra -Wshadow
 SHLIB_LINK   = -lstdc++ -Wl,-Bsymbolic -Wl,--version-script=src/exports.map
 
-# DEBUG=1: injection points, little optimisation. SANITIZE=1: for a server that runs with libasan preloaded. WERROR=1: as in
-# the tests.
+# DEBUG=1: injection points, little optimisation. SANITIZE=1: for a server that runs with libasan preloaded, as `dev/test asan`
+# starts it. WERROR=1: as in the tests.
 ifdef DEBUG
 PG_CXXFLAGS += -O1 -g -DTELEMETRY_INJECTION_POINTS
 endif
@@ -51,6 +51,8 @@ include $(PGXS)
 COMPILE.cxx.bc = $(CLANG) -xc++ -Wno-ignored-attributes $(BITCODE_CXXFLAGS) -std=c++20 -fvisibility=hidden $(CPPFLAGS) -flto=thin -emit-llvm -c
 
 %.o: CXXFLAGS += -MMD -MP
+# Behind the server's own flags: with -fwrapv no overflow is an error.
+%.o: CXXFLAGS += $(if $(SANITIZE),-fno-wrapv)
 -include $(OBJS:.o=.d)
 src/runtime/library_version.o src/runtime/library_version.bc: telemetry_cqrs.control
 

@@ -136,6 +136,9 @@ extension_install() {
 
 # --- clusters ---------------------------------------------------------------------------------------------------------
 
+# The program that is started as the server, when it is not the installation's own.
+SERVER_PROGRAM=
+
 # cluster_start NAME [SETTING=VALUE...]: a new cluster, superuser postgres, Unix socket only.
 cluster_start() {
     local name=$1 home=$SCRATCH/$1 setting
@@ -148,14 +151,14 @@ cluster_start() {
             "log_line_prefix = '%m [%p] %b %d '" "timezone = 'UTC'"
         for setting in "$@"; do printf "%s = '%s'\n" "${setting%%=*}" "${setting#*=}"; done
     } | as_server tee -a "$home/data/postgresql.conf" >/dev/null
-    as_server "$PG_BIN/pg_ctl" -D "$home/data" -l "$home/log" -w -s start >&2 ||
+    as_server "$PG_BIN/pg_ctl" -D "$home/data" -l "$home/log" -p "${SERVER_PROGRAM:-$PG_BIN/postgres}" -w -t 300 -s start >&2 ||
         { cluster_log "$name" >&2; fail "the cluster $name did not start"; }
     export PGHOST=$home PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 }
 
 # cluster_stop NAME [fast | immediate | smart]
 cluster_stop() {
-    as_server "$PG_BIN/pg_ctl" -D "$SCRATCH/$1/data" -m "${2:-fast}" -w -s stop
+    as_server "$PG_BIN/pg_ctl" -D "$SCRATCH/$1/data" -m "${2:-fast}" -w -t 300 -s stop
 }
 
 # cluster_log NAME [LINES]: the end of the server's log.

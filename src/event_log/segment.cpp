@@ -45,8 +45,7 @@ Datum fingerprint_datum(const Candidate& candidate) {
 
 bool equals(Datum stored, std::string_view sent) {
     text* value = DatumGetTextPP(stored);
-    const bool same = VARSIZE_ANY_EXHDR(value) == sent.size() && memcmp(VARDATA_ANY(value), sent.data(), sent.size()) == 0;
-    return same;
+    return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) == sent;
 }
 
 bool equals(Datum stored, bool stored_null, const std::optional<double>& sent) {

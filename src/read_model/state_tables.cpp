@@ -1,6 +1,8 @@
 // Merging deltas into rows. All but the two entries is written wholly in P: plain C types and palloc, no destructors.
 #include "read_model/state_tables.hpp"
 
+#include <algorithm>
+
 #include "error_codes.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
@@ -41,7 +43,7 @@ Datum text_in(TextBuffer& buffer, std::string_view value) {
         buffer.bytes = static_cast<char*>(MemoryContextAlloc(buffer.memory, buffer.capacity));
     }
     SET_VARSIZE(buffer.bytes, VARHDRSZ + value.size());
-    memcpy(VARDATA(buffer.bytes), value.data(), value.size());
+    std::copy_n(value.data(), value.size(), VARDATA(buffer.bytes));  // an empty text has no address
     return PointerGetDatum(buffer.bytes);
 }
 
