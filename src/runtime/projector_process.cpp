@@ -2,6 +2,7 @@
 #include "runtime/projector_process.hpp"
 
 #include "postgres/error.hpp"
+#include "postgres/transaction.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
 
@@ -101,6 +102,15 @@ bool start_projector() {
     const bool is_started = try_to_start();
     postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, false); });
     return is_started;
+}
+
+void hand_over() {
+    postgres::Transaction transaction;
+    const LOCKTAG tag = lock_tag(kProjectorLock);
+    postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, true); });
+    remove_start_record();
+    (void)start_projector();
+    transaction.commit();
 }
 
 }  // namespace runtime

@@ -119,6 +119,7 @@ private:
     Extension extension_{Presence::absent, {}};
     std::string waits_for_;     // why it waits, as pg_stat_activity shows it; empty while it works
     bool is_running_ = false;   // as told in shared memory
+    bool has_worked_ = false;   // ever
     bool tries_again_ = false;  // something failed and is due later
 };
 
@@ -129,8 +130,15 @@ void Projector::leave_if_absent() {
     leave_because(runtime::WorkerEnd::absent);
 }
 
-// Where sessions start projectors: one of a session that has the right library is not to be kept away.
+// Where sessions start projectors. Who has worked here has an older library than the extension now wants; its successor loads the
+// one that is installed, and no session need come along to start it. Who has never worked has no better successor: it comes with
+// a later command.
 void Projector::leave_to_other_library(const Failure& reason) {
+    if (has_worked_) {
+        failures_.log(reason);
+        runtime::hand_over();
+        leave_because(runtime::WorkerEnd::died);
+    }
     runtime::StartRecord record = runtime::read_start_record();
     if (runtime::note_failure(record, reason.message.c_str())) failures_.log(reason);
     runtime::write_start_record(record);
@@ -176,6 +184,7 @@ void Projector::hold(const Failure& reason) {
 void Projector::works() {
     failures_.recovered();
     waits_for_.clear();
+    has_worked_ = true;
     if (is_running_) return;
     runtime::report_running();
     is_running_ = true;
