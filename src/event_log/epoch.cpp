@@ -26,14 +26,14 @@ bool is_watching = false;
 // Rows made by a transaction that rolls back never were.
 bool made_in_this_transaction = false;
 
-void end_of_transaction(XactEvent event, void*) {
+void end_of_transaction(XactEvent event, void*) noexcept {
     if (!made_in_this_transaction) return;
     if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) is_opened = false;
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
         made_in_this_transaction = false;
 }
 
-void end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+void end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void*) noexcept {
     if (made_in_this_transaction && event == SUBXACT_EVENT_ABORT_SUB) is_opened = false;
 }
 

@@ -8,6 +8,7 @@
 #include "ingest/quarantine.hpp"
 #include "ingest/receipt.hpp"
 #include "postgres/entry_point.hpp"
+#include "postgres/sql_function.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -78,10 +79,7 @@ int length_of(const Columns& columns) {
 }
 
 OnError on_error_of(FunctionCallInfo fcinfo) {
-    const std::string_view option = PG_ARGISNULL(kOnError) ? std::string_view() : postgres::guarded([fcinfo] {
-        text* value = PG_GETARG_TEXT_PP(kOnError);
-        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-    });
+    const std::string_view option = PG_ARGISNULL(kOnError) ? std::string_view() : postgres::text_argument(fcinfo, kOnError);
     if (option == "quarantine") return OnError::kCollect;
     if (option == "abort") return OnError::kRaise;
     refuse_batch("on_error is " + model::quoted_for_message(option) + ".", "Use 'quarantine' or 'abort'.");

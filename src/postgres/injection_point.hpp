@@ -16,9 +16,8 @@
 
 namespace postgres {
 
+// P, both.
 void define_injection_setting();
-
-// P.
 void pass_injection_point(const char* point);
 
 }  // namespace postgres

@@ -21,12 +21,17 @@ Transaction::Transaction() : memory_(CurrentMemoryContext) {
 
 Transaction::~Transaction() {
     if (is_open_) {
+        char failure[200] = "";
+        bool is_over = true;
         try {
             guarded([] { AbortCurrentTransaction(); });
         } catch (const std::exception& error) {
-            // Nobody can go on from a transaction that can be neither committed nor rolled back.
-            ereport(FATAL, (errmsg_internal("telemetry_cqrs could not roll back"), errdetail_internal("%s", error.what())));
+            strlcpy(failure, error.what(), sizeof failure);
+            is_over = false;
         }
+        // Nobody can go on from a transaction that can be neither committed nor rolled back.
+        if (!is_over)
+            ereport(FATAL, (errmsg_internal("telemetry_cqrs could not roll back"), errdetail_internal("%s", failure)));
     }
     MemoryContextSwitchTo(memory_);
 }

@@ -4,14 +4,12 @@
 
 #include "error_codes.hpp"
 #include "runtime/library_version.hpp"
+#include "runtime/own_lock.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace projection {
 namespace {
-
-constexpr uint16 kLockClass = 3;  // of advisory locks; SQL's functions can only take classes 1 and 2
-constexpr uint32 kApplyLock = 2;
 
 constexpr const char* kRead[] = {"installation", "epoch", "projection"};
 constexpr const char* kWritten[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
@@ -49,8 +47,7 @@ bool hold_extension() {
 }
 
 void take_apply_lock() {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, kApplyLock, kLockClass);
+    const LOCKTAG tag = runtime::tag_of(runtime::OwnLock::apply);
     InvalidateCatalogSnapshot();
     LockAcquire(&tag, ExclusiveLock, false, false);
 }

@@ -11,6 +11,7 @@
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/sql_function.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/wake.hpp"
 
@@ -30,10 +31,7 @@ constexpr const char* kResume =
     "DELETE FROM telemetry.projection WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL";
 
 Consumer projection_argument(FunctionCallInfo fcinfo) {
-    return event_log::projection_named(postgres::guarded([fcinfo] {
-        text* value = PG_GETARG_TEXT_PP(0);
-        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-    }));
+    return event_log::projection_named(postgres::text_argument(fcinfo, 0));
 }
 
 void refuse_where_nothing_may_be_written(const char* command) {

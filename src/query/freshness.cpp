@@ -1,28 +1,20 @@
 // SQL functions as_of, projection_tail and batch_tail: how far behind a projection, or the list of batches, is, for the caller's own snapshot.
 #include <algorithm>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include "event_log/checkpoint.hpp"
 #include "event_log/tail.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace query {
 namespace {
 
-std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
-    return postgres::guarded([fcinfo, number] {
-        text* value = PG_GETARG_TEXT_PP(number);
-        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-    });
-}
-
 event_log::Consumer projection_argument(FunctionCallInfo fcinfo, int number) {
-    return event_log::projection_named(text_argument(fcinfo, number));
+    return event_log::projection_named(postgres::text_argument(fcinfo, number));
 }
 
 ::Snapshot callers_snapshot() {
@@ -62,11 +54,9 @@ TELEMETRY_FUNCTION(telemetry_measure_tail) {
     const event_log::Consumer consumer = query::projection_argument(fcinfo, 0);
     const event_log::Tail tail = event_log::measure_tail(consumer, query::callers_snapshot(), false);
     return postgres::guarded([&] {
-        TupleDesc shape;
-        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0))};
         bool nulls[] = {false, !tail.oldest_received_at.has_value()};
-        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+        return postgres::row_of(fcinfo, values, nulls);
     });
 }
 
@@ -74,11 +64,9 @@ TELEMETRY_FUNCTION(telemetry_measure_batch_tail) {
     const event_log::Tail tail = event_log::measure_tail(event_log::Consumer::batch, query::callers_snapshot(), false);
     const auto as_of = query::as_of_tail(tail);
     return postgres::guarded([&] {
-        TupleDesc shape;
-        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0)),
                           TimestampTzGetDatum(as_of.value_or(0))};
         bool nulls[] = {false, !tail.oldest_received_at.has_value(), !as_of.has_value()};
-        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+        return postgres::row_of(fcinfo, values, nulls);
     });
 }

@@ -1,6 +1,7 @@
 // SQL functions ingest_statistics and stat_ingest_reset.
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
 #include "runtime/statistics.hpp"
 
 #include "postgres/pg.hpp"
@@ -8,8 +9,6 @@
 TELEMETRY_FUNCTION(telemetry_get_ingest_statistics) {
     const auto statistics = runtime::ingest_statistics();
     return postgres::guarded([&] {
-        TupleDesc shape;
-        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
         constexpr int kSince = runtime::kIngestCounts;
         constexpr int kSqlstate = kSince + 1;
         constexpr int kErrorAt = kSince + 2;
@@ -24,7 +23,7 @@ TELEMETRY_FUNCTION(telemetry_get_ingest_statistics) {
             values[kSqlstate] = CStringGetTextDatum(unpack_sql_state(statistics->last_error_sqlstate));
             values[kErrorAt] = TimestampTzGetDatum(statistics->last_error_at);
         }
-        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+        return postgres::row_of(fcinfo, values, nulls);
     });
 }
 

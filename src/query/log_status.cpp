@@ -1,10 +1,10 @@
 // SQL function log_status: whether the log was written here, or at another place and brought here by a restore.
-#include <string_view>
 #include <vector>
 
 #include "event_log/checkpoint.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
@@ -20,10 +20,8 @@ TELEMETRY_FUNCTION(telemetry_get_log_status) {
     const int epoch = epochs.empty() ? 0 : static_cast<int>(epochs.back().epoch.value);
     const TimestampTz opened_at = epochs.empty() ? 0 : epochs.back().opened_at;
     return postgres::guarded([&] {
-        TupleDesc shape;
-        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
         Datum values[] = {CStringGetTextDatum(state), Int32GetDatum(epoch), TimestampTzGetDatum(opened_at)};
         bool nulls[] = {false, epoch == 0, epoch == 0};
-        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+        return postgres::row_of(fcinfo, values, nulls);
     });
 }

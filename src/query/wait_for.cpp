@@ -18,6 +18,7 @@
 #include "event_log/transaction.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
 #include "postgres/subtransaction.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/shared_state.hpp"
@@ -45,13 +46,6 @@ struct Token {
 };
 
 enum class Answer { not_yet, applied, rolled_back };
-
-std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
-    return postgres::guarded([fcinfo, number] {
-        text* value = PG_GETARG_TEXT_PP(number);
-        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-    });
-}
 
 // A whole number and nothing else.
 template <typename Number>
@@ -238,9 +232,9 @@ const char* wait_for(const Token& token, milliseconds timeout, Consumer projecti
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_wait_for) {
-    const query::Token token = query::parse_token(query::text_argument(fcinfo, 0));
+    const query::Token token = query::parse_token(postgres::text_argument(fcinfo, 0));
     const query::milliseconds timeout = query::timeout_argument(fcinfo, 1);
-    const event_log::Consumer projection = event_log::projection_named(query::text_argument(fcinfo, 2));
+    const event_log::Consumer projection = event_log::projection_named(postgres::text_argument(fcinfo, 2));
     query::refuse_own_transaction(token);
     const char* answer = query::wait_for(token, timeout, projection);
     return postgres::guarded([answer] { return CStringGetTextDatum(answer); });

@@ -4,6 +4,7 @@
 
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
@@ -62,8 +63,6 @@ TELEMETRY_FUNCTION(telemetry_get_worker_status) {
     const bool is_preloaded = runtime::shared_state() != nullptr;
     const query::Status status = is_preloaded ? query::status_in_shared_memory() : query::status_without_shared_memory();
     return postgres::guarded([&] {
-        TupleDesc shape;
-        if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
         Datum values[] = {BoolGetDatum(is_preloaded),
                           Int32GetDatum(status.pid),
                           CStringGetTextDatum(runtime::name_of(status.state)),
@@ -71,6 +70,6 @@ TELEMETRY_FUNCTION(telemetry_get_worker_status) {
                           CStringGetTextDatum(status.error ? status.error : ""),
                           TimestampTzGetDatum(status.error_at)};
         bool nulls[] = {false, status.pid == 0, false, status.since == 0, status.error == nullptr, status.error_at == 0};
-        return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+        return postgres::row_of(fcinfo, values, nulls);
     });
 }

@@ -16,7 +16,7 @@ bool is_watching = false;
 unsigned generation = 0;
 
 // While nothing is current, whatever changes may be ours: who remembers something must not miss it.
-void forget_relation(Datum, Oid relation) {
+void forget_relation(Datum, Oid relation) noexcept {
     const Oid* first = &current.installation;
     const Oid* last = &current.device_key_index;
     bool ours = !is_current || relation == InvalidOid;

@@ -3,6 +3,7 @@
 
 #include "postgres/error.hpp"
 #include "postgres/transaction.hpp"
+#include "runtime/own_lock.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
 
@@ -11,22 +12,12 @@
 namespace runtime {
 namespace {
 
-constexpr uint16 kLockClass = 3;  // of advisory locks; SQL's functions can only take classes 1 and 2
-constexpr uint32 kProjectorLock = 1;
-constexpr uint32 kStarterLock = 3;  // for a moment, by who starts one
-
 // For all sessions of a database together: while the one that was started is on its way (longer with each that did not come, as
 // each has left a FATAL in the log), and after one that could not be started.
 constexpr TimestampTz kOnItsWay = 200 * 1000;
 constexpr TimestampTz kLongestOnItsWay = 60 * USECS_PER_SEC;
 constexpr int kMostDoublings = 10;
 constexpr TimestampTz kAfterFailure = 2 * USECS_PER_SEC;
-
-LOCKTAG lock_tag(uint32 lock) {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, lock, kLockClass);
-    return tag;
-}
 
 bool is_same(const LOCKTAG& a, const LOCKTAG& b) {
     return memcmp(&a, &b, sizeof(LOCKTAG)) == 0;
@@ -64,14 +55,14 @@ bool try_to_start() {
 }  // namespace
 
 bool become_only_projector() {
-    const LOCKTAG tag = lock_tag(kProjectorLock);
+    const LOCKTAG tag = tag_of(OwnLock::projector);
     return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 ProjectorProcess find_projector() {
     return postgres::guarded([] {
         ProjectorProcess found{kNoProcess, 0};
-        const LOCKTAG tag = lock_tag(kProjectorLock);
+        const LOCKTAG tag = tag_of(OwnLock::projector);
         LockData* held = GetLockStatusData();
         for (int i = 0; i < held->nelements; ++i) {
             const LockInstanceData& each = held->locks[i];
@@ -94,7 +85,7 @@ bool is_there(const ProjectorProcess& projector) noexcept {
 
 bool start_projector() {
     if (IsBinaryUpgrade || !IsUnderPostmaster || RecoveryInProgress()) return false;
-    const LOCKTAG tag = lock_tag(kStarterLock);
+    const LOCKTAG tag = tag_of(OwnLock::starter);
     // Taken: somebody is at it. No room in the lock table: later.
     const bool is_ours = postgres::guarded(
         [&tag] { return LockAcquireExtended(&tag, ExclusiveLock, false, true, false, nullptr) != LOCKACQUIRE_NOT_AVAIL; });
@@ -106,7 +97,7 @@ bool start_projector() {
 
 void hand_over() {
     postgres::Transaction transaction;
-    const LOCKTAG tag = lock_tag(kProjectorLock);
+    const LOCKTAG tag = tag_of(OwnLock::projector);
     postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, true); });
     remove_start_record();
     (void)start_projector();

@@ -1,6 +1,7 @@
 // Definition of the settings: names, units, ranges and words for SHOW and pg_settings.
 #include "runtime/settings.hpp"
 
+#include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 
 #include "postgres/pg.hpp"
@@ -32,13 +33,8 @@ void define_int(const char* name, int& value, int least, int greatest, int unit,
     DefineCustomIntVariable(name, words, more, &value, value, least, greatest, PGC_SIGHUP, unit, nullptr, nullptr, nullptr);
 }
 
-}  // namespace
-
-const Settings& settings() noexcept {
-    return current;
-}
-
-void define_settings() {
+// P.
+void define_all() {
     define_bool("telemetry_cqrs.auto_register", current.auto_register,
                 "Registers an unknown device with its first accepted reading.", "Off: its readings are refused with TC002.");
     define_bool("telemetry_cqrs.start_worker", current.start_worker,
@@ -62,6 +58,16 @@ void define_settings() {
                "How often the launcher looks for databases that are new.", nullptr);
     postgres::define_injection_setting();
     MarkGUCPrefixReserved("telemetry_cqrs");
+}
+
+}  // namespace
+
+const Settings& settings() noexcept {
+    return current;
+}
+
+void define_settings() {
+    postgres::guarded(define_all);
 }
 
 }  // namespace runtime

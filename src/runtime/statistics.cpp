@@ -2,6 +2,7 @@
 // table.
 #include "runtime/statistics.hpp"
 
+#include "postgres/error.hpp"
 #include "postgres/shared_memory.hpp"
 
 #include "postgres/pg.hpp"
@@ -171,8 +172,10 @@ void reset_ingest_statistics() noexcept {
 }
 
 void watch_ends_of_transactions() {
-    RegisterXactCallback(end_of_transaction, nullptr);
-    RegisterSubXactCallback(end_of_subtransaction, nullptr);
+    postgres::guarded([] {
+        RegisterXactCallback(end_of_transaction, nullptr);
+        RegisterSubXactCallback(end_of_subtransaction, nullptr);
+    });
 }
 
 }  // namespace runtime

@@ -3,6 +3,7 @@
 #include "runtime/wake.hpp"
 
 #include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
@@ -120,7 +121,7 @@ void wake_launcher_at_commit() noexcept {
 }
 
 void watch_commits() {
-    RegisterXactCallback(end_of_transaction, nullptr);
+    postgres::guarded([] { RegisterXactCallback(end_of_transaction, nullptr); });
 }
 
 }  // namespace runtime

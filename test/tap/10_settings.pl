@@ -94,6 +94,11 @@ set('notify_payload', 'pointer');
 ($batch, @payloads) = heard("SELECT telemetry.ingest_telemetry('heard', '2024-05-01 10:01:00+00', 1, NULL, 'k2')");
 is($node->safe_psql('postgres', "SELECT p->>'batch' = '$batch', p->>'count', p ? 'events' FROM (SELECT \$p\$$payloads[-1]\$p\$::jsonb AS p) AS n"), 't|1|f', 'notify_payload = pointer');
 unlike($payloads[-1], qr/heard/, 'says nothing of the device');
+set('notify_payload', 'off');
+($batch, @payloads) = heard("SELECT telemetry.ingest_telemetry('heard', '2024-05-01 10:02:00+00', 1, NULL, 'k3')");
+is("@payloads", '', 'notify_payload = off: nobody is told');
+is($node->safe_psql('postgres', "SELECT count(*) FROM telemetry.read_events($batch)"), '1', 'but the batch is there');
+is($node->safe_psql('postgres', "SELECT state FROM telemetry.pipeline_status WHERE stage = 'notification'"), 'off', 'and the status says so');
 $listener->quit;
 
 # Without any worker commands store, project_once() applies, and the status says what is the matter.

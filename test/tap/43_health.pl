@@ -111,13 +111,10 @@ becomes('worker', 'error', qr/extension version 0\.1/, 'which the worker will no
 sql("UPDATE pg_extension SET extversion = telemetry.library_version() WHERE extname = 'telemetry_cqrs'");
 all_ok('its own version');
 
-SKIP: {
-	skip 'telemetry_cqrs.start_worker is not there', 2 if sql("SELECT count(*) FROM pg_settings WHERE name = 'telemetry_cqrs.start_worker'") eq '0';
-	reload('telemetry_cqrs.start_worker = off');
-	becomes('worker', 'warning', qr/none.*setup\(\)/, 'none is wanted, and it is gone') if sql('SELECT count(pg_terminate_backend(pid)) FROM telemetry.worker_status() WHERE pid IS NOT NULL') >= 0;
-	reload('telemetry_cqrs.start_worker = on');
-	all_ok('started again');
-}
+reload('telemetry_cqrs.start_worker = off');
+becomes('worker', 'warning', qr/none.*setup\(\)/, 'none is wanted, and it is gone');
+reload('telemetry_cqrs.start_worker = on');
+all_ok('started again');
 
 # --- locks -------------------------------------------------------------------------------------------------------------------
 
@@ -272,13 +269,10 @@ sql('SELECT pg_reload_conf()');
 limits();
 all_ok('it works again');
 
-SKIP: {
-	skip 'nobody can pause a projection', 2 if sql("SELECT to_regproc('telemetry.pause_projection') IS NULL") eq 't';
-	sql("SELECT telemetry.pause_projection('region')");
-	becomes('projection region', 'warning', qr/paused, .* paused by postgres since .*resume_projection\('region'\)/, 'paused');
-	sql("SELECT telemetry.resume_projection('region')");
-	all_ok('resumed');
-}
+sql("SELECT telemetry.pause_projection('region')");
+becomes('projection region', 'warning', qr/paused, .* paused by postgres since .*resume_projection\('region'\)/, 'paused');
+sql("SELECT telemetry.resume_projection('region')");
+all_ok('resumed');
 
 # --- a check that cannot be made ---------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ SELECT accepted, duplicates, conflicts, rejected FROM (
 SQL
 my $one = q{SELECT status FROM telemetry.ingest_telemetry('d1', '2024-05-01', 20, 40, :'what', '{"light": 3}', 'r1')};
 my $new_device = q{SELECT status FROM telemetry.ingest_telemetry('dev-' || :'what', NULL, 20, 40, :'what', NULL, 'r2')};
+my $token = q{SELECT token FROM telemetry.ingest_telemetry('d1', NULL, 20, 40, :'what') \gset};
 my $few = q{SELECT accepted + duplicates AS stored FROM telemetry.ingest_telemetry_batch(ARRAY['d1', 'x-' || :'what', 'd1'], NULL, ARRAY[1, 2, 3], NULL,
 	ARRAY[:'what' || 'a', :'what' || 'b', :'what' || 'c'])};
 
@@ -79,6 +80,11 @@ my @calls = (
 	{ name => 'summaries', call => 'SELECT temperature::text::telemetry.summary, telemetry.avg(humidity), telemetry.last_at(temperature) FROM telemetry.device_state LIMIT 3',
 		after => 'SELECT sum(sample_count) > 0 FROM telemetry.device_stats' },
 	{ name => 'the status', call => 'SELECT * FROM telemetry.projection_status', after => 'SELECT count(*) = 2 FROM telemetry.projection_status' },
+	{ name => 'the pipeline', call => 'SELECT * FROM telemetry.pipeline_status', after => 'SELECT count(*) = 5 FROM telemetry.pipeline_status' },
+	{ name => 'a pause', call => "SELECT telemetry.pause_projection('region'), telemetry.resume_projection('region')",
+		after => "SELECT telemetry.pause_projection('region') AND telemetry.resume_projection('region')" },
+	{ name => 'a wait in vain', before => $token, call => "SELECT telemetry.wait_for(:'token', '1 ms')", after => "SELECT telemetry.wait_for(:'token', '0') = 'timeout'" },
+	{ name => 'a wait', before => "$token\nCALL telemetry.project_once();", call => "SELECT telemetry.wait_for(:'token')", after => "SELECT telemetry.wait_for(:'token', '0') = 'applied'" },
 	{ name => 'a pass', before => "$new_device \\g /dev/null", call => 'CALL telemetry.project_once()', after => 'CALL telemetry.project_once(); SELECT bool_and(lag_events = 0) FROM telemetry.projection_status',
 		heavy => 1 },
 	{ name => 'a pass over a batch, cold', before => "$batch \\g /dev/null\nSELECT fault_forget() \\g /dev/null", call => 'CALL telemetry.project_once()', heavy => 1,

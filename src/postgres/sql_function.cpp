@@ -1,0 +1,23 @@
+// Arguments and results of SQL functions.
+#include "postgres/sql_function.hpp"
+
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+
+std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
+    return guarded([fcinfo, number] {
+        text* value = PG_GETARG_TEXT_PP(number);
+        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+    });
+}
+
+Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls) {
+    TupleDesc shape;
+    if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+}
+
+}  // namespace postgres

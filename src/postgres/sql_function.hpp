@@ -1,0 +1,16 @@
+// What a function of SQL takes and gives.
+#pragma once
+
+#include <string_view>
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+
+// The text of an argument that is not NULL; it lives as long as the memory of the call.
+std::string_view text_argument(FunctionCallInfo fcinfo, int number);
+
+// P. A row of the composite type that the function returns.
+Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls);
+
+}  // namespace postgres

@@ -1,0 +1,28 @@
+# The library as a file. It exports what the server looks up by name and nothing else (acceptance check 25), and has no static
+# constructors or destructors: they would run in the postmaster, and at the exit of every process.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+
+my $node = telemetry_node('library');
+my $library = $node->config_data('--pkglibdir') . '/telemetry_cqrs.so';
+
+my ($symbols) = run_command([ 'nm', '-D', '--defined-only', '--format=posix', $library ]);
+my @exported = sort map { (split)[0] } split /\n/, $symbols;
+my @called = split /\n/, $node->safe_psql('postgres', "SELECT DISTINCT prosrc FROM pg_proc WHERE probin LIKE '%/telemetry_cqrs'");
+my @expected = sort qw(Pg_magic_func _PG_init telemetry_launcher_main telemetry_projector_main), map { ($_, "pg_finfo_$_") } @called;
+is_deeply(\@exported, \@expected, 'exported: the functions of the extension, the mains of the workers, the entry');
+
+# One entry of the compiler's own is in every library.
+my ($sections) = run_command([ 'readelf', '-SW', $library ]);
+foreach my $section (qw(init_array fini_array))
+{
+	my ($size) = $sections =~ /\.$section\s+\w+\s+\w+\s+\w+\s+(\w+)/;
+	is(hex($size // '0'), 8, "$section: no static object of ours");
+}
+$node->stop;
+done_testing();
