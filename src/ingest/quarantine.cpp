@@ -51,9 +51,10 @@ void add_cstring(JsonbParseState** state, const char* name, const char* value) {
     pushJsonbValue(state, WJB_VALUE, &string);
 }
 
-// JSON has no NaN and no infinity: they are kept as text.
+// Exactly, whatever the session's extra_float_digits. JSON has no NaN and no infinity: they are kept as text.
 void add_double(JsonbParseState** state, const char* name, double number) {
-    const char* text_form = DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(number)));
+    auto* text_form = static_cast<char*>(palloc(DOUBLE_SHORTEST_DECIMAL_LEN));
+    double_to_shortest_decimal_buf(number, text_form);
     if (isnan(number) || isinf(number)) return add_cstring(state, name, text_form);
     add_name(state, name);
     JsonbValue value;
