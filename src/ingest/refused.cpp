@@ -57,6 +57,11 @@ Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics
         case event_log::MetricsShape::kNotANumber:
             return refuse(position, error_codes::kInvalidMetrics, "metric is not a number",
                           "Metric " + model::quoted_for_message(metrics.offender) + " holds something else.", kMetricsHint);
+        case event_log::MetricsShape::kTooNearZero:
+            return refuse(position, error_codes::kInvalidMetrics, "metric is out of range",
+                          "Metric " + model::quoted_for_message(metrics.offender) +
+                              " is not zero, but too near to it for double precision.",
+                          "Send zero, or a number of double precision.");
         case event_log::MetricsShape::kObjectOfNumbers:
             break;
     }
