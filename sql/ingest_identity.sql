@@ -92,3 +92,12 @@ SELECT telemetry.register_device('identity-12', '');
 SELECT telemetry.register_device('identity-12', repeat('r', 10000));
 \set VERBOSITY default
 SELECT count(*) FROM telemetry.device WHERE device_id = 'identity-12';
+
+-- fingerprints of another version, as a dump of a later one would bring: refused, as no earlier delivery would be recognised
+UPDATE telemetry.installation SET fingerprint_version = 2;
+\c -
+\set VERBOSITY terse
+SELECT status FROM telemetry.ingest_telemetry('identity-1', NULL, 20, 40, 'k');
+\set VERBOSITY default
+UPDATE telemetry.installation SET fingerprint_version = 1;
+SELECT status FROM telemetry.ingest_telemetry('identity-1', NULL, 20, 40, 'k');
