@@ -78,6 +78,11 @@ SELECT idempotency_key, temperature, humidity FROM telemetry.measurements WHERE 
 SELECT payload->'temperature' AS temperature, payload->'humidity' AS humidity, payload->>'measured_at' AS measured_at
 FROM telemetry.rejected_readings
 WHERE payload->>'device_id' = 'batch-5' AND payload->>'idempotency_key' IN ('k5', 'k7', 'k8') ORDER BY payload->>'idempotency_key';
+-- numbers are kept to the last bit, however few digits the session prints
+SET extra_float_digits = -10;
+SELECT pg_temp.outcome($$ ARRAY['batch-14'], NULL, ARRAY[0.1::float8 + 0.2::float8], ARRAY['NaN']::float8[] $$);
+RESET extra_float_digits;
+SELECT (payload->>'temperature')::float8 = 0.1::float8 + 0.2::float8 AS as_sent FROM telemetry.rejected_readings WHERE payload->>'device_id' = 'batch-14';
 SELECT pg_temp.outcome($$ ARRAY['batch-6', 'batch-6'], NULL, ARRAY[1, 2], NULL, ARRAY['k1', 'k2'], NULL, ARRAY['', 'hall'] $$) AS region;
 SELECT sqlstate FROM telemetry.rejected_readings WHERE payload->>'device_id' = 'batch-6';
 

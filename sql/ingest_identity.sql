@@ -48,6 +48,10 @@ SELECT status FROM telemetry.ingest_telemetry('identity-5', '2024-05-01 10:00:00
 SELECT status FROM telemetry.ingest_telemetry('identity-5', '2024-05-01 10:00:00.000001+00', 20, 40, NULL, '{"b": 1}') AS metric_name;
 SELECT status FROM telemetry.ingest_telemetry('identity-6', '2024-05-01 10:00:00.000001+00', 20, 40, NULL, '{"a": 1}') AS device;
 SELECT count(*) AS stored, count(idempotency_key) AS keys FROM telemetry.measurements WHERE device_id = 'identity-5';
+-- its region is no part of that: another one is a conflict, in words that speak of no key
+\set VERBOSITY terse
+SELECT status FROM telemetry.ingest_telemetry('identity-5', '2024-05-01 10:00:00.000001+00', 20, 40, NULL, '{"a": 1}', 'hall');
+\set VERBOSITY default
 -- a reading with a key and the same reading without one are two
 SELECT status FROM telemetry.ingest_telemetry('identity-5', '2024-05-01 10:00:00.000001+00', 20, 40, 'key', '{"a": 1}');
 
@@ -88,3 +92,12 @@ SELECT telemetry.register_device('identity-12', '');
 SELECT telemetry.register_device('identity-12', repeat('r', 10000));
 \set VERBOSITY default
 SELECT count(*) FROM telemetry.device WHERE device_id = 'identity-12';
+
+-- fingerprints of another version, as a dump of a later one would bring: refused, as no earlier delivery would be recognised
+UPDATE telemetry.installation SET fingerprint_version = 2;
+\c -
+\set VERBOSITY terse
+SELECT status FROM telemetry.ingest_telemetry('identity-1', NULL, 20, 40, 'k');
+\set VERBOSITY default
+UPDATE telemetry.installation SET fingerprint_version = 1;
+SELECT status FROM telemetry.ingest_telemetry('identity-1', NULL, 20, 40, 'k');

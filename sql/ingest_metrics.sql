@@ -41,9 +41,11 @@ SELECT pg_temp.outcome('metrics-2', (SELECT jsonb_object_agg('m' || i, i) FROM g
 -- numbers: JSON holds more than double precision does
 SELECT pg_temp.outcome('metrics-1', '{"a": 1e400}') AS too_great, pg_temp.outcome('metrics-1', '{"a": -1e400}') AS too_small,
        pg_temp.outcome('metrics-1', '{"a": 1e131000}') AS enormous;
+SELECT pg_temp.outcome('metrics-1', '{"a": 1e-400}') AS too_near_zero, pg_temp.outcome('metrics-1', '{"a": -1e-16000, "b": 1}') AS from_below;
 SELECT pg_temp.outcome('metrics-3', '{"greatest": 1.7976931348623157e308, "least": -1.7976931348623157e308}') AS extremes,
        pg_temp.outcome('metrics-4', '{"inexact": 0.1, "integer": 18446744073709551616, "long": 3.14159265358979323846264338327950288}') AS inexact,
-       pg_temp.outcome('metrics-5', '{"zero": 0, "minus": -1.5, "small": 2.2250738585072014e-308}') AS small;
+       pg_temp.outcome('metrics-5', '{"zero": 0, "minus": -1.5, "small": 2.2250738585072014e-308}') AS small,
+       pg_temp.outcome('metrics-9', '{"least": 4.9406564584124654e-324, "zero": 0.000}') AS subnormal;
 
 SELECT count(*) AS stored FROM telemetry.measurements WHERE device_id = 'metrics-1';
 
@@ -53,7 +55,7 @@ SELECT pg_temp.outcome('metrics-7', '{"light1": 185.71, "CO2": 415, "Druck/hPa ð
 SELECT device_id, metrics FROM telemetry.measurements WHERE device_id IN ('metrics-6', 'metrics-7') ORDER BY device_id;
 SELECT device_id, m.key, m.value::text::float8 AS value
 FROM telemetry.measurements, jsonb_each(metrics) AS m
-WHERE device_id IN ('metrics-3', 'metrics-4', 'metrics-5') ORDER BY device_id, m.key COLLATE "C";
+WHERE device_id IN ('metrics-3', 'metrics-4', 'metrics-5', 'metrics-9') ORDER BY device_id, m.key COLLATE "C";
 
 -- and of the 64 metrics of one reading the read model has one row each, with the value that was sent
 CALL telemetry.project_once();

@@ -29,6 +29,24 @@ COMMIT;
 SELECT payload ->> 'idempotency_key' AS key, count(*) FROM telemetry.rejected_readings
 WHERE payload ->> 'idempotency_key' LIKE 'standing-_ c' GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'standing-4';
+-- Two calls of one command are no repeat, though what they refuse is refused in the same words.
+SELECT a.rejected, b.rejected
+FROM telemetry.ingest_telemetry_batch(ARRAY['standing-6'], NULL, ARRAY['NaN']::float8[], ARRAY[40], ARRAY['a']) AS a,
+     telemetry.ingest_telemetry_batch(ARRAY['standing-6'], NULL, ARRAY['NaN']::float8[], ARRAY[41], ARRAY['a']) AS b;
+SELECT payload -> 'humidity' AS humidity, count(*) FROM telemetry.rejected_readings WHERE payload ->> 'device_id' = 'standing-6' GROUP BY 1 ORDER BY 1;
+-- Nor is one whose twin was rolled back; in a function that is STABLE both are of one command.
+CREATE FUNCTION pg_temp.again() RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    BEGIN
+        PERFORM telemetry.ingest_telemetry_batch(ARRAY['standing-7'], NULL, ARRAY['NaN']::float8[], NULL, ARRAY['a']);
+        RAISE EXCEPTION 'back';
+    EXCEPTION WHEN raise_exception THEN
+        NULL;
+    END;
+    RETURN rejected FROM telemetry.ingest_telemetry_batch(ARRAY['standing-7'], NULL, ARRAY['NaN']::float8[], NULL, ARRAY['a']);
+END $$;
+SELECT pg_temp.again();
+SELECT count(*) FROM telemetry.rejected_readings WHERE payload ->> 'device_id' = 'standing-7';
 
 -- Metrics that are null say nothing: they are not kept, and do not make a request another one. Their number counts.
 SELECT status FROM telemetry.ingest_telemetry('standing-5', '2026-01-01', 1, 1, 'a', '{"x": null, "y": 2}');

@@ -165,6 +165,7 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try 
             if (error.sqlstate() != ERRCODE_UNIQUE_VIOLATION) throw;
         }
         if (!stored) {
+            waits_for_rival = false;
             // Duplicates were given the ids of their first delivery: take new ones for the second attempt.
             forget_attempt(candidates, count);
             postgres::guarded(take_ids);

@@ -2,6 +2,7 @@
 #include "event_log/epoch.hpp"
 
 #include <cstring>
+#include <string>
 
 #include "error_codes.hpp"
 #include "postgres/error.hpp"
@@ -14,7 +15,7 @@
 namespace event_log {
 namespace {
 
-constexpr int kCurrentFingerprintVersion = 1;
+constexpr int kVersionOfFingerprints = model::kFingerprintVersion;
 constexpr uint16 kOpeningLockClass = 0x5445;  // in pg_locks.objsubid; SQL's advisory locks use 1 and 2
 
 // Session state, plain data. `opened` holds while `is_opened` and the relations are those of `generation`.
@@ -125,7 +126,7 @@ void write_installation(Found& found) {
     if (!found.has_secret) {
         if (!pg_strong_random(found.secret, sizeof found.secret))
             ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate the secret of the installation")));
-        found.fingerprint_version = kCurrentFingerprintVersion;
+        found.fingerprint_version = kVersionOfFingerprints;
         found.created_at = GetCurrentTimestamp();
         found.has_secret = true;
     }
@@ -212,6 +213,12 @@ const Opened& open_for_writing() {
     if (is_opened && generation == runtime::installed_generation()) return opened;
     const runtime::Identity here = runtime::current_identity();
     const Found found = postgres::guarded([&] { return find_or_make(relations, here); });
+    // Nobody's earlier delivery would be recognised.
+    if (found.fingerprint_version != kVersionOfFingerprints)
+        throw postgres::Error(error_codes::kNotInstalled, "the event log is of another version of telemetry_cqrs",
+                              "Its fingerprints are of version " + std::to_string(found.fingerprint_version) +
+                                  ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
+                              "Install the version of telemetry_cqrs the log was written with, or a later one.");
     opened.epoch = model::Epoch{found.epoch};
     std::memcpy(opened.secret.bytes.data(), found.secret, sizeof found.secret);
     generation = runtime::installed_generation();

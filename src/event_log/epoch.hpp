@@ -16,7 +16,7 @@ struct Opened {
 
 // The current epoch. The first command after installation or restore makes the rows that are missing, in the caller's
 // transaction. Commands that are first at the same time agree on the same rows and do not wait for each other's end; so the
-// tables may hold a row several times, word for word.
+// tables may hold a row several times, word for word. TC301 where fingerprints of another version are stored.
 const Opened& open_for_writing();
 
 }  // namespace event_log

@@ -26,8 +26,12 @@ Metrics read_metrics(Jsonb* metrics) {
             result.offender = pnstrdup(name.val.string.val, name.val.string.len);
             break;
         }
-        result.items[result.count++] = {{name.val.string.val, static_cast<size_t>(name.val.string.len)},
-                                        postgres::to_double(value.val.numeric)};
+        const double number = postgres::to_double(value.val.numeric);
+        if (number == 0 && !postgres::is_zero(value.val.numeric)) {
+            result.shape = MetricsShape::kTooNearZero;
+            result.offender = pnstrdup(name.val.string.val, name.val.string.len);
+        }
+        result.items[result.count++] = {{name.val.string.val, static_cast<size_t>(name.val.string.len)}, number};
     }
     return result;
 }

@@ -210,8 +210,10 @@ void insert_fingerprint(Segment& segment, const Candidate& candidate) {
     Datum value = fingerprint_datum(candidate);
     bool isnull = !candidate.has_identity;
     ItemPointerData tid = candidate.tid;
+    waits_for_rival = true;  // should one have come between probe and insert
     index_insert(segment.fingerprints, &value, &isnull, &tid, segment.table, UNIQUE_CHECK_YES, false,
                  segment.fingerprints_info);
+    waits_for_rival = false;
 }
 
 void insert_xid(Segment& segment, const Candidate& candidate) {

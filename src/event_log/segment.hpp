@@ -27,7 +27,7 @@ struct Segment {
     const Stamp* stamp;
 };
 
-// True while this session waits for a rival's transaction, and after an error that ended such a wait.
+// True while this session may wait for a rival's transaction, and after an error that ended such a wait.
 extern bool waits_for_rival;
 
 // Takes RowExclusiveLock on the segment and its indexes. TC202 where the segment is not as we made it.

@@ -59,7 +59,7 @@ Column take_apart(FunctionCallInfo fcinfo, int number) {
 }
 
 [[noreturn]] void refuse_batch(std::string detail, std::string hint) {
-    throw postgres::Error(error_codes::kInvalidBatch, "the batch is malformed", std::move(detail), std::move(hint));
+    raise(refuse_reading(0, {error_codes::kInvalidBatch, "the batch is malformed", std::move(detail), std::move(hint)}), false);
 }
 
 int length_of(const Columns& columns) {

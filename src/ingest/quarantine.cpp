@@ -2,6 +2,8 @@
 // repeated call gives the first receipt again.
 #include "ingest/quarantine.hpp"
 
+#include <bit>
+#include <string>
 #include <vector>
 
 #include "postgres/error.hpp"
@@ -49,9 +51,10 @@ void add_cstring(JsonbParseState** state, const char* name, const char* value) {
     pushJsonbValue(state, WJB_VALUE, &string);
 }
 
-// JSON has no NaN and no infinity: they are kept as text.
+// Exactly, whatever the session's extra_float_digits. JSON has no NaN and no infinity: they are kept as text.
 void add_double(JsonbParseState** state, const char* name, double number) {
-    const char* text_form = DatumGetCString(DirectFunctionCall1(float8out, Float8GetDatum(number)));
+    auto* text_form = static_cast<char*>(palloc(DOUBLE_SHORTEST_DECIMAL_LEN));
+    double_to_shortest_decimal_buf(number, text_form);
     if (isnan(number) || isinf(number)) return add_cstring(state, name, text_form);
     add_name(state, name);
     JsonbValue value;
@@ -116,26 +119,35 @@ void insert_rows(const Row* rows, int count, TimestampTz received_at) {
 struct LastCall {
     const void* call_site;
     LocalTransactionId transaction;
+    SubTransactionId subtransaction;
     CommandId command;
     uint64 digest;
 };
 LastCall last_call{};
 
-uint64 digest_of(const std::vector<Row>& rows) {
-    uint64 digest = rows.size();
-    for (const Row& row : rows) {
-        digest =
-            hash_combine64(digest, hash_bytes_extended(reinterpret_cast<const unsigned char*>(row.reason), row.reason_size, 0));
-        digest = hash_combine64(digest, static_cast<uint64>(row.sqlstate));
-    }
+uint64 hash_of(const void* value) {  // null: not sent
+    if (value == nullptr) return 0;
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(VARDATA_ANY(value)),
+                               static_cast<int>(VARSIZE_ANY_EXHDR(value)), 0);
+}
+
+// Of all that was sent: calls that differ may well be refused in the same words.
+uint64 digest_of(const Request* requests, std::uint32_t count) {
+    uint64 digest = count;
+    for (const Request* each = requests; each < requests + count; ++each)
+        for (const uint64 part :
+             {hash_of(each->device_id), hash_of(each->idempotency_key), hash_of(each->region), hash_of(each->metrics),
+              uint64{each->has_measured_at}, static_cast<uint64>(each->measured_at), uint64{each->has_temperature},
+              std::bit_cast<uint64>(each->temperature), uint64{each->has_humidity}, std::bit_cast<uint64>(each->humidity)})
+            digest = hash_combine64(digest, part);
     return digest;
 }
 
 // Was this very call made a moment ago by another column of the same row?
-bool is_repeat(const void* call_site, const std::vector<Row>& rows) {
-    const LastCall call{call_site, MyProc->lxid, GetCurrentCommandId(true), digest_of(rows)};
-    if (last_call.transaction == call.transaction && last_call.command == call.command && last_call.digest == call.digest &&
-        last_call.call_site != call.call_site)
+bool is_repeat(const void* call_site, uint64 digest) {
+    const LastCall call{call_site, MyProc->lxid, GetCurrentSubTransactionId(), GetCurrentCommandId(true), digest};
+    if (last_call.transaction == call.transaction && last_call.subtransaction == call.subtransaction &&
+        last_call.command == call.command && last_call.digest == call.digest && last_call.call_site != call.call_site)
         return true;
     last_call = call;
     return false;
@@ -144,7 +156,7 @@ bool is_repeat(const void* call_site, const std::vector<Row>& rows) {
 }  // namespace
 
 void quarantine(const Verdicts& verdicts, const Request* requests, const void* call_site) {
-    if (verdicts.refused.empty()) return;
+    if (verdicts.refused.empty() || is_repeat(call_site, digest_of(requests, verdicts.received))) return;
     std::vector<std::string> reasons;
     std::vector<Row> rows;
     reasons.reserve(verdicts.refused.size());
@@ -154,7 +166,6 @@ void quarantine(const Verdicts& verdicts, const Request* requests, const void* c
         rows.push_back(
             Row{requests + each.position, each.sqlstate, reasons.back().data(), static_cast<int>(reasons.back().size())});
     }
-    if (is_repeat(call_site, rows)) return;
     postgres::guarded([data = rows.data(), count = static_cast<int>(rows.size()), received_at = verdicts.stamp.received_at] {
         insert_rows(data, count, received_at);
     });

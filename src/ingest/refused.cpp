@@ -57,6 +57,11 @@ Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics
         case event_log::MetricsShape::kNotANumber:
             return refuse(position, error_codes::kInvalidMetrics, "metric is not a number",
                           "Metric " + model::quoted_for_message(metrics.offender) + " holds something else.", kMetricsHint);
+        case event_log::MetricsShape::kTooNearZero:
+            return refuse(position, error_codes::kInvalidMetrics, "metric is out of range",
+                          "Metric " + model::quoted_for_message(metrics.offender) +
+                              " is not zero, but too near to it for double precision.",
+                          "Send zero, or a number of double precision.");
         case event_log::MetricsShape::kObjectOfNumbers:
             break;
     }
@@ -79,15 +84,18 @@ Refused refuse_device(const event_log::Candidate& candidate, device::Standing st
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
 }
 
+// Without a key the values are the identity, so that only the region can be another.
 Refused refuse_conflict(const event_log::Candidate& candidate) {
     const auto& key = candidate.reading.idempotency_key;
     const std::string identity = key ? "Key " + model::quoted_for_message(*key) + " of device " : "The reading of device ";
-    return refuse(candidate.position, error_codes::kConflict, "idempotency key was used for another request",
+    return refuse(candidate.position, error_codes::kConflict,
+                  key ? "idempotency key was used for another request" : "reading was sent before with another region",
                   identity + model::quoted_for_message(candidate.reading.device_id) + " is stored as event " +
                       std::to_string(candidate.event_id.value) + " with request digest " +
                       hexadecimal(candidate.stored_digest) + "; this request has " + hexadecimal(candidate.request_digest) +
                       ".",
-                  "Use a new key for a new reading; send a retry exactly as the first time.");
+                  key ? "Use a new key for a new reading; send a retry exactly as the first time."
+                      : "Send a retry exactly as the first time; a key tells readings of the same time and values apart.");
 }
 
 void raise(const Refused& refused, bool in_batch) {

@@ -2,6 +2,7 @@
 #include "device/registry.hpp"
 #include "ingest/command.hpp"
 #include "ingest/door.hpp"
+#include "ingest/refused.hpp"
 #include "model/validation.hpp"
 #include "postgres/entry_point.hpp"
 
@@ -26,9 +27,7 @@ TELEMETRY_FUNCTION(telemetry_register_device) {
     if (sent.region != nullptr)
         names.region = {VARDATA_ANY(sent.region), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(sent.region))};
     const model::Refusal refusal = model::refusal_of(names, 0, 0);
-    if (refusal != model::Refusal::kNone) {
-        const model::RefusalText answer = model::describe(refusal, names, 0, 0);
-        throw postgres::Error(answer.sqlstate, answer.message, answer.detail, answer.hint);
-    }
+    if (refusal != model::Refusal::kNone)
+        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, 0, 0)), false);
     PG_RETURN_BOOL(device::register_one(sent.device_id, sent.region, sent.expected_interval, sent.attributes));
 }

@@ -68,4 +68,9 @@ double to_double(Numeric number) {
     return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(number)));
 }
 
+bool is_zero(Numeric number) {
+    Digits digits;
+    return read_digits(number, digits) && digits.count == 0;
+}
+
 }  // namespace postgres

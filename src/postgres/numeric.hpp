@@ -5,7 +5,9 @@
 
 namespace postgres {
 
-// The nearest double, as a cast to double precision gives it; beyond its range an infinity.
+// The nearest double, as a cast to double precision gives it; where a cast refuses, an infinity or zero.
 double to_double(Numeric number);
+
+bool is_zero(Numeric number);
 
 }  // namespace postgres
