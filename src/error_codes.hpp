@@ -15,8 +15,8 @@ constexpr int kInvalidDeviceId = pack_sqlstate("TC001");       // empty, too lon
 constexpr int kUnknownDevice = pack_sqlstate("TC002");         // not registered, and auto_register is off
 constexpr int kNotFinite = pack_sqlstate("TC003");             // NaN or infinity in a value
 constexpr int kMeasuredAtOutOfRange = pack_sqlstate("TC004");  // before 1970 or too far ahead of the server's clock
-constexpr int kInvalidKey = pack_sqlstate("TC005");            // idempotency key empty or too long
-constexpr int kInvalidMetrics = pack_sqlstate("TC006");        // not an object of numbers, reserved or too long name, too many
+constexpr int kInvalidKey = pack_sqlstate("TC005");            // idempotency key empty, too long or with control characters
+constexpr int kInvalidMetrics = pack_sqlstate("TC006");        // not an object of numbers, bad name, too many, too near to zero
 constexpr int kInvalidRegion = pack_sqlstate("TC007");         // empty, too long or with control characters
 constexpr int kRetiredDevice = pack_sqlstate("TC008");         // the registry says the device is retired
 constexpr int kConflict = pack_sqlstate("TC009");              // the idempotency key is taken by another request
@@ -32,7 +32,7 @@ constexpr int kLogWasAltered = pack_sqlstate("TC202");    // INSERT trigger, row
 constexpr int kBatchNotFound = pack_sqlstate("TC203");    // no such batch, or retention has passed it
 
 // TC3xx: the installation.
-constexpr int kNotInstalled = pack_sqlstate("TC301");      // library and extension do not belong together
+constexpr int kNotInstalled = pack_sqlstate("TC301");      // library and extension, or log, do not belong together
 constexpr int kCorruptSummary = pack_sqlstate("TC302");    // text or bytes are not a telemetry.summary of a known version
 
 // TC9xx: tests.
