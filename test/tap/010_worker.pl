@@ -1,4 +1,5 @@
 # The processes: who starts, who comes back, who goes, and what the log says meanwhile.
+# Runs alone: the time that commands take is bounded.
 use strict;
 use warnings;
 

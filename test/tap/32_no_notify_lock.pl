@@ -1,5 +1,6 @@
 # Ingest takes no lock of NOTIFY, which would let commits of the whole server stand in one line, and neither ingest nor the
 # worker waits for a synchronous standby that does not answer when the client does not ask for it.
+# Runs alone: it counts what sessions get done in some seconds.
 use strict;
 use warnings;
 

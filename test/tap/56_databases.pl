@@ -1,6 +1,7 @@
 # Acceptance checks 10, 11 and the second half of 14. Whoever drops, renames, moves or copies a database with a busy worker in it
 # succeeds in time, from a database without the extension; where he fails the worker is back and goes on. Databases that have
 # nothing to do with us come and go in the midst of a backlog, and no process of ours keeps them waiting.
+# Runs alone: the time that commands take is bounded.
 use strict;
 use warnings;
 

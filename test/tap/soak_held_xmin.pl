@@ -1,4 +1,5 @@
 # 48_held_xmin.pl for ten minutes.
+# Runs alone: it compares how long a pass takes at the beginning and at the end.
 use strict;
 use warnings;
 use FindBin;

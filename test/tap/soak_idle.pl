@@ -1,4 +1,5 @@
 # 47_idle.pl for ten minutes, where the processor time counts.
+# Runs alone: the processor time of idle processes is bounded.
 use strict;
 use warnings;
 use FindBin;
