@@ -394,6 +394,8 @@ BEGIN
                     detail := 'A standby has no worker until it is promoted.';
                 ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
                     detail := 'The next command starts it.';
+                ELSIF worker.state = 'starting' AND worker.since > clock_timestamp() - (SELECT l.starting FROM telemetry.health_limits() l) THEN
+                    detail := 'It has been starting since ' || worker.since || '.';
                 ELSIF worker.pid IS NULL THEN
                     state := 'missing';
                     detail := 'It starts by itself when the rows above are ok. This applies readings by hand:';
