@@ -184,10 +184,10 @@ my @short = ('dev/demo', '--seconds', 3);
     nothing_is_left('Ctrl-C early');
 }
 
-# ... the terminal is closed: nothing can be written any more.
+# ... the terminal, a narrow one, is closed: nothing can be written any more.
 {
     my ($output, $status) =
-        run_demo([ 'dev/demo', '--seconds', 600 ], name => 'hang-up', size => [ 80, 24 ], stop_at => qr/\e\[\d+A/, hang_up => 1);
+        run_demo([ 'dev/demo', '--seconds', 600 ], name => 'hang-up', size => [ 40, 24 ], stop_at => qr/\e\[\d+A/, hang_up => 1);
     is($status >> 8, 129, 'hang-up: the exit status says so');
     nothing_is_left('hang-up');
 }
