@@ -19,6 +19,9 @@ ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
 
 PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(wildcard $(PGXS)),)
+$(error PG_CONFIG=$(PG_CONFIG) leads to no server headers: dev/setup --packages brings them, PG_CONFIG=... names another installation)
+endif
 SERVER_INCLUDES := -isystem $(shell $(PG_CONFIG) --includedir-server) -isystem $(shell $(PG_CONFIG) --includedir)
 
 PG_CPPFLAGS  = -Isrc $(SERVER_INCLUDES) -DTELEMETRY_VERSION='"$(EXTVERSION)"' '-DPGDLLEXPORT=__attribute__((visibility("default")))'

@@ -13,15 +13,18 @@ if [ -t 1 ] && [ -n "${TERM:-}" ] && [ "$TERM" != dumb ]; then
     case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in *UTF-8* | *utf-8* | *UTF8* | *utf8*) CHECK=✓ BAR_FULL=━ BAR_EMPTY=─ ;; esac
 fi
 
+# printf without wrapping: what a narrow terminal made two lines of would not be overwritten.
+in_place() { printf "\e[?7l$1\e[?7h" "${@:2}"; }
+
 progress_step() {
     STEP_TEXT=$1 STEP_BEGAN=${EPOCHREALTIME/./}
-    if [ -n "$LIVE" ]; then printf '  %s %s ...' "${DIM}-$RESET" "$STEP_TEXT"; else printf '%s\n' "$STEP_TEXT"; fi
+    if [ -n "$LIVE" ]; then in_place '  %s %s ...' "${DIM}-$RESET" "$STEP_TEXT"; else printf '%s\n' "$STEP_TEXT"; fi
 }
 
 progress_done() {
     local tenths=$(((${EPOCHREALTIME/./} - STEP_BEGAN) / 100000))
     if [ -n "$LIVE" ]; then
-        printf '\r  %s %s  %s\e[K\n' "$GREEN$CHECK$RESET" "$STEP_TEXT" "$DIM$((tenths / 10)).$((tenths % 10)) s$RESET"
+        in_place '\r\e[K  %s %s  %s\n' "$GREEN$CHECK$RESET" "$STEP_TEXT" "$DIM$((tenths / 10)).$((tenths % 10)) s$RESET"
     fi
 }
 
@@ -32,7 +35,7 @@ progress_bar() {
     for ((i = 0; i < full; i++)); do bar+=$BAR_FULL; done
     bar=$GREEN$bar$RESET$DIM
     for (( ; i < width; i++)); do bar+=$BAR_EMPTY; done
-    printf '\r  %s %s  %s %d of %d\e[K' "${DIM}-$RESET" "$1" "$bar$RESET" "$2" "$3"
+    in_place '\r\e[K  %s %s  %s %d of %d' "${DIM}-$RESET" "$1" "$bar$RESET" "$2" "$3"
 }
 
 heading() { printf '%s%s%s\n\n' "$BOLD" "$*" "$RESET"; }

@@ -118,6 +118,7 @@ Line& Line::bars_by_value(const std::vector<double>& values, int width) {
 }
 
 void Line::draw_bars(const std::vector<double>& values, int width, bool from_zero, bool by_value, Style style) {
+    width = std::clamp(width, 0, left_);  // a narrow terminal may have no room for them
     const int shown = std::min(width, static_cast<int>(values.size()));
     put(std::string(static_cast<std::size_t>(width - shown), ' '));
     if (shown == 0) return;

@@ -328,7 +328,9 @@ DECLARE
     number bigint;
     library text;
     caller name := COALESCE(NULLIF(current_setting('role'), 'none'), session_user);
-    restart CONSTANT text := 'pg_ctl restart -D ' || quote_literal(current_setting('data_directory'));
+    -- With its folder: Debian has it in nobody's PATH.
+    restart CONSTANT text := (SELECT quote_literal(c.setting || '/pg_ctl') FROM pg_config c WHERE c.name = 'BINDIR')
+                             || ' restart -D ' || quote_literal(current_setting('data_directory'));
 BEGIN
     SELECT * INTO worker FROM telemetry.worker_status();
     FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'readers', 'writers', 'your rights',
@@ -392,6 +394,8 @@ BEGIN
                     detail := 'A standby has no worker until it is promoted.';
                 ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
                     detail := 'The next command starts it.';
+                ELSIF worker.state = 'starting' AND worker.since > clock_timestamp() - (SELECT l.starting FROM telemetry.health_limits() l) THEN
+                    detail := 'It has been starting since ' || worker.since || '.';
                 ELSIF worker.pid IS NULL THEN
                     state := 'missing';
                     detail := 'It starts by itself when the rows above are ok. This applies readings by hand:';
@@ -471,4 +475,4 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION telemetry.setup() IS
-'What the extension needs of the server, a row an item: state ok | missing (something does not work) | advice (it works, but), the current value, why it matters, and the command that mends it: SQL for a superuser, statements separated by "; ", or pg_ctl for the shell. Settings are those of the caller''s session.';
+'What the extension needs of the server, a row an item: state ok | missing (something does not work) | advice (it works, but), the current value, why it matters, and the command that mends it: SQL for a superuser, statements separated by "; ", or pg_ctl for a shell of the server''s user. Settings are those of the caller''s session.';

@@ -21,6 +21,10 @@ COMMENT ON FUNCTION telemetry.announce_installation() IS 'Asks the launcher to l
 CREATE FUNCTION telemetry.grant_reader(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
+        RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('It was given as %L.', role),
+            HINT = 'Give the name of a role that CREATE ROLE has made.';
+    END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.measurements, telemetry.events, telemetry.device_stats, telemetry.device_metric_stats, '
                    'telemetry.region_stats, telemetry.region_metric_stats, telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest TO %s', role);
@@ -36,6 +40,10 @@ COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every 
 CREATE FUNCTION telemetry.grant_writer(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
+        RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('It was given as %L.', role),
+            HINT = 'Give the name of a role that CREATE ROLE has made.';
+    END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.wait_for(text, interval, text), '
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text), '

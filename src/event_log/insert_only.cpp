@@ -16,5 +16,5 @@ TELEMETRY_FUNCTION(telemetry_refuse_change) {
                                                                       : "TRUNCATE";
     throw postgres::Error(error_codes::kLogIsInsertOnly, "the event log is insert-only",
                           std::string(action) + " of \"" + RelationGetRelationName(trigger->tg_relation) + "\" was refused.",
-                          "Correct a reading by sending a new one; old segments are dropped whole by retention.");
+                          "Correct a reading by sending a new one.");
 }

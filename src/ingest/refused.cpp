@@ -79,7 +79,7 @@ Refused refuse_device(const event_log::Candidate& candidate, device::Standing st
     const std::string seen = "Device " + model::quoted_for_message(candidate.reading.device_id);
     if (standing == device::Standing::kRetired)
         return refuse(candidate.position, error_codes::kRetiredDevice, "device is retired", seen + " was taken out of service.",
-                      "Register the device again, or stop it from sending.");
+                      "Set its status in telemetry.device to active again, or stop it from sending.");
     return refuse(candidate.position, error_codes::kUnknownDevice, "device is not registered",
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
 }

@@ -19,7 +19,8 @@ my $tmp = File::Temp->newdir('telemetry_demo_XXXXXX', TMPDIR => 1);
 chmod 0777, "$tmp";
 
 # Runs a command and returns what it wrote and its wait status. With a size: in a terminal of that size. When `stop_at`, a
-# pattern, appears, the keys Ctrl-C are pressed (in a terminal) or the command is sent SIGTERM.
+# pattern, appears, the keys Ctrl-C are pressed (in a terminal) or the command is sent SIGTERM; with `hang_up` the terminal is
+# closed.
 sub run_demo {
     my ($command, %options) = @_;
     my ($read, $pid);
@@ -60,6 +61,7 @@ sub run_demo {
         $output .= $bytes;
         if (!$stopped && $options{stop_at} && $output =~ $options{stop_at}) {
             $stopped = 1;
+            if ($options{hang_up}) { close $read; last }
             if ($options{size}) { syswrite $read, "\cC" }
             else                { kill 'TERM', $pid }
         }
@@ -180,6 +182,14 @@ my @short = ('dev/demo', '--seconds', 3);
     isnt($status, 0, 'Ctrl-C early: the exit status says so');
     unlike($output, qr/\e/, 'TERM=dumb: no control sequence');
     nothing_is_left('Ctrl-C early');
+}
+
+# ... the terminal, a narrow one, is closed: nothing can be written any more.
+{
+    my ($output, $status) =
+        run_demo([ 'dev/demo', '--seconds', 600 ], name => 'hang-up', size => [ 40, 24 ], stop_at => qr/\e\[\d+A/, hang_up => 1);
+    is($status >> 8, 129, 'hang-up: the exit status says so');
+    nothing_is_left('hang-up');
 }
 
 # ... and a supervisor's SIGTERM, to the script alone.

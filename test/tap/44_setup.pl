@@ -101,12 +101,32 @@ wait_applied($node);
 
 sql(q{ALTER SYSTEM SET shared_preload_libraries = '$libdir/auto_explain', 'auto_explain'});
 obey('preload', qr/^ALTER SYSTEM SET shared_preload_libraries = '\$libdir\/auto_explain', 'auto_explain', 'telemetry_cqrs'$/);
-is(setup_of('preload', 'state, command'), q{advice|pg_ctl restart -D '} . $node->data_dir . q{'}, 'preload: what is left is a restart');
-$node->restart;
+my $restart = setup_of('preload', 'command');
+like($restart, qr/^'[^']*\/pg_ctl' restart -D '\Q${\ $node->data_dir}\E'$/, 'preload: what is left is a restart');
+{
+	# As in a shell on Debian, which has no pg_ctl in its PATH.
+	local $ENV{PATH} = '/usr/bin:/bin';
+	is(PostgreSQL::Test::Utils::system_log('sh', '-c', "$restart >>'${\ $node->logfile}' 2>&1"), 0, 'preload: the command restarts the server');
+}
+$node->_update_pid(1);
 is(setup_of('preload', 'state, "current"'), 'ok|"$libdir/auto_explain", auto_explain, telemetry_cqrs', 'preload: ok, and what was there is there');
 becomes_ok('worker');
 is(sql("SELECT coalesce(string_agg(item, ', '), '') FROM telemetry.setup() WHERE state <> 'ok' AND item <> 'fsync'"), '', 'nothing is missing');
 is(sql("SELECT count(*) FROM telemetry.health() WHERE state <> 'ok'"), '0', 'health: all is ok');
+
+# One that was asked for a moment ago is not missing; with the postmaster stopped it stays asked for.
+sql('CREATE DATABASE young');
+my $young = $node->background_psql('young');
+$young->set_query_timer_restart();
+kill 'STOP', $node->{_pid};
+$young->query_safe('CREATE EXTENSION telemetry_cqrs');
+my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+my $worker;
+do { usleep(10_000); $worker = $young->query_safe(q{SELECT state, "current" FROM telemetry.setup() WHERE item = 'worker'}) } until $worker =~ /starting/ || time > $end;
+kill 'CONT', $node->{_pid};
+is($worker, 'ok|starting', 'worker: it is starting');
+$young->quit;
+sql('DROP DATABASE young');
 
 # --- another version ---------------------------------------------------------------------------------------------------------------
 
@@ -121,7 +141,7 @@ sql("UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'telemetry_cqrs'
 obey('library version', qr/^ALTER EXTENSION telemetry_cqrs UPDATE TO '\Q$library\E'$/);
 becomes_ok('library version');
 sql("UPDATE pg_extension SET extversion = '99' WHERE extname = 'telemetry_cqrs'");
-like(setup_of('library version', 'state, command'), qr/^missing\|pg_ctl restart/, 'library version: an old library');
+like(setup_of('library version', 'state, command'), qr/^missing\|'[^']*\/pg_ctl' restart/, 'library version: an old library');
 sql("UPDATE pg_extension SET extversion = '$library' WHERE extname = 'telemetry_cqrs'");
 
 # --- all worker slots taken ------------------------------------------------------------------------------------------------------------

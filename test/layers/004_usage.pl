@@ -1,0 +1,20 @@
+# --help of each command prints the comment at its head, whole. Needs no build.
+use strict;
+use warnings;
+use FindBin;
+use Test::More;
+
+my $project = "$FindBin::Bin/../..";
+
+for my $command (qw(dev/demo dev/setup dev/test dev/package test/bench/run)) {
+    open my $file, '<', "$project/$command" or die "$command: $!";
+    my ($shebang, @lines) = <$file>;
+    my $head = '';
+    for my $line (@lines) {
+        last if $line !~ s/^# ?//;
+        $head .= $line;
+    }
+    is(scalar qx{'$project/$command' --help 2>&1}, $head, $command);
+}
+
+done_testing();
