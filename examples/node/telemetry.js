@@ -35,8 +35,8 @@ async function withRetry(work) {
         } catch (error) {
             // Errors of the server have a code of five characters, those of the network another or none.
             const ofServer = /^[0-9A-Z]{5}$/.test(error.code ?? '') && error.severity !== undefined;
-            if (ofServer && !/^(08|57|40001|40P01|TC101)/.test(error.code)) throw error; // a refusal stays one
-            console.error(`again after: ${ofServer ? error.code : 'connection lost'}`);
+            if (ofServer && !/^(08|57P|53300|40001|40P01|TC101)/.test(error.code)) throw error; // a refusal stays one
+            console.error(`again after: ${ofServer ? error.code : 'connection lost'}\n${error.message}`);
             await sleep(pause);
         }
     }
@@ -52,7 +52,8 @@ async function send(device, key, temperature) {
         // The statistics follow within milliseconds; who wants to see the own reading in them waits for its token.
         const waited = (await client.query('SELECT telemetry.wait_for($1) AS outcome', [token])).rows[0].outcome;
         const stats = (await client.query(
-            'SELECT sample_count, avg_temperature FROM telemetry.device_stats WHERE device_id = $1', [device])).rows[0];
+            'SELECT sample_count, avg_temperature FROM telemetry.device_stats WHERE device_id = $1', [device])).rows[0]
+            ?? { sample_count: 0, avg_temperature: null }; // nothing, where the wait was in vain
         console.log(`event ${event_id} ${status}, ${waited}: ${stats.sample_count} readings, average ${stats.avg_temperature}`);
     });
 }

@@ -26,8 +26,8 @@ query() {
         if [ $status = 0 ]; then return; fi
         state=$(sed -n 's/.*\(ERROR\|FATAL\): *\([0-9A-Z]\{5\}\)$/\2/p' <<<"$errors" | tail -n 1)
         case $status/$state in
-            2/*) printf 'again after: connection lost\n' >&2 ;;
-            */40001 | */40P01 | */TC101 | */57P0?) printf 'again after: %s\n' "$state" >&2 ;;
+            2/*) printf 'again after: connection lost\n%s\n' "$errors" >&2 ;;
+            */08??? | */57P* | */53300 | */40001 | */40P01 | */TC101) printf 'again after: %s\n%s\n' "$state" "$errors" >&2 ;;
             *) # a refusal stays one, however often it is sent
                 printf '%s\n' "$errors" >&2
                 return 1
@@ -52,8 +52,9 @@ SQL
     # The statistics follow within milliseconds; who wants to see the own reading in them waits for its token.
     query -v device="$1" -v event="$event" -v status="$status" -v token="$token" <<'SQL'
 SELECT telemetry.wait_for(:'token') AS waited \gset
-SELECT format('event %s %s, %s: %s readings, average %s', :'event', :'status', :'waited', sample_count, avg_temperature)
-FROM telemetry.device_stats WHERE device_id = :'device';
+-- Nothing, where the wait was in vain.
+SELECT format('event %s %s, %s: %s readings, average %s', :'event', :'status', :'waited', coalesce(s.sample_count, 0), s.avg_temperature)
+FROM (SELECT) AS here LEFT JOIN telemetry.device_stats AS s ON s.device_id = :'device';
 SQL
 }
 

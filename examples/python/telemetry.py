@@ -34,9 +34,9 @@ def with_retry(work):
         except psycopg.Error as error:
             lost = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
             state = "connection lost" if lost else error.sqlstate
-            if not lost and state[:2] not in ("08", "57") and state not in ("40001", "40P01", "TC101"):
+            if not lost and not state.startswith(("08", "57P", "53300", "40001", "40P01", "TC101")):
                 raise  # a refusal (TC001 to TC010) stays one, however often it is sent
-            print(f"again after: {state}", file=sys.stderr, flush=True)
+            print(f"again after: {state}\n{error}", file=sys.stderr, flush=True)
             time.sleep(pause)
             pause = min(2 * pause, 5)
 
@@ -53,13 +53,13 @@ def send(device, key, temperature):
     def look(connection):
         # The statistics follow within milliseconds; who wants to see the own reading in them waits for its token.
         waited = connection.execute("SELECT telemetry.wait_for(%s)", (token,)).fetchone()[0]
-        count, average = connection.execute(
+        stats = connection.execute(
             "SELECT sample_count, avg_temperature FROM telemetry.device_stats WHERE device_id = %s", (device,)
         ).fetchone()
-        return waited, count, average
+        return waited, *(stats or (0, None))  # nothing, where the wait was in vain
 
     waited, count, average = with_retry(look)
-    print(f"event {event_id} {status}, {waited}: {count} readings, average {average:g}")
+    print(f"event {event_id} {status}, {waited}: {count} readings, average {average}")
 
 
 def batch(device, temperatures):

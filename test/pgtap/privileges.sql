@@ -12,6 +12,8 @@ SELECT lives_ok($$ SELECT telemetry.grant_writer('telemetry_test_writer') $$, 'g
 SELECT lives_ok($$ SELECT telemetry.grant_admin('telemetry_test_admin') $$, 'grant_admin');
 -- a second time is no error
 SELECT lives_ok($$ SELECT telemetry.grant_reader('telemetry_test_reader'), telemetry.grant_writer('telemetry_test_writer'), telemetry.grant_admin('telemetry_test_admin') $$, 'again');
+SELECT throws_ok(format('SELECT telemetry.%s(%s)', f, r), '42704', 'there is no such role', f || ' of ' || r)
+FROM unnest(ARRAY['grant_reader', 'grant_writer', 'grant_admin']) AS f, unnest(ARRAY['NULL', '''-''', '4000000000']) AS r;
 
 -- All that a role can do in the schema, a line each. Grantee 0 is PUBLIC; no acl at all would mean the built-in default.
 CREATE VIEW pg_temp.granted AS
