@@ -93,6 +93,16 @@ SELECT * FROM telemetry.read_events(9223372036854775807);
 \set VERBOSITY default
 SELECT count(*) FROM telemetry.read_events(NULL);
 
+-- a query for one device or region goes by its key
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'view-1';
+EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.device_metric_stats WHERE device_id = 'view-1' AND metric = 'light';
+EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.region_stats WHERE region = 'north';
+EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.region_metric_stats WHERE region = 'north' AND metric = 'light';
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+
 -- status: nothing waits, and what was applied is what the log holds
 SELECT projection, state, applied = (SELECT count(*) FROM telemetry.event) AS all_applied, lag_events, lag_seconds,
        as_of > now() - interval '1 minute' AS fresh, last_error, last_error_sqlstate, last_error_at

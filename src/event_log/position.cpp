@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::uint64_t kFirstNormal = 3;
 
+std::uint64_t next_transaction() {
+    return postgres::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
+}
+
 // Snapshots hold the low half only. Their numbers are at most one wrap behind the next number to be given out.
 model::Xid widen(TransactionId xid, std::uint64_t next) {
     std::uint64_t epoch = next >> 32;
@@ -53,8 +57,13 @@ model::Snapshot everything() {
     return {last, last, {}};
 }
 
+model::Snapshot everything_shown_by(::Snapshot snapshot) {
+    const model::Xid end = widen(snapshot->xmax, next_transaction());
+    return {end, end, {}};
+}
+
 model::Snapshot snapshot_of(::Snapshot snapshot) {
-    const std::uint64_t next = postgres::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
+    const std::uint64_t next = next_transaction();
     model::Snapshot result{widen(snapshot->xmin, next), widen(snapshot->xmax, next), {}};
     result.in_progress.reserve(snapshot->xcnt);
     for (uint32 i = 0; i < snapshot->xcnt; ++i) result.in_progress.push_back(widen(snapshot->xip[i], next));

@@ -13,8 +13,12 @@ namespace event_log {
 // Where a consumer that has seen nothing of an epoch stands: below every transaction.
 model::Position start_of_epoch();
 
-// A far end behind every transaction: for an epoch that nobody writes any more, and for readers that rely on their snapshot.
+// A far end behind every transaction: for an epoch that nobody writes any more.
 model::Snapshot everything();
+
+// A far end behind every transaction of this place that `snapshot` shows, for readers that rely on it for the rest; during
+// recovery as well. Rows brought here by a restore may have higher numbers, and are many.
+model::Snapshot everything_shown_by(::Snapshot snapshot);
 
 // The same transactions that pg_current_snapshot() tells: top-level ones only, as 64-bit numbers. Not during recovery.
 model::Snapshot snapshot_of(::Snapshot snapshot);

@@ -42,13 +42,13 @@ Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first
     return counted;
 }
 
-// The far end of an epoch: behind everything, or where a later epoch of the same place begins.
+// The far end of an epoch: behind everything that can be seen, or where a later epoch of the same place begins.
 model::Snapshot far_end(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::Identity& here,
-                        const model::Snapshot* until) {
+                        ::Snapshot snapshot, const model::Snapshot* until) {
     if (!progress[epoch].is_local(here)) return everything();
     for (std::size_t later = epoch + 1; later < progress.size(); ++later)
         if (progress[later].is_local(here)) return truncated(everything(), progress[later].opened_xid);
-    return until != nullptr ? *until : everything();
+    return until != nullptr ? *until : everything_shown_by(snapshot);
 }
 
 }  // namespace
@@ -63,7 +63,8 @@ Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, co
         if (const auto& checkpoint = epoch.of(consumer))
             tail.stored_as_of = std::max(tail.stored_as_of.value_or(checkpoint->as_of), checkpoint->as_of);
         if (epoch.is_drained(consumer)) continue;
-        const Plan plan(model::window_between(epoch.position_of(consumer), far_end(progress, i, here, until)), epoch.epoch);
+        const Plan plan(model::window_between(epoch.position_of(consumer), far_end(progress, i, here, snapshot, until)),
+                        epoch.epoch);
         const Counted counted = postgres::guarded([&memory, &plan, snapshot, stop_at_first] {
             const MemoryContext caller = MemoryContextSwitchTo(memory.get());
             const Counted result = count_rows(plan.native(), snapshot, stop_at_first);

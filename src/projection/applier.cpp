@@ -30,6 +30,9 @@ using event_log::Consumer;
 using event_log::EpochProgress;
 using event_log::kConsumers;
 
+// In memory until the pass writes them, less than 200 bytes each; a slice of readings with many metrics each ends there.
+constexpr std::size_t kMostDeltas = 500000;
+
 // Positions of one epoch are a chain: each covers all that those below cover. This is its order.
 bool is_behind(const model::Position& a, const model::Position& b) {
     const auto rank = [](const model::Position& position) {
@@ -168,7 +171,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     const model::BatchId batch_id{last_batch(progress).value + 1};
     Pass pass;
     std::int64_t rows = 0;
-    while (rows < options.slice) {
+    while (rows < options.slice && devices.size() + regions.size() < kMostDeltas) {
         const event_log::Block block = reader.read(options.slice - rows);
         if (block.rows == 0) break;
         rows += block.rows;

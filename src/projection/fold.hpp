@@ -27,6 +27,9 @@ public:
     // The order of the readings makes no difference to the result.
     void add(std::span<const model::Event> readings);
 
+    // How many deltas there are by now.
+    std::size_t size() const noexcept { return groups_.size() + metrics_.size(); }
+
     // Ascending by key (bytes). Valid as long as nothing is added.
     std::vector<const read_model::GroupDelta*> groups() const;
     std::vector<const read_model::MetricDelta*> metrics() const;

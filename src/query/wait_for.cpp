@@ -104,8 +104,8 @@ void Wait::refuse_unknown() const {
 // A transaction that stored nothing: a batch of duplicates. What it was told of was committed before it was.
 Answer Wait::look_for_rest(::Snapshot snapshot) {
     if (!since_)
-        since_ =
-            postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything() : event_log::snapshot_of(snapshot);
+        since_ = postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything_shown_by(snapshot)
+                                                                        : event_log::snapshot_of(snapshot);
     return event_log::measure_tail(projection_, snapshot, true, &*since_).events > 0 ? Answer::not_yet : Answer::applied;
 }
 

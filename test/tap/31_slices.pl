@@ -51,5 +51,18 @@ is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT r.id) FROM tele
 	join('|', (50 + 100 + 250_000 + 20_000 + 2000) x 2), 'read_events gives every event in one batch');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM telemetry.batch b WHERE events <> (SELECT count(*) FROM telemetry.read_events(b.batch_id))'),
 	'0', 'as many as the batch says');
+
+# What a slice touches is kept in memory until it is written: that is bounded, too. 64 metrics of 9,000 devices are more.
+my $batches = $node->safe_psql('postgres', 'SELECT max(batch_id) FROM telemetry.batch');
+is($node->safe_psql('postgres', <<'SQL'), '9000', 'readings with many metrics');
+WITH many AS (SELECT jsonb_object_agg('m' || i, i) AS metrics FROM generate_series(1, 64) AS i)
+SELECT sum(b.accepted) FROM generate_series(1, 9) AS n, LATERAL (
+	SELECT array_agg('w' || n * 1000 + i) AS d, array_agg(now()) AS m, array_agg(i::float8) AS t, array_agg(metrics) AS j FROM many, generate_series(1, 1000) AS i) AS a,
+	LATERAL telemetry.ingest_telemetry_batch(d, m, t, NULL, NULL, j) AS b
+SQL
+$node->safe_psql('postgres', 'CALL telemetry.project_once()');
+is($node->safe_psql('postgres', "SELECT count(*) > 1, sum(events) FROM telemetry.batch WHERE batch_id > $batches"), 't|9000', 'are cut into batches');
+is($node->safe_psql('postgres', "SELECT count(*), sum(sample_count) FROM telemetry.device_metric_stats WHERE device_id LIKE 'w%' AND metric LIKE 'm%'"),
+	join('|', (9000 * 64) x 2), 'which hold all of them');
 $node->stop;
 done_testing();

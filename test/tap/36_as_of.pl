@@ -95,6 +95,40 @@ is_of($cursor->query_safe('FETCH c'), 4, 'fifth', undef, 'a cursor on a standby'
 like($standby->safe_psql('postgres', $rows), qr/^5\|./, 'a new snapshot shows what has come');
 $_->quit for $repeatable, $cursor;
 
-$standby->stop;
-$node->stop;
+# --- a restored log ------------------------------------------------------------------------------------------------------
+
+# Its transaction numbers are ahead of those of the server it was brought to. They are not looked through at each query.
+$node->safe_psql('postgres', 'DO $$ BEGIN FOR i IN 1 .. 3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$');
+$node->safe_psql('postgres', <<'SQL');
+SELECT telemetry.ingest_telemetry_batch(array_agg('many'::text), array_agg('2024-05-01 00:00+00'::timestamptz + i * interval '1 s'), array_agg(i::float8), NULL)
+FROM generate_series(1, 20000) AS i;
+CALL telemetry.project_once();
+SQL
+my $dump = $node->basedir . '/log.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'dumped');
+my $target = telemetry_node('as_of_target', conf => "wal_level = replica\nmax_wal_senders = 4\nhot_standby = on\n");
+$target->safe_psql('postgres', 'CREATE DATABASE restored');
+$target->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', $dump, '-d', $target->connstr('restored') ], 'restored');
+$target->safe_psql('restored', "SELECT token FROM telemetry.ingest_telemetry('d', now(), 1, 50)");
+$target->safe_psql('restored', 'CALL telemetry.project_once()');
+cmp_ok($target->safe_psql('restored', "SELECT max(xid) FROM telemetry.event WHERE epoch = 1"), '>',
+	$target->safe_psql('restored', 'SELECT pg_current_xact_id()'), 'with numbers of the future');
+$target->backup('standby');
+my $copy = PostgreSQL::Test::Cluster->new('as_of_target_standby');
+$copy->init_from_backup($target, 'standby', has_streaming => 1);
+$copy->start;
+$target->wait_for_catchup($copy, 'replay', $target->lsn('write'));
+for my $server ($target, $copy)
+{
+	# Twice: the first time it reads the catalogue, too.
+	my $plan = $server->safe_psql('restored', "SELECT telemetry.as_of('device'); EXPLAIN (ANALYZE, BUFFERS, TIMING off) SELECT telemetry.as_of('device')");
+	my ($pages) = $plan =~ /shared hit=(\d+)/;
+	cmp_ok($pages // 0, '<', $server->safe_psql('restored', "SELECT pg_relation_size('telemetry.event_1') / 8192 / 4"), $server->name . ': as_of does not read the log');
+	is($server->safe_psql('restored', "SELECT state, lag_events FROM telemetry.projection_status WHERE projection = 'device'"), 'current|0', $server->name . ': nothing waits');
+}
+$target->safe_psql('restored', "SELECT telemetry.ingest_telemetry('d', now(), 2, 50)");
+$target->wait_for_catchup($copy, 'replay', $target->lsn('write'));
+is($_->safe_psql('restored', "SELECT state, lag_events FROM telemetry.projection_status WHERE projection = 'device'"), 'stopped|1', $_->name . ': one waits') for $target, $copy;
+
+$_->stop for $copy, $target, $standby, $node;
 done_testing();
