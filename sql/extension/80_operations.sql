@@ -27,7 +27,7 @@ BEGIN
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.measurements, telemetry.events, telemetry.device_stats, telemetry.device_metric_stats, '
-                   'telemetry.region_stats, telemetry.region_metric_stats, telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest TO %s', role);
+                   'telemetry.region_stats, telemetry.region_metric_stats, telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest, telemetry.batch TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.sample_count(telemetry.summary), telemetry.avg(telemetry.summary), '
                    'telemetry.stddev(telemetry.summary), telemetry.minimum(telemetry.summary), telemetry.maximum(telemetry.summary), '
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
@@ -35,7 +35,7 @@ BEGIN
                    'telemetry.read_events(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
                    'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view and read events. For the extension''s owner or a superuser.';
+COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view, and read events batch by batch. For the extension''s owner or a superuser.';
 
 CREATE FUNCTION telemetry.grant_writer(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
@@ -59,6 +59,6 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batch, telemetry.checkpoint, telemetry.epoch, telemetry.projection_failure, telemetry.projection TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.checkpoint, telemetry.epoch, telemetry.projection_failure, telemetry.projection TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at what was rejected, and see what is missing or wrong. For the extension''s owner or a superuser.';

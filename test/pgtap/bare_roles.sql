@@ -52,9 +52,10 @@ INSERT INTO surface VALUES
     ('health_limits()', '42501', '42501', '42501', 'SELECT * FROM telemetry.health_limits()'),
     ('event_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.event_id_seq') $$),
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
--- tables: an admin looks at some, nobody writes
+-- tables: an admin looks at some, a reader at the list of batches, nobody writes
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['batch', 'checkpoint', 'device', 'epoch', 'projection', 'projection_failure', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['checkpoint', 'device', 'epoch', 'projection', 'projection_failure', 'rejected_readings']) AS o;
+INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state']) AS o;
 -- triggers and the type's own functions are called by the server only

@@ -42,7 +42,7 @@ SELECT is_empty($$ SELECT what, object FROM pg_temp.granted WHERE grantee = 'tel
 CREATE TEMP TABLE reads (what text, object text, privilege_type text);
 INSERT INTO reads VALUES ('schema', 'telemetry', 'USAGE');
 INSERT INTO reads SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats',
-    'region_stats', 'region_metric_stats', 'projection_status', 'pipeline_status', 'stat_ingest']) AS o;
+    'region_stats', 'region_metric_stats', 'projection_status', 'pipeline_status', 'stat_ingest', 'batch']) AS o;
 INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count', 'avg', 'stddev', 'minimum', 'maximum', 'first_value', 'first_at',
     'last_value', 'last_at', 'read_events', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
     'batch_tail', 'wait_for']) AS o;
@@ -51,7 +51,7 @@ INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_
 CREATE TEMP TABLE administers (LIKE reads);
 INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'project_once', 'health', 'setup', 'stat_ingest_reset',
     'pause_projection', 'resume_projection']) AS o;
-INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batch', 'checkpoint', 'epoch', 'projection_failure', 'projection']) AS o;
+INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'checkpoint', 'epoch', 'projection_failure', 'projection']) AS o;
 
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_reader'::regrole $$,
     'SELECT * FROM reads', 'what a reader has');
@@ -114,7 +114,7 @@ SELECT throws_ok('CALL telemetry.project_once()', '25001', NULL, 'an admin runs 
 SELECT results_eq($$ SELECT telemetry.pause_projection('region'), telemetry.resume_projection('region') $$, 'VALUES (true, true)', 'an admin pauses projections');
 SELECT lives_ok('SELECT * FROM telemetry.' || o, 'an admin reads ' || o)
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
-                  'device', 'rejected_readings', 'batch', 'checkpoint', 'epoch', 'projection_failure']) AS o;
+                  'device', 'rejected_readings', 'checkpoint', 'epoch', 'projection_failure']) AS o;
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'an admin does not read ' || o)
 FROM unnest(ARRAY['event', 'event_1', 'installation', 'device_state', 'event_id_seq']) AS o;
 SELECT throws_ok(c, '42501', NULL, 'an admin may not: ' || c)

@@ -1,0 +1,243 @@
+-- What is wrong, and who is in the way.
+
+CREATE FUNCTION telemetry.health_limits(
+    OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval,
+    OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision,
+    OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '1 minute'::interval, '10 minutes'::interval, '5 seconds'::interval, '1 minute'::interval,
+           '5 minutes'::interval, '1 hour'::interval, 1000::bigint, 0.1::double precision, 0.5::double precision,
+           '1 day'::interval, '1 minute'::interval, '10 minutes'::interval
+$$;
+COMMENT ON FUNCTION telemetry.health_limits() IS 'From where on telemetry.health() warns. Internal.';
+
+CREATE FUNCTION telemetry.health(OUT name text, OUT state text, OUT detail text, OUT hint text) RETURNS SETOF record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
+DECLARE
+    most CONSTANT integer := 5;  -- culprits that a row names, and deeds of one
+    limits record;
+    worker record;
+    seen record;
+    amount double precision;
+    number bigint;
+    at timestamptz;
+BEGIN
+    SELECT * INTO limits FROM telemetry.health_limits();
+    FOREACH name IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'projection device', 'projection region', 'locks',
+                                'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention'] LOOP
+        state := 'ok'; detail := NULL; hint := NULL;
+        -- A check that fails is a row, too.
+        BEGIN
+            CASE name
+            WHEN 'worker' THEN
+                SELECT * INTO worker FROM telemetry.worker_status();
+                detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since, ': ' || worker.last_error);
+                IF pg_is_in_recovery() THEN
+                    detail := 'none: a standby has no worker until it is promoted';
+                ELSIF worker.state = 'failing' THEN
+                    state := 'error';
+                    hint := 'It tries again by itself; the server log has the details.';
+                ELSIF worker.state = 'running' OR worker.state = 'starting' AND worker.since > clock_timestamp() - limits.starting THEN
+                    detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since);
+                ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
+                    detail := 'none: the next command starts it';
+                ELSE
+                    state := CASE current_setting('telemetry_cqrs.start_worker') WHEN 'on' THEN 'error' ELSE 'warning' END;
+                    hint := 'SELECT * FROM telemetry.setup() says what is missing; CALL telemetry.project_once() applies readings by hand.';
+                END IF;
+
+            WHEN 'worker slots' THEN
+                SELECT count(*), string_agg(DISTINCT a.backend_type, ', ') INTO number, detail
+                FROM pg_stat_activity a
+                WHERE a.backend_type NOT IN ('client backend', 'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer',
+                                             'startup', 'walreceiver', 'walsender', 'walwriter', 'archiver', 'standalone backend');
+                detail := concat(number, ' of ', current_setting('max_worker_processes'), ' in use', ': ' || detail);
+                IF worker.pid IS NULL AND number >= current_setting('max_worker_processes')::integer THEN
+                    state := 'error';
+                    hint := 'Increase max_worker_processes, or end one of these; the worker starts by itself then.';
+                END IF;
+
+            WHEN 'library' THEN
+                SELECT concat('extension ', e.extversion) INTO detail FROM pg_extension e WHERE e.extname = 'telemetry_cqrs';
+                IF detail <> 'extension ' || telemetry.library_version() THEN
+                    state := 'error';
+                    hint := 'ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.';
+                END IF;
+                detail := detail || ', library ' || telemetry.library_version();
+
+            WHEN 'event log' THEN
+                SELECT * INTO seen FROM telemetry.log_status();
+                detail := concat(seen.state, ', epoch ' || seen.epoch, ' since ' || seen.opened_at);
+                IF seen.state = 'restored' THEN
+                    state := 'warning';
+                    hint := 'It was written at another place; readings are applied again after the first one that is accepted here, or after SELECT telemetry.resume_projection(''device'').';
+                END IF;
+
+            WHEN 'projection device', 'projection region' THEN
+                SELECT * INTO STRICT seen FROM telemetry.projection_status p WHERE p.projection = substr(health.name, 12);
+                detail := format('%s, %s events wait, %s s behind', seen.state, seen.lag_events, round(seen.lag_seconds::numeric, 1));
+                -- What was restored lags since before the dump; that is no fault of this place.
+                state := CASE WHEN seen.state = 'restored' THEN 'warning'
+                              WHEN seen.state = 'failing' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error) THEN 'error'
+                              WHEN seen.state = 'paused' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning) THEN 'warning'
+                              ELSE 'ok' END;
+                IF seen.state = 'failing' THEN
+                    detail := concat(detail, ', ', seen.last_error_sqlstate, ': ', seen.last_error);
+                    hint := 'The others go on, and this one is tried again; the server log has the details.';
+                ELSIF seen.state = 'paused' THEN
+                    SELECT concat(detail, ', paused by ' || p.paused_by, ' since ' || p.paused_at) INTO detail FROM telemetry.projection p WHERE p.projection = substr(health.name, 12);
+                    hint := format('SELECT telemetry.resume_projection(%L) lets it go on.', substr(name, 12));
+                ELSIF seen.state = 'restored' THEN
+                    hint := 'It waits for the first command here: see event log.';
+                ELSIF state <> 'ok' THEN
+                    hint := CASE WHEN worker.state = 'running' THEN 'The worker is busy, or something blocks it: see locks.' ELSE 'No worker applies readings: see worker.' END;
+                END IF;
+
+            WHEN 'locks' THEN
+                -- Who holds a lock on a table of ours that keeps others from writing it, and for whom a process waits that has to do with
+                -- our tables. pid 0: a prepared transaction.
+                WITH ours AS MATERIALIZED (
+                    SELECT l.pid, l.virtualtransaction, l.relation, l.mode, l.granted
+                    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+                    WHERE l.locktype = 'relation' AND c.relnamespace = 'telemetry'::regnamespace AND c.relkind <> 'i'
+                      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                ), waiting AS MATERIALIZED (
+                    SELECT l.pid, l.waitstart, l.transactionid, l.relation
+                    FROM pg_locks l
+                    WHERE NOT l.granted AND l.waitstart <= clock_timestamp() - limits.blocked_warning
+                      AND (l.pid = worker.pid OR l.pid IN (SELECT o.pid FROM ours o))
+                ), prepared AS MATERIALIZED (
+                    SELECT p.gid, p.prepared, l.virtualtransaction
+                    FROM pg_prepared_xacts p JOIN pg_locks l ON l.locktype = 'transactionid' AND l.pid IS NULL AND l.transactionid = p.transaction
+                ), culprit AS (
+                    SELECT o.pid, NULL::text AS gid, 'holds ' || o.mode || ' on ' || o.relation::regclass AS deed, a.xact_start AS since
+                    FROM ours o JOIN pg_stat_activity a ON a.pid = o.pid
+                    WHERE o.granted AND o.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+                      AND a.xact_start <= clock_timestamp() - limits.blocked_warning
+                    UNION ALL
+                    SELECT NULL, p.gid, 'holds ' || o.mode || ' on ' || o.relation::regclass, p.prepared
+                    FROM ours o JOIN prepared p ON p.virtualtransaction = o.virtualtransaction
+                    WHERE o.pid IS NULL AND o.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+                      AND p.prepared <= clock_timestamp() - limits.blocked_warning
+                    UNION ALL
+                    SELECT b.pid, NULL, 'blocks pid ' || w.pid, w.waitstart
+                    FROM waiting w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+                    WHERE b.pid <> 0
+                    UNION ALL
+                    SELECT NULL, p.gid, 'blocks pid ' || w.pid, w.waitstart
+                    FROM waiting w
+                    JOIN pg_locks l ON l.locktype = 'transactionid' AND l.pid IS NULL AND l.transactionid = w.transactionid
+                    JOIN prepared p ON p.virtualtransaction = l.virtualtransaction
+                ), named AS (
+                    SELECT COALESCE('prepared transaction ' || quote_literal(c.gid), 'pid ' || c.pid) AS who, min(c.since) AS since,
+                           array_to_string((array_agg(DISTINCT c.deed))[:most], ', ')
+                               || CASE WHEN count(DISTINCT c.deed) > most THEN ' and ' || count(DISTINCT c.deed) - most || ' more' ELSE '' END AS deeds,
+                           min(a.state) AS doing,
+                           COALESCE('ROLLBACK PREPARED ' || quote_literal(c.gid), 'SELECT pg_terminate_backend(' || c.pid || ')') AS remedy
+                    FROM culprit c LEFT JOIN pg_stat_activity a ON a.pid = c.pid
+                    WHERE c.pid IS DISTINCT FROM pg_backend_pid()
+                    GROUP BY c.pid, c.gid ORDER BY 2 LIMIT most
+                )
+                SELECT string_agg(concat(n.who, ' (' || n.doing || ')', ' ', n.deeds, ' since ', n.since), '; ' ORDER BY n.since),
+                       'They let go when they end: ' || string_agg(n.remedy, '; ' ORDER BY n.since) || '.', min(n.since)
+                INTO detail, hint, at FROM named n;
+                IF at IS NOT NULL THEN
+                    state := CASE WHEN at <= clock_timestamp() - limits.blocked_error THEN 'error' ELSE 'warning' END;
+                ELSE
+                    detail := 'nothing is blocked';
+                END IF;
+
+            WHEN 'vacuum' THEN
+                -- Old versions of rows of the read side, more than autovacuum would leave, and who may still want to see them. A slot has
+                -- no age in time.
+                SELECT sum(pg_stat_get_dead_tuples(c.oid)), sum(greatest(pg_stat_get_live_tuples(c.oid), 0)) INTO number, amount
+                FROM pg_class c
+                WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'
+                  AND c.relname IN ('batch', 'checkpoint', 'projection_failure', 'device_state', 'device_metric_state', 'region_state', 'region_metric_state');
+                WITH holder AS (
+                    SELECT 'pid ' || a.pid || COALESCE(' (' || a.state || ')', '') AS who, a.xact_start AS since,
+                           greatest(age(a.backend_xmin), age(a.backend_xid)) AS age, 'SELECT pg_terminate_backend(' || a.pid || ')' AS remedy
+                    FROM pg_stat_activity a
+                    WHERE a.pid <> pg_backend_pid() AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
+                      AND (a.datname = current_database() OR a.backend_type = 'walsender')
+                    UNION ALL
+                    SELECT 'prepared transaction ' || quote_literal(p.gid), p.prepared, age(p.transaction), 'ROLLBACK PREPARED ' || quote_literal(p.gid)
+                    FROM pg_prepared_xacts p WHERE p.database = current_database()
+                    UNION ALL
+                    SELECT 'replication slot ' || quote_literal(s.slot_name), NULL, age(s.xmin), 'SELECT pg_drop_replication_slot(' || quote_literal(s.slot_name) || ')'
+                    FROM pg_replication_slots s WHERE s.xmin IS NOT NULL
+                ), old AS (
+                    SELECT * FROM holder h
+                    WHERE h.since <= clock_timestamp() - limits.held_warning OR h.since IS NULL
+                    ORDER BY h.age DESC LIMIT most
+                )
+                SELECT string_agg(concat(o.who, ' since ' || o.since, ', ', o.age, ' transactions back'), '; ' ORDER BY o.age DESC),
+                       'Vacuum works again when they end: ' || string_agg(o.remedy, '; ' ORDER BY o.age DESC) || '.', min(o.since)
+                INTO detail, hint, at FROM old o;
+                IF detail IS NOT NULL AND number >= limits.dead_rows + 0.2 * amount THEN
+                    state := CASE WHEN at <= clock_timestamp() - limits.held_error THEN 'error' ELSE 'warning' END;
+                    detail := number || ' dead rows of the read models are held by ' || detail;
+                ELSE
+                    hint := NULL;
+                    detail := COALESCE(number, 0) || ' dead rows in the read models';
+                END IF;
+
+            WHEN 'notification queue' THEN
+                amount := pg_notification_queue_usage();
+                detail := round((100 * amount)::numeric, 2) || ' % in use';
+                IF amount >= limits.queue_warning THEN
+                    state := CASE WHEN amount >= limits.queue_error THEN 'error' ELSE 'warning' END;
+                    SELECT concat(detail, ', idle in transaction: ' || string_agg('pid ' || i.pid || ' since ' || i.xact_start, ', ' ORDER BY i.xact_start)) INTO detail
+                    FROM (SELECT a.pid, a.xact_start FROM pg_stat_activity a
+                          WHERE a.state LIKE 'idle in transaction%' ORDER BY a.xact_start LIMIT most) AS i;
+                    hint := 'A session that listens and stays in a transaction, in any database, keeps the queue from being emptied; when it is full, nobody can NOTIFY.';
+                END IF;
+
+            WHEN 'rejected readings' THEN
+                SELECT count(*), max(r.received_at) INTO number, at
+                FROM (SELECT received_at FROM telemetry.rejected_readings ORDER BY rejected_id DESC LIMIT 10000) AS r;
+                detail := CASE WHEN number >= 10000 THEN '10000 or more kept' ELSE number || ' kept' END || COALESCE(', the last of ' || at, '');
+                IF at > clock_timestamp() - limits.rejected_warning THEN
+                    state := 'warning';
+                    hint := 'SELECT sqlstate, reason, payload FROM telemetry.rejected_readings ORDER BY rejected_id DESC says why.';
+                END IF;
+
+            WHEN 'prepared transactions' THEN
+                -- Not in the way of anybody; only that their readings count from COMMIT PREPARED on.
+                SELECT count(*), string_agg(quote_literal(p.gid) || ' since ' || p.prepared, ', ' ORDER BY p.prepared) FILTER (WHERE p.rank <= most)
+                INTO number, detail
+                FROM (SELECT x.gid, x.prepared, row_number() OVER (ORDER BY x.prepared) AS rank FROM pg_prepared_xacts x
+                      WHERE x.database = current_database()
+                        AND EXISTS (SELECT FROM pg_locks l JOIN pg_locks o USING (virtualtransaction) JOIN pg_inherits i ON i.inhrelid = o.relation
+                                    WHERE l.pid IS NULL AND l.locktype = 'transactionid' AND l.transactionid = x.transaction
+                                      AND o.pid IS NULL AND o.mode = 'RowExclusiveLock' AND i.inhparent = to_regclass('telemetry.event'))) AS p;
+                detail := concat(number, ' with readings', ': ' || detail);
+
+            WHEN 'batch retention' THEN
+                SELECT b.batch_id, b.created_at, r.retention INTO seen
+                FROM (SELECT make_interval(secs => s.setting::double precision) AS retention FROM pg_settings s WHERE s.name = 'telemetry_cqrs.batch_retention') AS r
+                LEFT JOIN LATERAL (SELECT o.batch_id, o.created_at FROM telemetry.batch o ORDER BY o.batch_id LIMIT 1) AS b ON true;
+                detail := concat('oldest batch: ', COALESCE(seen.batch_id || ' of ' || seen.created_at, 'none'));
+                IF seen.retention > interval '0' AND seen.created_at < clock_timestamp() - seen.retention - limits.retention_margin
+                   AND seen.batch_id < (SELECT max(k.last_batch_id) FROM telemetry.checkpoint k) THEN
+                    state := 'warning';
+                    SELECT concat(detail, '; passed by: ' || string_agg(k.consumer || ' up to ' || k.last_batch_id, ', ' ORDER BY k.last_batch_id)) INTO detail
+                    FROM telemetry.checkpoint k WHERE NOT k.drained;
+                    hint := 'Batches stay until every projection has passed them and a worker deletes them: see worker and the projections.';
+                END IF;
+            END CASE;
+        EXCEPTION WHEN OTHERS THEN
+            state := 'error';
+            detail := concat('could not be checked: ', SQLSTATE, ' ', SQLERRM);
+            hint := CASE WHEN SQLSTATE = '55P03' THEN 'A table of the extension is locked: see locks.' END;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION telemetry.health() IS
+'A row a check: state ok | warning | error, what was seen, what to do. Never an error, also on a standby and without preloading; a check that cannot be made is a row with state error. Names who is in the way by pid, prepared transaction or replication slot.
+worker: error when it fails or none runs although one should, warning when none should. worker slots: error when all are taken and no worker runs. library: error when it is of another version than the extension. event log: warning when it was restored and nothing was accepted since.
+projection ...: error when it fails or is 10 minutes behind, warning from 1 minute and while it is paused. locks: who blocks readings or the worker, or holds a lock that does: warning from 5 seconds, error from 1 minute.
+vacuum: who keeps 1,000 or more dead rows in the read models (and more than 20 % of them) from being removed, for 5 minutes: warning; 1 hour: error. notification queue: warning from 10 %, error from 50 %. rejected readings: warning while the last one is younger than a day.
+prepared transactions: those that hold readings, for information. batch retention: warning when batches are not deleted 10 minutes after their time.';

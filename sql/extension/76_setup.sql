@@ -1,0 +1,159 @@
+-- What is missing of the server's set-up, and the command that mends it.
+
+CREATE FUNCTION telemetry.setup(OUT item text, OUT state text, OUT "current" text, OUT detail text, OUT command text) RETURNS SETOF record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
+DECLARE
+    worker record;
+    seen record;
+    number bigint;
+    library text;
+    caller name := COALESCE(NULLIF(current_setting('role'), 'none'), session_user);
+    -- With its folder: Debian has it in nobody's PATH.
+    restart CONSTANT text := (SELECT quote_literal(c.setting || '/pg_ctl') FROM pg_config c WHERE c.name = 'BINDIR')
+                             || ' restart -D ' || quote_literal(current_setting('data_directory'));
+BEGIN
+    SELECT * INTO worker FROM telemetry.worker_status();
+    FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'readers', 'writers', 'your rights',
+                                'synchronous_commit', 'fsync', 'autovacuum', 'track_activities'] LOOP
+        state := 'ok'; "current" := NULL; detail := NULL; command := NULL;
+        BEGIN
+            CASE item
+            WHEN 'preload' THEN
+                "current" := current_setting('shared_preload_libraries');
+                IF NOT worker.preloaded THEN
+                    state := CASE current_setting('telemetry_cqrs.start_worker') WHEN 'on' THEN 'advice' ELSE 'missing' END;
+                    -- What the next start will load: files may say more than the server does.
+                    SELECT f.setting INTO seen FROM pg_file_settings f WHERE f.name = 'shared_preload_libraries' ORDER BY f.seqno DESC LIMIT 1;
+                    IF FOUND THEN "current" := seen.setting; END IF;
+                    SELECT string_agg(quote_literal(COALESCE(replace(m.part[1], '""', '"'), m.part[2])), ', ' ORDER BY m.place),
+                           count(*) FILTER (WHERE COALESCE(m.part[1], m.part[2]) = 'telemetry_cqrs') INTO command, number
+                    FROM regexp_matches("current", '"((?:[^"]|"")*)"|([^",\s](?:[^",]*[^",\s])?)', 'g') WITH ORDINALITY AS m (part, place);
+                    IF number > 0 THEN
+                        command := restart;
+                        detail := 'The configuration names it; restart the server.';
+                    ELSE
+                        command := 'ALTER SYSTEM SET shared_preload_libraries = ' || concat(command || ', ', quote_literal('telemetry_cqrs'));
+                        detail := 'Then restart the server. Without preloading no worker starts with the server, only with the next command, and telemetry.stat_ingest counts nothing.';
+                    END IF;
+                END IF;
+
+            WHEN 'library version' THEN
+                SELECT e.extversion INTO "current" FROM pg_extension e WHERE e.extname = 'telemetry_cqrs';
+                library := telemetry.library_version();
+                IF library <> "current" THEN
+                    state := 'missing';
+                    detail := 'The library in use is ' || library || '.';
+                    command := CASE WHEN EXISTS (SELECT FROM pg_extension_update_paths('telemetry_cqrs') p
+                                                 WHERE p.source = "current" AND p.target = library AND p.path IS NOT NULL)
+                                    THEN 'ALTER EXTENSION telemetry_cqrs UPDATE TO ' || quote_literal(library) ELSE restart END;
+                END IF;
+
+            WHEN 'start_worker' THEN
+                "current" := current_setting('telemetry_cqrs.start_worker');
+                IF "current" = 'off' THEN
+                    state := 'advice';
+                    detail := 'Nobody starts a worker.';
+                    command := 'ALTER SYSTEM SET telemetry_cqrs.start_worker = on; SELECT pg_reload_conf()';
+                END IF;
+
+            WHEN 'worker slots' THEN
+                SELECT count(*) INTO number
+                FROM pg_stat_activity a
+                WHERE a.backend_type NOT IN ('client backend', 'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer',
+                                             'startup', 'walreceiver', 'walsender', 'walwriter', 'archiver', 'standalone backend');
+                "current" := number || ' of ' || current_setting('max_worker_processes');
+                IF worker.pid IS NULL AND number >= current_setting('max_worker_processes')::integer THEN
+                    state := 'missing';
+                    detail := 'All are in use: telemetry.health() says by whom. Then restart the server.';
+                    command := 'ALTER SYSTEM SET max_worker_processes = ' || number + 8;
+                END IF;
+
+            WHEN 'worker' THEN
+                "current" := concat_ws(', ', worker.state, 'pid ' || worker.pid);
+                IF pg_is_in_recovery() THEN
+                    detail := 'A standby has no worker until it is promoted.';
+                ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
+                    detail := 'The next command starts it.';
+                ELSIF worker.state = 'starting' AND worker.since > clock_timestamp() - (SELECT l.starting FROM telemetry.health_limits() l) THEN
+                    detail := 'It has been starting since ' || worker.since || '.';
+                ELSIF worker.pid IS NULL THEN
+                    state := 'missing';
+                    detail := 'It starts by itself when the rows above are ok. This applies readings by hand:';
+                    command := 'CALL telemetry.project_once()';
+                ELSIF worker.state = 'failing' THEN
+                    state := 'missing';
+                    detail := worker.last_error;
+                END IF;
+
+            WHEN 'readers', 'writers' THEN
+                SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname) INTO "current"
+                FROM pg_roles r
+                WHERE NOT r.rolsuper AND r.rolname !~ '^pg_'
+                  AND CASE item WHEN 'readers' THEN has_table_privilege(r.oid, 'telemetry.device_stats', 'SELECT')
+                      ELSE has_function_privilege(r.oid, 'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text)', 'EXECUTE') END;
+                IF "current" IS NULL THEN
+                    state := 'advice';
+                    detail := 'No role but superusers may ' || CASE item WHEN 'readers' THEN 'query.' ELSE 'send readings.' END;
+                    command := format('CREATE ROLE telemetry_%1$s; SELECT telemetry.grant_%1$s(''telemetry_%1$s'')', rtrim(item, 's'));
+                END IF;
+
+            WHEN 'your rights' THEN
+                SELECT concat_ws(', ', CASE WHEN r.reads THEN 'read' END, CASE WHEN r.writes THEN 'send' END) AS list, r.reads AND r.writes AS has_all INTO seen
+                FROM (SELECT has_schema_privilege(caller, 'telemetry', 'USAGE') AND has_table_privilege(caller, 'telemetry.device_stats', 'SELECT') AS reads,
+                             has_schema_privilege(caller, 'telemetry', 'USAGE') AND has_function_privilege(caller,
+                                 'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text)', 'EXECUTE') AS writes) AS r;
+                "current" := caller || ': ' || COALESCE(NULLIF(seen.list, ''), 'none');
+                IF NOT seen.has_all THEN
+                    state := 'advice';
+                    command := format('SELECT telemetry.grant_admin(%L)', quote_ident(caller));
+                END IF;
+
+            WHEN 'synchronous_commit' THEN
+                SELECT s.setting, s.source INTO seen FROM pg_settings s WHERE s.name = 'synchronous_commit';
+                "current" := seen.setting;
+                IF seen.setting = 'off' THEN
+                    state := 'advice';
+                    detail := 'A crash of the server loses the last accepted readings of sessions with this setting. For new sessions:';
+                    command := CASE seen.source
+                                   WHEN 'user' THEN format('ALTER ROLE %I SET synchronous_commit = on', session_user)
+                                   WHEN 'database user' THEN format('ALTER ROLE %I IN DATABASE %I SET synchronous_commit = on', session_user, current_database())
+                                   ELSE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()) END;
+                END IF;
+
+            WHEN 'fsync' THEN
+                "current" := current_setting('fsync');
+                IF "current" = 'off' THEN
+                    state := 'advice';
+                    detail := 'A crash of the machine may lose the whole server.';
+                    command := 'ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf()';
+                END IF;
+
+            WHEN 'autovacuum' THEN
+                SELECT string_agg(s.name || ' ' || s.setting, ', ' ORDER BY s.name),
+                       string_agg('ALTER SYSTEM SET ' || s.name || ' = on', '; ') FILTER (WHERE s.setting = 'off') INTO "current", command
+                FROM pg_settings s WHERE s.name IN ('autovacuum', 'track_counts');
+                IF command IS NOT NULL THEN
+                    state := 'missing';
+                    detail := 'Read models grow with every batch, and the log is never frozen.';
+                    command := command || '; SELECT pg_reload_conf()';
+                END IF;
+
+            WHEN 'track_activities' THEN
+                "current" := current_setting('track_activities');
+                IF "current" = 'off' THEN
+                    state := 'advice';
+                    detail := 'telemetry.health() cannot say what those in the way are doing.';
+                    command := 'ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf()';
+                END IF;
+            END CASE;
+        EXCEPTION WHEN OTHERS THEN
+            state := 'missing';
+            detail := concat('could not be checked: ', SQLSTATE, ' ', SQLERRM);
+            command := NULL;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION telemetry.setup() IS
+'What the extension needs of the server, a row an item: state ok | missing (something does not work) | advice (it works, but), the current value, why it matters, and the command that mends it: SQL for a superuser, statements separated by "; ", or pg_ctl for a shell of the server''s user. Settings are those of the caller''s session.';
