@@ -23,7 +23,7 @@ constexpr int kConflict = pack_sqlstate("TC009");              // the idempotenc
 constexpr int kInvalidBatch = pack_sqlstate("TC010");          // arrays of different length or shape, unknown option
 
 // TC1xx: try again later, unchanged.
-constexpr int kInProgress = pack_sqlstate("TC101");  // another session holds this idempotency key in an open transaction
+constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction
 constexpr int kOwnTransaction = pack_sqlstate("TC102");  // wait_for() of the transaction in progress: commit it first
 
 // TC2xx: the event log protects itself; somebody changed what must not be changed.
@@ -32,8 +32,8 @@ constexpr int kLogWasAltered = pack_sqlstate("TC202");    // INSERT trigger, row
 constexpr int kBatchNotFound = pack_sqlstate("TC203");    // no such batch, or retention has passed it
 
 // TC3xx: the installation.
-constexpr int kNotInstalled = pack_sqlstate("TC301");      // library and extension, or log, do not belong together
-constexpr int kCorruptSummary = pack_sqlstate("TC302");    // text or bytes are not a telemetry.summary of a known version
+constexpr int kNotInstalled = pack_sqlstate("TC301");    // library and extension, or log, do not belong together
+constexpr int kCorruptSummary = pack_sqlstate("TC302");  // text or bytes are not a telemetry.summary of a known version
 
 // TC9xx: tests.
 constexpr int kInjected = pack_sqlstate("TC999");  // a debug build was told to fail here

@@ -1,4 +1,5 @@
-// Reads comma-separated records: quotes as in RFC 4180, lines ended by LF or CRLF, with or without the byte order mark of UTF-8.
+// Reads comma-separated records: quotes as in RFC 4180, lines ended by LF or CRLF, with or without the byte order mark of
+// UTF-8.
 #pragma once
 
 #include <cstdint>

@@ -187,9 +187,10 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
         found = read_rows(relations);
         // Under the lock nobody makes new words, so what differs was loaded by hand.
         if (found.is_mixed)
-            ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
-                            errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
-                            errhint("Data of a dump belongs into a database where no reading was accepted yet: restore it there.")));
+            ereport(ERROR,
+                    (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
+                     errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
+                     errhint("Data of a dump belongs into a database where no reading was accepted yet: restore it there.")));
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
             SPI_connect();

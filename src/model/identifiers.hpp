@@ -12,7 +12,8 @@ struct Named {
     friend constexpr auto operator<=>(const Named&, const Named&) = default;
 };
 
-using EventId = Named<std::int64_t, struct EventIdTag>;  // identity and paging of an event; its order is not the order of commits
+using EventId =
+    Named<std::int64_t, struct EventIdTag>;  // identity and paging of an event; its order is not the order of commits
 using BatchId = Named<std::int64_t, struct BatchIdTag>;  // consecutive inside an installation, starting at 1
 using Epoch = Named<std::int32_t, struct EpochTag>;      // place and time span in which transaction numbers are comparable
 using Xid = Named<std::uint64_t, struct XidTag>;         // 64-bit number of a top-level transaction

@@ -17,11 +17,11 @@ struct Metric {
 
 struct Reading {
     std::string_view device_id;
-    std::optional<Micros> measured_at;      // the device's clock
-    std::optional<double> temperature;      // °C
-    std::optional<double> humidity;         // %RH
+    std::optional<Micros> measured_at;  // the device's clock
+    std::optional<double> temperature;  // °C
+    std::optional<double> humidity;     // %RH
     std::optional<std::string_view> idempotency_key;
-    std::span<const Metric> metrics;        // names unique, in one fixed order (jsonb's)
+    std::span<const Metric> metrics;  // names unique, in one fixed order (jsonb's)
     std::optional<std::string_view> region;
 };
 

@@ -36,7 +36,8 @@ std::shared_ptr<const ErrorFields> fields_of(const Error& error) {
 // Null where there is no text or, noted in `no_memory`, no memory for it.
 char* copy_text(const ErrorFields::Text& text, bool& no_memory) noexcept {
     if (!text || no_memory) return nullptr;
-    auto* copy = static_cast<char*>(MemoryContextAllocExtended(ErrorContext, text->size() + 1, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE));
+    auto* copy =
+        static_cast<char*>(MemoryContextAllocExtended(ErrorContext, text->size() + 1, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE));
     if (copy == nullptr) {
         no_memory = true;
         return nullptr;
@@ -118,12 +119,11 @@ void raise(Failure* failure) {
         }
         if (complete) {
             ereport(ERROR, (errcode(data.sqlerrcode), errmsg_internal("%s", data.message),
-                            data.detail ? errdetail_internal("%s", data.detail) : 0,
-                            data.hint ? errhint("%s", data.hint) : 0));
+                            data.detail ? errdetail_internal("%s", data.detail) : 0, data.hint ? errhint("%s", data.hint) : 0));
         }
     }
-    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-                    errdetail("The failure happened in telemetry_cqrs.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("The failure happened in telemetry_cqrs.")));
     pg_unreachable();
 }
 

@@ -39,13 +39,13 @@ auto entry_point(Body&& body) -> std::invoke_result_t<Body&> {
 }  // namespace postgres
 
 // Declares and opens a SQL-callable C function: TELEMETRY_FUNCTION(name) { ...body with fcinfo, returns Datum... }
-#define TELEMETRY_FUNCTION(name)                                                                  \
-    extern "C" {                                                                                  \
-    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                     \
-    PG_FUNCTION_INFO_V1(name);                                                                    \
-    }                                                                                             \
-    static Datum name##_body(FunctionCallInfo fcinfo);                                            \
-    extern "C" Datum name(PG_FUNCTION_ARGS) {                                                     \
-        return postgres::entry_point([fcinfo] { return name##_body(fcinfo); });                   \
-    }                                                                                             \
+#define TELEMETRY_FUNCTION(name)                                                \
+    extern "C" {                                                                \
+    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                   \
+    PG_FUNCTION_INFO_V1(name);                                                  \
+    }                                                                           \
+    static Datum name##_body(FunctionCallInfo fcinfo);                          \
+    extern "C" Datum name(PG_FUNCTION_ARGS) {                                   \
+        return postgres::entry_point([fcinfo] { return name##_body(fcinfo); }); \
+    }                                                                           \
     static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -66,8 +66,7 @@ namespace detail {
 // What a guarded block may change and must find again, on return, on an error and on a C++ exception.
 class SavedStacks {
 public:
-    SavedStacks() noexcept
-        : exceptions_(PG_exception_stack), callbacks_(error_context_stack), memory_(CurrentMemoryContext) {}
+    SavedStacks() noexcept : exceptions_(PG_exception_stack), callbacks_(error_context_stack), memory_(CurrentMemoryContext) {}
     SavedStacks(const SavedStacks&) = delete;
     SavedStacks& operator=(const SavedStacks&) = delete;
     ~SavedStacks() { restore_stacks(); }

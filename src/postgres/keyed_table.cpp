@@ -41,9 +41,9 @@ void maintain_indexes(KeyedTable& table, bool is_new_version) {
 
 constexpr int kSmallTable = 64;  // pages; what is smaller is left as it is
 
-// Somebody's snapshot kept old versions, and the table grew; rows that are updated in place stay where they are now, at the end,
-// and vacuum cannot give the empty pages before them back. A page nearer to the beginning with room for a row, if the table as
-// vacuum saw it last holds less than one row a page.
+// Somebody's snapshot kept old versions, and the table grew; rows that are updated in place stay where they are now, at the
+// end, and vacuum cannot give the empty pages before them back. A page nearer to the beginning with room for a row, if the
+// table as vacuum saw it last holds less than one row a page.
 BlockNumber page_to_go_back_to(Relation table, BlockNumber now) {
     const Form_pg_class facts = table->rd_rel;
     if (facts->relpages < kSmallTable || facts->reltuples < 0 || facts->reltuples >= static_cast<float4>(facts->relpages))

@@ -65,9 +65,10 @@ void set_locally(const char* setting, const char* value) {
 void refuse_mixed(const std::vector<EpochProgress>& progress) {
     for (const EpochProgress& each : progress)
         if (each.is_mixed)
-            throw postgres::Error(error_codes::kLogWasAltered, "two histories are mixed in the event log",
-                                  "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
-                                  "Data of a dump belongs into a database where no reading was accepted yet: restore it there.");
+            throw postgres::Error(
+                error_codes::kLogWasAltered, "two histories are mixed in the event log",
+                "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
+                "Data of a dump belongs into a database where no reading was accepted yet: restore it there.");
 }
 
 void hold_tables() {

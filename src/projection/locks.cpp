@@ -1,5 +1,5 @@
-// Taking the locks. Written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back vacuum for as
-// long as a lock is waited for: it is thrown away before.
+// Taking the locks. Written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back vacuum for
+// as long as a lock is waited for: it is thrown away before.
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"
@@ -28,9 +28,10 @@ bool require_version(Oid extension) {
         const char* version =
             TextDatumGetCString(heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull));
         if (strcmp(version, runtime::kLibraryVersion) != 0)
-            ereport(ERROR, (errcode(error_codes::kNotInstalled),
-                            errmsg("extension version %s does not belong to library version %s", version, runtime::kLibraryVersion),
-                            errhint("%s", runtime::kOtherVersionHint)));
+            ereport(ERROR,
+                    (errcode(error_codes::kNotInstalled),
+                     errmsg("extension version %s does not belong to library version %s", version, runtime::kLibraryVersion),
+                     errhint("%s", runtime::kOtherVersionHint)));
     }
     systable_endscan(scan);
     table_close(relation, AccessShareLock);

@@ -1,4 +1,5 @@
-// SQL functions as_of, projection_tail and batch_tail: how far behind a projection, or the list of batches, is, for the caller's own snapshot.
+// SQL functions as_of, projection_tail and batch_tail: how far behind a projection, or the list of batches, is, for the
+// caller's own snapshot.
 #include <algorithm>
 #include <optional>
 

@@ -26,9 +26,9 @@ struct Installed {
 // Throws Error(TC301) where schema "telemetry" or one of its relations is missing.
 const Installed& installed();
 
-// The same, for whoever writes: holds the extension until the transaction ends, so that DROP EXTENSION waits for the transaction
-// before it locks anything else. They could deadlock otherwise, as each locks the tables in an order of its own, or a relation
-// could vanish from under us. Throws Error(TC301) also where another installation has taken its place meanwhile.
+// The same, for whoever writes: holds the extension until the transaction ends, so that DROP EXTENSION waits for the
+// transaction before it locks anything else. They could deadlock otherwise, as each locks the tables in an order of its own, or
+// a relation could vanish from under us. Throws Error(TC301) also where another installation has taken its place meanwhile.
 const Installed& hold_installed();
 
 // Counts how often the answer of `installed` was thrown away: who caches what he read from those relations compares it.

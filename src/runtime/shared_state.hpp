@@ -57,8 +57,8 @@ struct DatabaseSlot {
 };
 
 // Locking: every field of the slots and `look_everywhere` are written under `lock` held exclusively and read under it held
-// shared. `database`, `procno`, `pass`, `ingest.counts` and the fields outside the slots are atomic and may be read at any time; who acts on such a
-// look must bear that it is a moment old (a latch set for nothing is harmless).
+// shared. `database`, `procno`, `pass`, `ingest.counts` and the fields outside the slots are atomic and may be read at any
+// time; who acts on such a look must bear that it is a moment old (a latch set for nothing is harmless).
 struct SharedState {
     LWLock* lock;
     pg_atomic_uint32 launcher_procno;

@@ -21,8 +21,8 @@ constexpr int kChunk = 1000;
 constexpr TimestampTz kShortestInterval = USECS_PER_SEC;
 constexpr TimestampTz kLongestInterval = 60 * USECS_PER_SEC;
 
-// Looks at the kChunk oldest only, so that the cost does not depend on how many there are. A consumer without a checkpoint, as one
-// that was paused before the first event, has passed none; one whose epochs are all drained has passed their last.
+// Looks at the kChunk oldest only, so that the cost does not depend on how many there are. A consumer without a checkpoint, as
+// one that was paused before the first event, has passed none; one whose epochs are all drained has passed their last.
 constexpr const char* kDelete =
     "WITH oldest AS MATERIALIZED (SELECT batch_id, created_at FROM telemetry.batch ORDER BY batch_id LIMIT $1) "
     "DELETE FROM telemetry.batch b USING oldest o "

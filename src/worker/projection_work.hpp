@@ -28,7 +28,8 @@ public:
     // sent later if that fails: the batch is in its table. Throws when nothing could be done.
     WorkDone do_some();
 
-    // Batches were applied that are not known to be on disk. Whoever commits next flushes them along; tell_now() does it itself.
+    // Batches were applied that are not known to be on disk. Whoever commits next flushes them along; tell_now() does it
+    // itself.
     bool waits_to_tell() const noexcept { return !untold_.empty(); }
     WorkDone tell_now();
 

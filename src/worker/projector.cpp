@@ -33,7 +33,7 @@ constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would onl
 // How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
 constexpr TimestampTz kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 500;  // milliseconds; of a poll each second it makes two waits
-constexpr long kTellDelay = 2;    // milliseconds in which somebody else may flush what is to be told
+constexpr long kTellDelay = 2;      // milliseconds in which somebody else may flush what is to be told
 
 // Read by the callback at process exit.
 runtime::WorkerEnd end = runtime::WorkerEnd::died;
@@ -130,9 +130,9 @@ void Projector::leave_if_absent() {
     leave_because(runtime::WorkerEnd::absent);
 }
 
-// Where sessions start projectors. Who has worked here has an older library than the extension now wants; its successor loads the
-// one that is installed, and no session need come along to start it. Who has never worked has no better successor: it comes with
-// a later command.
+// Where sessions start projectors. Who has worked here has an older library than the extension now wants; its successor loads
+// the one that is installed, and no session need come along to start it. Who has never worked has no better successor: it comes
+// with a later command.
 void Projector::leave_to_other_library(const Failure& reason) {
     if (has_worked_) {
         failures_.log(reason);

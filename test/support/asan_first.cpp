@@ -2,8 +2,8 @@
 // linked to be the first whose constructor runs.
 //
 // Left alone, ASan starts at the first malloc, and that is in the constructor of a library that the server is linked with and
-// that calls bindtextdomain: it allocates while it holds the lock of gettext, ASan's start asks dlsym for functions that are not
-// there, dlerror translates its message, takes the same lock again and gives it back twice. The server's own bindtextdomain
+// that calls bindtextdomain: it allocates while it holds the lock of gettext, ASan's start asks dlsym for functions that are
+// not there, dlerror translates its message, takes the same lock again and gives it back twice. The server's own bindtextdomain
 // then waits for ever. So ASan is started here, with nobody's lock held.
 //
 // The options stand here because UBSan reads its own when it finds the first error, from the place in memory where the

@@ -3,11 +3,11 @@
 
 struct Fault {
     enum Kind { kNone, kPalloc, kNew, kSql, kCancel };
-    Kind kind;   // what is counted; kNone: nothing
-    long at;     // which of them fails
-    long seen;   // how many there were
-    bool fired;  // it did; nothing is counted any more
-    int depth;   // > 0 while code of the library under test runs
+    Kind kind;                   // what is counted; kNone: nothing
+    long at;                     // which of them fails
+    long seen;                   // how many there were
+    bool fired;                  // it did; nothing is counted any more
+    int depth;                   // > 0 while code of the library under test runs
     void (*refresh)(Kind kind);  // called before each count, if set
 };
 

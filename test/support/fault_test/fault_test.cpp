@@ -42,9 +42,7 @@ template <int kind>
 struct Allocator {
     static inline constinit MemoryContextMethods before{};
 
-    static void* alloc(MemoryContext context, Size size) {
-        return memory_fails() ? nullptr : before.alloc(context, size);
-    }
+    static void* alloc(MemoryContext context, Size size) { return memory_fails() ? nullptr : before.alloc(context, size); }
     static void* realloc(MemoryContext context, void* memory, Size size) {
         return memory_fails() ? nullptr : before.realloc(context, memory, size);
     }
@@ -88,7 +86,8 @@ void executor_start(QueryDesc* query, int flags) {
 }
 
 void process_utility(PlannedStmt* statement, const char* text, bool read_only, ProcessUtilityContext context,
-                     ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver, QueryCompletion* completion) {
+                     ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
+                     QueryCompletion* completion) {
     sql_may_fail();
     if (utility_before != nullptr)
         utility_before(statement, text, read_only, context, parameters, environment, receiver, completion);
@@ -138,7 +137,8 @@ int generation = 0;
 
 // In a projector: takes a new order over, and tells what became of the last one.
 void refresh(Fault::Kind kind) {
-    if (shared == nullptr || MyBgworkerEntry == nullptr || strcmp(MyBgworkerEntry->bgw_function_name, "telemetry_projector_main") != 0)
+    if (shared == nullptr || MyBgworkerEntry == nullptr ||
+        strcmp(MyBgworkerEntry->bgw_function_name, "telemetry_projector_main") != 0)
         return;
     SpinLockAcquire(&shared->lock);
     fault.depth = 1;
@@ -274,5 +274,4 @@ Datum fault_memory(PG_FUNCTION_ARGS) {
     bool isnull[] = {false, false};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row_type), values, isnull));
 }
-
 }
