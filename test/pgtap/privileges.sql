@@ -98,7 +98,7 @@ SELECT throws_ok('SELECT * FROM telemetry.read_events(0)', 'TC203', NULL, 'a rea
 SELECT throws_ok($$ SELECT telemetry.wait_for('1') $$, '22023', NULL, 'a reader may wait');
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'a reader does not read ' || o)
 FROM unnest(ARRAY['event', 'event_1', 'device', 'rejected_readings', 'installation', 'epoch', 'device_state', 'device_metric_state', 'region_state',
-                  'region_metric_state', 'checkpoint', 'batch', 'projection_failure', 'event_id_seq', 'rejected_id_seq']) AS o;
+                  'region_metric_state', 'checkpoint', 'projection_failure', 'event_id_seq', 'rejected_id_seq']) AS o;
 SELECT throws_ok(c, '42501', NULL, 'a reader may not: ' || c)
 FROM unnest(ARRAY[$$ SELECT telemetry.ingest_telemetry('pgtap-4', NULL, 1) $$, $$ SELECT telemetry.ingest_telemetry_batch(ARRAY['pgtap-4'], NULL, ARRAY[1], NULL) $$,
     $$ SELECT telemetry.register_device('pgtap-4') $$, 'CALL telemetry.project_once()', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$,
