@@ -130,6 +130,8 @@ void begin_turn(MemoryContext turn) {
         MemoryContextReset(turn);
         ResetLatch(MyLatch);
         leave_if_asked();
+        // Waiting ends with the postmaster, but who is busy does not wait, and keeps a new one from starting.
+        if (!PostmasterIsAlive()) proc_exit(1);
         CHECK_FOR_INTERRUPTS();
         if (ConfigReloadPending) {
             ConfigReloadPending = false;

@@ -30,8 +30,8 @@ void prepare_worker_session(const char* application_name);
 // Sets a setting for this process, whatever the configuration says now and later.
 void override_setting(const char* name, const char* value);
 
-// For the top of a worker's turn: resets the latch, ends the process when it was asked to, serves interrupts, reloads the
-// configuration, empties `turn` and makes it the current memory context.
+// For the top of a worker's turn: resets the latch, ends the process when it was asked to or the postmaster is gone, serves
+// interrupts, reloads the configuration, empties `turn` and makes it the current memory context.
 void begin_turn(MemoryContext turn);
 
 // Waits until the latch is set, at most `milliseconds`. Whether it was set.

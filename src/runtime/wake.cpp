@@ -53,10 +53,13 @@ void tell_waiters() noexcept {
 }
 
 void committed_without_shared_memory() noexcept {
+    if (!wants_projector) return;
     if (is_there(known_projector))
         set_latch_of(known_projector.procno);
     else if (one_is_on_its_way)
         wake_workers_of_database();
+    // One that looked for the extension before the transaction that made it was over has left again.
+    if (wants_launcher && one_is_on_its_way) (void)postgres::start_worker_unwatched(kProjector, MyDatabaseId);
 }
 
 void committed() noexcept {
@@ -117,7 +120,7 @@ void tell_waiters_at_commit() noexcept {
 }
 
 void wake_launcher_at_commit() noexcept {
-    if (shared_state() != nullptr) wants_launcher = true;
+    wants_launcher = true;
 }
 
 void watch_commits() {

@@ -18,7 +18,8 @@ void start_missing_projector();
 // For passes of the projections: whoever waits for one looks again.
 void tell_waiters_at_commit() noexcept;
 
-// For CREATE EXTENSION: the launcher looks at this database.
+// For CREATE EXTENSION: the launcher looks at this database. Where there is none, and the transaction has sent readings, too, a
+// projector is started at the commit: one that was started by the command may have found no extension yet.
 void wake_launcher_at_commit() noexcept;
 
 // Called once, by _PG_init: processes forked later have it.

@@ -147,7 +147,7 @@ void Projector::leave_to_other_library(const Failure& reason) {
 
 void Projector::give_way() {
     const TimestampTz now = GetCurrentTimestamp();
-    if (now - gave_way_at_ < kGiveWayInterval) return;
+    if (gave_way_at_ <= now && now - gave_way_at_ < kGiveWayInterval) return;  // the clock may have been set back
     gave_way_at_ = now;
     if (is_database_locked(MyDatabaseId)) leave_because(runtime::WorkerEnd::gave_way);
 }

@@ -138,6 +138,17 @@ in_database('postgres', 'CREATE EXTENSION telemetry_cqrs');
 send_one('postgres');
 wait_all('postgres', 'CREATE EXTENSION again: the next command starts one');
 
+# Made and used in one transaction: the worker looks for the extension before that is over, and leaves.
+in_database('postgres', 'DROP EXTENSION telemetry_cqrs');
+no_projector('postgres', 'DROP EXTENSION again');
+$session = session($node);
+$session->query_safe('BEGIN; CREATE EXTENSION telemetry_cqrs');
+$session->query_safe("SELECT telemetry.ingest_telemetry('d', now(), 1, 50)");
+wait_answer('template1', "SELECT count(*) FROM pg_ls_dir('pg_stat_tmp') AS f WHERE f = 'telemetry_cqrs.' || (SELECT oid FROM pg_database WHERE datname = 'postgres')", qr/^0$/, 'a worker came and left');
+$session->query_safe('COMMIT');
+$session->quit;
+wait_all('postgres', 'CREATE EXTENSION and a command in one transaction: the commit starts one');
+
 sub measured
 {
 	my ($sql, $bound, $what) = @_;
