@@ -42,6 +42,10 @@ BEGIN
                     detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since);
                 ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
                     detail := 'none: the next command starts it';
+                ELSIF worker.preloaded AND (SELECT d.datistemplate FROM pg_database d WHERE d.datname = current_database()) THEN
+                    state := 'warning';
+                    detail := 'none: a template database has no worker';
+                    hint := 'Databases that are made of it have one. CALL telemetry.project_once() applies readings by hand.';
                 ELSE
                     state := CASE current_setting('telemetry_cqrs.start_worker') WHEN 'on' THEN 'error' ELSE 'warning' END;
                     hint := 'SELECT * FROM telemetry.setup() says what is missing; CALL telemetry.project_once() applies readings by hand.';
@@ -55,7 +59,7 @@ BEGIN
                 detail := concat(number, ' of ', current_setting('max_worker_processes'), ' in use', ': ' || detail);
                 IF worker.pid IS NULL AND number >= current_setting('max_worker_processes')::integer THEN
                     state := 'error';
-                    hint := 'Increase max_worker_processes, or end one of these; the worker starts by itself then.';
+                    hint := 'Increase max_worker_processes (and restart the server), or end one of these: then the worker starts by itself.';
                 END IF;
 
             WHEN 'library' THEN

@@ -23,7 +23,7 @@ constexpr std::int64_t kLongestDelay = 60 * USECS_PER_SEC;
 StepResult Stepper::fail(Failure failure) {
     Retry& retry = retries_[static_cast<std::size_t>(failure.consumer)];
     retry.delay = std::clamp(retry.delay * 2, kFirstDelay, kLongestDelay);
-    retry.at = GetCurrentTimestamp() + retry.delay;
+    retry.at = runtime::steady_time() + retry.delay;
     applier_.suspend(failure.consumer, true);
     try {
         record_failure(failure);
@@ -37,7 +37,7 @@ StepResult Stepper::fail(Failure failure) {
 }
 
 StepResult Stepper::step(const PassOptions& options) {
-    const TimestampTz now = GetCurrentTimestamp();
+    const runtime::SteadyTime now = runtime::steady_time();
     for (const event_log::Consumer consumer : event_log::kConsumers) {
         const Retry& retry = retries_[static_cast<std::size_t>(consumer)];
         if (retry.is_due(now)) applier_.suspend(consumer, false);

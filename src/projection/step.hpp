@@ -9,6 +9,7 @@
 
 #include "projection/applier.hpp"
 #include "projection/failure.hpp"
+#include "runtime/steady_time.hpp"
 
 namespace projection {
 
@@ -32,10 +33,10 @@ public:
 
 private:
     struct Retry {
-        TimestampTz at = 0;  // 0: the last pass succeeded
+        runtime::SteadyTime at = 0;  // 0: the last pass succeeded
         std::int64_t delay = 0;
 
-        bool is_due(TimestampTz now) const noexcept { return at != 0 && at <= now; }
+        bool is_due(runtime::SteadyTime now) const noexcept { return at != 0 && at <= now; }
     };
 
     StepResult fail(Failure failure);

@@ -7,6 +7,7 @@
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/steady_time.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -19,15 +20,15 @@ bool wants_launcher = false;
 bool wants_waiters = false;
 
 int known_slot = -1;  // where this database was found last
-TimestampTz last_poke_at = 0;
+SteadyTime last_poke_at = 0;
 
 // Without shared memory.
 ProjectorProcess known_projector{kNoProcess, 0};
 bool one_is_on_its_way = false;  // started, and not found yet
-TimestampTz last_look_at = 0;
+SteadyTime last_look_at = 0;
 
-constexpr TimestampTz kPokeInterval = USECS_PER_SEC;
-constexpr TimestampTz kLookInterval = USECS_PER_SEC;
+constexpr SteadyTime kPokeInterval = USECS_PER_SEC;
+constexpr SteadyTime kLookInterval = USECS_PER_SEC;
 
 bool is_ours(int slot) noexcept {
     return slot >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot].database) == MyDatabaseId;
@@ -67,13 +68,12 @@ void committed() noexcept {
     const uint32 projector = projector_procno();
     // Always SetLatch, never "is it set already": it has the memory barrier that keeps a wake-up from being lost.
     if (wants_projector) set_latch_of(projector);
-    const TimestampTz now = GetCurrentTransactionStopTimestamp();
-    const bool nobody =
-        wants_projector && projector == kNoProcess && settings().start_worker && now - last_poke_at >= kPokeInterval;
-    if (wants_launcher || nobody) {
-        last_poke_at = now;
-        poke_launcher(MyDatabaseId);
-    }
+    const bool nobody = wants_projector && projector == kNoProcess && settings().start_worker;
+    if (!wants_launcher && !nobody) return;
+    const SteadyTime now = steady_time();
+    if (!wants_launcher && now - last_poke_at < kPokeInterval) return;
+    last_poke_at = now;
+    poke_launcher(MyDatabaseId);
 }
 
 // Runs after the commit became visible. Raises nothing, allocates nothing, reads no table.
@@ -106,9 +106,9 @@ void wake_projector_at_commit() {
 
 void start_missing_projector() {
     if (shared_state() != nullptr || !settings().start_worker || is_there(known_projector)) return;
-    // Who knew one that is gone looks at once. The clock's time, as a statement may be a procedure that goes on for hours.
-    const TimestampTz now = GetCurrentTimestamp();
-    const bool is_soon = last_look_at <= now && now - last_look_at < kLookInterval;
+    // Who knew one that is gone looks at once.
+    const SteadyTime now = steady_time();
+    const bool is_soon = now - last_look_at < kLookInterval;
     if (known_projector.procno == kNoProcess && is_soon) return;
     last_look_at = now;
     known_projector = find_projector();

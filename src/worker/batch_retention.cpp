@@ -72,12 +72,12 @@ uint64 delete_older_than(TimestampTz cutoff) {
 }  // namespace
 
 void BatchRetention::delete_when_due() {
-    const TimestampTz now = GetCurrentTimestamp();
+    const runtime::SteadyTime now = runtime::steady_time();
     if (now < due_ && retention_ == runtime::settings().batch_retention) return;
     retention_ = runtime::settings().batch_retention;
     const TimestampTz retention = retention_ * USECS_PER_SEC;
     due_ = now + (retention == 0 ? kLongestInterval : std::clamp(retention / 10, kShortestInterval, kLongestInterval));
-    if (retention != 0 && delete_older_than(now - retention) == kChunk) due_ = now;
+    if (retention != 0 && delete_older_than(GetCurrentTimestamp() - retention) == kChunk) due_ = now;
 }
 
 }  // namespace worker

@@ -1,7 +1,7 @@
 // Keeping telemetry.batch from growing for ever (setting telemetry_cqrs.batch_retention).
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "runtime/steady_time.hpp"
 
 namespace worker {
 
@@ -12,10 +12,10 @@ public:
     void delete_when_due();
 
     // When it is time again.
-    TimestampTz due() const noexcept { return due_; }
+    runtime::SteadyTime due() const noexcept { return due_; }
 
 private:
-    TimestampTz due_ = 0;
+    runtime::SteadyTime due_ = 0;
     int retention_ = -1;  // seconds, as the setting was when `due_` was determined
 };
 

@@ -45,10 +45,10 @@ Failure describe_current_exception() noexcept {
 }
 
 void Failures::log(const Failure& failure) {
-    const TimestampTz now = GetCurrentTimestamp();
+    const runtime::SteadyTime now = runtime::steady_time();
     if (logged_at_.size() >= kMostRemembered) logged_at_.clear();
     // Not by the words as well: a full disk is told with another file's name each time.
-    TimestampTz& logged_at = logged_at_[failure.sqlstate];
+    runtime::SteadyTime& logged_at = logged_at_[failure.sqlstate];
     if (logged_at != 0 && now - logged_at < kLogInterval) return;
     logged_at = now;
     last_line_was_a_failure_ = true;

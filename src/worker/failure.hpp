@@ -4,6 +4,8 @@
 #include <map>
 #include <string>
 
+#include "runtime/steady_time.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace worker {
@@ -29,7 +31,7 @@ public:
     void recovered();
 
 private:
-    std::map<int, TimestampTz> logged_at_;  // by SQLSTATE
+    std::map<int, runtime::SteadyTime> logged_at_;  // by SQLSTATE
     long delay_ = 0;
     bool last_line_was_a_failure_ = false;
 };

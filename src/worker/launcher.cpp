@@ -20,6 +20,7 @@
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/steady_time.hpp"
 #include "worker/database_list.hpp"
 
 #include "postgres/pg.hpp"
@@ -29,12 +30,12 @@ namespace {
 
 constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
 
-constexpr TimestampTz kHealthy = 60 * USECS_PER_SEC;  // a worker that lived so long starts with a clean slate
-constexpr TimestampTz kFirstDelay = USECS_PER_SEC;
-constexpr TimestampTz kLongestDelay = 60 * USECS_PER_SEC;
-constexpr TimestampTz kLockedDelay = 200 * 1000;  // between looks at a database that is being dropped or copied
-constexpr TimestampTz kNoSlotDelay = 2 * USECS_PER_SEC;
-constexpr TimestampTz kComplaintInterval = 60 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kHealthy = 60 * USECS_PER_SEC;  // a worker that lived so long starts with a clean slate
+constexpr runtime::SteadyTime kFirstDelay = USECS_PER_SEC;
+constexpr runtime::SteadyTime kLongestDelay = 60 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that is being dropped or copied
+constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kComplaintInterval = 60 * USECS_PER_SEC;
 constexpr int kMostProbes = 3;  // workers on their way to find out whether the extension is there
 
 enum class Phase { unknown, live, ended, absent };
@@ -44,8 +45,9 @@ struct Served {
     Phase phase = Phase::unknown;
     BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if another launcher started it
     TimestampTz started_at = 0;
-    TimestampTz due = 0;  // unknown and ended: not to be started before
-    int failures = 0;     // in a row
+    runtime::SteadyTime live_since = 0;
+    runtime::SteadyTime due = 0;  // unknown and ended: not to be started before
+    int failures = 0;             // in a row
     bool asked_to_end = false;
 };
 
@@ -69,8 +71,8 @@ private:
     MemoryContext turn_;
     MemoryContext handles_;
     std::map<Oid, Served> served_;
-    TimestampTz now_ = 0;
-    TimestampTz complained_at_ = 0;
+    runtime::SteadyTime now_ = 0;
+    runtime::SteadyTime complained_at_ = 0;
 };
 
 bool Launcher::is_live(Oid oid, const Served& served) const {
@@ -94,7 +96,8 @@ void Launcher::take_over(const std::vector<Database>& databases) {
         entry->second.name = database.name;
         if (is_new && runtime::worker_status(database.oid).pid != 0) {
             entry->second.phase = Phase::live;
-            entry->second.started_at = now_;
+            entry->second.started_at = GetCurrentTimestamp();
+            entry->second.live_since = now_;
         }
     }
     for (auto entry = served_.begin(); entry != served_.end();) {
@@ -142,7 +145,7 @@ void Launcher::has_ended(Oid oid, Served& served) {
         served.phase = runtime::forget_unless_poked(oid) ? Phase::absent : Phase::unknown;
         return;
     }
-    if (now_ - served.started_at >= kHealthy) served.failures = 0;
+    if (now_ - served.live_since >= kHealthy) served.failures = 0;
     served.phase = Phase::ended;
     served.due = now_;
     if (status.end == runtime::WorkerEnd::gave_way || status.end == runtime::WorkerEnd::unwanted) return;
@@ -193,16 +196,17 @@ void Launcher::start(Oid oid, Served& served) {
     }
     served.handle = handle;
     served.phase = Phase::live;
-    served.started_at = now_;
+    served.started_at = GetCurrentTimestamp();
+    served.live_since = now_;
 }
 
 long Launcher::look() {
-    now_ = GetCurrentTimestamp();
+    now_ = runtime::steady_time();
     // The server's word, not a database's or a role's: nothing of theirs reaches this process.
     pg_atomic_write_u32(&runtime::shared_state()->server_read_only, DefaultXactReadOnly ? 1 : 0);
     const bool everywhere = runtime::take_look_everywhere();
     take_over(list_databases());
-    TimestampTz next = now_ + runtime::settings().launcher_interval * static_cast<TimestampTz>(1000);
+    runtime::SteadyTime next = now_ + runtime::settings().launcher_interval * runtime::SteadyTime{1000};
     for (auto& [oid, served] : served_) {
         watch(oid, served);
         if (everywhere && served.phase == Phase::absent) served.phase = Phase::unknown;

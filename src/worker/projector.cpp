@@ -18,6 +18,7 @@
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
+#include "runtime/steady_time.hpp"
 #include "worker/batch_retention.hpp"
 #include "worker/database_list.hpp"
 #include "worker/extension.hpp"
@@ -31,7 +32,7 @@ namespace {
 
 constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
 // How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
-constexpr TimestampTz kGiveWayInterval = 400 * 1000;
+constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 500;  // milliseconds; of a poll each second it makes two waits
 constexpr long kTellDelay = 2;      // milliseconds in which somebody else may flush what is to be told
 
@@ -114,8 +115,8 @@ private:
     ProjectionWork projection_work_;
     BatchRetention batch_retention_;
     uint64 completed_before_turn_ = 0;
-    TimestampTz gave_way_at_ = 0;  // when it was last seen that nobody wants the database for himself
-    TimestampTz looked_at_ = 0;    // when the extension was looked up last
+    runtime::SteadyTime gave_way_at_ = 0;  // when it was last seen that nobody wants the database for himself
+    runtime::SteadyTime looked_at_ = 0;    // when the extension was looked up last
     Extension extension_{Presence::absent, {}};
     std::string waits_for_;     // why it waits, as pg_stat_activity shows it; empty while it works
     bool is_running_ = false;   // as told in shared memory
@@ -146,8 +147,8 @@ void Projector::leave_to_other_library(const Failure& reason) {
 }
 
 void Projector::give_way() {
-    const TimestampTz now = GetCurrentTimestamp();
-    if (gave_way_at_ <= now && now - gave_way_at_ < kGiveWayInterval) return;  // the clock may have been set back
+    const runtime::SteadyTime now = runtime::steady_time();
+    if (now - gave_way_at_ < kGiveWayInterval) return;
     gave_way_at_ = now;
     if (is_database_locked(MyDatabaseId)) leave_because(runtime::WorkerEnd::gave_way);
 }
@@ -170,7 +171,7 @@ void Projector::wait_for_work() {
             give_way();
         }
     } while (!tries_again_ && !is_server_read_only() && completed_before_turn_ == completed_transactions() &&
-             (batch_retention_.due() == 0 || GetCurrentTimestamp() < batch_retention_.due()));
+             (batch_retention_.due() == 0 || runtime::steady_time() < batch_retention_.due()));
 }
 
 // Something cannot be done now.
@@ -191,8 +192,8 @@ void Projector::works() {
 }
 
 bool Projector::may_work() {
-    const TimestampTz now = GetCurrentTimestamp();
-    if (!is_running_ || now - looked_at_ >= runtime::settings().poll_interval * static_cast<TimestampTz>(1000)) {
+    const runtime::SteadyTime now = runtime::steady_time();
+    if (!is_running_ || now - looked_at_ >= runtime::settings().poll_interval * runtime::SteadyTime{1000}) {
         extension_ = look_up_extension();
         looked_at_ = now;
     }

@@ -5,7 +5,7 @@
 # terminations at random.
 #
 # TELEMETRY_STRIDE: after the first requests only every so many-th fails; 1 for all. TELEMETRY_ERRORS: how many errors the
-# process must bear without growing.
+# process must bear without growing. TELEMETRY_SEED: the seed of another run.
 use strict;
 use warnings;
 
@@ -18,6 +18,9 @@ use Time::HiRes qw(time);
 my $stride = $ENV{TELEMETRY_STRIDE} // 7;
 my $errors = $ENV{TELEMETRY_ERRORS} // 10_000;
 my $worker_faults = $ENV{TELEMETRY_WORKER_FAULTS} // 4;    # of each kind, at random
+my $seed = $ENV{TELEMETRY_SEED} // int(rand(1_000_000));
+note "seed $seed";
+srand($seed);
 my $all_of_the_first = $stride > 1 ? 100 : 1e9;
 my %sqlstate = (palloc => '53200', new => '53200', sql => '58000', cancel => '57014');
 
@@ -177,6 +180,16 @@ foreach my $kind (qw(palloc new cancel))
 	cmp_ok($worker_fired{$kind}, '>', 0, "$worker_fired{$kind} of $worker_faults failed");
 }
 is($survived, 3 * $worker_faults, 'the worker goes on after each');
+
+# Its one statement by SPI: the one that deletes old batches.
+$node->safe_psql('postgres', "SELECT fault_arm_projector('sql', 1)");
+$node->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = '1s'\n");
+$node->reload;
+ok(wait_for($node, "SELECT last_error LIKE '%fault_test: no SQL%' FROM telemetry.worker_status()", 'the statement to fail'), 'the deletion of old batches fails');
+is($node->safe_psql('postgres', 'SELECT fired FROM fault_disarm_projector()'), 't', 'by our doing');
+ok(wait_for($node, 'SELECT count(*) = 1 FROM telemetry.batch', 'the old batches to go'), 'and is done later');
+$survived = worked('sql');
+is($survived, 1, 'the worker goes on');
 
 # Waits until the worker has applied a further reading.
 sub worked

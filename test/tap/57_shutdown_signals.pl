@@ -152,12 +152,12 @@ foreach my $n (1 .. 3000)
 	if ($n % 300 == 0)
 	{
 		store(10);
-		sql("SELECT pg_cancel_backend($old)") if $n % 600 == 0;
+		sql("SELECT pg_cancel_backend($old), pg_cancel_backend($launcher)") if $n % 600 == 0;
 	}
 }
 psql_finish($flood);
 wait_applied($node, 'what was sent in the storm to be applied');
-is(sql('SELECT pg_conf_load_time()'), $loaded, 'a storm of SIGUSR1 and a flood of notifications from elsewhere: nothing is reloaded');
+is(sql('SELECT pg_conf_load_time()'), $loaded, 'a storm of SIGUSR1, cancellations and a flood of notifications from elsewhere: nothing is reloaded');
 is(pid_of('projector') . ' ' . pid_of('launcher'), "$old $launcher", 'the same processes');
 is(sql('SELECT since FROM telemetry.worker_status()'), $since, 'and never did the worker fail');
 

@@ -1,5 +1,5 @@
-// A clock that can be set back: an hour, while the file "clock_is_back" is in the data directory, where every process of the server
-// stands. Preloaded (LD_PRELOAD).
+// A clock that can be set back: an hour, while the file "clock_is_back" is in the data directory, where every process of the
+// server stands. Preloaded (LD_PRELOAD).
 #include <sys/time.h>
 #include <unistd.h>
 

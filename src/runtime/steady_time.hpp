@@ -1,0 +1,16 @@
+// Time for the intervals inside one process: whatever is done to the server's clock, it goes on evenly.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace runtime {
+
+using SteadyTime = std::int64_t;  // microseconds since some moment before the process began
+
+inline SteadyTime steady_time() noexcept {
+    using std::chrono::microseconds;
+    return std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace runtime
