@@ -107,8 +107,6 @@ void connect_worker(Oid database) {
     guarded([database] {
         pqsignal(SIGHUP, SignalHandlerForConfigReload);
         pqsignal(SIGTERM, die);
-        // Who is connected to no database has no query that could be cancelled.
-        if (!OidIsValid(database)) pqsignal(SIGINT, SIG_IGN);
         BackgroundWorkerUnblockSignals();
         BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     });

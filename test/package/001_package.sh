@@ -57,7 +57,7 @@ if command -v clang-14 >/dev/null; then
 fi
 is "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/copyright" | sed '1,/^License/d; s/^ //; s/^\.$//')" "$(cat LICENSE)" \
     'the licence is ours, word for word'
-ok "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/README.Debian" | grep -q shared_preload_libraries; echo $?)" \
+ok "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/README.Debian" | grep -c shared_preload_libraries >&2; echo $?)" \
     'README.Debian tells of preloading'
 
 # --- installed, used, purged

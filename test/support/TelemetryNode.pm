@@ -66,11 +66,13 @@ sub wait_for
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $deadline = time + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
 	my ($out, $err) = ('', '');
+	my $pause = 10_000;    # longer and longer: each look is a process that takes time from what is waited for
 	while (time < $deadline)
 	{
 		my $status = $node->psql($database, $query, stdout => \$out, stderr => \$err, on_error_die => 0, on_error_stop => 1);
 		return 1 if defined $status && $status == 0 && $out eq 't';
-		usleep(20_000);
+		usleep($pause);
+		$pause *= 1.5 if $pause < 250_000;
 	}
 	fail("waited in vain: $what");
 	diag("last answer: $out\n$err");

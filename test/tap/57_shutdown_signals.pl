@@ -152,7 +152,7 @@ foreach my $n (1 .. 3000)
 	if ($n % 300 == 0)
 	{
 		store(10);
-		sql("SELECT pg_cancel_backend($old), pg_cancel_backend($launcher)") if $n % 600 == 0;
+		sql("SELECT pg_cancel_backend($old)") if $n % 600 == 0;
 	}
 }
 psql_finish($flood);
