@@ -15,7 +15,7 @@ use Test::More;
 use TelemetryNode;
 use Time::HiRes qw(time);
 
-my $stride = $ENV{TELEMETRY_STRIDE} // 7;
+my $stride = $ENV{TELEMETRY_STRIDE} // 15;
 my $errors = $ENV{TELEMETRY_ERRORS} // 10_000;
 my $worker_faults = $ENV{TELEMETRY_WORKER_FAULTS} // 4;    # of each kind, at random
 my $seed = $ENV{TELEMETRY_SEED} // int(rand(1_000_000));
