@@ -95,10 +95,15 @@ bool start_projector() {
     return is_started;
 }
 
-void hand_over() {
+void step_down() {
     postgres::Transaction transaction;
     const LOCKTAG tag = tag_of(OwnLock::projector);
     postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, true); });
+    transaction.commit();
+}
+
+void start_successor() {
+    postgres::Transaction transaction;
     remove_start_record();
     (void)start_projector();
     transaction.commit();

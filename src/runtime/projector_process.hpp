@@ -31,8 +31,10 @@ bool is_there(const ProjectorProcess& projector) noexcept;
 // that. False where none can be started, which is logged once a minute at most. For a database where none was found.
 bool start_projector();
 
-// For the projector, outside any transaction: gives the lock back and starts a successor, with which this process must not
-// compete any more.
-void hand_over();
+// For the projector that leaves, outside any transaction: gives the lock back, so that a successor does not find it taken.
+void step_down();
+
+// After step_down(), outside any transaction: starts the successor.
+void start_successor();
 
 }  // namespace runtime

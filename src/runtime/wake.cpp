@@ -7,6 +7,7 @@
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/start_record.hpp"
 #include "runtime/steady_time.hpp"
 
 #include "postgres/pg.hpp"
@@ -53,14 +54,23 @@ void tell_waiters() noexcept {
     ConditionVariableBroadcast(&pass->is_over);
 }
 
+// One that looked for the extension before the transaction that made or updated it was over has left again; where it found
+// another version it has left a record. Whoever wanted it may send no further command.
+void start_what_was_wanted() noexcept {
+    if (!settings().start_worker) return;
+    if (!one_is_on_its_way && read_start_record().tried_at == 0) return;
+    remove_start_record();
+    (void)postgres::start_worker_unwatched(kProjector, MyDatabaseId);
+}
+
 void committed_without_shared_memory() noexcept {
-    if (!wants_projector) return;
-    if (is_there(known_projector))
-        set_latch_of(known_projector.procno);
-    else if (one_is_on_its_way)
-        wake_workers_of_database();
-    // One that looked for the extension before the transaction that made it was over has left again.
-    if (wants_launcher && one_is_on_its_way) (void)postgres::start_worker_unwatched(kProjector, MyDatabaseId);
+    if (wants_projector) {
+        if (is_there(known_projector))
+            set_latch_of(known_projector.procno);
+        else if (one_is_on_its_way)
+            wake_workers_of_database();
+    }
+    if (wants_launcher) start_what_was_wanted();
 }
 
 void committed() noexcept {

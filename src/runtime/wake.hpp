@@ -18,8 +18,9 @@ void start_missing_projector();
 // For passes of the projections: whoever waits for one looks again.
 void tell_waiters_at_commit() noexcept;
 
-// For CREATE EXTENSION: the launcher looks at this database. Where there is none, and the transaction has sent readings, too, a
-// projector is started at the commit: one that was started by the command may have found no extension yet.
+// For CREATE EXTENSION and ALTER EXTENSION UPDATE: the launcher looks at this database. Where there is none, and a command has
+// wanted a projector before, one is started at the commit: that of the command may have found no extension yet, or another
+// version.
 void wake_launcher_at_commit() noexcept;
 
 // Called once, by _PG_init: processes forked later have it.

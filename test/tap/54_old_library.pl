@@ -131,7 +131,13 @@ install_library('new');
 $old_session->query('ALTER EXTENSION telemetry_cqrs UPDATE');
 like($old_session->{stderr}, qr/the loaded library of telemetry_cqrs is not of version.*HINT:.*start a new session/s, 'a session that has the old library cannot update');
 $old_session->{stderr} = '';
+# A worker of the new library finds the old extension and leaves. The update starts the next one: no command need come along.
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'");
+ingest();
+wait_for($node, "SELECT state = 'failing' AND last_error LIKE 'extension version 1.0 does not belong to library version%' FROM telemetry.worker_status()",
+	'a worker of the new library to leave with a reason');
 $node->safe_psql('postgres', 'ALTER EXTENSION telemetry_cqrs UPDATE');
+wait_applied($node, 'the update starts a worker, which applies everything');
 $old_session->query_safe(ingest_sql());
 ingest() for 1 .. 3;
 wait_applied($node, 'a new session can, and the worker that the next command starts is of the new library');
