@@ -4,6 +4,7 @@
 #include <string>
 
 #include "event_log/position.hpp"
+#include "model/snapshot_text.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
@@ -53,7 +54,7 @@ PlainPosition plain(const model::Position& position, const std::string& snapshot
 }
 
 model::Position position_of(const PlainPosition& row) {
-    const auto snapshot = parse_snapshot(row.snapshot);
+    const auto snapshot = model::parse_snapshot(row.snapshot);
     if (!snapshot) throw postgres::Error(ERRCODE_DATA_CORRUPTED, "malformed snapshot in telemetry.batch", row.snapshot);
     model::Position position{.snapshot = *snapshot, .partial = {}};
     if (row.has_partial) position.partial = model::Partial{model::Xid{row.partial_xid}, model::EventId{row.partial_event_id}};
@@ -118,8 +119,8 @@ std::optional<Batch> find_batch(model::BatchId batch_id, ::Snapshot snapshot) {
 }
 
 void write_batch(const Batch& batch, ::Snapshot snapshot) {
-    const std::string from_text = to_text(batch.from.snapshot);
-    const std::string text = to_text(batch.to.snapshot);
+    const std::string from_text = model::to_text(batch.from.snapshot);
+    const std::string text = model::to_text(batch.to.snapshot);
     const PlainPosition from = plain(batch.from, from_text);
     const PlainPosition to = plain(batch.to, text);
     const postgres::ScopedMemory memory("telemetry_cqrs batch");

@@ -6,6 +6,7 @@
 
 #include "error_codes.hpp"
 #include "event_log/position.hpp"
+#include "model/snapshot_text.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
@@ -156,7 +157,7 @@ void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
 }
 
 Checkpoint checkpoint_of(const CheckpointRow& row) {
-    const auto snapshot = parse_snapshot(row.snapshot);
+    const auto snapshot = model::parse_snapshot(row.snapshot);
     if (!snapshot) throw postgres::Error(ERRCODE_DATA_CORRUPTED, "malformed snapshot in telemetry.checkpoint", row.snapshot);
     Checkpoint checkpoint{.position = {.snapshot = *snapshot, .partial = {}},
                           .applied = row.applied,
@@ -271,7 +272,7 @@ void write_checkpoints(std::span<const CheckpointMove> moves, ::Snapshot snapsho
         CheckpointRow row{};
         row.consumer = texts.emplace_back(name_of(move.consumer)).c_str();
         row.epoch = move.epoch.value;
-        row.snapshot = texts.emplace_back(to_text(move.to.position.snapshot)).c_str();
+        row.snapshot = texts.emplace_back(model::to_text(move.to.position.snapshot)).c_str();
         if (const auto& partial = move.to.position.partial) {
             row.has_partial = true;
             row.partial_xid = partial->xid.value;

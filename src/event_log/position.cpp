@@ -2,7 +2,6 @@
 #include "event_log/position.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <vector>
 
@@ -24,26 +23,6 @@ model::Xid widen(TransactionId xid, std::uint64_t next) {
     std::uint64_t epoch = next >> 32;
     if (xid > static_cast<TransactionId>(next)) --epoch;
     return model::Xid{epoch << 32 | xid};
-}
-
-void append_number(std::string& text, std::uint64_t number) {
-    char digits[20];
-    text.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
-}
-
-// Takes a number off the front of `text`.
-std::optional<model::Xid> take_number(std::string_view& text) {
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc()) return std::nullopt;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    return model::Xid{number};
-}
-
-bool take(std::string_view& text, char expected) {
-    if (text.empty() || text.front() != expected) return false;
-    text.remove_prefix(1);
-    return true;
 }
 
 }  // namespace
@@ -79,34 +58,6 @@ model::Snapshot truncated(const model::Snapshot& now, model::Xid last) {
     model::Snapshot result{std::min(now.xmin, behind), behind, now.in_progress};
     std::erase_if(result.in_progress, [&](model::Xid xid) { return xid >= behind; });
     return result;
-}
-
-std::string to_text(const model::Snapshot& snapshot) {
-    std::string text;
-    append_number(text, snapshot.xmin.value);
-    text += ':';
-    append_number(text, snapshot.xmax.value);
-    text += ':';
-    for (const model::Xid xid : snapshot.in_progress) {
-        if (text.back() != ':') text += ',';
-        append_number(text, xid.value);
-    }
-    return text;
-}
-
-std::optional<model::Snapshot> parse_snapshot(std::string_view text) {
-    const auto xmin = take_number(text);
-    if (!xmin || !take(text, ':')) return std::nullopt;
-    const auto xmax = take_number(text);
-    if (!xmax || !take(text, ':')) return std::nullopt;
-    model::Snapshot snapshot{*xmin, *xmax, {}};
-    while (!text.empty()) {
-        if (!snapshot.in_progress.empty() && !take(text, ',')) return std::nullopt;
-        const auto xid = take_number(text);
-        if (!xid) return std::nullopt;
-        snapshot.in_progress.push_back(*xid);
-    }
-    return snapshot;
 }
 
 }  // namespace event_log

@@ -1,9 +1,5 @@
-// Snapshots and positions between the server, the tables and the model.
+// Snapshots and positions between the server and the model.
 #pragma once
-
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "model/snapshot.hpp"
 #include "postgres/pg.hpp"
@@ -25,9 +21,5 @@ model::Snapshot snapshot_of(::Snapshot snapshot);
 
 // What `now` says about transactions up to `last`, for an epoch in which no transaction behind it ever wrote.
 model::Snapshot truncated(const model::Snapshot& now, model::Xid last);
-
-// The text form of type pg_snapshot.
-std::string to_text(const model::Snapshot& snapshot);
-std::optional<model::Snapshot> parse_snapshot(std::string_view text);
 
 }  // namespace event_log

@@ -39,6 +39,9 @@ char32_t take_character(std::string_view& text) {
         is_valid = (byte(i) & 0xc0) == 0x80;
         character = character << 6 | (byte(i) & 0x3f);
     }
+    // Neither longer than need be, nor half a pair of UTF-16, nor beyond Unicode.
+    constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+    is_valid = is_valid && character >= kLeast[length] && (character & ~char32_t{0x7ff}) != 0xd800 && character <= 0x10ffff;
     text.remove_prefix(is_valid ? length : 1);
     return is_valid ? character : kReplacement;
 }

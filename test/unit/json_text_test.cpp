@@ -51,6 +51,12 @@ TEST(JsonText, WhatIsNoUtf8IsReplaced) {
     EXPECT_EQ(string_of("\xe4t"), R"(:"\ufffdt")");
     EXPECT_EQ(string_of("\xf0\x9f\x8c"), R"(:"\ufffd\ufffd\ufffd")");
     EXPECT_EQ(string_of("\xff\x80"), R"(:"\ufffd\ufffd")");
+    // longer than need be (U+0000 and U+07FF), half a pair of surrogates, beyond U+10FFFF
+    EXPECT_EQ(string_of("\xc0\x80"), R"(:"\ufffd\ufffd")");
+    EXPECT_EQ(string_of("\xe0\x9f\xbf"), R"(:"\ufffd\ufffd\ufffd")");
+    EXPECT_EQ(string_of("\xed\xa0\x80"), R"(:"\ufffd\ufffd\ufffd")");
+    EXPECT_EQ(string_of("\xf4\x90\x80\x80"), R"(:"\ufffd\ufffd\ufffd\ufffd")");
+    EXPECT_EQ(string_of("\xf5\x9f\x8c\xa1"), R"(:"\ufffd\ufffd\ufffd\ufffd")");
 }
 
 TEST(JsonText, Integers) {

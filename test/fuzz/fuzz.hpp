@@ -1,0 +1,22 @@
+// What the fuzzers share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+namespace fuzz {
+
+// A property that does not hold ends the program; libFuzzer then writes the input to a file.
+inline void expect(bool holds) {
+    if (!holds) std::abort();
+}
+
+inline std::string_view as_text(const std::uint8_t* data, std::size_t size) {
+    return {reinterpret_cast<const char*>(data), size};
+}
+
+}  // namespace fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

@@ -1,0 +1,35 @@
+// Any bytes as the text of a summary: refused, or a possible summary that is written and read back bit for bit, and that takes
+// another value and itself without becoming impossible.
+#include <bit>
+
+#include "model/summary_text.hpp"
+
+#include "fuzz.hpp"
+
+namespace {
+
+bool is_same(double a, double b) {
+    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+}
+
+bool is_same(const model::Summary& a, const model::Summary& b) {
+    return a.count == b.count && is_same(a.mean, b.mean) && is_same(a.m2, b.m2) && is_same(a.min, b.min) &&
+           is_same(a.max, b.max) && is_same(a.first_value, b.first_value) && is_same(a.last_value, b.last_value) &&
+           a.first_at == b.first_at && a.last_at == b.last_at;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto summary = model::parse_summary(fuzz::as_text(data, size));
+    if (!summary) return 0;
+    fuzz::expect(model::is_consistent(*summary));
+    const auto again = model::parse_summary(model::to_text(*summary));
+    fuzz::expect(again && is_same(*again, *summary));
+    auto more = *summary;
+    model::add(more, summary->first_value, summary->last_at);
+    fuzz::expect(model::is_consistent(more));
+    model::merge(more, *summary);
+    fuzz::expect(model::is_consistent(more));
+    return 0;
+}
