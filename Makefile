@@ -56,6 +56,8 @@ COMPILE.cxx.bc = $(CLANG) -xc++ -Wno-ignored-attributes $(BITCODE_CXXFLAGS) -std
 %.o: CXXFLAGS += -MMD -MP
 # Behind the server's own flags: with -fwrapv no overflow is an error.
 %.o: CXXFLAGS += $(if $(SANITIZE),-fno-wrapv)
+# The server's own flags are those of the compiler that built it.
+%.o: CXXFLAGS += $(if $(findstring clang,$(shell $(CXX) --version)),-Wno-unknown-warning-option)
 -include $(OBJS:.o=.d)
 src/runtime/library_version.o src/runtime/library_version.bc: telemetry_cqrs.control
 

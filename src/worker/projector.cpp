@@ -33,8 +33,8 @@ namespace {
 constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
 // How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
-constexpr long kLongestWait = 500;  // milliseconds; of a poll each second it makes two waits
-constexpr long kTellDelay = 2;      // milliseconds in which somebody else may flush what is to be told
+constexpr long kLongestWait = 1000;  // milliseconds
+constexpr long kTellDelay = 2;       // milliseconds in which somebody else may flush what is to be told
 
 // Read by the callback at process exit.
 runtime::WorkerEnd end = runtime::WorkerEnd::died;

@@ -111,11 +111,11 @@ sub psql_finish
 	return map { slurp_file("$started->{base}.$_") } qw(out err);
 }
 
-# A psql to talk with; each query has the whole time limit for itself.
+# A psql to talk with; each query has the whole time limit for itself: the usual one, or so many seconds.
 sub session
 {
-	my ($node) = @_;
-	my $session = $node->background_psql($database);
+	my ($node, $seconds) = @_;
+	my $session = $node->background_psql($database, $seconds ? (timeout => $seconds) : ());
 	$session->set_query_timer_restart();
 	return $session;
 }

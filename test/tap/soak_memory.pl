@@ -10,7 +10,7 @@ use TelemetryNode;
 
 my $seconds = $ENV{TELEMETRY_SECONDS} // 3600;
 my $node = telemetry_node('memory_soak', preload => 1);
-my $sender = session($node);
+my $sender = session($node, 2 * $seconds + 300);
 my $send = sub {
 	my ($part, $for) = @_;
 	$sender->query_safe("DO \$\$ DECLARE n bigint := 0; start timestamptz := clock_timestamp(); BEGIN
