@@ -134,17 +134,21 @@ void Projector::leave_if_absent() {
 // Where sessions start projectors. Who has worked here has an older library than the extension now wants; its successor loads
 // the one that is installed, and no session need come along to start it. Who has never worked has no better successor: it comes
 // with an update of the extension, which finds the record when it commits after the second look, or with a later command.
+// Whatever happens, who has stepped down leaves.
 void Projector::leave_to_other_library(const Failure& reason) {
-    runtime::step_down();
-    if (has_worked_) {
-        failures_.log(reason);
-    } else {
-        runtime::StartRecord record = runtime::read_start_record();
-        if (runtime::note_failure(record, reason.message.c_str())) failures_.log(reason);
-        runtime::write_start_record(record);
-        if (look_up_extension().presence != Presence::matching) leave_because(runtime::WorkerEnd::died);
-    }
-    runtime::start_successor();
+    const auto error = error_of([&] {
+        runtime::step_down();
+        if (has_worked_) {
+            failures_.log(reason);
+        } else {
+            runtime::StartRecord record = runtime::read_start_record();
+            if (runtime::note_failure(record, reason.message.c_str())) failures_.log(reason);
+            runtime::write_start_record(record);
+            if (look_up_extension().presence != Presence::matching) return;
+        }
+        runtime::start_successor();
+    });
+    if (error) failures_.log(*error);
     leave_because(runtime::WorkerEnd::died);
 }
 
