@@ -120,7 +120,7 @@ private:
     Extension extension_{Presence::absent, {}};
     std::string waits_for_;     // why it waits, as pg_stat_activity shows it; empty while it works
     bool is_running_ = false;   // as told in shared memory
-    bool has_worked_ = false;   // ever
+    bool has_matched_ = false;  // ever: the extension was of this library's version
     bool tries_again_ = false;  // something failed and is due later
 };
 
@@ -131,14 +131,14 @@ void Projector::leave_if_absent() {
     leave_because(runtime::WorkerEnd::absent);
 }
 
-// Where sessions start projectors. Who has worked here has an older library than the extension now wants; its successor loads
-// the one that is installed, and no session need come along to start it. Who has never worked has no better successor: it comes
-// with an update of the extension, which finds the record when it commits after the second look, or with a later command.
-// Whatever happens, who has stepped down leaves.
+// Where sessions start projectors. Who has found its own version here, though it may have failed at its work, has an older
+// library than the extension now wants; its successor loads the one that is installed, and no session need come along to start
+// it. Who never has found it has no better successor: it comes with an update of the extension, which finds the record when it
+// commits after the second look, or with a later command. Whatever happens, who has stepped down leaves.
 void Projector::leave_to_other_library(const Failure& reason) {
     const auto error = error_of([&] {
         runtime::step_down();
-        if (has_worked_) {
+        if (has_matched_) {
             failures_.log(reason);
         } else {
             runtime::StartRecord record = runtime::read_start_record();
@@ -191,7 +191,6 @@ void Projector::hold(const Failure& reason) {
 void Projector::works() {
     failures_.recovered();
     waits_for_.clear();
-    has_worked_ = true;
     if (is_running_) return;
     runtime::report_running();
     is_running_ = true;
@@ -215,6 +214,7 @@ bool Projector::may_work() {
         hold(reason);
         return false;
     }
+    has_matched_ = true;
     if (!is_running_) runtime::remove_start_record();
     if (is_server_read_only()) {
         hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
