@@ -102,11 +102,10 @@ void step_down() {
     transaction.commit();
 }
 
+// Whatever sessions are at: one that has read the record of before starts nobody, and a second successor finds the lock taken.
 void start_successor() {
-    postgres::Transaction transaction;
     remove_start_record();
-    (void)start_projector();
-    transaction.commit();
+    (void)postgres::start_worker_unwatched(kProjector, MyDatabaseId);
 }
 
 }  // namespace runtime

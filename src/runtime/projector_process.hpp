@@ -34,7 +34,7 @@ bool start_projector();
 // For the projector that leaves, outside any transaction: gives the lock back, so that a successor does not find it taken.
 void step_down();
 
-// After step_down(), outside any transaction: starts the successor.
+// After step_down(): starts the successor.
 void start_successor();
 
 }  // namespace runtime

@@ -58,9 +58,11 @@ void tell_waiters() noexcept {
 // another version it has left a record. Whoever wanted it may send no further command.
 void start_what_was_wanted() noexcept {
     if (!settings().start_worker) return;
-    if (!one_is_on_its_way && read_start_record().tried_at == 0) return;
+    const StartRecord record = read_start_record();
+    if (!one_is_on_its_way && record.tried_at == 0) return;
     remove_start_record();
-    (void)postgres::start_worker_unwatched(kProjector, MyDatabaseId);
+    const bool is_started = postgres::start_worker_unwatched(kProjector, MyDatabaseId);
+    if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 
 void committed_without_shared_memory() noexcept {
