@@ -29,9 +29,11 @@ my $send = sub {
 my %before = $send->('warm', $seconds / 10);
 my %after = $send->('on', $seconds);
 is_deeply([ sort keys %after ], [ qw(launcher projector session) ], 'all three are there');
+# The C library's heap grows in steps of some hundred kilobytes and gives them back: one more is no leak, and a leak of four
+# bytes a batch is more than that in an hour.
 foreach my $name (sort keys %after)
 {
-	cmp_ok($after{$name}, '<=', 1.05 * $before{$name} + 256, "$name: $before{$name} -> $after{$name} kB");
+	cmp_ok($after{$name}, '<=', 1.05 * $before{$name} + 1024, "$name: $before{$name} -> $after{$name} kB");
 }
 $sender->quit;
 $node->stop;
