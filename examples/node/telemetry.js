@@ -76,11 +76,12 @@ async function batch(device, temperatures) {
     }
 }
 
-// What is there from a batch on, some batches at a time. Batches have no gaps: should the first be a later one, then
-// telemetry_cqrs.batch_retention has passed those before it, and the statistics or telemetry.events are the place to start over.
+// The events of some batches from a number on. follow_from() raises TC203 where the number is not to be had: then
+// telemetry_cqrs.batch_retention has passed it, or it is of another history of the log. The statistics or telemetry.events are the
+// place to start over.
 const EVENTS = `
     SELECT b.batch_id, e.id, e.aggregateid, e.payload->>'idempotency_key' AS key
-    FROM (SELECT batch_id FROM telemetry.batch WHERE batch_id >= $1 ORDER BY batch_id LIMIT 10) AS b,
+    FROM (SELECT batch_id FROM telemetry.batch WHERE batch_id >= telemetry.follow_from($1) ORDER BY batch_id LIMIT 10) AS b,
         LATERAL telemetry.read_events(b.batch_id) AS e
     ORDER BY b.batch_id`;
 

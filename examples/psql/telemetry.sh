@@ -78,14 +78,14 @@ SQL
 
 # psql shows notifications only when it runs something: a script looks once a second. What it reads are the batches by their
 # numbers, so that nothing is missed that happened while it was not there. Keep the number of the next one where the events'
-# effects are kept. Batches have no gaps: should the first be a later one, then telemetry_cqrs.batch_retention has passed those
-# before it, and the statistics or telemetry.events are the place to start over.
+# effects are kept. follow_from() raises TC203 where a number is not to be had: then telemetry_cqrs.batch_retention has passed it, or
+# it is of another history of the log. The statistics or telemetry.events are the place to start over.
 follow() {
     local next=$1 wanted=$2 seen=0 events batch id device key
     while [ $seen -lt "$wanted" ]; do
         events=$(query -v batch="$next" <<'SQL'
 SELECT b.batch_id, e.id, e.aggregateid, e.payload->>'idempotency_key'
-FROM (SELECT batch_id FROM telemetry.batch WHERE batch_id >= :'batch' ORDER BY batch_id LIMIT 10) AS b,
+FROM (SELECT batch_id FROM telemetry.batch WHERE batch_id >= telemetry.follow_from(:'batch') ORDER BY batch_id LIMIT 10) AS b,
     LATERAL telemetry.read_events(b.batch_id) AS e
 ORDER BY b.batch_id;
 SQL

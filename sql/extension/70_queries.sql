@@ -15,13 +15,48 @@ CREATE VIEW telemetry.events AS
            pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
                'device_id', device_id, 'region', region, 'measured_at', measured_at, 'received_at', received_at,
                'temperature', temperature, 'humidity', humidity, 'metrics', metrics, 'idempotency_key', idempotency_key)) AS payload,
-           received_at AS created_at
+           received_at AS created_at,
+           epoch
     FROM telemetry.event;
-COMMENT ON VIEW telemetry.events IS 'The event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at.';
+COMMENT ON VIEW telemetry.events IS 'The event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at; and the epoch in which the event was stored: another place of the log (server, database, timeline) is another epoch.';
 
 CREATE FUNCTION telemetry.read_events(batch bigint) RETURNS SETOF telemetry.events
     AS 'MODULE_PATHNAME', 'telemetry_read_events' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000;
-COMMENT ON FUNCTION telemetry.read_events(bigint) IS 'The events of a batch, ordered by writing transaction and event id; only what is left of a transaction that the batch before it cut comes first, whatever its number. This is what a notification on channel telemetry_ingested points to. TC203 when there is no such batch.';
+COMMENT ON FUNCTION telemetry.read_events(bigint) IS 'The events of a batch, ordered by writing transaction and event id; only what is left of a transaction that the batch before it cut comes first, whatever its number. This is what a notification on channel telemetry_ingested points to. Only batches that a crash of this server cannot take back are shown. TC203 when there is no such batch: telemetry.follow_from() says why.';
+
+CREATE FUNCTION telemetry.follow_from(batch bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Each epoch has a range of numbers of its own: src/model/batch_number.hpp.
+    bits CONSTANT integer := 40;
+    newest record;
+    last CONSTANT bigint := (SELECT COALESCE(max(c.last_batch_id), 0) FROM telemetry.checkpoint c WHERE c.consumer = 'batch');
+    last_of_range CONSTANT bigint := (SELECT max(c.last_batch_id) FROM telemetry.checkpoint c WHERE c.consumer = 'batch' AND c.last_batch_id >> bits = batch >> bits);
+    next bigint;
+    oldest bigint;
+BEGIN
+    SELECT e.epoch, e.timeline INTO newest FROM telemetry.epoch e ORDER BY e.epoch DESC LIMIT 1;
+    next := greatest(last, (COALESCE(newest.epoch, 1) - 1)::bigint << bits) + 1;
+    oldest := COALESCE((SELECT min(b.batch_id) FROM telemetry.batch b), next);
+    -- Where a timeline has just begun, the worker is about to begin a range for it. A standby may lag.
+    IF batch > next AND NOT pg_is_in_recovery()
+       AND ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer = COALESCE(newest.timeline, 0) THEN
+        RAISE EXCEPTION 'batch % is ahead of the event log', batch USING ERRCODE = 'TC203',
+            DETAIL = format('The next batch is %s, in epoch %s.', next, newest.epoch),
+            HINT = 'The number is of another history of this log, or of another log. Compare what was done with telemetry.events, then follow from the next batch.';
+    END IF;
+    -- The oldest batches go first. Between ranges are numbers that no batch has had.
+    IF batch <= last AND batch < oldest AND (oldest - (oldest >> bits << bits) > 1 OR batch <= COALESCE(last_of_range, batch)) THEN
+        RAISE EXCEPTION 'batch % is not kept any more', batch USING ERRCODE = 'TC203',
+            DETAIL = format('The oldest batch is %s.', oldest),
+            HINT = 'Batches older than telemetry_cqrs.batch_retention are deleted; their events stay in telemetry.events. Start over from there or from the statistics.';
+    END IF;
+    RETURN batch;
+END $$;
+COMMENT ON FUNCTION telemetry.follow_from(bigint) IS 'For consumers that read batch after batch: the number itself, where every batch from it on is there or yet to come. ... WHERE batch_id >= telemetry.follow_from(104) misses nothing without an error.
+Numbers ascend by one inside an epoch; each later epoch (the log was restored or moved, a standby was promoted, the server was recovered to an earlier moment) begins at a greater number than any earlier one had, also one that was lost. After such a loss events that were told before can come once more under another number; their id tells.
+TC203 when batches from this number on were deleted (telemetry_cqrs.batch_retention), or when the number is ahead of the log: then it is of another history. On a standby, which may lag, a number ahead is no error. NULL for NULL.';
 
 CREATE FUNCTION telemetry.as_of(projection text) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'telemetry_get_as_of' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;

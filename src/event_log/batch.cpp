@@ -136,6 +136,7 @@ void write_batch(const Batch& batch, ::Snapshot snapshot) {
         postgres::set_value(table, kEventCount, Int32GetDatum(static_cast<std::int32_t>(batch.events)));
         postgres::set_value(table, kCreatedAt, TimestampTzGetDatum(batch.created_at));
         postgres::insert_row(table);
+        ForceSyncCommit();
         postgres::close_table(table);
         MemoryContextSwitchTo(caller);
     });

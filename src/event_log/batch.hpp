@@ -22,6 +22,8 @@ struct Batch {
 // The batch as `snapshot` shows it.
 std::optional<Batch> find_batch(model::BatchId batch_id, ::Snapshot snapshot);
 
+// The transaction's commit waits for the disk of this server: a batch that somebody could read must not be lost in a crash, as
+// its number would come again with other events.
 void write_batch(const Batch& batch, ::Snapshot snapshot);
 
 }  // namespace event_log

@@ -141,9 +141,16 @@ void write_installation(Found& found) {
         3, types, values, nullptr, false, 0);
 }
 
+// How far the next epoch's number is from the last one that is known here. On the same server each timeline between the two may
+// have had an epoch that a recovery took back: its number, and those of its batches, do not come again.
+int epochs_between(const runtime::Identity& last, const runtime::Identity& here) {
+    if (last.system_identifier != here.system_identifier || here.timeline <= last.timeline) return 1;
+    return static_cast<int>(here.timeline - last.timeline);
+}
+
 void write_epoch(Found& found, const runtime::Identity& here) {
     if (!is_here(found, here)) {
-        found.epoch = found.has_epoch ? found.epoch + 1 : 1;
+        found.epoch = found.has_epoch ? found.epoch + epochs_between(found.identity, here) : 1;
         found.has_epoch = true;
         found.identity = here;
         found.opened_xid = GetTopFullTransactionId();

@@ -50,11 +50,14 @@ void append_event(std::string& json, const Event& event) {
 
 }  // namespace
 
-std::string notification_payload(BatchId batch, std::int64_t count, std::span<const Event> events, std::size_t limit) {
+std::string notification_payload(BatchId batch, Epoch epoch, std::int64_t count, std::span<const Event> events,
+                                 std::size_t limit) {
     std::string json = "{\"v\":";
     append_json_number(json, std::int64_t{kNotificationVersion});
     json += ",\"batch\":";
     append_json_number(json, batch.value);
+    json += ",\"epoch\":";
+    append_json_number(json, std::int64_t{epoch.value});
     json += ",\"count\":";
     append_json_number(json, count);
     const auto pointer_size = json.size();

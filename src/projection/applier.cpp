@@ -8,7 +8,9 @@
 
 #include "error_codes.hpp"
 #include "event_log/batch.hpp"
+#include "event_log/epoch.hpp"
 #include "event_log/position.hpp"
+#include "model/batch_number.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
@@ -169,7 +171,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     const bool with_batch = is_served(Consumer::batch), with_device = is_served(Consumer::device),
                with_region = is_served(Consumer::region);
     Fold devices(Grain::device), regions(Grain::region);
-    const model::BatchId batch_id{last_batch(progress).value + 1};
+    const model::BatchId batch_id = model::next_batch(last_batch(progress), progress.back().epoch);
     Pass pass;
     std::int64_t rows = 0;
     while (rows < options.slice && devices.size() + regions.size() < kMostDeltas) {
@@ -181,7 +183,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         if (with_region) regions.add(block.readings);
         // What fits into a notification fits into a block.
         if (with_batch && pass.events > 0 && reader.at_end() && rows == block.rows)
-            pass.notification = notification_of(batch_id, pass.events, block.readings);
+            pass.notification = notification_of(batch_id, task.epoch->epoch, pass.events, block.readings);
     }
     const bool is_complete = reader.at_end();
     const auto last_row = reader.last_row();
@@ -222,7 +224,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
                                 .created_at = setting.taken_at},
                                setting.snapshot);
         pass.batch = batch_id;
-        if (pass.notification.empty()) pass.notification = notification_of(batch_id, pass.events, {});
+        if (pass.notification.empty()) pass.notification = notification_of(batch_id, task.epoch->epoch, pass.events, {});
     }
 
     std::vector<event_log::CheckpointMove> moves;
@@ -264,6 +266,12 @@ Pass Applier::run_as_owner(const PassOptions& options) {
     refuse_mixed(progress);
     if (progress.empty() || !progress.back().is_local(setting.here)) {
         pass.outcome = Outcome::unopened;
+    } else if (progress.back().timeline != setting.here.timeline) {
+        // A standby was promoted, or the log recovered to an earlier moment: it may have lost batches, and their numbers must
+        // not come again. So this place has an epoch of its own before it has a batch.
+        event_log::open_for_writing();
+        pass.outcome = Outcome::applied;
+        pass.more = true;
     } else {
         setting.now = event_log::snapshot_of(setting.snapshot);
         paused_ = paused_consumers(setting.snapshot);
@@ -282,6 +290,7 @@ Pass Applier::run_as_owner(const PassOptions& options) {
 
 Pass Applier::run(const PassOptions& options) {
     served_.clear();
+    with_batches_ = options.with_batches;
     const bool is_there = postgres::guarded([] {
         if (!hold_extension()) return false;
         take_apply_lock();

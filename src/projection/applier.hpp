@@ -33,6 +33,7 @@ struct Pass {
 };
 
 struct PassOptions {
+    bool with_batches = true;     // false: the list of batches is left as it is, and catches up in a later pass
     std::int64_t slice = 100000;  // most rows of the log read in a pass
     int lock_timeout = 500;  // milliseconds to wait for a table; below deadlock_timeout, so that whoever changes our tables
                              // wins; 0: as the session has set it
@@ -92,7 +93,7 @@ private:
     bool is_served(event_log::Consumer consumer) const noexcept;
     bool is_left_out(event_log::Consumer consumer) const noexcept {
         const auto number = static_cast<std::size_t>(consumer);
-        return suspended_[number] || paused_[number];
+        return suspended_[number] || paused_[number] || (consumer == event_log::Consumer::batch && !with_batches_);
     }
 
     Oid log_ = InvalidOid;
@@ -100,6 +101,7 @@ private:
     std::vector<event_log::Consumer> served_;
     ConsumerSet suspended_{};
     ConsumerSet paused_{};  // as the pass's snapshot shows it
+    bool with_batches_ = true;
     int separate_passes_ = 0;
     bool may_have_failed_ = true;  // a row of telemetry.projection_failure may say so
 };

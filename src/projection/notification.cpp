@@ -30,15 +30,16 @@ bool can_be_told(std::span<const model::Event> readings) {
 
 }  // namespace
 
-std::string notification_of(model::BatchId batch, std::int64_t events, std::span<const model::Event> readings) {
+std::string notification_of(model::BatchId batch, model::Epoch epoch, std::int64_t events,
+                            std::span<const model::Event> readings) {
     switch (runtime::settings().notify_payload) {
         case runtime::NotifyPayload::off:
             return {};
         case runtime::NotifyPayload::pointer:
-            return model::notification_payload(batch, events, {});
+            return model::notification_payload(batch, epoch, events, {});
         case runtime::NotifyPayload::events:
-            if (!can_be_told(readings)) return model::notification_payload(batch, events, {});
-            return model::notification_payload(batch, events, readings);
+            if (!can_be_told(readings)) return model::notification_payload(batch, epoch, events, {});
+            return model::notification_payload(batch, epoch, events, readings);
     }
     return {};
 }

@@ -62,7 +62,6 @@ void apply_everything() {
         postgres::guarded([payload = pass.notification.c_str()] {
             next_transaction();
             TELEMETRY_INJECTION_POINT_IN_P("pass_committed");
-            XLogFlush(XactLastCommitEnd);  // the caller may commit without waiting for the disk
             notify(payload);
         });
     }

@@ -83,12 +83,15 @@ Jsonb* payload_of(const WindowScan& scan) {
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
-// Columns of telemetry.events: id, aggregatetype, aggregateid, type, version, payload, created_at.
+// Columns of telemetry.events: id, aggregatetype, aggregateid, type, version, payload, created_at, epoch. The last one is not
+// there as long as the script of version 1.0 is installed.
+constexpr int kFewestColumns = 7;
+
 void put_event(ReturnSetInfo* result, const WindowScan& scan, Datum aggregate_type) {
     Datum values[] = {event_log::value_of(scan, event_log::kEventId),   aggregate_type,
                       event_log::value_of(scan, event_log::kDeviceId),  event_log::value_of(scan, event_log::kType),
                       event_log::value_of(scan, event_log::kVersion),   JsonbPGetDatum(payload_of(scan)),
-                      event_log::value_of(scan, event_log::kReceivedAt)};
+                      event_log::value_of(scan, event_log::kReceivedAt), event_log::value_of(scan, event_log::kEpoch)};
     bool nulls[lengthof(values)] = {};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
@@ -96,7 +99,8 @@ void put_event(ReturnSetInfo* result, const WindowScan& scan, Datum aggregate_ty
 void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     InitMaterializedSRF(fcinfo, 0);
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (result->setDesc->natts != 7) elog(ERROR, "telemetry.events has other columns than read_events returns");
+    if (result->setDesc->natts < kFewestColumns || result->setDesc->natts > kFewestColumns + 1)
+        elog(ERROR, "telemetry.events has other columns than read_events returns");
     const Datum aggregate_type = CStringGetTextDatum("device");
     const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
     WindowScan scan;
@@ -122,7 +126,7 @@ TELEMETRY_FUNCTION(telemetry_read_events) {
     if (!batch)
         throw postgres::Error(
             error_codes::kBatchNotFound, "there is no batch " + std::to_string(batch_id.value), {},
-            "Batches older than telemetry_cqrs.batch_retention are deleted; their events stay in telemetry.events.");
+            "telemetry.follow_from() says whether it was deleted, or is ahead of the log. Events stay in telemetry.events.");
     const event_log::Plan plan(model::window_between(batch->from, batch->to), batch->epoch);
     postgres::guarded([&] { query::put_events(fcinfo, plan.native()); });
     PG_RETURN_NULL();

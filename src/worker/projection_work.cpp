@@ -1,7 +1,6 @@
-// A step and its notification.
+// Steps with and without batches, and their notifications.
 #include "worker/projection_work.hpp"
 
-#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -14,7 +13,8 @@
 namespace worker {
 namespace {
 
-constexpr std::size_t kMostUntold = 8;
+constexpr std::int64_t kBusyStep = 500;                      // events; a wait for the disk is little beside applying so many
+constexpr runtime::SteadyTime kLongestUnbatched = 5 * 1000;  // microseconds
 
 Failure of_projection(const projection::Failure& failure) {
     return {failure.sqlstate, std::string(event_log::name_of(failure.consumer)) + ": " + failure.message, {}, {}, {}};
@@ -22,23 +22,14 @@ Failure of_projection(const projection::Failure& failure) {
 
 }  // namespace
 
-// Tells of what is on disk: of a batch that a crash takes back nobody must have heard, as its number comes again with other
-// events. Flushed here and not by the notification's commit, which holds a lock that all notifications of the server share.
-void ProjectionWork::tell(WorkDone& done, Flush flush) {
+void ProjectionWork::tell(WorkDone& done) {
     if (untold_.empty()) return;
     try {
         TELEMETRY_INJECTION_POINT("pass_committed");
-        const XLogRecPtr flushed = postgres::guarded([flush, last = untold_.back().committed_at] {
-            if (flush == Flush::now) XLogFlush(last);
-            return GetFlushRecPtr(nullptr);
-        });
-        const auto first_left =
-            std::find_if(untold_.begin(), untold_.end(), [flushed](const Untold& each) { return each.committed_at > flushed; });
         std::vector<const char*> payloads;
-        for (auto each = untold_.begin(); each != first_left; ++each) payloads.push_back(each->payload.c_str());
-        if (payloads.empty()) return;
+        for (const std::string& each : untold_) payloads.push_back(each.c_str());
         projection::publish(payloads);
-        untold_.erase(untold_.begin(), first_left);
+        untold_.clear();
     } catch (const std::exception&) {
         untold_.erase(untold_.begin(), untold_.end() - 1);
         done.tries_again = true;
@@ -47,24 +38,32 @@ void ProjectionWork::tell(WorkDone& done, Flush flush) {
     }
 }
 
-WorkDone ProjectionWork::tell_now() {
+WorkDone ProjectionWork::step(bool with_batches) {
+    projection::StepResult step = stepper_.step({.with_batches = with_batches});
+    const projection::Pass& pass = step.pass;
+    // After a batch that only caught up with the projections, little waits.
+    is_busy_ = pass.events >= kBusyStep || (pass.more && !pass.batch);
+    if (with_batches && (pass.batch || !pass.more)) unbatched_since_ = 0;
+    if (!with_batches && pass.events > 0 && unbatched_since_ == 0) unbatched_since_ = runtime::steady_time();
     WorkDone done;
-    tell(done, Flush::now);
+    done.events = pass.events;
+    done.more = pass.more;
+    done.is_absent = pass.outcome == projection::Outcome::absent;
+    done.is_open = pass.outcome == projection::Outcome::idle || pass.outcome == projection::Outcome::applied;
+    if (step.failure) done.failure = of_projection(*step.failure);
+    done.tries_again = stepper_.waits_to_retry();
+    if (!pass.notification.empty()) untold_.push_back(std::move(step.pass.notification));
+    tell(done);
     return done;
 }
 
 WorkDone ProjectionWork::do_some() {
-    projection::StepResult step = stepper_.step();
-    WorkDone done;
-    done.events = step.pass.events;
-    done.more = step.pass.more;
-    done.is_absent = step.pass.outcome == projection::Outcome::absent;
-    done.is_open = step.pass.outcome == projection::Outcome::idle || step.pass.outcome == projection::Outcome::applied;
-    if (step.failure) done.failure = of_projection(*step.failure);
-    done.tries_again = stepper_.waits_to_retry();
-    if (!step.pass.notification.empty()) untold_.push_back({std::move(step.pass.notification), XactLastCommitEnd});
-    tell(done, untold_.size() < kMostUntold ? Flush::not_now : Flush::now);
-    return done;
+    const bool is_due = owes_batches() && runtime::steady_time() - unbatched_since_ >= kLongestUnbatched;
+    return step(is_busy_ || is_due || stepper_.waits_to_retry());
+}
+
+WorkDone ProjectionWork::write_batches() {
+    return step(true);
 }
 
 }  // namespace worker

@@ -1,4 +1,7 @@
 // What the projector does in a turn: a step of the projections, and telling about it.
+//
+// A step that writes a batch waits for the disk. While little comes in, steps leave the batches out, and one step in a few
+// milliseconds writes a batch for all of them: readings are seen at once, and one wait serves several steps.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +10,7 @@
 #include <vector>
 
 #include "projection/step.hpp"
+#include "runtime/steady_time.hpp"
 #include "worker/failure.hpp"
 
 #include "postgres/pg.hpp"
@@ -24,26 +28,24 @@ struct WorkDone {
 
 class ProjectionWork {
 public:
-    // At most one batch, in a transaction of its own; its notification follows in another one when the batch is on disk, and is
-    // sent later if that fails: the batch is in its table. Throws when nothing could be done.
+    // One step, in a transaction of its own. The notification of its batch follows in another transaction, and is sent later if
+    // that fails: the batch is in its table. Throws when nothing could be done.
     WorkDone do_some();
 
-    // Batches were applied that are not known to be on disk. Whoever commits next flushes them along; tell_now() does it
-    // itself.
-    bool waits_to_tell() const noexcept { return !untold_.empty(); }
-    WorkDone tell_now();
+    // Were events applied that may be in no batch yet?
+    bool owes_batches() const noexcept { return unbatched_since_ != 0; }
+
+    // The same step, with batches.
+    WorkDone write_batches();
 
 private:
-    enum class Flush { now, not_now };
-    struct Untold {
-        std::string payload;
-        XLogRecPtr committed_at;
-    };
-
-    void tell(WorkDone& done, Flush flush);
+    WorkDone step(bool with_batches);
+    void tell(WorkDone& done);
 
     projection::Stepper stepper_;
-    std::vector<Untold> untold_;  // in the order of their batches; after a failure the newest only
+    std::vector<std::string> untold_;          // payloads in the order of their batches; after a failure the newest only
+    bool is_busy_ = true;                      // the next step is worth a wait for the disk of its own
+    runtime::SteadyTime unbatched_since_ = 0;  // since the first step that left its events to a later batch; 0: there is none
 };
 
 }  // namespace worker

@@ -34,7 +34,7 @@ constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would onl
 // How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 1000;  // milliseconds
-constexpr long kTellDelay = 2;       // milliseconds in which somebody else may flush what is to be told
+constexpr long kBatchDelay = 2;      // milliseconds without an event after which a batch is written
 
 // Read by the callback at process exit.
 runtime::WorkerEnd end = runtime::WorkerEnd::died;
@@ -269,12 +269,12 @@ void Projector::rest(Pace pace) {
     report_idle();
     if (pace == Pace::hold) return wait_deaf(runtime::settings().poll_interval);
     if (pace == Pace::nap) wait_deaf(runtime::settings().coalesce);
-    if (projection_work_.waits_to_tell()) {
-        // A busy moment: the next command's commit flushes what we have written, too.
-        if (postgres::wait_for_latch(kTellDelay)) return;
-        const WorkDone told = projection_work_.tell_now();
-        tries_again_ = tries_again_ || told.tries_again;
-        if (told.failure) hold(*told.failure);
+    if (projection_work_.owes_batches()) {
+        if (postgres::wait_for_latch(kBatchDelay)) return;
+        const WorkDone written = projection_work_.write_batches();
+        tries_again_ = tries_again_ || written.tries_again;
+        if (written.failure) hold(*written.failure);
+        if (written.more) return;
     }
     wait_for_work();
 }

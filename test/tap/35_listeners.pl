@@ -51,7 +51,7 @@ for my $reading (
 	[ 'metric', q{SELECT telemetry.ingest_telemetry('a', '2024-05-01 10:00', 1, NULL, 'k3', jsonb_build_object(U&'H\00F6he', 1))} ])
 {
 	(undef, $payload) = told('latin', 'UTF8', $reading->[1]);
-	like($payload // '', qr/^\{"v":1,"batch":\d+,"count":1\}$/, "a $reading->[0] that is not: the number of the batch");
+	like($payload // '', qr/^\{"v":1,"batch":\d+,"epoch":1,"count":1\}$/, "a $reading->[0] that is not: the number of the batch");
 }
 
 $node->stop;

@@ -20,14 +20,14 @@ for my $round (1, 2)
 	{
 		$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d', NULL, $n, 1, 'r$round-$n')");
 		my $text = $listener->query('SELECT 1');
-		$told{$1} = $2 while $text =~ /"batch":\s*(\d+),\s*"count":\s*(\d+)/g;
+		$told{$1} = $2 while $text =~ /"batch":\s*(\d+),\s*"epoch":1,\s*"count":\s*(\d+)/g;
 	}
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 	while (!%told && time < $deadline)
 	{
 		usleep(20_000);
 		my $text = $listener->query('SELECT 1');
-		$told{$1} = $2 while $text =~ /"batch":\s*(\d+),\s*"count":\s*(\d+)/g;
+		$told{$1} = $2 while $text =~ /"batch":\s*(\d+),\s*"epoch":1,\s*"count":\s*(\d+)/g;
 	}
 	$node->stop('immediate');
 	$listener->{run}->finish;
