@@ -88,9 +88,9 @@ Jsonb* payload_of(const WindowScan& scan) {
 constexpr int kFewestColumns = 7;
 
 void put_event(ReturnSetInfo* result, const WindowScan& scan, Datum aggregate_type) {
-    Datum values[] = {event_log::value_of(scan, event_log::kEventId),   aggregate_type,
-                      event_log::value_of(scan, event_log::kDeviceId),  event_log::value_of(scan, event_log::kType),
-                      event_log::value_of(scan, event_log::kVersion),   JsonbPGetDatum(payload_of(scan)),
+    Datum values[] = {event_log::value_of(scan, event_log::kEventId),    aggregate_type,
+                      event_log::value_of(scan, event_log::kDeviceId),   event_log::value_of(scan, event_log::kType),
+                      event_log::value_of(scan, event_log::kVersion),    JsonbPGetDatum(payload_of(scan)),
                       event_log::value_of(scan, event_log::kReceivedAt), event_log::value_of(scan, event_log::kEpoch)};
     bool nulls[lengthof(values)] = {};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

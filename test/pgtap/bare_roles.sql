@@ -28,6 +28,7 @@ INSERT INTO surface VALUES
     ('library_version()', '', '42501', '', 'SELECT telemetry.library_version()'),
     -- there is no batch 0
     ('read_events(bigint)', 'TC203', '42501', 'TC203', 'SELECT * FROM telemetry.read_events(0)'),
+    ('follow_from(bigint)', '', '42501', '', 'SELECT telemetry.follow_from(1)'),
 -- who sends
     ('ingest_telemetry(text,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry('bare-1', now(), 1, 2, 'k', '{"a": 3}', 'hall') $$),

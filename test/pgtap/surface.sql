@@ -49,6 +49,7 @@ SELECT results_eq(
         ('batch_tail(OUT events bigint, OUT oldest_received_at timestamp with time zone, OUT as_of timestamp with time zone)', 'record', 'f s called r c'),
         ('first_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('first_value(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('follow_from(batch bigint)', 'bigint', 'f s strict r plpgsql'),
         ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
@@ -89,7 +90,7 @@ SELECT results_eq(
     'routines');
 SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
-    ARRAY['health', 'setup'], 'SECURITY DEFINER only where other sessions are looked at: elsewhere rights change inside the C code');
+    ARRAY['follow_from', 'health', 'setup'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname <> 'c'
@@ -119,7 +120,7 @@ SELECT results_eq(
         ('device_stats.max_humidity', 'double precision'), ('device_stats.stddev_humidity', 'double precision'), ('device_stats.last_humidity', 'double precision'),
         ('device_stats.as_of', 'timestamp with time zone'),
         ('events.id', 'bigint'), ('events.aggregatetype', 'text'), ('events.aggregateid', 'text'), ('events.type', 'text'), ('events.version', 'smallint'),
-        ('events.payload', 'jsonb'), ('events.created_at', 'timestamp with time zone'),
+        ('events.payload', 'jsonb'), ('events.created_at', 'timestamp with time zone'), ('events.epoch', 'integer'),
         ('measurements.event_id', 'bigint'), ('measurements.device_id', 'text'), ('measurements.region', 'text'), ('measurements.measured_at', 'timestamp with time zone'),
         ('measurements.received_at', 'timestamp with time zone'), ('measurements.temperature', 'double precision'), ('measurements.humidity', 'double precision'),
         ('measurements.metrics', 'jsonb'), ('measurements.idempotency_key', 'text'),
