@@ -79,7 +79,7 @@ sub wait_for
 	return 0;
 }
 
-# Waits until the read models hold as many readings as the log does.
+# Waits until the read models and the batches hold as many readings as the log does.
 sub wait_applied
 {
 	my ($node, $what) = @_;
@@ -87,7 +87,8 @@ sub wait_applied
 	return wait_for(
 		$node,
 		"SELECT (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats)
-		    AND (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats)",
+		    AND (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats)
+		    AND (SELECT count(*) FROM telemetry.event) = (SELECT coalesce(sum(applied), 0) FROM telemetry.checkpoint WHERE consumer = 'batch')",
 		$what // 'the read models to hold every reading of the log');
 }
 
