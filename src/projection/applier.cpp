@@ -239,9 +239,17 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         if (is_complete && task.other_checkpoint) to.as_of = task.other_checkpoint->as_of;
         to.last_batch = before ? before->last_batch : model::BatchId{};
         if (pass.batch) to.last_batch = batch_id;
-        if (!with_batch && batches && batches->position == reached.position) to.last_batch = batches->last_batch;
+        if (!with_batch && batches && !is_behind(reached.position, batches->position)) to.last_batch = batches->last_batch;
         // Batches are numbered through all epochs: the first checkpoint of a new one goes on where the last ended.
         if (with_batch && !before && !pass.batch) to.last_batch = last_batch(progress);
+        moves.push_back({consumer, task.epoch->epoch, before, to});
+    }
+    // Consumers that the batches have caught up with have passed this one, too.
+    for (const Consumer consumer : kConsumers) {
+        const auto& before = task.epoch->of(consumer);
+        if (!pass.batch || !before || is_served(consumer) || before->position != reached.position) continue;
+        Checkpoint to = *before;
+        to.last_batch = batch_id;
         moves.push_back({consumer, task.epoch->epoch, before, to});
     }
     event_log::write_checkpoints(moves, setting.snapshot);
