@@ -2,6 +2,7 @@
 #include "postgres/entry_point.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/statement_guard.hpp"
 #include "runtime/statistics.hpp"
 #include "runtime/wake.hpp"
 #include "worker/launcher.hpp"
@@ -17,6 +18,7 @@ void _PG_init(void) {
     postgres::entry_point([] {
         runtime::define_settings();
         runtime::watch_commits();
+        runtime::guard_statements();
         if (!process_shared_preload_libraries_in_progress) return;
         runtime::request_shared_state();
         runtime::watch_ends_of_transactions();

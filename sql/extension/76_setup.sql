@@ -34,7 +34,7 @@ BEGIN
                         detail := 'The configuration names it; restart the server.';
                     ELSE
                         command := 'ALTER SYSTEM SET shared_preload_libraries = ' || concat(command || ', ', quote_literal('telemetry_cqrs'));
-                        detail := 'Then restart the server. Without preloading no worker starts with the server, only with the next command, and telemetry.stat_ingest counts nothing.';
+                        detail := 'Then restart the server. Without preloading no worker starts with the server, only with the next command, and telemetry.stat_ingest counts nothing. A role that may use schema telemetry can then make everybody wait by a statement it has no right to, such as CREATE RULE on a table of ours, in a session that has not loaded the library.';
                     END IF;
                 END IF;
 

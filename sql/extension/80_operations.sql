@@ -16,7 +16,7 @@ COMMENT ON FUNCTION telemetry.resume_projection(text) IS
 
 CREATE FUNCTION telemetry.announce_installation() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_announce_installation' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.announce_installation() IS 'Asks the launcher to look at this database when the transaction commits. Internal.';
+COMMENT ON FUNCTION telemetry.announce_installation() IS 'When the transaction commits, the launcher looks at this database, and every session looks the extension''s relations up anew. Internal.';
 
 CREATE FUNCTION telemetry.grant_reader(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$

@@ -3,6 +3,7 @@
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"
+#include "runtime/gate.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/own_lock.hpp"
 
@@ -41,10 +42,15 @@ bool require_version(Oid extension) {
 }  // namespace
 
 bool hold_extension() {
-    const Oid extension = get_extension_oid("telemetry_cqrs", true);
-    if (!OidIsValid(extension)) return false;
-    LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-    return require_version(extension);
+    for (;;) {
+        const Oid extension = get_extension_oid("telemetry_cqrs", true);
+        if (!OidIsValid(extension)) return false;
+        const Oid gate = runtime::find_gate(extension);
+        if (!OidIsValid(gate)) return require_version(extension);
+        runtime::lock_gate(gate);
+        if (runtime::find_gate(extension) == gate) return require_version(extension);
+        UnlockRelationOid(gate, AccessShareLock);
+    }
 }
 
 void take_apply_lock() {

@@ -5,8 +5,9 @@
 
 namespace projection {
 
-// Takes the extension's object lock, so that DROP EXTENSION waits before it has locked anything itself (a lock on one of our
-// tables could meet it half-way and deadlock). False: the extension is not there. TC301: its version is not the library's.
+// Takes the lock on the extension's gate, so that DROP EXTENSION waits before it has locked any other relation (a lock on one
+// of our tables could meet it half-way and deadlock). False: the extension is not there. TC301: its version is not the
+// library's.
 bool hold_extension();
 
 // Whoever writes batches, checkpoints, state or failures holds this lock from before it takes its snapshot until its

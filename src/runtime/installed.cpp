@@ -3,6 +3,7 @@
 
 #include "error_codes.hpp"
 #include "postgres/error.hpp"
+#include "runtime/gate.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -15,11 +16,12 @@ bool is_current = false;
 bool is_watching = false;
 unsigned generation = 0;
 
-// While nothing is current, whatever changes may be ours: who remembers something must not miss it.
+// While nothing is current, whatever changes may be ours: who remembers something must not miss it. Of pg_depend the callback
+// hears only when it is rewritten; its order may then be another one.
 void forget_relation(Datum, Oid relation) noexcept {
-    const Oid* first = &current.installation;
+    const Oid* first = &current.gate;
     const Oid* last = &current.device_key_index;
-    bool ours = !is_current || relation == InvalidOid;
+    bool ours = !is_current || relation == InvalidOid || relation == DependRelationId;
     for (const Oid* each = first; each <= last; ++each) ours = ours || *each == relation;
     if (!ours) return;
     is_current = false;
@@ -45,6 +47,8 @@ bool look_up(Installed& found) {
     if (!OidIsValid(found.extension)) return false;
     found.schema = get_namespace_oid("telemetry", true);
     if (!OidIsValid(found.schema)) return false;
+    found.gate = find_gate(found.extension);
+    if (!OidIsValid(found.gate)) return false;
     found.installation = find(found.schema, "installation", complete);
     found.epoch = find(found.schema, "epoch", complete);
     found.event = find(found.schema, "event", complete);
@@ -82,13 +86,19 @@ const Installed& installed() {
 
 const Installed& hold_installed() {
     const Oid extension = installed().extension;
-    // Learns of everything that was committed while it waited.
-    postgres::guarded([extension] { LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock); });
-    // The function that is running belongs to the extension that is gone, and so does its result type.
-    if (installed().extension != extension)
-        throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped and created anew meanwhile", {},
-                              "Send the same request again.");
-    return current;
+    for (;;) {
+        const Oid gate = installed().gate;
+        postgres::guarded([gate] { lock_gate(gate); });
+        // The function that is running belongs to the extension that is gone, and so does its result type.
+        if (installed().extension != extension)
+            throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped and created anew meanwhile",
+                                  {}, "Send the same request again.");
+        if (installed().gate == gate) return current;
+    }
+}
+
+void announce_relations() {
+    postgres::guarded([event = installed().event] { CacheInvalidateRelcacheByRelid(event); });
 }
 
 unsigned installed_generation() noexcept {

@@ -12,6 +12,7 @@ struct Installed {
     Oid extension;
     Oid schema;
     Oid owner;
+    Oid gate;  // what commands lock first (runtime/gate.hpp)
     Oid installation;
     Oid epoch;
     Oid event;
@@ -26,10 +27,15 @@ struct Installed {
 // Throws Error(TC301) where schema "telemetry" or one of its relations is missing.
 const Installed& installed();
 
-// The same, for whoever writes: holds the extension until the transaction ends, so that DROP EXTENSION waits for the
-// transaction before it locks anything else. They could deadlock otherwise, as each locks the tables in an order of its own, or
-// a relation could vanish from under us. Throws Error(TC301) also where another installation has taken its place meanwhile.
+// The same, for commands: holds the extension's gate until the transaction ends, so that DROP EXTENSION waits for the
+// transaction before it locks any other relation. They could deadlock otherwise, as each locks the tables in an order of its
+// own, or a relation could vanish from under us. Throws Error(TC301) also where another installation has taken its place
+// meanwhile.
 const Installed& hold_installed();
+
+// For the end of CREATE EXTENSION and ALTER EXTENSION UPDATE: at the commit every session forgets the answer of `installed`. A
+// further relation may have become the gate.
+void announce_relations();
 
 // Counts how often the answer of `installed` was thrown away: who caches what he read from those relations compares it.
 unsigned installed_generation() noexcept;

@@ -4,6 +4,7 @@
 
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "runtime/installed.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
@@ -142,6 +143,7 @@ void watch_commits() {
 }  // namespace runtime
 
 TELEMETRY_FUNCTION(telemetry_announce_installation) {
+    runtime::announce_relations();
     runtime::wake_launcher_at_commit();
     PG_RETURN_VOID();
 }

@@ -1,6 +1,9 @@
 // Reading pg_database from a process that is connected to no database: scans of shared catalogues, no syscache.
 #include "worker/database_list.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "postgres/error.hpp"
 
 #include "postgres/pg.hpp"
@@ -49,6 +52,10 @@ Rows read_rows() {
     return rows;
 }
 
+bool is_equal(const VirtualTransactionId& left, const VirtualTransactionId& right) {
+    return VirtualTransactionIdEquals(left, right);
+}
+
 }  // namespace
 
 std::vector<Database> list_databases() {
@@ -61,14 +68,26 @@ std::vector<Database> list_databases() {
 
 // Looks for others' locks that conflict with the one a connection takes while it starts. Taking that one for a moment would
 // tell as much and cost several times what the look does: an idle projector does this all day.
-bool is_database_locked(Oid database) {
-    return postgres::guarded([database] {
+DatabaseLockWatch::Sight DatabaseLockWatch::look(Oid database) {
+    struct Found {
+        VirtualTransactionId* holders;
+        int count;
+    };
+    const Found found = postgres::guarded([database] {
         LOCKTAG tag;
         SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
-        int holders = 0;
-        pfree(GetLockConflicts(&tag, RowExclusiveLock, &holders));
-        return holders > 0;
+        Found result{nullptr, 0};
+        result.holders = GetLockConflicts(&tag, RowExclusiveLock, &result.count);
+        return result;
     });
+    const std::vector<VirtualTransactionId> before = std::move(holders_);
+    holders_.assign(found.holders, found.holders + found.count);
+    postgres::guarded([&found] { pfree(found.holders); });
+    if (holders_.empty()) return Sight::kNobody;
+    if (before.empty()) return Sight::kFirst;
+    const bool is_same =
+        std::find_first_of(before.begin(), before.end(), holders_.begin(), holders_.end(), is_equal) != before.end();
+    return is_same ? Sight::kSame : Sight::kOthers;
 }
 
 }  // namespace worker

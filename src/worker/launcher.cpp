@@ -49,6 +49,7 @@ struct Served {
     runtime::SteadyTime due = 0;  // unknown and ended: not to be started before
     int failures = 0;             // in a row
     bool asked_to_end = false;
+    DatabaseLockWatch lock;  // while it waits to be started
 };
 
 class Launcher {
@@ -174,8 +175,9 @@ void Launcher::complain_of_no_slot(const Served& served, const char* detail, con
 }
 
 void Launcher::start(Oid oid, Served& served) {
-    if (is_database_locked(oid)) {
-        served.due = now_ + kLockedDelay;
+    const DatabaseLockWatch::Sight sight = served.lock.look(oid);
+    if (sight == DatabaseLockWatch::Sight::kFirst || sight == DatabaseLockWatch::Sight::kSame) {
+        served.due = now_ + (sight == DatabaseLockWatch::Sight::kFirst ? DatabaseLockWatch::kSecondLook : kLockedDelay);
         return;
     }
     if (!runtime::report_starting(oid)) {
@@ -195,6 +197,7 @@ void Launcher::start(Oid oid, Served& served) {
         return;
     }
     served.handle = handle;
+    served.lock = {};
     served.phase = Phase::live;
     served.started_at = GetCurrentTimestamp();
     served.live_since = now_;

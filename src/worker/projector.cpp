@@ -4,8 +4,8 @@
 // One projector a database: it takes the database's slot in shared memory under its lock, and a lock of its own class that
 // also holds where there is no shared memory of ours. An error ends a turn, not the process; FATAL ends the process. Who is
 // cancelled goes on.
-// It gives way to whoever drops, renames, moves or copies the database, and the launcher brings it back if that fails. Without
-// preloading there is no launcher: the next command starts a new one.
+// It gives way to a command that drops, renames, moves or copies the database, and the launcher brings it back if that fails.
+// Without preloading there is no launcher: the next command starts a new one. A command that lacks the right moves nobody.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -31,7 +31,8 @@ namespace worker {
 namespace {
 
 constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
-// How often it looks whether somebody wants the database for himself: an interval that has passed after each wait.
+// How often it looks whether somebody wants the database for himself: an interval that has passed after each wait. Once it has
+// seen somebody it looks again soon, and a busy one at the turn that comes then.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 1000;  // milliseconds
 constexpr long kBatchDelay = 2;      // milliseconds without an event after which a batch is written
@@ -98,6 +99,7 @@ private:
     void leave_if_absent();
     [[noreturn]] void leave_to_other_library(const Failure& reason);
     void give_way();
+    long longest_wait() const;
     void hold(const Failure& reason);
     void works();
     void turn();
@@ -115,8 +117,9 @@ private:
     ProjectionWork projection_work_;
     BatchRetention batch_retention_;
     uint64 completed_before_turn_ = 0;
-    runtime::SteadyTime gave_way_at_ = 0;  // when it was last seen that nobody wants the database for himself
-    runtime::SteadyTime looked_at_ = 0;    // when the extension was looked up last
+    DatabaseLockWatch database_lock_;
+    runtime::SteadyTime next_look_ = 0;  // at the lock of the database; not before
+    runtime::SteadyTime looked_at_ = 0;  // when the extension was looked up last
     Extension extension_{Presence::absent, {}};
     std::string waits_for_;     // why it waits, as pg_stat_activity shows it; empty while it works
     bool is_running_ = false;   // as told in shared memory
@@ -154,15 +157,22 @@ void Projector::leave_to_other_library(const Failure& reason) {
 
 void Projector::give_way() {
     const runtime::SteadyTime now = runtime::steady_time();
-    if (now - gave_way_at_ < kGiveWayInterval) return;
-    gave_way_at_ = now;
-    if (is_database_locked(MyDatabaseId)) leave_because(runtime::WorkerEnd::gave_way);
+    if (now < next_look_) return;
+    if (database_lock_.look(MyDatabaseId) == DatabaseLockWatch::Sight::kSame) leave_because(runtime::WorkerEnd::gave_way);
+    next_look_ = now + (database_lock_.has_seen() ? DatabaseLockWatch::kSecondLook : kGiveWayInterval);
+}
+
+// How long it may wait before it can give way again, in milliseconds.
+long Projector::longest_wait() const {
+    return database_lock_.has_seen() ? static_cast<long>(DatabaseLockWatch::kSecondLook / 1000) : kLongestWait;
 }
 
 // Waits whatever the latch says, in pieces between which it can give way.
 void Projector::wait_deaf(long milliseconds) {
-    for (long left = milliseconds; left > 0; left -= kLongestWait) {
-        postgres::wait_without_latch(std::min(left, kLongestWait));
+    for (long left = milliseconds; left > 0;) {
+        const long piece = std::min(left, longest_wait());
+        postgres::wait_without_latch(piece);
+        left -= piece;
         give_way();
     }
 }
@@ -171,8 +181,10 @@ void Projector::wait_deaf(long milliseconds) {
 // written any more, or that old batches are due.
 void Projector::wait_for_work() {
     do {
-        for (long left = runtime::settings().poll_interval; left > 0; left -= kLongestWait) {
-            if (postgres::wait_for_latch(std::min(left, kLongestWait))) return;
+        for (long left = runtime::settings().poll_interval; left > 0;) {
+            const long piece = std::min(left, longest_wait());
+            if (postgres::wait_for_latch(piece)) return;
+            left -= piece;
             postgres::guarded([] { pgstat_report_stat(true); });
             give_way();
         }
