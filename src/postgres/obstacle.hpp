@@ -36,6 +36,9 @@ struct KnownColumns {
 // constraints are among them.
 bool find_obstacle(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found);
 
+// The part of it that reading needs as well: finds a known column that is missing or has another type.
+bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& found);
+
 // Fills `found` in; `reason` is kept as it is, the other two are copied. No command: "".
 void describe_obstacle(Obstacle& found, const char* object, const char* reason, const char* command);
 
