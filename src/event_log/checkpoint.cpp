@@ -117,7 +117,7 @@ Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot sn
     Rows<CheckpointRow> rows;
     postgres::KeyLookup lookup;
     postgres::open_lookup(lookup, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot,
-                          AccessShareLock);
+                          AccessShareLock, 2);
     for (const Consumer consumer : kConsumers) {
         const std::string_view name = name_of(consumer);
         const Datum name_datum = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
@@ -290,7 +290,7 @@ void write_checkpoints(std::span<const CheckpointMove> moves, ::Snapshot snapsho
     postgres::guarded([&memory, snapshot, first = rows.data(), count = rows.size()] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         postgres::KeyedTable table;
-        postgres::open_table(table, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot);
+        postgres::open_table(table, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot, 2);
         for (std::size_t i = 0; i < count; ++i) write_row(table, first[i]);
         postgres::close_table(table);
         MemoryContextSwitchTo(caller);

@@ -54,8 +54,8 @@ BlockNumber page_to_go_back_to(Relation table, BlockNumber now) {
 
 }  // namespace
 
-void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot) {
-    open_lookup(table, relation, columns, snapshot, RowExclusiveLock);
+void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot, int keys) {
+    open_lookup(table, relation, columns, snapshot, RowExclusiveLock, keys);
     table.written = MakeSingleTupleTableSlot(RelationGetDescr(table.table), &TTSOpsVirtual);
     table.executor = CreateExecutorState();
     table.result = makeNode(ResultRelInfo);

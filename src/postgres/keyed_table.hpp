@@ -17,9 +17,9 @@ struct KeyedTable : KeyLookup {
     TupleTableSlot* written;  // virtual; tts_values and tts_isnull are the row to be written
 };
 
-// Takes RowExclusiveLock. `columns` is how many the caller knows; a table with fewer is an error, further ones are carried
-// along.
-void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot);
+// Takes RowExclusiveLock. `keys`: see open_lookup. `columns` is how many the caller knows; a table with fewer is an error,
+// further ones are carried along.
+void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot, int keys = 1);
 void close_table(KeyedTable& table);
 
 // Starts the row to be written: as found, or all NULL.

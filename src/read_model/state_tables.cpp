@@ -199,7 +199,7 @@ void add_metrics(const char* name, std::span<const MetricDelta* const> deltas, :
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         MetricWriter writer{};
         writer.key.memory = writer.metric.memory = memory.get();
-        postgres::open_table(writer.table, postgres::find_table("telemetry", name), kMetricColumns, snapshot);
+        postgres::open_table(writer.table, postgres::find_table("telemetry", name), kMetricColumns, snapshot, 2);
         add_all(writer, add_metric, deltas.data(), deltas.size(), rows.get());
         postgres::close_table(writer.table);
         MemoryContextSwitchTo(caller);
