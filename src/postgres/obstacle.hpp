@@ -1,0 +1,45 @@
+// What a user may add to a table of ours and rows that are written natively would pass by. Wholly P.
+#pragma once
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+
+// One such thing. Plain data.
+struct Obstacle {
+    char object[3 * NAMEDATALEN];    // as a message names it: trigger "mine"
+    const char* reason;              // why it cannot stay: a clause without a full stop
+    char command[10 * NAMEDATALEN];  // the SQL command that mends it; empty: there is none
+};
+
+// The writes that the caller does natively, as bits.
+enum TriggerKinds : unsigned { kOnInsert = 1U << 0, kOnUpdate = 1U << 1, kOnDelete = 1U << 2 };
+
+struct KnownColumn {
+    Oid type;  // InvalidOid: a type of the extension's own, whose oid differs from database to database
+    bool is_not_null;
+};
+
+// A table as the extension makes it. Columns the caller writes stand first.
+struct KnownColumns {
+    const KnownColumn* columns;
+    int count;
+    const char* const* checks;  // names of the extension's own CHECK constraints
+    int check_count;
+    const char* const* triggers;  // names of the extension's own triggers of the watched kinds
+    int trigger_count;
+    bool carries_plain_columns;  // a further column that may be NULL and has no default is no obstacle
+};
+
+// Finds the first obstacle on `table`, which is locked; false if there is none. A trigger counts when it fires in an ordinary
+// session, on one of the `watched` writes, for each row or for the statement; those of foreign keys and of deferrable
+// constraints are among them.
+bool find_obstacle(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found);
+
+// Fills `found` in; `reason` is kept as it is, the other two are copied. No command: "".
+void describe_obstacle(Obstacle& found, const char* object, const char* reason, const char* command);
+
+// The table's name with its schema, as SQL takes it.
+const char* sql_name_of(Relation table);
+
+}  // namespace postgres
