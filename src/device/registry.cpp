@@ -17,6 +17,7 @@
 #include "postgres/owner_statement.hpp"
 #include "postgres/subtransaction.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -201,6 +202,7 @@ void take_registered(Entry** entries, std::uint32_t count, MemoryContext caller)
 // `entries` are ordered by id. Those with a region and those without go separately.
 void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     const MemoryContext caller = CurrentMemoryContext;
+    postgres::refuse_statement_obstacle(runtime::kDeviceTable);
     const postgres::OwnerStatements statements = postgres::open_statements();
     if (!has_patience) postgres::set_for_statements("lock_timeout", kWaitForRival);
     auto* ids = static_cast<Datum*>(palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE));
@@ -306,6 +308,7 @@ bool register_one(text* device_id, text* region, Interval* expected_interval, Js
         }
         const char* statement = psprintf("INSERT INTO telemetry.device (%s) VALUES (%s) ON CONFLICT (device_id) DO NOTHING",
                                          columns.data, parameters.data);
+        postgres::refuse_statement_obstacle(runtime::kDeviceTable);
         const postgres::OwnerStatements statements = postgres::open_statements();
         if (SPI_execute_with_args(statement, count, types, values, nullptr, false, 0) < 0)
             elog(ERROR, "cannot write telemetry.device");

@@ -9,6 +9,7 @@
 #include "postgres/command.hpp"
 #include "postgres/error.hpp"
 #include "postgres/owner_statement.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -61,6 +62,7 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
 // P. `rows` of one call, received together.
 void insert_rows(const Row* rows, int count, TimestampTz received_at) {
     const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
+    postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
     const postgres::OwnerStatements statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
