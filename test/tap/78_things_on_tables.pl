@@ -181,6 +181,10 @@ like(error_of(q{SELECT telemetry.ingest_telemetry_batch(ARRAY['late'], NULL, ARR
 is(sql(q{SELECT accepted FROM telemetry.ingest_telemetry_batch(ARRAY['in time'], NULL, ARRAY[1], NULL)}), '1', '... while batches without refused readings are stored');
 sql('DROP TRIGGER late ON telemetry.rejected_readings');
 
+# More than a JSON text can hold: the good readings beside it are stored. sql/ingest_oversized.sql has the other sizes.
+is(sql(q{SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(ARRAY['good 1', repeat('f', 268435456), 'good 2'], NULL, ARRAY[1, 2, 3], NULL)}), '2|1', 'a device id of 256 MB does no harm to the others');
+is(sql(q{SELECT octet_length(device), payload->'truncated' FROM telemetry.rejected_readings WHERE device LIKE 'fff%'}), '4096|{"device_id": 268435456}', '... and is kept in part');
+
 # A trigger of somebody's runs with the rights of the owner: the caller's search_path does not decide what it calls.
 sql(<<'SQL');
 CREATE ROLE writer;
