@@ -12,7 +12,7 @@ namespace error_codes {
 
 // TC0xx: the reading is refused as it stands; sending it again unchanged gives the same answer.
 constexpr int kInvalidDeviceId = pack_sqlstate("TC001");       // empty, too long, with control characters or a space at an end
-constexpr int kUnknownDevice = pack_sqlstate("TC002");         // not registered, and auto_register is off
+constexpr int kUnknownDevice = pack_sqlstate("TC002");         // not registered: auto_register is off, or a trigger kept it out
 constexpr int kNotFinite = pack_sqlstate("TC003");             // NaN or infinity in a value
 constexpr int kMeasuredAtOutOfRange = pack_sqlstate("TC004");  // before 1970 or too far ahead of the server's clock
 constexpr int kInvalidKey = pack_sqlstate("TC005");            // idempotency key empty, too long or with control characters
@@ -31,6 +31,8 @@ constexpr int kLogIsInsertOnly = pack_sqlstate("TC201");  // UPDATE, DELETE or T
 constexpr int kLogWasAltered =
     pack_sqlstate("TC202");  // a trigger, constraint, column or index that native writes or reads cannot cope with
 constexpr int kBatchNotFound = pack_sqlstate("TC203");  // no such batch, or retention has passed it
+constexpr int kTableCarriesObstacle =
+    pack_sqlstate("TC204");  // a table of ours carries what native writes would pass by, or a deferred trigger
 
 // TC3xx: the installation.
 constexpr int kNotInstalled = pack_sqlstate("TC301");    // library and extension, or log, do not belong together

@@ -11,6 +11,10 @@ CREATE FUNCTION telemetry.health_limits(
 $$;
 COMMENT ON FUNCTION telemetry.health_limits() IS 'From where on telemetry.health() warns. Internal.';
 
+CREATE FUNCTION telemetry.table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'telemetry_table_obstacles' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.table_obstacles() IS 'What somebody put on tables of the extension and what keeps them from being written: the first such object of each table, why it is in the way, and the command that mends it (NULL: there is none). Internal; telemetry.health() and telemetry.setup() show it.';
+
 CREATE FUNCTION telemetry.health(OUT name text, OUT state text, OUT detail text, OUT hint text) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
@@ -24,7 +28,7 @@ DECLARE
     at timestamptz;
 BEGIN
     SELECT * INTO limits FROM telemetry.health_limits();
-    FOREACH name IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'projection device', 'projection region', 'locks',
+    FOREACH name IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'projection device', 'projection region', 'tables', 'locks',
                                 'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
         -- A check that fails is a row, too.
@@ -96,6 +100,16 @@ BEGIN
                     hint := 'It waits for the first command here: see event log.';
                 ELSIF state <> 'ok' THEN
                     hint := CASE WHEN worker.state = 'running' THEN 'The worker is busy, or something blocks it: see locks.' ELSE 'No worker applies readings: see worker.' END;
+                END IF;
+
+            WHEN 'tables' THEN
+                SELECT string_agg(format('%s on %s: %s', o.object, o."table", o.reason), '; ' ORDER BY o."table"::text),
+                       'It goes on by itself after: ' || string_agg(o.command, '; ' ORDER BY o."table"::text) || '.'
+                INTO detail, hint FROM telemetry.table_obstacles() o;
+                IF detail IS NOT NULL THEN
+                    state := 'error';
+                ELSE
+                    detail := 'nothing keeps them from being written';
                 END IF;
 
             WHEN 'locks' THEN
@@ -242,6 +256,6 @@ END $$;
 COMMENT ON FUNCTION telemetry.health() IS
 'A row a check: state ok | warning | error, what was seen, what to do. Never an error, also on a standby and without preloading; a check that cannot be made is a row with state error. Names who is in the way by pid, prepared transaction or replication slot.
 worker: error when it fails or none runs although one should, warning when none should. worker slots: error when all are taken and no worker runs. library: error when it is of another version than the extension. event log: warning when it was restored and nothing was accepted since.
-projection ...: error when it fails or is 10 minutes behind, warning from 1 minute and while it is paused. locks: who blocks readings or the worker, or holds a lock that does: warning from 5 seconds, error from 1 minute.
+projection ...: error when it fails or is 10 minutes behind, warning from 1 minute and while it is paused. tables: error when something that was put on a table of the extension keeps it from being written. locks: who blocks readings or the worker, or holds a lock that does: warning from 5 seconds, error from 1 minute.
 vacuum: who keeps 1,000 or more dead rows in the read models (and more than 20 % of them) from being removed, for 5 minutes: warning; 1 hour: error. notification queue: warning from 10 %, error from 50 %. rejected readings: warning while the last one is younger than a day.
 prepared transactions: those that hold readings, for information. batch retention: warning when batches are not deleted 10 minutes after their time.';

@@ -14,7 +14,7 @@ DECLARE
                              || ' restart -D ' || quote_literal(current_setting('data_directory'));
 BEGIN
     SELECT * INTO worker FROM telemetry.worker_status();
-    FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'readers', 'writers', 'your rights',
+    FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'tables', 'readers', 'writers', 'your rights',
                                 'synchronous_commit', 'fsync', 'autovacuum', 'track_activities'] LOOP
         state := 'ok'; "current" := NULL; detail := NULL; command := NULL;
         BEGIN
@@ -85,6 +85,13 @@ BEGIN
                     state := 'missing';
                     detail := worker.last_error;
                 END IF;
+
+            WHEN 'tables' THEN
+                SELECT string_agg(format('%s on %s', o.object, o."table"), ', ' ORDER BY o."table"::text),
+                       string_agg(format('%s: %s.', o.object, o.reason), ' ' ORDER BY o."table"::text),
+                       string_agg(o.command, '; ' ORDER BY o."table"::text)
+                INTO "current", detail, command FROM telemetry.table_obstacles() o;
+                IF "current" IS NOT NULL THEN state := 'missing'; END IF;
 
             WHEN 'readers', 'writers' THEN
                 SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname) INTO "current"

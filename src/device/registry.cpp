@@ -1,10 +1,23 @@
-// Looking devices up and registering them natively. Written wholly in P but for the two functions at the end.
+// Looking devices up natively, and registering them by SQL, so that all counts that somebody put on the registry: defaults,
+// constraints, triggers. Written wholly in P but for the functions behind `look_up_unknown`.
+//
+// INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that inserted the same device. A rival is seen by the
+// look before, so only one that comes between look and insert is met. The insert waits a millisecond for it, in a
+// subtransaction that is rolled back then, and the next look sees it. So nobody is waited for, and no two can wait for each
+// other.
 #include "device/registry.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
 
 #include "device/known_devices.hpp"
 #include "postgres/error.hpp"
-#include "postgres/keyed_table.hpp"
+#include "postgres/key_lookup.hpp"
+#include "postgres/owner_statement.hpp"
+#include "postgres/subtransaction.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -40,11 +53,14 @@ void close_registry(Registry& registry) {
     table_close(registry.table, NoLock);
 }
 
+Standing standing_of(const text* status) {
+    const bool is_retired = VARSIZE_ANY_EXHDR(status) == 7 && memcmp(VARDATA_ANY(status), "retired", 7) == 0;
+    return is_retired ? Standing::kRetired : Standing::kActive;
+}
+
 void take_row(TupleTableSlot* row, Entry& entry) {
     bool isnull;
-    text* status = DatumGetTextPP(slot_getattr(row, kStatus, &isnull));
-    entry.standing = VARSIZE_ANY_EXHDR(status) == 7 && memcmp(VARDATA_ANY(status), "retired", 7) == 0 ? Standing::kRetired
-                                                                                                      : Standing::kActive;
+    entry.standing = standing_of(DatumGetTextPP(slot_getattr(row, kStatus, &isnull)));
     const Datum region = slot_getattr(row, kRegion, &isnull);
     entry.region = isnull ? nullptr : DatumGetTextPCopy(region);
 }
@@ -56,11 +72,13 @@ ScanKeyData key_of(const Entry& entry) {
     return key;
 }
 
-// Looks one device up: a committed row or one of this transaction, else one in flight, else unknown.
-void look_up(Registry& registry, Entry& entry) {
+// Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of this
+// transaction.
+bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
     ScanKeyData key = key_of(entry);
     index_rescan(registry.scan, &key, 1, nullptr, 0);
     entry.standing = Standing::kUnknown;
+    bool is_mine = false;
     while (index_getnext_slot(registry.scan, ForwardScanDirection, registry.row)) {
         const bool is_in_flight = TransactionIdIsValid(registry.dirty.xmin);
         if (is_in_flight && entry.standing != Standing::kUnknown) continue;
@@ -69,112 +87,233 @@ void look_up(Registry& registry, Entry& entry) {
             entry.standing = Standing::kRegistering;
             continue;  // an older, committed row of the same device would count more
         }
-        if (entry.standing == Standing::kActive && !postgres::is_of_this_transaction(registry.row))
-            remember(entry.device_id, entry.region);
+        is_mine = postgres::is_of_this_transaction(registry.row);
+        if (entry.standing == Standing::kActive && !is_mine && is_remembered) remember(entry.device_id, entry.region);
         break;
     }
     ExecClearTuple(registry.row);
     index_rescan(registry.scan, nullptr, 0, nullptr, 0);
+    return is_mine;
+}
+
+// The row that a snapshot shows. False: none.
+bool look_up_in(Snapshot snapshot, Registry& registry, Entry& entry) {
+    IndexScanDesc scan = index_beginscan(registry.table, registry.by_id, snapshot, 1, 0);
+    ScanKeyData key = key_of(entry);
+    index_rescan(scan, &key, 1, nullptr, 0);
+    const bool is_found = index_getnext_slot(scan, ForwardScanDirection, registry.row);
+    if (is_found) take_row(registry.row, entry);
+    ExecClearTuple(registry.row);
+    index_endscan(scan);
+    return is_found;
 }
 
 // A dirty look can miss a row that is being moved by an update while it looks. This one sees one version of it for certain.
 void look_up_committed(Registry& registry, Entry& entry) {
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-    IndexScanDesc scan = index_beginscan(registry.table, registry.by_id, snapshot, 1, 0);
-    ScanKeyData key = key_of(entry);
-    index_rescan(scan, &key, 1, nullptr, 0);
-    if (index_getnext_slot(scan, ForwardScanDirection, registry.row)) take_row(registry.row, entry);
-    ExecClearTuple(registry.row);
-    index_endscan(scan);
+    look_up_in(snapshot, registry, entry);
     UnregisterSnapshot(snapshot);
 }
 
-// Writes the row of a new device unless a rival did so since we looked: false.
-bool insert_row(Registry& registry, EState* executor, ResultRelInfo* result, const Entry& entry) {
-    TupleTableSlot* row = registry.row;
-    ExecClearTuple(row);
-    memset(row->tts_isnull, 0, sizeof(bool) * row->tts_tupleDescriptor->natts);
-    for (int column = kRegisteredAt; column < row->tts_tupleDescriptor->natts; ++column) row->tts_isnull[column] = true;
-    Datum* value = row->tts_values;
-    value[kDeviceId - 1] = PointerGetDatum(entry.device_id);
-    value[kRegion - 1] = PointerGetDatum(entry.proposed_region);
-    row->tts_isnull[kRegion - 1] = entry.proposed_region == nullptr;
-    value[kStatus - 1] = CStringGetTextDatum("active");
-    row->tts_isnull[kExpectedInterval - 1] = row->tts_isnull[kAttributes - 1] = true;
-    value[kRegisteredAt - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-    ExecStoreVirtualTuple(row);
-    const uint32 token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
-    table_tuple_insert_speculative(registry.table, row, GetCurrentCommandId(true), 0, nullptr, token);
-    bool met_rival = false;
-    List* keys = list_make1_oid(RelationGetRelid(registry.by_id));
-    ExecInsertIndexTuples(result, row, executor, false, true, &met_rival, keys);
-    table_tuple_complete_speculative(registry.table, row, token, !met_rival);
-    SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-    ExecClearTuple(row);
-    return !met_rival;
+// In a SERIALIZABLE transaction the server must know what was read: the look under the transaction's snapshot leaves predicate
+// locks. The answer is the snapshot's, too, but for rows of this transaction, which the snapshot may not show yet.
+void look_up_serializable(Registry& registry, Entry& entry) {
+    Entry shown = entry;
+    shown.standing = Standing::kUnknown;
+    const bool is_shown = look_up_in(GetTransactionSnapshot(), registry, shown);
+    if (look_up(registry, entry, false)) return;
+    if (!is_shown && entry.standing != Standing::kUnknown)
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a concurrent registration of the same device"),
+                        errdetail("The device was registered after this transaction took its snapshot."),
+                        errhint("Retry the transaction.")));
+    entry = shown;
 }
 
-void register_unknown(Registry& registry, Entry* entries, std::uint32_t count) {
-    EState* executor = CreateExecutorState();
-    ResultRelInfo* result = makeNode(ResultRelInfo);
-    InitResultRelInfo(result, registry.table, 0, nullptr, 0);
-    ExecOpenIndices(result, true);
-    for (std::uint32_t i = 0; i < count; ++i) {
-        CHECK_FOR_INTERRUPTS();
-        Entry& entry = entries[i];
-        while (entry.standing == Standing::kUnknown) {
-            if (insert_row(registry, executor, result, entry)) {
-                entry.standing = Standing::kActive;
-                entry.region = entry.proposed_region;
-            } else {
-                look_up(registry, entry);
-            }
-        }
-    }
-    ExecCloseIndices(result);
-    FreeExecutorState(executor);
-}
-
-void resolve_all(Entry* entries, std::uint32_t count, bool auto_register, const runtime::Installed& relations) {
+// How many stay unknown.
+std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_register, const runtime::Installed& relations) {
     refresh_known_devices();
+    const bool is_serializable = IsolationIsSerializable();
     std::uint32_t unknown = 0;
     Registry registry;
     registry.is_open = false;
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
-        if (recall(entries[i].device_id, &entries[i].region)) {
+        if (!is_serializable && recall(entries[i].device_id, &entries[i].region)) {
             entries[i].standing = Standing::kActive;
             continue;
         }
         if (!registry.is_open) open_registry(registry, relations);
-        look_up(registry, entries[i]);
-        if (entries[i].standing == Standing::kUnknown && !auto_register) look_up_committed(registry, entries[i]);
+        if (is_serializable) {
+            look_up_serializable(registry, entries[i]);
+        } else {
+            look_up(registry, entries[i], true);
+            if (entries[i].standing == Standing::kUnknown && !auto_register) look_up_committed(registry, entries[i]);
+        }
         unknown += entries[i].standing == Standing::kUnknown;
     }
-    if (unknown > 0 && auto_register) register_unknown(registry, entries, count);
     close_registry(registry);
+    return unknown;
+}
+
+constexpr const char* kWaitForRival = "1ms";
+
+// What a column is not given, its default says.
+postgres::OwnerStatement register_with_region{
+    "INSERT INTO telemetry.device AS d (device_id, region) "
+    "SELECT n.device_id, n.region FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (device_id, region) "
+    "ON CONFLICT (device_id) DO NOTHING RETURNING d.device_id, d.region, d.status",
+    2,
+    {TEXTARRAYOID, TEXTARRAYOID},
+    nullptr};
+postgres::OwnerStatement register_without_region{
+    "INSERT INTO telemetry.device AS d (device_id) SELECT n.device_id FROM pg_catalog.unnest($1) AS n (device_id) "
+    "ON CONFLICT (device_id) DO NOTHING RETURNING d.device_id, d.region, d.status",
+    1,
+    {TEXTARRAYOID},
+    nullptr};
+
+std::string_view id_of(const text* device_id) {
+    return {VARDATA_ANY(device_id), VARSIZE_ANY_EXHDR(device_id)};
+}
+
+Datum array_of(Datum* texts, int count) {
+    return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+// Fills in what the statement returned. A trigger may have changed the row, its id as well.
+void take_registered(Entry** entries, std::uint32_t count, MemoryContext caller) {
+    const TupleDesc columns = SPI_tuptable->tupdesc;
+    for (uint64 i = 0; i < SPI_processed; ++i) {
+        bool is_null;
+        const HeapTuple row = SPI_tuptable->vals[i];
+        text* device_id = DatumGetTextPP(SPI_getbinval(row, columns, 1, &is_null));
+        Entry** entry = std::lower_bound(entries, entries + count, id_of(device_id),
+                                         [](const Entry* each, std::string_view id) { return id_of(each->device_id) < id; });
+        if (entry == entries + count || id_of((*entry)->device_id) != id_of(device_id)) continue;
+        const MemoryContext before = MemoryContextSwitchTo(caller);
+        const Datum region = SPI_getbinval(row, columns, 2, &is_null);
+        (*entry)->region = is_null ? nullptr : DatumGetTextPCopy(region);
+        (*entry)->standing = standing_of(DatumGetTextPP(SPI_getbinval(row, columns, 3, &is_null)));
+        MemoryContextSwitchTo(before);
+    }
+}
+
+// `entries` are ordered by id. Those with a region and those without go separately.
+void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
+    const MemoryContext caller = CurrentMemoryContext;
+    postgres::refuse_statement_obstacle(runtime::kDeviceTable);
+    const postgres::OwnerStatements statements = postgres::open_statements();
+    if (!has_patience) postgres::set_for_statements("lock_timeout", kWaitForRival);
+    auto* ids = static_cast<Datum*>(palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE));
+    auto* regions = static_cast<Datum*>(palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE));
+    for (const bool with_region : {true, false}) {
+        int chosen = 0;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            if ((entries[i]->proposed_region != nullptr) != with_region) continue;
+            ids[chosen] = PointerGetDatum(entries[i]->device_id);
+            regions[chosen++] = PointerGetDatum(entries[i]->proposed_region);
+        }
+        if (chosen == 0) continue;
+        Datum values[] = {array_of(ids, chosen), with_region ? array_of(regions, chosen) : Datum{}};
+        postgres::execute(with_region ? register_with_region : register_without_region, values);
+        take_registered(entries, count, caller);
+    }
+    postgres::close_statements(statements);
+}
+
+// Those that are unknown are looked up again. How many stay it.
+std::uint32_t look_up_unknown(Entry** entries, std::uint32_t count, const runtime::Installed& relations) {
+    std::uint32_t unknown = 0;
+    Registry registry;
+    open_registry(registry, relations);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (entries[i]->standing != Standing::kUnknown) continue;
+        if (IsolationIsSerializable())
+            look_up_serializable(registry, *entries[i]);
+        else
+            look_up(registry, *entries[i], true);
+        unknown += entries[i]->standing == Standing::kUnknown;
+    }
+    close_registry(registry);
+    return unknown;
+}
+
+// False: somebody else's lock was in the way.
+bool try_insert(std::vector<Entry*>& unknown, bool has_patience) {
+    try {
+        postgres::in_subtransaction([&] {
+            postgres::guarded([entries = unknown.data(), count = static_cast<std::uint32_t>(unknown.size()), has_patience] {
+                insert_rows(entries, count, has_patience);
+            });
+        });
+        return true;
+    } catch (const postgres::PgError& error) {
+        if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE || has_patience) throw;
+    }
+    for (Entry* each : unknown) each->standing = Standing::kUnknown;
+    return false;
+}
+
+// The last attempt has patience: a trigger that somebody put on the registry may have to wait. What is unknown then, a trigger
+// kept from being registered.
+constexpr int kAttempts = 4;
+
+void register_unknown(Entry* entries, std::uint32_t count, const runtime::Installed& relations) {
+    std::vector<Entry*> unknown;
+    for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+        unknown.clear();
+        for (Entry* each = entries; each < entries + count; ++each)
+            if (each->standing == Standing::kUnknown) unknown.push_back(each);
+        try_insert(unknown, attempt == kAttempts);
+        const std::uint32_t left = postgres::guarded([data = unknown.data(), size = static_cast<std::uint32_t>(unknown.size()),
+                                                      &relations] { return look_up_unknown(data, size, relations); });
+        if (left == 0) return;
+    }
 }
 
 }  // namespace
 
 void resolve(Entry* entries, std::uint32_t count, bool auto_register) {
     const runtime::Installed relations = runtime::installed();
-    postgres::guarded([=, &relations] { resolve_all(entries, count, auto_register, relations); });
+    const std::uint32_t unknown =
+        postgres::guarded([=, &relations] { return look_up_all(entries, count, auto_register, relations); });
+    if (unknown > 0 && auto_register) register_unknown(entries, count, relations);
 }
 
 bool register_one(text* device_id, text* region, Interval* expected_interval, Jsonb* attributes) {
     return postgres::guarded([=] {
-        Oid types[] = {TEXTOID, TEXTOID, INTERVALOID, JSONBOID};
-        Datum values[] = {PointerGetDatum(device_id), PointerGetDatum(region), PointerGetDatum(expected_interval),
-                          PointerGetDatum(attributes)};
-        const char nulls[] = {' ', region ? ' ' : 'n', expected_interval ? ' ' : 'n', attributes ? ' ' : 'n', '\0'};
-        SPI_connect();
-        SPI_execute_with_args(
-            "INSERT INTO telemetry.device (device_id, region, expected_interval, attributes) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT (device_id) DO NOTHING",
-            4, types, values, nulls, false, 0);
+        // What is not given is not named, so that the column's default says it.
+        struct Given {
+            const char* column;
+            Oid type;
+            void* value;
+        };
+        const Given all[] = {{"device_id", TEXTOID, device_id},
+                             {"region", TEXTOID, region},
+                             {"expected_interval", INTERVALOID, expected_interval},
+                             {"attributes", JSONBOID, attributes}};
+        StringInfoData columns, parameters;
+        initStringInfo(&columns);
+        initStringInfo(&parameters);
+        Oid types[lengthof(all)];
+        Datum values[lengthof(all)];
+        int count = 0;
+        for (const Given& each : all) {
+            if (each.value == nullptr) continue;
+            types[count] = each.type;
+            values[count++] = PointerGetDatum(each.value);
+            appendStringInfo(&columns, "%s%s", count > 1 ? ", " : "", each.column);
+            appendStringInfo(&parameters, "%s$%d", count > 1 ? ", " : "", count);
+        }
+        const char* statement = psprintf("INSERT INTO telemetry.device (%s) VALUES (%s) ON CONFLICT (device_id) DO NOTHING",
+                                         columns.data, parameters.data);
+        postgres::refuse_statement_obstacle(runtime::kDeviceTable);
+        const postgres::OwnerStatements statements = postgres::open_statements();
+        if (SPI_execute_with_args(statement, count, types, values, nullptr, false, 0) < 0)
+            elog(ERROR, "cannot write telemetry.device");
         const bool is_new = SPI_processed == 1;
-        SPI_finish();
+        postgres::close_statements(statements);
         return is_new;
     });
 }

@@ -8,6 +8,7 @@
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -127,7 +128,7 @@ void write_batch(const Batch& batch, ::Snapshot snapshot) {
     postgres::guarded([&] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         postgres::KeyedTable table;
-        postgres::open_table(table, postgres::find_table("telemetry", "batch"), kBatchColumns, snapshot);
+        postgres::open_table(table, runtime::kBatchTable, snapshot);
         postgres::start_row(table);
         postgres::set_value(table, kBatchId, Int64GetDatum(batch.batch_id.value));
         postgres::set_value(table, kEpochOfBatch, Int32GetDatum(batch.epoch.value));

@@ -10,6 +10,7 @@
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -290,7 +291,7 @@ void write_checkpoints(std::span<const CheckpointMove> moves, ::Snapshot snapsho
     postgres::guarded([&memory, snapshot, first = rows.data(), count = rows.size()] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         postgres::KeyedTable table;
-        postgres::open_table(table, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot, 2);
+        postgres::open_table(table, runtime::kCheckpointTable, snapshot);
         for (std::size_t i = 0; i < count; ++i) write_row(table, first[i]);
         postgres::close_table(table);
         MemoryContextSwitchTo(caller);

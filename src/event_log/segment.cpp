@@ -5,6 +5,7 @@
 #include "event_log/metrics.hpp"
 #include "event_log/segment_check.hpp"
 #include "model/event.hpp"
+#include "postgres/command.hpp"
 #include "postgres/injection_point.hpp"
 
 #include "postgres/pg.hpp"
@@ -59,7 +60,7 @@ void judge(Segment& segment, Candidate& candidate) {
                         errmsg("could not serialize access due to a concurrent delivery of the same reading"),
                         errdetail("The first delivery committed after this transaction took its snapshot."),
                         errhint("Retry the transaction.")));
-    const bool in_this_command = is_mine && HeapTupleHeaderGetCmin(header) == segment.command;
+    const bool in_this_command = is_mine && HeapTupleHeaderGetCmin(header) >= segment.command_begun;
     candidate.stored_digest = DatumGetInt64(row->tts_values[kRequestDigest]);
     candidate.outcome = candidate.stored_digest != candidate.request_digest ? Outcome::kConflict
                         : in_this_command                                   ? Outcome::kAccepted
@@ -156,6 +157,7 @@ void open_segment(Segment& segment, const runtime::Installed& relations, const S
     segment.row_count = 0;
     segment.xid = GetTopFullTransactionId();
     segment.command = GetCurrentCommandId(true);
+    segment.command_begun = postgres::command_begun();
     segment.type =
         PointerGetDatum(cstring_to_text_with_len(model::kTelemetryIngested.data(), model::kTelemetryIngested.size()));
     segment.stamp = &stamp;

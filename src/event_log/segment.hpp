@@ -18,8 +18,9 @@ struct Segment {
     SnapshotData dirty;     // the probes' snapshot; tells of the rival they met
     TupleTableSlot* probed;
     TupleTableSlot* rows[kSlots];
-    int row_count;  // slots made so far
-    CommandId command;
+    int row_count;            // slots made so far
+    CommandId command;        // of the rows to be stored
+    CommandId command_begun;  // of the first row that the running command may have stored
     FullTransactionId xid;
     Datum type;
     const Stamp* stamp;

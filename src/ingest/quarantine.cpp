@@ -1,21 +1,20 @@
-// Writing telemetry.rejected_readings natively: SQL from here would start a new command, and with it end the one in which a
-// repeated call gives the first receipt again.
+// Writing telemetry.rejected_readings by SQL, so that all counts that somebody put on it: defaults, constraints, triggers.
 #include "ingest/quarantine.hpp"
 
 #include <bit>
 #include <string>
 #include <vector>
 
+#include "ingest/payload.hpp"
+#include "postgres/command.hpp"
 #include "postgres/error.hpp"
-#include "postgres/keyed_table.hpp"
+#include "postgres/owner_statement.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace ingest {
 namespace {
-
-// Columns of telemetry.rejected_readings, in the order of the install script.
-enum Column { kRejectedId, kSqlstate, kReason, kPayload, kReceivedAt, kColumns };
 
 // Plain view of a refusal, fit for a guarded block.
 struct Row {
@@ -25,93 +24,55 @@ struct Row {
     int reason_size;
 };
 
-JsonbValue json_string(const char* bytes, int size) {
-    JsonbValue value;
-    value.type = jbvString;
-    value.val.string.val = const_cast<char*>(bytes);
-    value.val.string.len = size;
-    return value;
+// The number comes from the column's default.
+postgres::OwnerStatement insert_rejected{
+    "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
+    "SELECT n.sqlstate, n.reason, n.payload, $4 "
+    "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (sqlstate, reason, payload)",
+    4,
+    {TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZOID},
+    nullptr};
+
+// One statement's rows.
+constexpr int kChunkRows = 512;
+constexpr std::size_t kChunkBytes = 1 << 20;
+
+Datum array_of(Datum* values, int count, Oid type) {
+    return PointerGetDatum(construct_array(values, count, type, -1, false, TYPALIGN_INT));
 }
 
-void add_name(JsonbParseState** state, const char* name) {
-    JsonbValue key = json_string(name, static_cast<int>(strlen(name)));
-    pushJsonbValue(state, WJB_KEY, &key);
-}
-
-void add_text(JsonbParseState** state, const char* name, text* value) {
-    if (value == nullptr) return;
-    add_name(state, name);
-    JsonbValue string = json_string(VARDATA_ANY(value), static_cast<int>(VARSIZE_ANY_EXHDR(value)));
-    pushJsonbValue(state, WJB_VALUE, &string);
-}
-
-void add_cstring(JsonbParseState** state, const char* name, const char* value) {
-    add_name(state, name);
-    JsonbValue string = json_string(value, static_cast<int>(strlen(value)));
-    pushJsonbValue(state, WJB_VALUE, &string);
-}
-
-// Exactly, whatever the session's extra_float_digits. JSON has no NaN and no infinity: they are kept as text.
-void add_double(JsonbParseState** state, const char* name, double number) {
-    auto* text_form = static_cast<char*>(palloc(DOUBLE_SHORTEST_DECIMAL_LEN));
-    double_to_shortest_decimal_buf(number, text_form);
-    if (isnan(number) || isinf(number)) return add_cstring(state, name, text_form);
-    add_name(state, name);
-    JsonbValue value;
-    value.type = jbvNumeric;
-    value.val.numeric = DatumGetNumeric(
-        DirectFunctionCall3(numeric_in, CStringGetDatum(text_form), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-    pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-void add_json(JsonbParseState** state, const char* name, Jsonb* json) {
-    add_name(state, name);
-    JsonbValue value;
-    value.type = jbvBinary;
-    value.val.binary.data = &json->root;
-    value.val.binary.len = static_cast<int>(VARSIZE(json) - VARHDRSZ);
-    pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-// The reading as sent; what was not sent is left out.
-Jsonb* payload_of(const Request& request) {
-    char time[MAXDATELEN + 1];
-    JsonbParseState* state = nullptr;
-    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    add_text(&state, "device_id", request.device_id);
-    if (request.has_measured_at)
-        add_cstring(&state, "measured_at",
-                    JsonEncodeDateTime(time, TimestampTzGetDatum(request.measured_at), TIMESTAMPTZOID, nullptr));
-    if (request.has_temperature) add_double(&state, "temperature", request.temperature);
-    if (request.has_humidity) add_double(&state, "humidity", request.humidity);
-    add_text(&state, "idempotency_key", request.idempotency_key);
-    if (request.metrics != nullptr) add_json(&state, "metrics", request.metrics);
-    add_text(&state, "region", request.region);
-    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+// P. As many of the rows as go into a statement; how many.
+int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
+    Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows];
+    int taken = 0;
+    for (std::size_t bytes = 0; taken < count && taken < kChunkRows && bytes < kChunkBytes; ++taken) {
+        const Row& row = rows[taken];
+        Jsonb* payload = payload_of(*row.request);
+        bytes += VARSIZE(payload) + static_cast<std::size_t>(row.reason_size);
+        sqlstates[taken] = CStringGetTextDatum(unpack_sql_state(row.sqlstate));
+        reasons[taken] = PointerGetDatum(cstring_to_text_with_len(row.reason, row.reason_size));
+        payloads[taken] = JsonbPGetDatum(payload);
+    }
+    Datum values[] = {array_of(sqlstates, taken, TEXTOID), array_of(reasons, taken, TEXTOID),
+                      array_of(payloads, taken, JSONBOID), TimestampTzGetDatum(received_at)};
+    postgres::execute(insert_rejected, values);
+    return taken;
 }
 
 // P. `rows` of one call, received together.
 void insert_rows(const Row* rows, int count, TimestampTz received_at) {
-    const Oid sequence = postgres::find_table("telemetry", "rejected_id_seq");
-    const MemoryContext one_row =
-        AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
-    postgres::KeyedTable table{};
-    postgres::open_table(table, postgres::find_table("telemetry", "rejected_readings"), kColumns, SnapshotAny);
-    for (int i = 0; i < count; ++i) {
+    const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
+    postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
+    const postgres::OwnerStatements statements = postgres::open_statements();
+    for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
-        const MemoryContext caller = MemoryContextSwitchTo(one_row);
-        postgres::start_row(table);
-        postgres::set_value(table, kRejectedId, Int64GetDatum(nextval_internal(sequence, false)));
-        postgres::set_value(table, kSqlstate, CStringGetTextDatum(unpack_sql_state(rows[i].sqlstate)));
-        postgres::set_value(table, kReason, PointerGetDatum(cstring_to_text_with_len(rows[i].reason, rows[i].reason_size)));
-        postgres::set_value(table, kPayload, JsonbPGetDatum(payload_of(*rows[i].request)));
-        postgres::set_value(table, kReceivedAt, TimestampTzGetDatum(received_at));
-        postgres::insert_row(table);
+        const MemoryContext caller = MemoryContextSwitchTo(chunk);
+        done += insert_chunk(rows + done, count - done, received_at);
         MemoryContextSwitchTo(caller);
-        MemoryContextReset(one_row);
+        MemoryContextReset(chunk);
     }
-    postgres::close_table(table);
-    MemoryContextDelete(one_row);
+    postgres::close_statements(statements);
+    MemoryContextDelete(chunk);
 }
 
 // The last call that quarantined something, to know its repeat: `(ingest_telemetry_batch(...)).*` calls once a column, each
@@ -145,7 +106,7 @@ uint64 digest_of(const Request* requests, std::uint32_t count) {
 
 // Was this very call made a moment ago by another column of the same row?
 bool is_repeat(const void* call_site, uint64 digest) {
-    const LastCall call{call_site, MyProc->lxid, GetCurrentSubTransactionId(), GetCurrentCommandId(true), digest};
+    const LastCall call{call_site, MyProc->lxid, GetCurrentSubTransactionId(), postgres::command_begun(), digest};
     if (last_call.transaction == call.transaction && last_call.subtransaction == call.subtransaction &&
         last_call.command == call.command && last_call.digest == call.digest && last_call.call_site != call.call_site)
         return true;

@@ -5,6 +5,7 @@
 
 #include "error_codes.hpp"
 #include "postgres/error.hpp"
+#include "runtime/settings.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -80,6 +81,10 @@ Refused refuse_device(const event_log::Candidate& candidate, device::Standing st
     if (standing == device::Standing::kRetired)
         return refuse(candidate.position, error_codes::kRetiredDevice, "device is retired", seen + " was taken out of service.",
                       "Set its status in telemetry.device to active again, or stop it from sending.");
+    if (runtime::settings().auto_register)
+        return refuse(candidate.position, error_codes::kUnknownDevice, "device is not registered",
+                      seen + " is unknown, and a trigger on telemetry.device kept it from being registered.",
+                      "Register it in the way that trigger wants, or drop the trigger.");
     return refuse(candidate.position, error_codes::kUnknownDevice, "device is not registered",
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
 }

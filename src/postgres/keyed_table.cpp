@@ -54,8 +54,9 @@ BlockNumber page_to_go_back_to(Relation table, BlockNumber now) {
 
 }  // namespace
 
-void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot, int keys) {
-    open_lookup(table, relation, columns, snapshot, RowExclusiveLock, keys);
+void open_table(KeyedTable& table, const OwnTable& own, Snapshot snapshot) {
+    open_lookup(table, find_table("telemetry", own.name), own.columns.count, snapshot, RowExclusiveLock, own.keys);
+    refuse_native_obstacle(table.table, own);
     table.written = MakeSingleTupleTableSlot(RelationGetDescr(table.table), &TTSOpsVirtual);
     table.executor = CreateExecutorState();
     table.result = makeNode(ResultRelInfo);

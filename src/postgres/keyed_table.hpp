@@ -1,11 +1,13 @@
 // A table of our own, read and written natively by its primary key, all its indexes maintained. Wholly P: used inside guarded
 // blocks only; after an error the transaction's abort frees everything.
 //
-// Privileges, row security, triggers and CHECK constraints are passed by. Rows found are those of the snapshot given to open;
-// rows written by this KeyedTable are not found again.
+// Nothing but the row and its index entries is written. So a table that carries what SQL would do besides (triggers, rules, row
+// security, constraints, columns with defaults) is refused when it is opened: TC204. Privileges are passed by. Rows found are
+// those of the snapshot given to open; rows written by this KeyedTable are not found again.
 #pragma once
 
 #include "postgres/key_lookup.hpp"
+#include "postgres/own_table.hpp"
 #include "postgres/pg.hpp"
 
 namespace postgres {
@@ -17,9 +19,8 @@ struct KeyedTable : KeyLookup {
     TupleTableSlot* written;  // virtual; tts_values and tts_isnull are the row to be written
 };
 
-// Takes RowExclusiveLock. `keys`: see open_lookup. `columns` is how many the caller knows; a table with fewer is an error,
-// further ones are carried along.
-void open_table(KeyedTable& table, Oid relation, int columns, Snapshot snapshot, int keys = 1);
+// Takes RowExclusiveLock. Further columns than the extension made are carried along.
+void open_table(KeyedTable& table, const OwnTable& own, Snapshot snapshot);
 void close_table(KeyedTable& table);
 
 // Starts the row to be written: as found, or all NULL.

@@ -84,6 +84,8 @@ unsigned writes_of(CmdType event) {
     }
 }
 
+}  // namespace
+
 bool find_rule(Relation table, unsigned watched, Obstacle& found) {
     const RuleLock* rules = table->rd_rules;
     for (int i = 0; rules != nullptr && i < rules->numLocks; ++i) {
@@ -102,6 +104,8 @@ bool find_rule(Relation table, unsigned watched, Obstacle& found) {
     }
     return false;
 }
+
+namespace {
 
 bool find_check(Relation table, const KnownColumns& known, Obstacle& found) {
     const TupleConstr* constraints = RelationGetDescr(table)->constr;

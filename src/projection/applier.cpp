@@ -14,12 +14,14 @@
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/key_lookup.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
 #include "read_model/state_tables.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/own_tables.hpp"
 #include "runtime/wake.hpp"
 
 #include "postgres/pg.hpp"
@@ -82,6 +84,23 @@ void hold_tables() {
                               "Readings are stored meanwhile and applied when the lock is gone.",
                               "pg_locks and pg_blocking_pids() tell who holds it.");
     }
+}
+
+// Before anything is read that could not be written. The tables are locked.
+void refuse_obstacles(bool with_batch, bool with_device, bool with_region) {
+    postgres::guarded([=] {
+        const auto refuse = [](const postgres::OwnTable& own) {
+            Relation table = table_open(postgres::find_table("telemetry", own.name), RowExclusiveLock);
+            postgres::refuse_native_obstacle(table, own);
+            table_close(table, NoLock);
+        };
+        refuse(runtime::kCheckpointTable);
+        if (with_batch) refuse(runtime::kBatchTable);
+        if (with_device) refuse(runtime::kDeviceStateTable);
+        if (with_device) refuse(runtime::kDeviceMetricStateTable);
+        if (with_region) refuse(runtime::kRegionStateTable);
+        if (with_region) refuse(runtime::kRegionMetricStateTable);
+    });
 }
 
 }  // namespace
@@ -166,10 +185,11 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
                                      const PassOptions& options) {
     const model::Window window =
         task.other ? model::window_between(task.from, *task.other) : model::window_between(task.from, task.now);
-    event_log::WindowReader reader(window, task.epoch->epoch, setting.snapshot);
-
     const bool with_batch = is_served(Consumer::batch), with_device = is_served(Consumer::device),
                with_region = is_served(Consumer::region);
+    refuse_obstacles(with_batch, with_device, with_region);
+    event_log::WindowReader reader(window, task.epoch->epoch, setting.snapshot);
+
     Fold devices(Grain::device), regions(Grain::region);
     const model::BatchId batch_id = model::next_batch(last_batch(progress), progress.back().epoch);
     Pass pass;
@@ -210,9 +230,9 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         reached.position = model::position_after(task.from, task.now, *last_row, is_whole);
 
     read_model::add_groups(read_model::kDeviceTable, devices.groups(), setting.snapshot);
-    read_model::add_metrics(read_model::kDeviceMetricTable, devices.metrics(), setting.snapshot);
+    read_model::add_metrics(runtime::kDeviceMetricStateTable, devices.metrics(), setting.snapshot);
     read_model::add_groups(read_model::kRegionTable, regions.groups(), setting.snapshot);
-    read_model::add_metrics(read_model::kRegionMetricTable, regions.metrics(), setting.snapshot);
+    read_model::add_metrics(runtime::kRegionMetricStateTable, regions.metrics(), setting.snapshot);
     TELEMETRY_INJECTION_POINT("state_written");
 
     if (with_batch && pass.events > 0) {

@@ -1,4 +1,4 @@
-// Recording and clearing failures.
+// Recording and clearing failures: by SQL, so that all counts that somebody put on the table.
 #include "projection/failure.hpp"
 
 #include <exception>
@@ -6,11 +6,13 @@
 
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
-#include "postgres/keyed_table.hpp"
+#include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/owner_statement.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -19,30 +21,43 @@ namespace {
 
 enum FailureColumn { kProjection, kSqlstate, kMessage, kFailedAt, kFailures, kFailureColumns };
 
-void count_failure(postgres::KeyedTable& table, const char* consumer, int sqlstate, const char* message, ::Snapshot snapshot) {
-    postgres::open_table(table, postgres::find_table("telemetry", "projection_failure"), kFailureColumns, snapshot);
-    const Datum key = CStringGetTextDatum(consumer);
-    const bool is_found = postgres::find_row(table, &key);
-    const std::int64_t before = is_found ? DatumGetInt64(table.found->tts_values[kFailures]) : 0;
-    if (is_found)
-        postgres::copy_found_row(table);
-    else
-        postgres::start_row(table);
-    postgres::set_value(table, kProjection, key);
-    postgres::set_value(table, kSqlstate, CStringGetTextDatum(unpack_sql_state(sqlstate)));
-    postgres::set_value(table, kMessage, CStringGetTextDatum(message));
-    postgres::set_value(table, kFailedAt, TimestampTzGetDatum(GetCurrentTimestamp()));
-    postgres::set_value(table, kFailures, Int64GetDatum(before + 1));
-    if (is_found)
-        postgres::update_row(table);
-    else
-        postgres::insert_row(table);
-    postgres::close_table(table);
+// The writer holds the apply lock, so nobody comes between the two.
+postgres::OwnerStatement count_another{
+    "UPDATE telemetry.projection_failure SET sqlstate = $2, message = $3, failed_at = $4, failures = failures + 1 "
+    "WHERE projection = $1",
+    4,
+    {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
+    nullptr};
+postgres::OwnerStatement count_first{
+    "INSERT INTO telemetry.projection_failure (projection, sqlstate, message, failed_at, failures) VALUES ($1, $2, $3, $4, 1)",
+    4,
+    {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
+    nullptr};
+postgres::OwnerStatement end_failures{
+    "UPDATE telemetry.projection_failure SET failures = 0 WHERE projection = ANY ($1) AND failures > 0",
+    1,
+    {TEXTARRAYOID},
+    nullptr};
+
+void count_failure(const char* consumer, int sqlstate, const char* message) {
+    postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
+    Datum values[] = {CStringGetTextDatum(consumer), CStringGetTextDatum(unpack_sql_state(sqlstate)),
+                      CStringGetTextDatum(message), TimestampTzGetDatum(GetCurrentTimestamp())};
+    const postgres::OwnerStatements statements = postgres::open_statements();
+    if (postgres::execute(count_another, values) == 0) postgres::execute(count_first, values);
+    postgres::close_statements(statements);
 }
 
-bool is_failing(postgres::KeyedTable& table, const char* consumer) {
-    const Datum key = CStringGetTextDatum(consumer);
-    return postgres::find_row(table, &key) && DatumGetInt64(table.found->tts_values[kFailures]) > 0;
+void end_failures_of(Datum* consumers, int count) {
+    postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
+    Datum names = PointerGetDatum(construct_array(consumers, count, TEXTOID, -1, false, TYPALIGN_INT));
+    const postgres::OwnerStatements statements = postgres::open_statements();
+    postgres::execute(end_failures, &names);
+    postgres::close_statements(statements);
+}
+
+bool is_failing(postgres::KeyLookup& table, Datum consumer) {
+    return postgres::find_row(table, &consumer) && DatumGetInt64(table.found->tts_values[kFailures]) > 0;
 }
 
 }  // namespace
@@ -80,8 +95,7 @@ void record_failure(const Failure& failure) {
         postgres::guarded([&] {
             take_apply_lock();
             PushActiveSnapshot(GetTransactionSnapshot());
-            postgres::KeyedTable table;
-            count_failure(table, consumer.c_str(), failure.sqlstate, failure.message.c_str(), GetActiveSnapshot());
+            count_failure(consumer.c_str(), failure.sqlstate, failure.message.c_str());
         });
     }
     transaction.commit();
@@ -91,21 +105,23 @@ bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot s
     const postgres::ScopedMemory memory("telemetry_cqrs failures");
     return postgres::guarded([&memory, consumers, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        postgres::KeyedTable table;
-        postgres::open_table(table, postgres::find_table("telemetry", "projection_failure"), kFailureColumns, snapshot);
+        postgres::KeyLookup table;
+        postgres::open_lookup(table, postgres::find_table("telemetry", "projection_failure"), kFailureColumns, snapshot,
+                              AccessShareLock);
         bool some_fail = false;
+        Datum succeeded[event_log::kConsumers.size()];
+        int count = 0;
         for (const event_log::Consumer each : event_log::kConsumers) {
             // Names are literals, so they end with NUL.
-            if (!is_failing(table, event_log::name_of(each).data())) continue;
+            const Datum name = CStringGetTextDatum(event_log::name_of(each).data());
+            if (!is_failing(table, name)) continue;
             bool has_succeeded = false;
             for (const event_log::Consumer consumer : consumers) has_succeeded = has_succeeded || consumer == each;
             some_fail = some_fail || !has_succeeded;
-            if (!has_succeeded) continue;
-            postgres::copy_found_row(table);
-            postgres::set_value(table, kFailures, Int64GetDatum(0));
-            postgres::update_row(table);
+            if (has_succeeded) succeeded[count++] = name;
         }
-        postgres::close_table(table);
+        postgres::close_lookup(table);
+        if (count > 0) end_failures_of(succeeded, count);
         MemoryContextSwitchTo(caller);
         return some_fail;
     });

@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "error_codes.hpp"
 #include "postgres/error.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/notification.hpp"
@@ -16,13 +17,17 @@ namespace {
 
 constexpr std::int64_t kFirstDelay = USECS_PER_SEC;
 constexpr std::int64_t kLongestDelay = 60 * USECS_PER_SEC;
+// What is on a table goes when somebody drops it: soon seen, and cheap to look at.
+constexpr std::int64_t kDelayOfObstacle = 2 * USECS_PER_SEC;
 
 }  // namespace
 
 // The consumer waits; that it failed is written down if that is possible.
 StepResult Stepper::fail(Failure failure) {
     Retry& retry = retries_[static_cast<std::size_t>(failure.consumer)];
-    retry.delay = std::clamp(retry.delay * 2, kFirstDelay, kLongestDelay);
+    retry.delay = failure.sqlstate == error_codes::kTableCarriesObstacle
+                      ? kDelayOfObstacle
+                      : std::clamp(retry.delay * 2, kFirstDelay, kLongestDelay);
     retry.at = runtime::steady_time() + retry.delay;
     applier_.suspend(failure.consumer, true);
     try {

@@ -21,7 +21,8 @@ struct StepResult {
 class Stepper {
 public:
     // One transaction. Outside any other one. Throws (rolled back) when not even that could be found out whom to serve, or when
-    // it was cancelled. A consumer that fails is left out for a while, longer each time: at most a minute.
+    // it was cancelled. A consumer that fails is left out for a while, longer each time: at most a minute, and two seconds
+    // where something on a table is in the way (TC204).
     StepResult step(const PassOptions& options = {});
 
     // A consumer is left out for a while: a later step may have something to do although no event came.

@@ -22,11 +22,9 @@ enum GroupColumn {
     kLastReceivedAt,
     kTemperature,
     kHumidity,
-    kRegionTableColumns,
-    kRegion = kRegionTableColumns,
-    kDeviceTableColumns
+    kRegion  // of a device only
 };
-enum MetricColumn { kMetricKey, kMetric, kSummary, kMetricColumns };
+enum MetricColumn { kMetricKey, kMetric, kSummary };
 
 constexpr std::size_t kRowsBetweenResets = 256;
 
@@ -183,23 +181,22 @@ void add_groups(const GroupTable& kind, std::span<const GroupDelta* const> delta
         GroupWriter writer{};
         writer.has_region = kind.has_region;
         writer.key.memory = writer.region.memory = memory.get();
-        postgres::open_table(writer.table, postgres::find_table("telemetry", kind.name),
-                             kind.has_region ? kDeviceTableColumns : kRegionTableColumns, snapshot);
+        postgres::open_table(writer.table, kind.table, snapshot);
         add_all(writer, add_group, deltas.data(), deltas.size(), rows.get());
         postgres::close_table(writer.table);
         MemoryContextSwitchTo(caller);
     });
 }
 
-void add_metrics(const char* name, std::span<const MetricDelta* const> deltas, ::Snapshot snapshot) {
+void add_metrics(const postgres::OwnTable& own, std::span<const MetricDelta* const> deltas, ::Snapshot snapshot) {
     if (deltas.empty()) return;
     const postgres::ScopedMemory memory("telemetry_cqrs metrics");
     const postgres::ScopedMemory rows("telemetry_cqrs row");
-    postgres::guarded([name, deltas, snapshot, &memory, &rows] {
+    postgres::guarded([&own, deltas, snapshot, &memory, &rows] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         MetricWriter writer{};
         writer.key.memory = writer.metric.memory = memory.get();
-        postgres::open_table(writer.table, postgres::find_table("telemetry", name), kMetricColumns, snapshot, 2);
+        postgres::open_table(writer.table, own, snapshot);
         add_all(writer, add_metric, deltas.data(), deltas.size(), rows.get());
         postgres::close_table(writer.table);
         MemoryContextSwitchTo(caller);

@@ -4,24 +4,22 @@
 #include <span>
 
 #include "read_model/delta.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace read_model {
 
 struct GroupTable {
-    const char* name;
+    const postgres::OwnTable& table;
     bool has_region;  // keeps the region of the last measured reading
 };
-inline constexpr GroupTable kDeviceTable{"device_state", true};
-inline constexpr GroupTable kRegionTable{"region_state", false};
-
-inline constexpr const char* kDeviceMetricTable = "device_metric_state";
-inline constexpr const char* kRegionMetricTable = "region_metric_state";
+inline constexpr GroupTable kDeviceTable{runtime::kDeviceStateTable, true};
+inline constexpr GroupTable kRegionTable{runtime::kRegionStateTable, false};
 
 // One row read and written for each delta. `deltas` are distinct and ascending by key (bytes), so that the rows come in the
 // order of the index and writers of one table cannot wait for each other in a circle.
 void add_groups(const GroupTable& table, std::span<const GroupDelta* const> deltas, ::Snapshot snapshot);
-void add_metrics(const char* table, std::span<const MetricDelta* const> deltas, ::Snapshot snapshot);
+void add_metrics(const postgres::OwnTable& table, std::span<const MetricDelta* const> deltas, ::Snapshot snapshot);
 
 }  // namespace read_model

@@ -2,15 +2,19 @@
 #include "worker/batch_retention.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
+#include "error_codes.hpp"
 #include "event_log/checkpoint.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/own_tables.hpp"
 #include "runtime/settings.hpp"
+#include "worker/failure.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -20,6 +24,7 @@ namespace {
 constexpr int kChunk = 1000;
 constexpr TimestampTz kShortestInterval = USECS_PER_SEC;
 constexpr TimestampTz kLongestInterval = 60 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kIntervalOfObstacle = 5 * USECS_PER_SEC;
 
 // Looks at the kChunk oldest only, so that the cost does not depend on how many there are. A consumer without a checkpoint, as
 // one that was paused before the first event, has passed none; one whose epochs are all drained has passed their last.
@@ -42,7 +47,13 @@ Datum names_of_consumers() {
     return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-uint64 delete_older_than(TimestampTz cutoff) {
+// Of an attempt.
+struct Deleted {
+    uint64 batches = 0;
+    std::optional<Failure> obstacle;  // nothing could be deleted
+};
+
+Deleted delete_older_than(TimestampTz cutoff) {
     postgres::Transaction transaction;
     const bool is_there = postgres::guarded([] {
         if (!projection::hold_extension()) return false;
@@ -50,23 +61,38 @@ uint64 delete_older_than(TimestampTz cutoff) {
         PushActiveSnapshot(GetTransactionSnapshot());
         return true;
     });
-    if (!is_there) return 0;
-    uint64 deleted = 0;
-    {
+    if (!is_there) return {};
+    Deleted deleted;
+    try {
         const postgres::AsOwner as_owner(runtime::installed().owner);
-        deleted = postgres::guarded([cutoff] {
+        deleted.batches = postgres::guarded([cutoff] {
+            postgres::refuse_statement_obstacle(runtime::kBatchTable);
             Oid types[] = {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
             Datum values[] = {Int32GetDatum(kChunk), TimestampTzGetDatum(cutoff), names_of_consumers()};
             SPI_connect();
-            if (SPI_execute_with_args(kDelete, 3, types, values, nullptr, false, 0) != SPI_OK_DELETE)
+            if (SPI_execute_with_args(kDelete, 3, types, values, nullptr, false, 0) < 0)
                 elog(ERROR, "cannot delete from telemetry.batch");
             const uint64 count = SPI_processed;
             SPI_finish();
             return count;
         });
+        transaction.commit();
+    } catch (const postgres::PgError& error) {
+        if (error.sqlstate() != error_codes::kTableCarriesObstacle) throw;
+        deleted.obstacle = describe_current_exception();  // the transaction is rolled back when it goes out of scope
     }
-    transaction.commit();
     return deleted;
+}
+
+void tell(const std::optional<Failure>& obstacle) {
+    postgres::guarded([obstacle = obstacle ? &*obstacle : nullptr] {
+        if (obstacle == nullptr)
+            ereport(LOG, (errmsg("telemetry_cqrs projector deletes old batches again")));
+        else
+            ereport(LOG, (errcode(obstacle->sqlstate),
+                          errmsg("telemetry_cqrs projector keeps old batches: %s", obstacle->message.c_str()),
+                          errdetail_internal("%s", obstacle->detail.c_str()), errhint("%s", obstacle->hint.c_str())));
+    });
 }
 
 }  // namespace
@@ -77,7 +103,12 @@ void BatchRetention::delete_when_due() {
     retention_ = runtime::settings().batch_retention;
     const TimestampTz retention = retention_ * USECS_PER_SEC;
     due_ = now + (retention == 0 ? kLongestInterval : std::clamp(retention / 10, kShortestInterval, kLongestInterval));
-    if (retention != 0 && delete_older_than(GetCurrentTimestamp() - retention) == kChunk) due_ = now;
+    if (retention == 0) return;
+    const Deleted deleted = delete_older_than(GetCurrentTimestamp() - retention);
+    if (deleted.batches == kChunk) due_ = now;
+    if (deleted.obstacle) due_ = now + kIntervalOfObstacle;
+    if (deleted.obstacle.has_value() != is_obstructed_) tell(deleted.obstacle);
+    is_obstructed_ = deleted.obstacle.has_value();
 }
 
 }  // namespace worker

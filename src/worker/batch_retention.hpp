@@ -8,7 +8,8 @@ namespace worker {
 class BatchRetention {
 public:
     // Deletes some batches that are older than the setting allows, when it is time again to look; a transaction of its own.
-    // Batches that a consumer of the log has not passed stay, and so does the newest.
+    // Batches that a consumer of the log has not passed stay, and so does the newest. While a deferred trigger on the table is
+    // in the way nothing is deleted; telemetry.health() names it, and the log does once.
     void delete_when_due();
 
     // When it is time again.
@@ -16,6 +17,7 @@ public:
 
 private:
     runtime::SteadyTime due_ = 0;
+    bool is_obstructed_ = false;
     int retention_ = -1;  // seconds, as the setting was when `due_` was determined
 };
 

@@ -59,9 +59,9 @@ FROM unnest(ARRAY['checkpoint', 'device', 'epoch', 'projection', 'projection_fai
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state']) AS o;
--- triggers and the type's own functions are called by the server only
+-- triggers, the type's own functions and what health() asks are called by the server only
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL
-FROM unnest(ARRAY['refuse_change()', 'announce_registry_change()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
+FROM unnest(ARRAY['refuse_change()', 'announce_registry_change()', 'table_obstacles()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
                   'summary_send(telemetry.summary)']) AS o;
 
 SELECT bag_eq('SELECT object FROM surface',

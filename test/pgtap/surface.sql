@@ -84,6 +84,7 @@ SELECT results_eq(
         ('summary_out(telemetry.summary)', 'cstring', 'f i strict s c'),
         ('summary_recv(internal)', 'telemetry.summary', 'f i strict s c'),
         ('summary_send(telemetry.summary)', 'bytea', 'f i strict s c'),
+        ('table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text)', 'SETOF record', 'f s called r c'),
         ('wait_for(token text, timeout interval DEFAULT ''00:00:10''::interval, projection text DEFAULT ''device''::text)', 'text', 'f v strict u c'),
         ('worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c') $$,
@@ -176,14 +177,14 @@ SELECT ok(length(obj_description((SELECT oid FROM pg_extension WHERE extname = '
 SELECT matches(obj_description('telemetry.ingest_telemetry(text, timestamptz, float8, float8, text, jsonb, text)'::regprocedure, 'pg_proc'),
     'SELECT \* FROM telemetry\.ingest_telemetry', 'the comment says how a receipt is asked for');
 
--- The log's guards, what tells sessions of changes in the registry, and the log's indexes: one more would cost every writer.
+-- The log's guards, what tells sessions of changes in the registry (one of them where replication applies them), and the log's indexes: one more would cost every writer.
 SELECT results_eq(
     $$ SELECT t.tgrelid::regclass::text, t.tgname::text COLLATE "default", t.tgenabled::text, t.tgtype::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
        WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2 $$,
     -- tgtype: 1 row, 2 before, 8 delete, 16 update, 32 truncate
-    $$ VALUES ('telemetry.device', 'announce_change', 'A', 8 + 16 + 32), ('telemetry.event', 'insert_only', 'A', 2 + 8 + 16 + 32), ('telemetry.event_1', 'insert_only', 'A', 2 + 8 + 16 + 32),
+    $$ VALUES ('telemetry.device', 'announce_change', 'A', 8 + 16 + 32), ('telemetry.device', 'announce_replicated_change', 'R', 1 + 8 + 16), ('telemetry.event', 'insert_only', 'A', 2 + 8 + 16 + 32), ('telemetry.event_1', 'insert_only', 'A', 2 + 8 + 16 + 32),
               ('telemetry.event_1', 'insert_only_rows', 'A', 1 + 2 + 8 + 16) $$,
-    'triggers of the log and the registry, enabled always');
+    'triggers of the log and the registry');
 SELECT results_eq(
     $$ SELECT indexdef FROM pg_indexes WHERE schemaname = 'telemetry' AND tablename IN ('event', 'event_1') ORDER BY indexname $$,
     $$ VALUES ('CREATE UNIQUE INDEX event_1_fingerprint ON telemetry.event_1 USING btree (fingerprint)'),

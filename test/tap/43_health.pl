@@ -88,7 +88,7 @@ sub reload { sql("ALTER SYSTEM SET $_[0]"); sql('SELECT pg_reload_conf()'); retu
 
 all_ok('a fresh extension');
 is(sql("SELECT string_agg(name, ', ') FROM telemetry.health()"),
-	'worker, worker slots, library, event log, projection device, projection region, locks, vacuum, notification queue, rejected readings, prepared transactions, batch retention',
+	'worker, worker slots, library, event log, projection device, projection region, tables, locks, vacuum, notification queue, rejected readings, prepared transactions, batch retention',
 	'the checks');
 send_readings(10);
 wait_applied($node);

@@ -1,0 +1,1 @@
+COMMENT ON TABLE telemetry.rejected_readings IS 'What a batch refused: SQLSTATE, reason, and the reading as sent (numbers that JSON cannot hold as text), so that it can be sent again. Of a text that is longer than 4,096 bytes the payload holds the beginning, and metrics of more than 64 kB are left out: then its member "truncated" says how many bytes each of them had.';

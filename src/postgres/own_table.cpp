@@ -1,0 +1,46 @@
+// Refusing to write a table that carries what the write would pass by, or could not do. Written wholly in P.
+#include "postgres/own_table.hpp"
+
+#include "error_codes.hpp"
+#include "postgres/deferred_trigger.hpp"
+#include "postgres/key_lookup.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+namespace {
+
+[[noreturn]] void refuse(const OwnTable& own, const Obstacle& obstacle) {
+    ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle),
+                    errmsg("table telemetry.%s cannot be written because of %s", own.name, obstacle.object),
+                    errdetail("It is in the way: %s.", obstacle.reason),
+                    obstacle.command[0] == '\0' ? 0 : errhint("Everything goes on by itself after %s.", obstacle.command)));
+    pg_unreachable();
+}
+
+}  // namespace
+
+bool find_native_obstacle(Relation table, const OwnTable& own, Obstacle& found) {
+    return own.native_writes != 0 && find_obstacle(table, own.columns, own.native_writes, found);
+}
+
+bool find_statement_obstacle(Relation table, const OwnTable& own, Obstacle& found) {
+    if (find_deferred_trigger(table, own.sql_writes, found)) return true;
+    if (!own.has_on_conflict || !find_rule(table, kOnInsert | kOnUpdate, found)) return false;
+    found.reason = "INSERT .. ON CONFLICT cannot be used with it";
+    return true;
+}
+
+void refuse_native_obstacle(Relation table, const OwnTable& own) {
+    Obstacle obstacle;
+    if (find_native_obstacle(table, own, obstacle)) refuse(own, obstacle);
+}
+
+void refuse_statement_obstacle(const OwnTable& own) {
+    Relation table = table_open(find_table("telemetry", own.name), RowExclusiveLock);
+    Obstacle obstacle;
+    if (find_statement_obstacle(table, own, obstacle)) refuse(own, obstacle);
+    table_close(table, NoLock);
+}
+
+}  // namespace postgres

@@ -1,0 +1,26 @@
+// A table of ours as its writers need it, and what is in their way. Wholly P.
+#pragma once
+
+#include "postgres/obstacle.hpp"
+
+namespace postgres {
+
+struct OwnTable {
+    const char* name;        // in schema telemetry
+    unsigned native_writes;  // what KeyedTable does to it: kOnInsert, kOnUpdate
+    unsigned sql_writes;     // what statements do to it
+    bool has_on_conflict;    // one of them says ON CONFLICT
+    KnownColumns columns;    // where there are native writes
+    int keys;                // how many of the columns, which come first, are the primary key; the same
+};
+
+// Find the first obstacle on a table that is locked; false if there is none. All that SQL would do besides writing the row is
+// one for native writes. For statements it is a deferred trigger, and a rule where they say ON CONFLICT.
+bool find_native_obstacle(Relation table, const OwnTable& own, Obstacle& found);
+bool find_statement_obstacle(Relation table, const OwnTable& own, Obstacle& found);
+
+// TC204 where one is found.
+void refuse_native_obstacle(Relation table, const OwnTable& own);
+void refuse_statement_obstacle(const OwnTable& own);
+
+}  // namespace postgres

@@ -1,0 +1,43 @@
+// table_obstacles(): what is on our tables and keeps them from being written. The same looks as the writers'.
+#include "postgres/entry_point.hpp"
+#include "postgres/key_lookup.hpp"
+#include "postgres/own_table.hpp"
+#include "runtime/own_tables.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace query {
+namespace {
+
+// P.
+void put(ReturnSetInfo* result, Oid table, const postgres::Obstacle& obstacle) {
+    Datum values[] = {ObjectIdGetDatum(table), CStringGetTextDatum(obstacle.object), CStringGetTextDatum(obstacle.reason),
+                      CStringGetTextDatum(obstacle.command)};
+    bool nulls[] = {false, false, false, obstacle.command[0] == '\0'};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+// P. One of each kind a table.
+void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own) {
+    // The table of a newer version may not be there yet.
+    const Oid relation = get_relname_relid(own.name, get_namespace_oid("telemetry", false));
+    if (!OidIsValid(relation)) return;
+    Relation table = table_open(relation, AccessShareLock);
+    postgres::Obstacle obstacle;
+    if (postgres::find_native_obstacle(table, own, obstacle) || postgres::find_statement_obstacle(table, own, obstacle))
+        put(result, relation, obstacle);
+    table_close(table, AccessShareLock);
+}
+
+}  // namespace
+}  // namespace query
+
+TELEMETRY_FUNCTION(telemetry_table_obstacles) {
+    postgres::guarded([fcinfo] {
+        InitMaterializedSRF(fcinfo, 0);
+        auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+        for (const postgres::OwnTable* own : runtime::own_tables()) query::put_obstacles_on(result, *own);
+        // The segments of the log come here.
+    });
+    return Datum{};
+}

@@ -1,0 +1,72 @@
+// Columns as the install script makes them. A type of our own has no oid that is known here.
+#include "runtime/own_tables.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace runtime {
+namespace {
+
+using postgres::KnownColumn;
+using postgres::KnownColumns;
+using postgres::kOnDelete;
+using postgres::kOnInsert;
+using postgres::kOnUpdate;
+using postgres::OwnTable;
+
+constexpr Oid kSummary = InvalidOid;
+
+constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},        {PG_SNAPSHOTOID, true}, {XID8OID, false},
+                                         {INT8OID, false}, {PG_SNAPSHOTOID, true}, {XID8OID, false},       {INT8OID, false},
+                                         {INT4OID, true},  {TIMESTAMPTZOID, true}};
+constexpr KnownColumn kCheckpointColumns[] = {{TEXTOID, true},  {INT4OID, true},  {PG_SNAPSHOTOID, true},
+                                              {XID8OID, false}, {INT8OID, false}, {INT8OID, true},
+                                              {INT8OID, true},  {BOOLOID, true},  {TIMESTAMPTZOID, true}};
+// The table of regions has all but the last.
+constexpr KnownColumn kGroupColumns[] = {{TEXTOID, true},        {INT8OID, true},        {TIMESTAMPTZOID, true},
+                                         {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}, {kSummary, false},
+                                         {kSummary, false},      {TEXTOID, false}};
+constexpr KnownColumn kMetricColumns[] = {{TEXTOID, true}, {TEXTOID, true}, {kSummary, true}};
+
+constexpr KnownColumns all_of(std::span<const KnownColumn> columns) {
+    return {columns.data(), static_cast<int>(columns.size()), nullptr, 0, nullptr, 0, true};
+}
+
+constexpr OwnTable written_by_statements(const char* name, unsigned writes, bool has_on_conflict) {
+    return {name, 0, writes, has_on_conflict, {}, 0};
+}
+
+constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes,
+                                    std::span<const KnownColumn> columns, int keys) {
+    return {name, writes, sql_writes, false, all_of(columns), keys};
+}
+
+constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);
+constexpr OwnTable kEpochTable = written_by_statements("epoch", kOnInsert, false);
+constexpr OwnTable kProjectionTable = written_by_statements("projection", kOnInsert | kOnDelete, true);
+
+}  // namespace
+
+constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true);
+constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
+constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
+constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnDelete, kBatchColumns, 1);
+constexpr OwnTable kCheckpointTable = written_natively("checkpoint", kOnInsert | kOnUpdate, 0, kCheckpointColumns, 2);
+constexpr OwnTable kDeviceStateTable = written_natively("device_state", kOnInsert | kOnUpdate, 0, kGroupColumns, 1);
+constexpr OwnTable kRegionStateTable =
+    written_natively("region_state", kOnInsert | kOnUpdate, 0, std::span(kGroupColumns).first(std::size(kGroupColumns) - 1), 1);
+constexpr OwnTable kDeviceMetricStateTable =
+    written_natively("device_metric_state", kOnInsert | kOnUpdate, 0, kMetricColumns, 2);
+constexpr OwnTable kRegionMetricStateTable =
+    written_natively("region_metric_state", kOnInsert | kOnUpdate, 0, kMetricColumns, 2);
+
+std::span<const OwnTable* const> own_tables() noexcept {
+    static constexpr const OwnTable* kAll[] = {&kInstallationTable, &kEpochTable,
+                                               &kDeviceTable,       &kRejectedReadingsTable,
+                                               &kProjectionTable,   &kProjectionFailureTable,
+                                               &kBatchTable,        &kCheckpointTable,
+                                               &kDeviceStateTable,  &kDeviceMetricStateTable,
+                                               &kRegionStateTable,  &kRegionMetricStateTable};
+    return kAll;
+}
+
+}  // namespace runtime

@@ -1,0 +1,16 @@
+// The tables that the extension writes: how, and which columns the native writes know.
+#pragma once
+
+#include <span>
+
+#include "postgres/own_table.hpp"
+
+namespace runtime {
+
+extern const postgres::OwnTable kDeviceTable, kRejectedReadingsTable, kBatchTable, kCheckpointTable, kProjectionFailureTable,
+    kDeviceStateTable, kDeviceMetricStateTable, kRegionStateTable, kRegionMetricStateTable;
+
+// All of them but the segments of the log.
+std::span<const postgres::OwnTable* const> own_tables() noexcept;
+
+}  // namespace runtime
