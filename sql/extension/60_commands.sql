@@ -29,7 +29,7 @@ CREATE FUNCTION telemetry.ingest_telemetry_batch(
     AS 'MODULE_PATHNAME', 'telemetry_ingest_batch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text) IS
 'Stores many readings, each exactly once, in the caller''s transaction: one-dimensional arrays of one length, a reading an index; device_ids is required, any other array that is NULL means NULL for each reading. Units and rules as in ingest_telemetry.
-on_error quarantine: a refused or conflicting reading is kept in telemetry.rejected_readings with SQLSTATE and reason, the others are stored; abort: the first one raises its error and nothing is stored. TC010 for arrays that do not fit or an unknown on_error.';
+on_error quarantine: a refused or conflicting reading is kept in telemetry.rejected_readings with SQLSTATE and reason, the others are stored; abort: the first one raises its error and nothing is stored. TC010 for arrays that do not fit or an unknown on_error; TC011 for more readings than telemetry_cqrs.max_batch_readings.';
 
 CREATE FUNCTION telemetry.register_device(
     device_id         text,

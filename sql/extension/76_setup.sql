@@ -14,7 +14,7 @@ DECLARE
                              || ' restart -D ' || quote_literal(current_setting('data_directory'));
 BEGIN
     SELECT * INTO worker FROM telemetry.worker_status();
-    FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'tables', 'readers', 'writers', 'your rights',
+    FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'tables', 'readers', 'writers', 'your rights', 'privileges',
                                 'synchronous_commit', 'fsync', 'autovacuum', 'track_activities'] LOOP
         state := 'ok'; "current" := NULL; detail := NULL; command := NULL;
         BEGIN
@@ -114,6 +114,44 @@ BEGIN
                 IF NOT seen.has_all THEN
                     state := 'advice';
                     command := format('SELECT telemetry.grant_admin(%L)', quote_ident(caller));
+                END IF;
+
+            WHEN 'privileges' THEN
+                -- The tables device, rejected_readings and projection, and the numbers of rejected_readings, are the DBA's to grant: a role
+                -- that writes them changes no reading. A trigger is another matter, since the owner's commands run its function.
+                WITH relation AS MATERIALIZED (
+                    SELECT c.oid, c.oid::regclass::text AS name, c.relkind, c.relowner, c.relacl,
+                           CASE WHEN c.relname = 'event_id_seq' THEN '{USAGE,UPDATE}'::text[]
+                                WHEN c.relkind = 'S' THEN '{}'
+                                WHEN c.relname IN ('device', 'rejected_readings', 'projection') THEN '{TRIGGER}'
+                                WHEN c.relname = 'installation' THEN '{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'
+                                ELSE '{INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}' END AS internal
+                    FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid JOIN pg_class c ON c.oid = d.objid
+                    WHERE e.extname = 'telemetry_cqrs' AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'v', 'S')
+                ), granted AS (
+                    SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END AS kind, r.name, r.relowner AS owner, r.internal, a.grantee, a.privilege_type AS privilege
+                    FROM relation r, aclexplode(r.relacl) a
+                    UNION ALL
+                    SELECT '', r.name, r.relowner, r.internal, a.grantee, a.privilege_type
+                    FROM relation r JOIN pg_attribute t ON t.attrelid = r.oid AND t.attacl IS NOT NULL, aclexplode(t.attacl) a
+                    UNION ALL
+                    SELECT 'SCHEMA ', n.nspname, n.nspowner, '{CREATE}', a.grantee, a.privilege_type
+                    FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'telemetry'
+                ), excess AS (
+                    SELECT g.kind, g.name, g.privilege, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END COLLATE "C" AS grantee
+                    FROM granted g WHERE g.grantee <> g.owner AND g.privilege = ANY (g.internal)
+                ), of_object AS (
+                    SELECT x.kind, x.name, string_agg(DISTINCT x.privilege, ', ') AS privileges, string_agg(DISTINCT x.grantee, ', ') AS grantees
+                    FROM excess x GROUP BY x.kind, x.name
+                ), revocation AS (
+                    SELECT format('REVOKE %s ON %s%s FROM %s CASCADE', o.privileges, o.kind, string_agg(o.name, ', ' ORDER BY o.name), o.grantees) AS words
+                    FROM of_object o GROUP BY o.kind, o.privileges, o.grantees
+                )
+                SELECT (SELECT string_agg(DISTINCT x.grantee, ', ') FROM excess x), (SELECT string_agg(v.words, '; ' ORDER BY v.words) FROM revocation v)
+                INTO "current", command;
+                IF command IS NOT NULL THEN
+                    state := 'advice';
+                    detail := 'These roles may write internal tables, read their secret, create objects in the schema or give a table a trigger. ALTER DEFAULT PRIVILEGES does this where an earlier version was installed.';
                 END IF;
 
             WHEN 'synchronous_commit' THEN

@@ -1,30 +1,39 @@
--- What is new belongs to the owner of the log, whoever ran the script, and nothing of it is for PUBLIC; grant_reader, grant_writer
--- and grant_admin hand out the three sets. What an earlier version made has initial privileges on record and is left alone: a
--- REVOKE here would record what was granted since as part of the extension, and dumps would leave it out.
+-- What is new belongs to the owner of the log, whoever ran the script, and nobody else has a right to it: what ALTER DEFAULT
+-- PRIVILEGES gave is taken back. grant_reader, grant_writer and grant_admin hand out the three sets. What an earlier version made has
+-- initial privileges on record and is left alone: a REVOKE here would record what was granted since as part of the extension, and
+-- dumps would leave it out. telemetry.setup() names the roles that have too much there.
 DO $new$
 DECLARE
-    owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'telemetry.event'::pg_catalog.regclass);
+    log_owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'telemetry.event'::pg_catalog.regclass);
+    -- The schema has initial privileges already when this script has just made it, so the log tells.
+    is_fresh boolean := NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = 'pg_class'::regclass AND i.objoid = 'telemetry.event'::regclass AND i.objsubid = 0);
     item record;
 BEGIN
     FOR item IN
-        SELECT o.kind, o.name, o.owner
+        SELECT o.kind, o.name, o.owner, CASE o.kind WHEN 'VIEW' THEN 'TABLE' ELSE o.kind END AS granted_as,
+               (SELECT string_agg(DISTINCT ', ' || a.grantee::regrole, '') FROM aclexplode(o.acl) a WHERE a.grantee NOT IN (0, o.owner, log_owner)) AS others
         FROM pg_catalog.pg_depend d
         CROSS JOIN LATERAL (
-            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS name, c.relowner AS owner
+            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS name, c.relowner AS owner, c.relacl AS acl
             FROM pg_catalog.pg_class c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'v', 'S')
             UNION ALL
-            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
+            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner, p.proacl
             FROM pg_catalog.pg_proc p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid
             UNION ALL
-            SELECT 'TYPE', t.oid::regtype::text, t.typowner
+            SELECT 'TYPE', t.oid::regtype::text, t.typowner, t.typacl
             FROM pg_catalog.pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND t.typelem = 0
+            UNION ALL
+            SELECT 'SCHEMA', n.oid::regnamespace::text, n.nspowner, n.nspacl
+            FROM pg_catalog.pg_namespace n WHERE is_fresh AND d.classid = 'pg_namespace'::regclass AND n.oid = d.objid
         ) AS o
         WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
           AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'telemetry_cqrs')
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = d.classid AND i.objoid = d.objid AND i.objsubid = 0)
+          AND (o.kind = 'SCHEMA' OR NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = d.classid AND i.objoid = d.objid AND i.objsubid = 0))
     LOOP
-        IF item.owner <> owner THEN EXECUTE format('ALTER %s %s OWNER TO %s', item.kind, item.name, owner); END IF;
-        EXECUTE format('REVOKE ALL ON %s %s FROM PUBLIC', CASE item.kind WHEN 'VIEW' THEN 'TABLE' ELSE item.kind END, item.name);
+        IF item.owner <> log_owner THEN EXECUTE format('ALTER %s %s OWNER TO %s', item.kind, item.name, log_owner); END IF;
+        EXECUTE format('REVOKE ALL ON %s %s FROM PUBLIC%s', item.granted_as, item.name, item.others);
+        -- Default privileges can also take from the owner.
+        EXECUTE format('GRANT ALL ON %s %s TO %s', item.granted_as, item.name, log_owner);
     END LOOP;
 END $new$;
 

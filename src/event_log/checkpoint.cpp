@@ -7,6 +7,8 @@
 #include "error_codes.hpp"
 #include "event_log/position.hpp"
 #include "model/snapshot_text.hpp"
+#include "model/validation.hpp"
+#include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
@@ -204,7 +206,8 @@ Consumer projection_named(std::string_view name) {
         if (each == Consumer::batch) continue;
         known.append(known.empty() ? "" : ", ").append(name_of(each));
     }
-    throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "there is no projection \"" + std::string(name) + "\"", {},
+    throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE,
+                          "there is no projection " + postgres::presentable(model::quoted_for_message(name)), {},
                           "Projections are: " + known + ".");
 }
 

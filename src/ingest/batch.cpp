@@ -9,6 +9,7 @@
 #include "ingest/receipt.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/sql_function.hpp"
+#include "runtime/settings.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -47,6 +48,29 @@ struct Columns {
     Column of[kColumns];
 };
 
+// P. Of an argument that is not NULL, without taking the array apart or bringing it in from a TOAST table.
+int elements_of(Datum array) {
+    if (VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(array))) {
+        AnyArrayType* expanded = DatumGetAnyArrayP(array);
+        return ArrayGetNItems(AARR_NDIM(expanded), AARR_DIMS(expanded));
+    }
+    constexpr int kHeaderSize = sizeof(ArrayType) - VARHDRSZ + MAXDIM * sizeof(int);
+    auto* head = reinterpret_cast<ArrayType*>(PG_DETOAST_DATUM_SLICE(array, 0, kHeaderSize));
+    return ArrayGetNItems(ARR_NDIM(head), ARR_DIMS(head));
+}
+
+struct Lengths {
+    int of[kColumns];  // 0 where the argument is NULL
+};
+
+Lengths lengths_of(FunctionCallInfo fcinfo) {
+    return postgres::guarded([fcinfo] {
+        Lengths lengths;
+        for (int i = 0; i < kColumns; ++i) lengths.of[i] = PG_ARGISNULL(i) ? 0 : elements_of(PG_GETARG_DATUM(i));
+        return lengths;
+    });
+}
+
 Column take_apart(FunctionCallInfo fcinfo, int number) {
     Column column{nullptr, nullptr, -1, 0};
     if (PG_ARGISNULL(number)) return column;
@@ -60,6 +84,18 @@ Column take_apart(FunctionCallInfo fcinfo, int number) {
 
 [[noreturn]] void refuse_batch(std::string detail, std::string hint) {
     raise(refuse_reading(0, {error_codes::kInvalidBatch, "the batch is malformed", std::move(detail), std::move(hint)}), false);
+}
+
+void refuse_too_large(FunctionCallInfo fcinfo) {
+    const Lengths lengths = lengths_of(fcinfo);
+    const int most = runtime::settings().max_batch_readings;
+    for (int i = 0; i < kColumns; ++i)
+        if (lengths.of[i] > most)
+            raise(refuse_reading(0, {error_codes::kBatchTooLarge, "the batch is too large",
+                                     std::string(kNames[i]) + " has " + std::to_string(lengths.of[i]) +
+                                         " elements; telemetry_cqrs.max_batch_readings is " + std::to_string(most) + ".",
+                                     "Send it in parts, or raise telemetry_cqrs.max_batch_readings."}),
+                  false);
 }
 
 int length_of(const Columns& columns) {
@@ -140,6 +176,7 @@ TELEMETRY_FUNCTION(telemetry_ingest_batch) {
     using namespace ingest;
     return counted(true, [fcinfo](Tally& tally) {
         const Door door("ingest_telemetry_batch()");
+        refuse_too_large(fcinfo);
         const OnError on_error = on_error_of(fcinfo);
         const Columns columns = postgres::guarded([fcinfo] {
             Columns taken;

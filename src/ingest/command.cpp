@@ -6,6 +6,7 @@
 
 #include "device/registry.hpp"
 #include "model/request_digest.hpp"
+#include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "runtime/settings.hpp"
@@ -29,13 +30,15 @@ std::optional<std::string_view> optional_view(const text* value) {
 }
 
 struct SentMetrics {
+    std::size_t excess_size;  // of the jsonb, where it is too large to be read; 0 otherwise
     event_log::Metrics read;
     Jsonb* kept;  // without members that are null: they say nothing; null if nothing is left
 };
 
 // P.
 SentMetrics take_metrics(Jsonb* sent) {
-    SentMetrics metrics{event_log::read_metrics(sent), sent};
+    if (VARSIZE(sent) > kMaxMetricsSize) return {VARSIZE(sent), {}, nullptr};
+    SentMetrics metrics{0, event_log::read_metrics(sent), sent};
     if (is_acceptable(metrics.read) && metrics.read.count < metrics.read.members)
         metrics.kept = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, JsonbPGetDatum(sent)));
     if (metrics.read.count == 0) metrics.kept = nullptr;
@@ -68,6 +71,7 @@ Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::
 void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) {
     const model::Micros max_ahead = static_cast<model::Micros>(runtime::settings().max_ahead) * USECS_PER_SEC;
     const model::Micros received_at = verdicts.stamp.received_at;
+    const model::Utf8Form utf8_form = postgres::utf8_conversion();
     verdicts.candidates.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         serve_interrupts(i);
@@ -78,14 +82,19 @@ void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) 
         }
         SentMetrics metrics{};
         if (request.metrics != nullptr) metrics = postgres::guarded([&request] { return take_metrics(request.metrics); });
+        if (metrics.excess_size > 0) {
+            verdicts.refused.push_back(refuse_metrics_of_size(i, metrics.excess_size));
+            continue;
+        }
         if (!is_acceptable(metrics.read)) {
             verdicts.refused.push_back(refuse_metrics(i, metrics.read));
             continue;
         }
         Candidate candidate = candidate_of(request, metrics, i);
-        const model::Refusal refusal = model::refusal_of(candidate.reading, received_at, max_ahead);
+        const model::Refusal refusal = model::refusal_of(candidate.reading, received_at, max_ahead, utf8_form);
         if (refusal != model::Refusal::kNone) {
-            verdicts.refused.push_back(refuse_reading(i, model::describe(refusal, candidate.reading, received_at, max_ahead)));
+            verdicts.refused.push_back(
+                refuse_reading(i, model::describe(refusal, candidate.reading, received_at, max_ahead, utf8_form)));
             continue;
         }
         verdicts.candidates.push_back(candidate);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "error_codes.hpp"
+#include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "runtime/settings.hpp"
 
@@ -12,21 +13,9 @@
 namespace ingest {
 namespace {
 
-// Texts are shortened by bytes in UTF-8's way. In a database of another encoding that may cut a character: then only its ASCII
-// part is shown.
-std::string presentable(std::string text) {
-    const int encoding = GetDatabaseEncoding();
-    const bool is_valid = encoding == PG_UTF8 || postgres::guarded([encoding, bytes = text.data(), size = text.size()] {
-                              return pg_verify_mbstr(encoding, bytes, static_cast<int>(size), true);
-                          });
-    if (!is_valid)
-        for (char& each : text)
-            if (static_cast<unsigned char>(each) >= 0x80) each = '?';
-    return text;
-}
-
 Refused refuse(std::uint32_t position, int sqlstate, std::string message, std::string detail, std::string hint) {
-    return Refused{position, sqlstate, presentable(std::move(message)), presentable(std::move(detail)), std::move(hint)};
+    return Refused{position, sqlstate, postgres::presentable(std::move(message)), postgres::presentable(std::move(detail)),
+                   std::move(hint)};
 }
 
 std::string hexadecimal(std::int64_t digest) {
@@ -48,6 +37,13 @@ bool is_acceptable(const event_log::Metrics& metrics) noexcept {
 Refused refuse_missing_device(std::uint32_t position) {
     return refuse(position, error_codes::kInvalidDeviceId, "device_id is null", "The reading names no device.",
                   "Every reading names its device.");
+}
+
+Refused refuse_metrics_of_size(std::uint32_t position, std::size_t size) {
+    return refuse(position, error_codes::kInvalidMetrics, "metrics are too large",
+                  "The value has " + std::to_string(size) + " bytes in the server's form; at most " +
+                      std::to_string(kMaxMetricsSize) + " are allowed.",
+                  kMetricsHint);
 }
 
 Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics) {

@@ -4,6 +4,7 @@
 #include "ingest/door.hpp"
 #include "ingest/refused.hpp"
 #include "model/validation.hpp"
+#include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 
 #include "postgres/pg.hpp"
@@ -26,8 +27,9 @@ TELEMETRY_FUNCTION(telemetry_register_device) {
         names.device_id = {VARDATA_ANY(sent.device_id), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(sent.device_id))};
     if (sent.region != nullptr)
         names.region = {VARDATA_ANY(sent.region), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(sent.region))};
-    const model::Refusal refusal = model::refusal_of(names, 0, 0);
+    const model::Utf8Form utf8_form = postgres::utf8_conversion();
+    const model::Refusal refusal = model::refusal_of(names, 0, 0, utf8_form);
     if (refusal != model::Refusal::kNone)
-        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, 0, 0)), false);
+        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, 0, 0, utf8_form)), false);
     PG_RETURN_BOOL(device::register_one(sent.device_id, sent.region, sent.expected_interval, sent.attributes));
 }

@@ -6,31 +6,28 @@
 #include <limits>
 
 #include "error_codes.hpp"
+#include "model/name_text.hpp"
 #include "model/time_text.hpp"
 
 namespace model {
 
 namespace {
 
-bool is_control(char c) noexcept {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
+NameFlaw flaw_in(std::string_view text, bool may_end_in_space, Utf8Form utf8_form) {
+    const bool is_ascii = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    return utf8_form == nullptr || is_ascii ? flaw_of(text, may_end_in_space) : flaw_of(utf8_form(text), may_end_in_space);
 }
 
-bool is_text(std::string_view text, std::size_t max_size) noexcept {
-    return !text.empty() && text.size() <= max_size && std::ranges::none_of(text, is_control);
-}
-
-bool has_space_at_end(std::string_view text) noexcept {
-    return text.starts_with(' ') || text.ends_with(' ');
+bool is_name(std::string_view text, std::size_t max_size, bool may_end_in_space, Utf8Form utf8_form) {
+    return !text.empty() && text.size() <= max_size && flaw_in(text, may_end_in_space, utf8_form).kind == NameFlawKind::kNone;
 }
 
 bool is_reserved(std::string_view metric_name) noexcept {
     return metric_name == "temperature" || metric_name == "humidity";
 }
 
-bool is_metric_name(std::string_view name) noexcept {
-    return is_text(name, kMaxMetricNameSize) && !is_reserved(name);
+bool is_metric_name(std::string_view name, Utf8Form utf8_form) {
+    return is_name(name, kMaxMetricNameSize, true, utf8_form) && !is_reserved(name);
 }
 
 Micros latest_measured_at(Micros received_at, Micros max_ahead) noexcept {
@@ -42,16 +39,39 @@ Micros latest_measured_at(Micros received_at, Micros max_ahead) noexcept {
 
 // ---- words ----
 
-std::string what_is_wrong_with(std::string_view name, std::string_view text, std::size_t max_size) {
+std::string code_point_words(char32_t c) {
+    std::string digits;
+    for (; c != 0 || digits.size() < 4; c >>= 4) digits.insert(digits.begin(), "0123456789ABCDEF"[c & 15]);
+    return "U+" + digits;
+}
+
+std::string flaw_words(const NameFlaw& flaw) {
+    const bool is_ascii = flaw.character < 0x80;
+    const std::string place = std::to_string(flaw.place);
+    switch (flaw.kind) {
+        case NameFlawKind::kNone:
+            break;
+        case NameFlawKind::kControl:
+            return is_ascii ? ", with a control character as character " + place
+                            : ", with the control character " + code_point_words(flaw.character) + " as character " + place;
+        case NameFlawKind::kInvisible:
+            return ", with the invisible character " + code_point_words(flaw.character) + " as character " + place;
+        case NameFlawKind::kSpaceAtEnd:
+            return is_ascii ? ", with a space at an end"
+                            : ", with a space, " + code_point_words(flaw.character) + ", at an end";
+    }
+    return {};
+}
+
+std::string what_is_wrong_with(std::string_view name, std::string_view text, std::size_t max_size, bool may_end_in_space,
+                               Utf8Form utf8_form) {
     std::string words(name);
     if (text.empty()) return words + " is empty.";
     words += " is " + quoted_for_message(text);
     if (text.size() > max_size)
         words += ", " + std::to_string(text.size()) + " bytes long; at most " + std::to_string(max_size) + " are allowed";
-    else if (const auto control = std::ranges::find_if(text, is_control); control != text.end())
-        words += ", with a control character at byte " + std::to_string(control - text.begin() + 1);
-    else if (has_space_at_end(text))
-        words += ", with a space at an end";
+    else
+        words += flaw_words(flaw_in(text, may_end_in_space, utf8_form));
     return words + ".";
 }
 
@@ -87,7 +107,6 @@ RefusalText not_finite(std::string_view name, double value, const Reading& readi
 
 std::string quoted_for_message(std::string_view text) {
     constexpr std::size_t kMaxShown = 60;
-    constexpr char kHexDigits[] = "0123456789ABCDEF";
     auto shown = text;
     if (text.size() > kMaxShown) {
         auto end = kMaxShown;
@@ -96,37 +115,20 @@ std::string quoted_for_message(std::string_view text) {
         shown = text.substr(0, end);
     }
     std::string quoted = "\"";
-    for (const char c : shown) {
-        if (is_control(c)) {
-            const auto byte = static_cast<unsigned char>(c);
-            quoted += "\\x";
-            quoted += kHexDigits[byte >> 4];
-            quoted += kHexDigits[byte & 15];
-        } else {
-            quoted += c;
-        }
-    }
+    append_visibly(quoted, shown);
     if (shown.size() < text.size()) quoted += "...";
     return quoted += '"';
 }
 
-Refusal refusal_of_device_id(std::string_view device_id) noexcept {
-    return is_text(device_id, kMaxDeviceIdSize) && !has_space_at_end(device_id) ? Refusal::kNone : Refusal::kDeviceId;
-}
-
-Refusal refusal_of_region(std::string_view region) noexcept {
-    return is_text(region, kMaxRegionSize) && !has_space_at_end(region) ? Refusal::kNone : Refusal::kRegion;
-}
-
-Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead) noexcept {
-    if (refusal_of_device_id(reading.device_id) != Refusal::kNone) return Refusal::kDeviceId;
-    if (reading.region && refusal_of_region(*reading.region) != Refusal::kNone) return Refusal::kRegion;
-    if (reading.idempotency_key && !is_text(*reading.idempotency_key, kMaxKeySize)) return Refusal::kKey;
+Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form) {
+    if (!is_name(reading.device_id, kMaxDeviceIdSize, false, utf8_form)) return Refusal::kDeviceId;
+    if (reading.region && !is_name(*reading.region, kMaxRegionSize, false, utf8_form)) return Refusal::kRegion;
+    if (reading.idempotency_key && !is_name(*reading.idempotency_key, kMaxKeySize, true, utf8_form)) return Refusal::kKey;
     if (reading.temperature && !std::isfinite(*reading.temperature)) return Refusal::kTemperature;
     if (reading.humidity && !std::isfinite(*reading.humidity)) return Refusal::kHumidity;
     if (reading.metrics.size() > kMaxMetrics) return Refusal::kTooManyMetrics;
     for (const Metric& metric : reading.metrics)
-        if (!is_metric_name(metric.name)) return Refusal::kMetricName;
+        if (!is_metric_name(metric.name, utf8_form)) return Refusal::kMetricName;
     for (const Metric& metric : reading.metrics)
         if (!std::isfinite(metric.value)) return Refusal::kMetricValue;
     if (reading.measured_at) {
@@ -136,30 +138,32 @@ Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead)
     return Refusal::kNone;
 }
 
-RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead) {
+RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form) {
     switch (refusal) {
         case Refusal::kNone:
             break;
         case Refusal::kDeviceId:
             return {.sqlstate = error_codes::kInvalidDeviceId,
                     .message = "device_id is not valid",
-                    .detail = what_is_wrong_with("device_id", reading.device_id, kMaxDeviceIdSize),
+                    .detail = what_is_wrong_with("device_id", reading.device_id, kMaxDeviceIdSize, false, utf8_form),
                     .hint = "A device_id has 1 to " + std::to_string(kMaxDeviceIdSize) +
-                            " bytes, no control characters, and no space at either end."};
+                            " bytes, no control or invisible characters, and no space at either end."};
         case Refusal::kRegion:
             return {.sqlstate = error_codes::kInvalidRegion,
                     .message = "region is not valid",
-                    .detail = what_is_wrong_with("region" + of_device(reading), reading.region.value_or(""), kMaxRegionSize),
+                    .detail = what_is_wrong_with("region" + of_device(reading), reading.region.value_or(""), kMaxRegionSize,
+                                                 false, utf8_form),
                     .hint = "A region has 1 to " + std::to_string(kMaxRegionSize) +
-                            " bytes, no control characters, and no space at either end. Without one the registry's is taken."};
+                            " bytes, no control or invisible characters, and no space at either end. Without one the "
+                            "registry's is taken."};
         case Refusal::kKey:
-            return {
-                .sqlstate = error_codes::kInvalidKey,
-                .message = "idempotency_key is not valid",
-                .detail = what_is_wrong_with("idempotency_key" + of_device(reading), reading.idempotency_key.value_or(""),
-                                             kMaxKeySize),
-                .hint = "An idempotency_key has 1 to " + std::to_string(kMaxKeySize) +
-                        " bytes and no control characters. Without one, device, measured_at and values identify the reading."};
+            return {.sqlstate = error_codes::kInvalidKey,
+                    .message = "idempotency_key is not valid",
+                    .detail = what_is_wrong_with("idempotency_key" + of_device(reading), reading.idempotency_key.value_or(""),
+                                                 kMaxKeySize, true, utf8_form),
+                    .hint = "An idempotency_key has 1 to " + std::to_string(kMaxKeySize) +
+                            " bytes and no control or invisible characters. Without one, device, measured_at and values "
+                            "identify the reading."};
         case Refusal::kTemperature:
             return not_finite("temperature", reading.temperature.value_or(0), reading);
         case Refusal::kHumidity:
@@ -171,15 +175,17 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
                               " metrics; at most " + std::to_string(kMaxMetrics) + " are allowed.",
                     .hint = "Send them in several readings."};
         case Refusal::kMetricName: {
-            const auto metric = std::ranges::find_if_not(reading.metrics, is_metric_name, &Metric::name);
+            const auto metric = std::ranges::find_if_not(
+                reading.metrics, [utf8_form](std::string_view each) { return is_metric_name(each, utf8_form); }, &Metric::name);
             const auto name = metric == reading.metrics.end() ? std::string_view{} : metric->name;
             const auto subject = "The name of a metric" + of_device(reading);
-            return {.sqlstate = error_codes::kInvalidMetrics,
-                    .message = "metric name is not valid",
-                    .detail = is_reserved(name) ? subject + " is " + quoted_for_message(name) + ", which is a field of its own."
-                                                : what_is_wrong_with(subject, name, kMaxMetricNameSize),
-                    .hint = "A metric name has 1 to " + std::to_string(kMaxMetricNameSize) +
-                            " bytes and no control characters; temperature and humidity are sent beside the metrics."};
+            return {
+                .sqlstate = error_codes::kInvalidMetrics,
+                .message = "metric name is not valid",
+                .detail = is_reserved(name) ? subject + " is " + quoted_for_message(name) + ", which is a field of its own."
+                                            : what_is_wrong_with(subject, name, kMaxMetricNameSize, true, utf8_form),
+                .hint = "A metric name has 1 to " + std::to_string(kMaxMetricNameSize) +
+                        " bytes and no control or invisible characters; temperature and humidity are sent beside the metrics."};
         }
         case Refusal::kMetricValue: {
             const auto metric = std::ranges::find_if(

@@ -10,8 +10,9 @@
 
 namespace model {
 
-// Sizes in bytes. Device, region, key and metric names have at least one byte and no control characters (ASCII 0-31, 127);
-// device and region no space at either end.
+// Sizes in bytes, as sent. Device, region, key and metric names have at least one byte and no control or invisible characters;
+// device and region no space at either end (model/name_text.hpp). Names are compared byte by byte: of two normalization forms
+// of one text each is a name of its own.
 inline constexpr std::size_t kMaxDeviceIdSize = 255;
 inline constexpr std::size_t kMaxRegionSize = 255;
 inline constexpr std::size_t kMaxKeySize = 512;
@@ -33,22 +34,24 @@ enum class Refusal {
     kTooFarAhead,  // measured_at after received_at + max_ahead, or infinity
 };
 
-// The first reason to refuse the reading, in the order above; kNone if it is accepted, which one without any value is too.
-Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead) noexcept;
+// The same text in UTF-8, of one that is in the encoding of the database. Null: it is in UTF-8 already. May throw.
+using Utf8Form = std::string (*)(std::string_view);
 
-// kDeviceId or kNone, kRegion or kNone.
-Refusal refusal_of_device_id(std::string_view device_id) noexcept;
-Refusal refusal_of_region(std::string_view region) noexcept;
+// The first reason to refuse the reading, in the order above; kNone if it is accepted, which one without any value is too.
+// Throws what `utf8_form` throws.
+Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form = nullptr);
 
 struct RefusalText {
     int sqlstate = 0;
     std::string message, detail, hint;
 };
 
-// What to tell about a reading that was refused so (not kNone). Long texts are shortened, control characters made visible.
-RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead);
+// What to tell about a reading that was refused so (not kNone). Long texts are shortened, characters that are not seen are
+// spelt.
+RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead,
+                     Utf8Form utf8_form = nullptr);
 
-// The part of a text that a message can carry, in double quotes: at most some 60 bytes, cut between characters.
+// The part of a text that a message can carry, in double quotes: at most some 60 bytes of it, cut between characters.
 std::string quoted_for_message(std::string_view text);
 
 }  // namespace model

@@ -60,12 +60,6 @@ model::BatchId last_batch(const std::vector<EpochProgress>& progress) {
     return last;
 }
 
-// Until the surrounding nest level of settings ends.
-void set_locally(const char* setting, const char* value) {
-    postgres::guarded(
-        [=] { (void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); });
-}
-
 void refuse_mixed(const std::vector<EpochProgress>& progress) {
     for (const EpochProgress& each : progress)
         if (each.is_mixed)
@@ -331,15 +325,10 @@ Pass Applier::run(const PassOptions& options) {
     }
     const runtime::Installed installed = runtime::installed();
     forget_other_installation(installed.event);
-    const postgres::AsOwner as_owner(installed.owner);
-    const int nesting = postgres::guarded([] { return NewGUCNestLevel(); });
-    // Indexes somebody added may call functions.
-    set_locally("search_path", "pg_catalog, pg_temp");
-    if (options.lock_timeout > 0) set_locally("lock_timeout", std::to_string(options.lock_timeout).c_str());
+    postgres::AsOwner as_owner(installed.owner);
+    if (options.lock_timeout > 0) as_owner.set("lock_timeout", std::to_string(options.lock_timeout).c_str());
     hold_tables();
-    const Pass pass = run_as_owner(options);
-    postgres::guarded([nesting] { AtEOXact_GUC(false, nesting); });
-    return pass;
+    return run_as_owner(options);
 }
 
 }  // namespace projection

@@ -2,10 +2,13 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "error_codes.hpp"
 #include "model/summary.hpp"
 #include "model/summary_text.hpp"
+#include "model/validation.hpp"
+#include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "read_model/stored_summary.hpp"
@@ -38,7 +41,8 @@ TELEMETRY_FUNCTION(telemetry_parse_summary) {
     const char* sent = PG_GETARG_CSTRING(0);
     const std::optional<model::Summary> summary = model::parse_summary(sent);
     if (!summary)
-        throw postgres::Error(error_codes::kCorruptSummary, "invalid input for type telemetry.summary", sent,
+        throw postgres::Error(error_codes::kCorruptSummary, "invalid input for type telemetry.summary",
+                              "It is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
                               "The text form is what a cast of a summary to text gives.");
     return query::datum_of(*summary);
 }

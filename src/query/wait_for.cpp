@@ -16,6 +16,8 @@
 #include "event_log/position.hpp"
 #include "event_log/tail.hpp"
 #include "event_log/transaction.hpp"
+#include "model/validation.hpp"
+#include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
@@ -64,7 +66,7 @@ Token parse_token(std::string_view sent) {
         if (epoch && xid && *epoch > 0 && *xid >= kFirstNormal) return {model::Epoch{*epoch}, model::Xid{*xid}};
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid token",
-                          "It is \"" + std::string(sent.substr(0, 100)) + "\".",
+                          "It is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
                           "Give wait_for() the column token of a receipt, unchanged.");
 }
 

@@ -24,6 +24,7 @@ void assign_notify_payload(int value, void*) {
 }
 
 constexpr int kSecondsAYear = 365 * 86400;
+constexpr int kMostBatchReadings = 1000000;
 
 void define_bool(const char* name, bool& value, const char* words, const char* more) {
     DefineCustomBoolVariable(name, words, more, &value, value, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
@@ -42,6 +43,11 @@ void define_all() {
                 "Off: none is started and those that run end; readings are stored and telemetry.project_once() applies them.");
     define_int("telemetry_cqrs.max_ahead", current.max_ahead, 0, kSecondsAYear, GUC_UNIT_S,
                "How far measured_at may be ahead of the server's clock.", "Readings further ahead are refused with TC004.");
+    define_int(
+        "telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMostBatchReadings, 0,
+        "How many readings one call of telemetry.ingest_telemetry_batch() may send.",
+        "A larger batch is refused with TC011. A call needs about 1 kB of memory for each reading, and its transaction keeps "
+        "what it stores from being applied until it commits.");
     DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "What a notification on channel telemetry_ingested carries.",
                              "events: the batch and, when they fit, its events; pointer: the batch only; off: nothing is sent. "
                              "Everybody who can connect can listen.",

@@ -1,0 +1,66 @@
+// Converting by the server's own conversions, without an error for what cannot be converted.
+#include "postgres/encoding.hpp"
+
+#include "postgres/error.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+namespace {
+
+struct Converted {
+    char* bytes;
+    int size;
+};
+
+// P. The caller is under search_path pg_catalog, so that the conversion is the server's.
+Converted convert(const char* text, int size) {
+    const int encoding = GetDatabaseEncoding();
+    const Oid conversion = FindDefaultConversionProc(encoding, PG_UTF8);
+    const int room = (size + 1) * MAX_CONVERSION_GROWTH + 1;
+    Converted result{static_cast<char*>(palloc(room)), 0};
+    auto* source = reinterpret_cast<unsigned char*>(const_cast<char*>(text));
+    while (size > 0) {
+        int taken = 0;
+        if (OidIsValid(conversion)) {  // none from MULE_INTERNAL
+            char* target = result.bytes + result.size;
+            taken = pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8, source, size,
+                                                  reinterpret_cast<unsigned char*>(target), room - result.size, true);
+            result.size += static_cast<int>(strlen(target));
+        }
+        if (taken < size) {
+            result.bytes[result.size++] = '?';
+            taken = Min(size, taken + pg_encoding_mblen(encoding, reinterpret_cast<char*>(source) + taken));
+        }
+        source += taken;
+        size -= taken;
+    }
+    return result;
+}
+
+std::string utf8_of(std::string_view text) {
+    const Converted converted = guarded([text] { return convert(text.data(), static_cast<int>(text.size())); });
+    std::string result(converted.bytes, static_cast<std::size_t>(converted.size));
+    pfree(converted.bytes);
+    return result;
+}
+
+}  // namespace
+
+Utf8Conversion utf8_conversion() noexcept {
+    const int encoding = GetDatabaseEncoding();
+    return encoding == PG_UTF8 || encoding == PG_SQL_ASCII ? nullptr : utf8_of;
+}
+
+std::string presentable(std::string text) {
+    const int encoding = GetDatabaseEncoding();
+    const bool is_valid = encoding == PG_UTF8 || guarded([encoding, bytes = text.data(), size = text.size()] {
+                              return pg_verify_mbstr(encoding, bytes, static_cast<int>(size), true);
+                          });
+    if (!is_valid)
+        for (char& each : text)
+            if (static_cast<unsigned char>(each) >= 0x80) each = '?';
+    return text;
+}
+
+}  // namespace postgres
