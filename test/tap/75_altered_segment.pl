@@ -98,6 +98,18 @@ stores('with a valid index beside the invalid one');
 $node->safe_psql('postgres', 'DROP INDEX telemetry.event_1_fingerprint_idx; REINDEX INDEX telemetry.event_1_fingerprint');
 stores('rebuilt');
 
+# The primary keys by which rows of the other tables are found natively: other columns are refused, INCLUDEd ones are not.
+for my $case ([ 'device_state', 'device_id', 'device_id, sample_count' ], [ 'checkpoint', 'consumer, epoch', 'consumer' ])
+{
+	my ($table, $key, $other) = @$case;
+	$node->safe_psql('postgres', "BEGIN; ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey; ALTER TABLE telemetry.$table ADD PRIMARY KEY ($other); COMMIT");
+	my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nCALL telemetry.project_once()");
+	my $command = "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key)";
+	like($err, qr/ERROR:\s+TC202: primary key of table "$table" was altered.*HINT:\s+Mend it by: \Q$command\E\n/s, "another primary key of $table");
+	$node->safe_psql('postgres', $command);
+	$node->safe_psql('postgres', "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key) INCLUDE (" . ($table eq 'device_state' ? 'sample_count' : 'as_of') . ')');
+}
+
 # What was stored meanwhile is projected, each reading once.
 $node->safe_psql('postgres', 'CALL telemetry.project_once()');
 wait_applied($node);
