@@ -1,4 +1,5 @@
 // table_obstacles(): what is on our tables and keeps them from being written. The same looks as the writers'.
+#include "event_log/segment_check.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/own_table.hpp"
@@ -29,6 +30,17 @@ void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own) {
     table_close(table, AccessShareLock);
 }
 
+// P. The segments of the log.
+void put_obstacles_on_segments(ReturnSetInfo* result) {
+    ListCell* cell;
+    foreach (cell, find_inheritance_children(postgres::find_table("telemetry", "event"), AccessShareLock)) {
+        Relation segment = table_open(lfirst_oid(cell), NoLock);
+        postgres::Obstacle obstacle;
+        if (event_log::find_segment_obstacle(segment, obstacle)) put(result, RelationGetRelid(segment), obstacle);
+        table_close(segment, NoLock);
+    }
+}
+
 }  // namespace
 }  // namespace query
 
@@ -37,7 +49,7 @@ TELEMETRY_FUNCTION(telemetry_table_obstacles) {
         InitMaterializedSRF(fcinfo, 0);
         auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
         for (const postgres::OwnTable* own : runtime::own_tables()) query::put_obstacles_on(result, *own);
-        // The segments of the log come here.
+        query::put_obstacles_on_segments(result);
     });
     return Datum{};
 }
