@@ -40,7 +40,8 @@ CREATE PROCEDURE load(client integer) LANGUAGE plpgsql AS \$\$
 DECLARE answer record;
 BEGIN
     FOR round IN 1 .. 100000 LOOP
-        EXIT WHEN pg_stat_file('$stop', true) IS NOT NULL;
+        EXIT WHEN (pg_stat_file('$stop', true)).size IS NOT NULL;
+        PERFORM pg_sleep(0.05);
         SELECT array_agg(format('d%s', i)) AS devices, array_agg(format('%s-%s-%s', client, round, i)) AS keys INTO answer FROM generate_series(1, 20) AS i;
         PERFORM telemetry.ingest_telemetry_batch(
             answer.devices || format('new %s %s', client, round) || format('refused %s %s', client, round),

@@ -59,7 +59,7 @@ is($subscriber->safe_psql('postgres', q{SELECT concat_ws('|', device_id, region)
 $session->quit;
 
 # An ordinary session pays for one trigger a statement.
-is($publisher->safe_psql('postgres', q{SELECT string_agg(tgname || ' ' || tgenabled, ', ' ORDER BY tgname) FROM pg_trigger WHERE tgrelid = 'telemetry.device'::regclass}),
+is($publisher->safe_psql('postgres', q{SELECT string_agg(concat_ws(' ', tgname, tgenabled), ', ' ORDER BY tgname) FROM pg_trigger WHERE tgrelid = 'telemetry.device'::regclass}),
 	'announce_change A, announce_replicated_change R', 'one trigger always, one in the replica role only');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION registry');
 wait_applied($subscriber);
