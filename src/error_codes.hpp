@@ -11,20 +11,17 @@ constexpr int pack_sqlstate(const char (&code)[6]) {
 namespace error_codes {
 
 // TC0xx: the reading is refused as it stands; sending it again unchanged gives the same answer.
-constexpr int kInvalidDeviceId =
-    pack_sqlstate("TC001");  // empty, too long, with characters that are not seen or a space at an end
+constexpr int kInvalidDeviceId = pack_sqlstate("TC001");       // empty, too long, with unseen characters or a space at an end
 constexpr int kUnknownDevice = pack_sqlstate("TC002");         // not registered: auto_register is off, or a trigger kept it out
 constexpr int kNotFinite = pack_sqlstate("TC003");             // NaN or infinity in a value
 constexpr int kMeasuredAtOutOfRange = pack_sqlstate("TC004");  // before 1970 or too far ahead of the server's clock
-constexpr int kInvalidKey = pack_sqlstate("TC005");  // idempotency key empty, too long or with characters that are not seen
-constexpr int kInvalidMetrics =
-    pack_sqlstate("TC006");  // not an object of numbers, bad name, too many, too large, too near to zero
-constexpr int kInvalidRegion =
-    pack_sqlstate("TC007");  // empty, too long, with characters that are not seen or a space at an end
-constexpr int kRetiredDevice = pack_sqlstate("TC008");  // the registry says the device is retired
-constexpr int kConflict = pack_sqlstate("TC009");       // the idempotency key is taken by another request
-constexpr int kInvalidBatch = pack_sqlstate("TC010");   // arrays of different length or shape, unknown option
-constexpr int kBatchTooLarge = pack_sqlstate("TC011");  // more readings in one call than max_batch_readings
+constexpr int kInvalidKey = pack_sqlstate("TC005");            // idempotency key empty, too long or with unseen characters
+constexpr int kInvalidMetrics = pack_sqlstate("TC006");  // no object of numbers, bad name, too many or large, near to zero
+constexpr int kInvalidRegion = pack_sqlstate("TC007");   // empty, too long, with unseen characters or a space at an end
+constexpr int kRetiredDevice = pack_sqlstate("TC008");   // the registry says the device is retired
+constexpr int kConflict = pack_sqlstate("TC009");        // the idempotency key is taken by another request
+constexpr int kInvalidBatch = pack_sqlstate("TC010");    // arrays of different length or shape, unknown option
+constexpr int kBatchTooLarge = pack_sqlstate("TC011");   // more readings in one call than max_batch_readings
 
 // TC1xx: try again later, unchanged.
 constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction

@@ -218,7 +218,8 @@ SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
     $$ VALUES ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
-              ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),
+              ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),
               ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup') $$,
     'settings');
 SELECT is(current_setting('telemetry_cqrs.auto_register'), 'on', 'unknown devices are registered unless told otherwise');

@@ -32,5 +32,44 @@ foreach my $refused (
 is($node->safe_psql('japanese', "SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY[$long], NULL, NULL, NULL)"), '1', 'quarantined');
 is($node->safe_psql('japanese', "SELECT payload->>'device_id' = $long, sqlstate FROM telemetry.rejected_readings"), 't|TC001', 'and kept as it was');
 
+# Which characters a name may have is a question of the character, not of its bytes: an invisible one or a space at an end is refused in
+# every encoding that has it, a letter is accepted whatever its byte is elsewhere.
+sub answer
+{
+	my ($database, $device) = @_;
+	my (undef, $out, $err) = $node->psql($database, "\\set VERBOSITY sqlstate\nSELECT status FROM telemetry.ingest_telemetry($device)");
+	return $err =~ /ERROR:  (\w+)/ ? $1 : $out;
+}
+my $bytes = sub { my ($encoding, $hex) = @_; return "convert_from('\\x$hex'::bytea, '$encoding')" };
+is(answer('japanese', q{U&'\3042'}), 'accepted', 'EUC_JP: a letter');
+is(answer('japanese', q{U&'a\3000b'}), 'accepted', 'EUC_JP: an ideographic space inside');
+is(answer('japanese', q{U&'a\3000'}), 'TC001', 'EUC_JP: at an end');
+is(answer('japanese', $bytes->('EUC_JP', 'a9a161')), 'accepted', 'EUC_JP: a character that Unicode lacks');
+is(answer('japanese', "repeat(U&'\\3042', 127)"), 'accepted', 'EUC_JP: sizes are those of the database');
+{
+	local $ENV{PGCLIENTENCODING};
+	delete $ENV{PGCLIENTENCODING};    # not every encoding can be converted
+	foreach my $encoding ('LATIN1', 'WIN1252', 'SQL_ASCII', 'MULE_INTERNAL', 'UTF8')
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE \L$encoding\E ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+		$node->safe_psql(lc $encoding, 'CREATE EXTENSION telemetry_cqrs');
+	}
+	is(answer('latin1', $bytes->('LATIN1', '61856f')), 'TC001', 'LATIN1: U+0085');
+	is(answer('latin1', $bytes->('LATIN1', '61a0')), 'TC001', 'LATIN1: a no-break space at the end');
+	is(answer('win1252', $bytes->('WIN1252', 'e2808b')), 'accepted', 'WIN1252: letters that were an invisible character in UTF-8');
+	is(answer('win1252', $bytes->('WIN1252', '61856f')), 'accepted', 'WIN1252: the same byte is an ellipsis');
+	is(answer('win1252', $bytes->('WIN1252', 'a061')), 'TC001', 'WIN1252: a no-break space at the begin');
+	is(answer('sql_ascii', $bytes->('SQL_ASCII', '61856f')), 'accepted', 'SQL_ASCII: a byte that nobody knows');
+	is(answer('sql_ascii', $bytes->('SQL_ASCII', '61e2808b')), 'TC001', 'SQL_ASCII: what is an invisible character in UTF-8');
+	is(answer('mule_internal', $bytes->('MULE_INTERNAL', '818561')), 'accepted', 'MULE_INTERNAL, which has no UTF-8 form');
+	is(answer('utf8', q{U&'a\200Bb'}), 'TC001', 'UTF8: a zero-width space');
+	is(answer('utf8', q{U&'a\00A0'}), 'TC001', 'UTF8: a no-break space at the end');
+	is(answer('utf8', q{U&'\00E4\FE0F'}), 'accepted', 'UTF8: a variation selector');
+	my (undef, undef, $err) = $node->psql('utf8', q{SELECT telemetry.register_device('d', U&'north\202E')});
+	like($err, qr/region of device "d" is "north\\u202E", with the invisible character U\+202E as character 6\./, 'the character is shown');
+	# Two normalization forms of one text are two names; normalize() makes them one.
+	is($node->safe_psql('utf8', q{SELECT telemetry.register_device(U&'\00E9'), telemetry.register_device(U&'e\0301'), telemetry.register_device(normalize(U&'e\0301', NFC))}), 't|t|f', 'normalization forms');
+}
+
 $node->stop;
 done_testing();
