@@ -41,6 +41,7 @@ struct EpochProgress {
     Oid log;
     TimeLineID timeline;
     model::Xid opened_xid;
+    model::Xid first_xid;  // no transaction below it wrote in the epoch
     model::Micros opened_at;
     bool is_mixed;  // two places under one number: data of a dump was loaded into a log that had been written to
     std::array<std::optional<Checkpoint>, kConsumers.size()> checkpoints;  // nothing: no event of the epoch was consumed yet
