@@ -41,7 +41,8 @@ CALL telemetry.project_once();
 SELECT device_id, region, sample_count, avg_temperature, last_temperature FROM telemetry.device_stats ORDER BY device_id;
 SELECT region, sample_count, round(avg_temperature::numeric, 6) AS avg_temperature FROM telemetry.region_stats ORDER BY region;
 SELECT consumer, epoch, applied, drained FROM telemetry.checkpoint ORDER BY consumer, epoch;
-SELECT batch_id, epoch, from_snapshot, CASE WHEN epoch = 1 THEN to_snapshot END AS to_snapshot, events FROM telemetry.batch ORDER BY batch_id;
+SELECT batch_id, epoch, CASE WHEN epoch = 1 THEN from_snapshot::text WHEN pg_snapshot_xmax(from_snapshot) = (SELECT min(first_xid) FROM telemetry.epoch WHERE epoch = 2) THEN 'first_xid' END AS from_snapshot,
+    CASE WHEN epoch = 1 THEN to_snapshot END AS to_snapshot, events FROM telemetry.batch ORDER BY batch_id;
 SELECT b.batch_id, array_agg(r.payload->>'temperature') FROM telemetry.batch b, telemetry.read_events(b.batch_id) AS r GROUP BY 1 ORDER BY 1;
 SELECT projection, state, applied, lag_events FROM telemetry.projection_status ORDER BY projection;
 

@@ -64,7 +64,7 @@ COMMENT ON FUNCTION telemetry.as_of(text) IS 'A time up to which a projection, a
 
 CREATE FUNCTION telemetry.projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Events that are committed and not yet applied by a projection, and when the oldest of them was received. Costs as much as the tail is long.';
+COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Events that are committed and not yet applied by a projection, and when the oldest of them was received: NULL where none waits, and where the log was restored and nothing was accepted here since, as those were received at another place. Costs as much as the tail is long.';
 
 CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
@@ -151,7 +151,7 @@ CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,
            CASE
                WHEN z.projection IS NOT NULL THEN 'paused'
-               WHEN e.is_elsewhere AND t.events > 0 THEN 'restored'
+               WHEN t.events > 0 AND t.oldest_received_at IS NULL THEN 'restored'
                WHEN f.failures > 0 THEN 'failing'
                WHEN t.events = 0 AND c.applied IS NULL THEN 'fresh'
                WHEN t.events = 0 THEN 'current'
@@ -170,19 +170,10 @@ CREATE VIEW telemetry.projection_status AS
     FROM (VALUES ('device'::text), ('region')) AS p (projection)
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
-    -- As telemetry.log_status() has it; roles that version 1.0 let read this view may not call that.
-    LEFT JOIN LATERAL (
-        SELECT (l.system_identifier, l.database_oid, l.log_oid) IS DISTINCT FROM
-               (h.system_identifier, d.oid::bigint, 'telemetry.event'::pg_catalog.regclass::oid::bigint) AS is_elsewhere
-        FROM telemetry.epoch l
-        CROSS JOIN pg_catalog.pg_control_system() AS h
-        JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
-        ORDER BY l.epoch DESC LIMIT 1
-    ) AS e ON true
     LEFT JOIN LATERAL (
         SELECT pg_catalog.sum(k.applied) AS applied, pg_catalog.max(k.as_of) AS as_of
         FROM telemetry.checkpoint k WHERE k.consumer = p.projection
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
     LEFT JOIN telemetry.projection z ON z.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused (since when and by whom: paused_at, paused_by); applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long; last_error: text of the last failure.';
+COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused (since when and by whom: paused_at, paused_by); applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long (0 s while it is restored); last_error: text of the last failure.';

@@ -28,7 +28,7 @@ COMMENT ON FUNCTION telemetry.log_status() IS 'The event log: fresh (nothing was
 
 CREATE FUNCTION telemetry.batch_tail(OUT events bigint, OUT oldest_received_at timestamptz, OUT as_of timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_batch_tail' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.batch_tail() IS 'Events that are committed and in no batch yet, when the oldest of them was received, and up to when all are in batches. Costs as much as the tail is long.';
+COMMENT ON FUNCTION telemetry.batch_tail() IS 'Events that are committed and in no batch yet, when the oldest of them was received (NULL as in telemetry.projection_tail()), and up to when all are in batches. Costs as much as the tail is long.';
 
 CREATE VIEW telemetry.pipeline_status AS
     WITH log AS MATERIALIZED (
@@ -74,5 +74,5 @@ CREATE VIEW telemetry.pipeline_status AS
     ORDER BY number, stage;
 COMMENT ON VIEW telemetry.pipeline_status IS
 'A row a stage, in the order in which readings go: ingest, event log, each projection, notification (batches for telemetry.read_events). All but ingest are exact and durable, as the caller''s snapshot shows what is committed:
-events of the event log = events + waiting of each projection and of notification. ingest: events accepted since stats_since (telemetry.stat_ingest). events: went through; waiting: did not yet; lag_seconds: how long the oldest of them waits; as_of: up to when the stage is complete.
+events of the event log = events + waiting of each projection and of notification. ingest: events accepted since stats_since (telemetry.stat_ingest). events: went through; waiting: did not yet; lag_seconds: how long the oldest of them waits, 0 while they are restored; as_of: up to when the stage is complete.
 Counts no table: costs as much as there is waiting.';

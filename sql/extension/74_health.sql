@@ -28,7 +28,7 @@ DECLARE
     at timestamptz;
 BEGIN
     SELECT * INTO limits FROM telemetry.health_limits();
-    FOREACH name IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'projection device', 'projection region', 'tables', 'locks',
+    FOREACH name IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'triggers', 'projection device', 'projection region', 'tables', 'locks',
                                 'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
         -- A check that fails is a row, too.
@@ -80,6 +80,16 @@ BEGIN
                 IF seen.state = 'restored' THEN
                     state := 'warning';
                     hint := 'It was written at another place; readings are applied again after the first one that is accepted here, or after SELECT telemetry.resume_projection(''device'').';
+                END IF;
+
+            WHEN 'triggers' THEN
+                SELECT string_agg(format('%s of telemetry.%s %s', d.trigger, d.table, d.defect), ', '), string_agg(d.command, '; ') INTO detail, hint
+                FROM telemetry.trigger_defects() d;
+                IF detail IS NULL THEN
+                    detail := 'as installed';
+                ELSE
+                    state := 'error';
+                    hint := 'The log may be changed, or sessions miss changes of telemetry.device. This mends it: ' || hint;
                 END IF;
 
             WHEN 'projection device', 'projection region' THEN
@@ -255,7 +265,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.health() IS
 'A row a check: state ok | warning | error, what was seen, what to do. Never an error, also on a standby and without preloading; a check that cannot be made is a row with state error. Names who is in the way by pid, prepared transaction or replication slot.
-worker: error when it fails or none runs although one should, warning when none should. worker slots: error when all are taken and no worker runs. library: error when it is of another version than the extension. event log: warning when it was restored and nothing was accepted since.
+worker: error when it fails or none runs although one should, warning when none should. worker slots: error when all are taken and no worker runs. library: error when it is of another version than the extension. event log: warning when it was restored and nothing was accepted since. triggers: error when one of the extension''s is missing, disabled or otherwise not as it was installed, as a restore with --disable-triggers leaves them.
 projection ...: error when it fails or is 10 minutes behind, warning from 1 minute and while it is paused. tables: error when something that was put on a table of the extension keeps it from being written. locks: who blocks readings or the worker, or holds a lock that does: warning from 5 seconds, error from 1 minute.
 vacuum: who keeps 1,000 or more dead rows in the read models (and more than 20 % of them) from being removed, for 5 minutes: warning; 1 hour: error. notification queue: warning from 10 %, error from 50 %. rejected readings: warning while the last one is younger than a day.
 prepared transactions: those that hold readings, for information. batch retention: warning when batches are not deleted 10 minutes after their time.';

@@ -15,7 +15,7 @@ DECLARE
 BEGIN
     SELECT * INTO worker FROM telemetry.worker_status();
     FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'tables', 'readers', 'writers', 'your rights', 'privileges',
-                                'synchronous_commit', 'fsync', 'autovacuum', 'track_activities'] LOOP
+                                'synchronous_commit', 'fsync', 'autovacuum', 'track_activities', 'triggers'] LOOP
         state := 'ok'; "current" := NULL; detail := NULL; command := NULL;
         BEGIN
             CASE item
@@ -190,6 +190,16 @@ BEGIN
                     state := 'advice';
                     detail := 'telemetry.health() cannot say what those in the way are doing.';
                     command := 'ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf()';
+                END IF;
+
+            WHEN 'triggers' THEN
+                SELECT string_agg(format('%s of telemetry.%s %s', d.trigger, d.table, d.defect), ', '), string_agg(d.command, '; ') INTO "current", command
+                FROM telemetry.trigger_defects() d;
+                IF command IS NULL THEN
+                    "current" := 'as installed';
+                ELSE
+                    state := 'missing';
+                    detail := 'The log may be changed, or sessions miss changes of telemetry.device.';
                 END IF;
             END CASE;
         EXCEPTION WHEN OTHERS THEN

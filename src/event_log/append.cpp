@@ -19,11 +19,16 @@ namespace {
 
 constexpr std::uint32_t kSingly = 8;  // below this many rows the subtransaction costs more than the chunk saves
 
-// P. Event ids in the order of the input.
-void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence) {
+// P. Event ids in the order of the input, each greater than `stale`.
+void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence, std::int64_t stale) {
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
-        candidates[i].event_id = model::EventId{nextval_internal(sequence, false)};
+        std::int64_t number = nextval_internal(sequence, false);
+        while (number <= stale) {
+            CHECK_FOR_INTERRUPTS();
+            number = nextval_internal(sequence, false);
+        }
+        candidates[i].event_id = model::EventId{number};
     }
 }
 
@@ -146,7 +151,9 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try 
     forget_attempt(candidates, count);
     std::vector<Candidate*> collided;
     std::vector<Candidate*> leaders = leaders_of(candidates, count, collided);
-    const auto take_ids = [=, &relations] { take_event_ids(candidates, count, relations.event_id_sequence); };
+    const auto take_ids = [=, &relations, stale = stamp.opened.last_stale_event_id] {
+        take_event_ids(candidates, count, relations.event_id_sequence, stale);
+    };
     const auto singly = [&](std::vector<Candidate*>& rows) {
         postgres::guarded([sorted = rows.data(), number = static_cast<std::uint32_t>(rows.size()), &stamp, &relations] {
             store_singly(sorted, number, stamp, relations);

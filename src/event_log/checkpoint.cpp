@@ -39,7 +39,7 @@ enum EpochColumn {
     kTimeline,
     kOpenedXid,
     kOpenedAt,
-    kEpochColumnCount
+    kFirstXid  // of version 1.1; NULL in rows of earlier versions
 };
 
 // The rows in plain form: texts palloc'd.
@@ -50,6 +50,7 @@ struct EpochRow {
     Oid log;
     TimeLineID timeline;
     std::uint64_t opened_xid;
+    std::uint64_t first_xid;
     TimestampTz opened_at;
 };
 struct CheckpointRow {
@@ -95,6 +96,9 @@ Rows<EpochRow> read_epochs(::Snapshot snapshot) {
         row.timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]));
         row.opened_xid = U64FromFullTransactionId(DatumGetFullTransactionId(value[kOpenedXid]));
         row.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
+        const bool has_first_xid = slot->tts_tupleDescriptor->natts > kFirstXid && !slot->tts_isnull[kFirstXid];
+        row.first_xid = has_first_xid ? U64FromFullTransactionId(DatumGetFullTransactionId(value[kFirstXid]))
+                                      : U64FromFullTransactionId(FirstNormalFullTransactionId);
     });
     return rows;
 }
@@ -213,7 +217,7 @@ Consumer projection_named(std::string_view name) {
 
 model::Position EpochProgress::position_of(Consumer consumer) const {
     const auto& checkpoint = of(consumer);
-    return checkpoint ? checkpoint->position : start_of_epoch();
+    return checkpoint ? checkpoint->position : start_of_epoch(first_xid);
 }
 
 bool EpochProgress::is_drained(Consumer consumer) const noexcept {
@@ -244,6 +248,7 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
                             .log = row.log,
                             .timeline = row.timeline,
                             .opened_xid = model::Xid{row.opened_xid},
+                            .first_xid = model::Xid{row.first_xid},
                             .opened_at = row.opened_at,
                             .is_mixed = false,
                             .checkpoints = {}});
@@ -253,7 +258,10 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
     for (std::size_t i = progress.size(); i-- > 1;) {
         EpochProgress& each = progress[i - 1];
         const EpochProgress& next = progress[i];
-        if (each.epoch == next.epoch) each.is_mixed = next.is_mixed || !is_same_place(each, next);
+        if (each.epoch != next.epoch) continue;
+        each.is_mixed = next.is_mixed || !is_same_place(each, next);
+        // A session with the library of version 1.0 repeats a row without it.
+        each.first_xid = std::min(each.first_xid, next.first_xid);
     }
     progress.erase(
         std::unique(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch == b.epoch; }),

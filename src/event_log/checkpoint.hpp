@@ -11,6 +11,7 @@
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/shared_state.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -19,6 +20,10 @@ namespace event_log {
 // Who moves a checkpoint: the list of batches itself, and each projection.
 enum class Consumer : std::uint8_t { batch, device, region };
 inline constexpr std::array kConsumers{Consumer::batch, Consumer::device, Consumer::region};
+static_assert(kConsumers.size() <= runtime::kPassSignals);
+constexpr int number_of(Consumer consumer) noexcept {
+    return static_cast<int>(consumer);
+}
 std::string_view name_of(Consumer consumer) noexcept;
 std::optional<Consumer> find_consumer(std::string_view name) noexcept;
 
@@ -41,6 +46,7 @@ struct EpochProgress {
     Oid log;
     TimeLineID timeline;
     model::Xid opened_xid;
+    model::Xid first_xid;  // no transaction below it wrote in the epoch
     model::Micros opened_at;
     bool is_mixed;  // two places under one number: data of a dump was loaded into a log that had been written to
     std::array<std::optional<Checkpoint>, kConsumers.size()> checkpoints;  // nothing: no event of the epoch was consumed yet

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "error_codes.hpp"
+#include "event_log/position.hpp"
+#include "event_log/sequences.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/keyed_table.hpp"
@@ -24,6 +26,10 @@ bool is_opened = false;
 unsigned generation = 0;
 bool is_watching = false;
 
+// The opening that `opened` is of, also while not `is_opened`.
+std::uint64_t known_opening = 0;
+Oid known_log = InvalidOid;
+
 // Rows made by a transaction that rolls back never were.
 bool made_in_this_transaction = false;
 
@@ -40,7 +46,16 @@ void end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionI
 
 // Columns in the order of the install script.
 enum InstallationColumn { kScope, kFingerprintVersion, kSecret, kCreatedAt };
-enum EpochColumn { kEpoch, kSystemIdentifier, kDatabaseOid, kLogOid, kTimeline, kOpenedXid, kOpenedAt };
+enum EpochColumn {
+    kEpoch,
+    kSystemIdentifier,
+    kDatabaseOid,
+    kLogOid,
+    kTimeline,
+    kOpenedXid,
+    kOpenedAt,
+    kFirstXid  // of version 1.1; NULL in rows of earlier versions
+};
 
 // The facts of the two tables, as a dirty read finds them: also those that another transaction has written and not committed.
 struct Found {
@@ -54,6 +69,8 @@ struct Found {
     runtime::Identity identity;
     FullTransactionId opened_xid;
     TimestampTz opened_at;
+    bool has_first_xid;
+    FullTransactionId first_xid;
 
     bool is_mine;   // written by this very transaction
     bool is_mixed;  // rows that must be the same word for word are not
@@ -61,6 +78,11 @@ struct Found {
 
 bool is_same_place(const runtime::Identity& a, const runtime::Identity& b) {
     return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log && a.timeline == b.timeline;
+}
+
+// The same log, perhaps on an earlier timeline: its sequences go on.
+bool is_same_log(const runtime::Identity& a, const runtime::Identity& b) {
+    return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log;
 }
 
 void read_installation(Oid table, Found& found) {
@@ -103,6 +125,8 @@ void read_epoch(Oid table, Found& found) {
         found.identity = place;
         found.opened_xid = DatumGetFullTransactionId(value[kOpenedXid]);
         found.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
+        found.has_first_xid = row->tts_tupleDescriptor->natts > kFirstXid && !row->tts_isnull[kFirstXid];
+        if (found.has_first_xid) found.first_xid = DatumGetFullTransactionId(value[kFirstXid]);
         found.is_mine = found.is_mine || postgres::is_of_this_transaction(row);
     });
 }
@@ -148,26 +172,36 @@ int epochs_between(const runtime::Identity& last, const runtime::Identity& here)
     return static_cast<int>(here.timeline - last.timeline);
 }
 
-void write_epoch(Found& found, const runtime::Identity& here) {
+void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
     if (!is_here(found, here)) {
         found.epoch = found.has_epoch ? found.epoch + epochs_between(found.identity, here) : 1;
         found.has_epoch = true;
         found.identity = here;
         found.opened_xid = GetTopFullTransactionId();
         found.opened_at = GetCurrentTimestamp();
+        // The own transaction is among those that run.
+        found.first_xid = FullTransactionIdFromU64(oldest_running_transaction());
+        found.has_first_xid = true;
     }
-    Oid types[] = {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID};
+    // Installed by an older version the table lacks the last column.
+    const bool has_column = get_attnum(table, "first_xid") != InvalidAttrNumber;
+    Oid types[] = {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID, XID8OID};
     Datum values[] = {Int32GetDatum(found.epoch),
                       Int64GetDatum(static_cast<int64>(here.system_identifier)),
                       Int64GetDatum(static_cast<int64>(here.database)),
                       Int64GetDatum(static_cast<int64>(here.log)),
                       Int32GetDatum(static_cast<int32>(here.timeline)),
                       FullTransactionIdGetDatum(found.opened_xid),
-                      TimestampTzGetDatum(found.opened_at)};
+                      TimestampTzGetDatum(found.opened_at),
+                      FullTransactionIdGetDatum(found.first_xid)};
+    const char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', found.has_first_xid ? ' ' : 'n', '\0'};
     SPI_execute_with_args(
-        "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        7, types, values, nullptr, false, 0);
+        has_column
+            ? "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at, "
+              "first_xid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            : "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
+              "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        has_column ? 8 : 7, types, values, nulls, false, 0);
 }
 
 // Held for the moment of looking and writing only, not to the end of the transaction.
@@ -201,9 +235,10 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
             SPI_connect();
+            if (!found.has_epoch || !is_same_log(found.identity, here)) move_sequences_past_stored_rows();
             if (!found.has_secret || found.secret_in_flight) write_installation(found);
             TELEMETRY_INJECTION_POINT_IN_P("epoch_half_open");
-            if (!is_here(found, here) || found.epoch_in_flight) write_epoch(found, here);
+            if (!is_here(found, here) || found.epoch_in_flight) write_epoch(found, here, relations.epoch);
             SPI_finish();
             PopActiveSnapshot();
             found.is_mine = true;
@@ -227,6 +262,12 @@ const Opened& open_for_writing() {
                               "Its fingerprints are of version " + std::to_string(found.fingerprint_version) +
                                   ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
                               "Install the version of telemetry_cqrs the log was written with, or a later one.");
+    // Numbers that the session has in store may be of a time before the rows that came here from another place.
+    const std::uint64_t opened_xid = U64FromFullTransactionId(found.opened_xid);
+    if (opened.epoch != model::Epoch{found.epoch} || known_opening != opened_xid || known_log != here.log)
+        opened.last_stale_event_id = postgres::guarded([&] { return last_number_given(relations.event_id_sequence); });
+    known_opening = opened_xid;
+    known_log = here.log;
     opened.epoch = model::Epoch{found.epoch};
     std::memcpy(opened.secret.bytes.data(), found.secret, sizeof found.secret);
     generation = runtime::installed_generation();

@@ -12,11 +12,13 @@ namespace event_log {
 struct Opened {
     model::Epoch epoch;
     model::Secret secret;
+    std::int64_t last_stale_event_id;  // up to this one the session may have event ids in store that are taken
 };
 
 // The current epoch. The first command after installation or restore makes the rows that are missing, in the caller's
 // transaction. Commands that are first at the same time agree on the same rows and do not wait for each other's end; so the
-// tables may hold a row several times, word for word. TC301 where fingerprints of another version are stored.
+// tables may hold a row several times, word for word. At a place where the log was not written before, the sequences are moved
+// past what is there. TC301 where fingerprints of another version are stored.
 const Opened& open_for_writing();
 
 }  // namespace event_log

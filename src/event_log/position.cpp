@@ -12,8 +12,6 @@
 namespace event_log {
 namespace {
 
-constexpr std::uint64_t kFirstNormal = 3;
-
 std::uint64_t next_transaction() {
     return postgres::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
 }
@@ -27,8 +25,13 @@ model::Xid widen(TransactionId xid, std::uint64_t next) {
 
 }  // namespace
 
-model::Position start_of_epoch() {
-    return model::position_at({model::Xid{kFirstNormal}, model::Xid{kFirstNormal}, {}});
+model::Position start_of_epoch(model::Xid first) {
+    return model::position_at({first, first, {}});
+}
+
+std::uint64_t oldest_running_transaction() {
+    const TransactionId oldest = GetOldestActiveTransactionId();
+    return widen(oldest, U64FromFullTransactionId(ReadNextFullTransactionId())).value;
 }
 
 model::Snapshot everything() {

@@ -1,13 +1,19 @@
 // Snapshots and positions between the server and the model.
 #pragma once
 
+#include <cstdint>
+
 #include "model/snapshot.hpp"
 #include "postgres/pg.hpp"
 
 namespace event_log {
 
-// Where a consumer that has seen nothing of an epoch stands: below every transaction.
-model::Position start_of_epoch();
+// Where a consumer that has seen nothing of an epoch stands: below `first`, the lowest transaction that can have written there.
+model::Position start_of_epoch(model::Xid first);
+
+// P. The lowest transaction of this server that is running, open or prepared, in any database; not during recovery. A
+// transaction that writes later is this one or has a higher number.
+std::uint64_t oldest_running_transaction();
 
 // A far end behind every transaction: for an epoch that nobody writes any more.
 model::Snapshot everything();

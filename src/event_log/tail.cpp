@@ -80,6 +80,7 @@ Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, co
         tail.events += counted.events;
         if (stop_at_first) break;
     }
+    if (!progress.empty() && !progress.back().is_local(here)) tail.oldest_received_at.reset();
     return tail;
 }
 

@@ -13,9 +13,9 @@ namespace event_log {
 
 struct Tail {
     std::int64_t events = 0;
-    std::optional<model::Micros> oldest_received_at;
-    model::Micros behind_since = 0;             // with events: every reading committed before this was consumed
-    std::optional<model::Micros> stored_as_of;  // the newest checkpoint's
+    std::optional<model::Micros> oldest_received_at;  // nothing where the newest epoch is of another place: received there
+    model::Micros behind_since = 0;                   // with events: every reading committed before this was consumed
+    std::optional<model::Micros> stored_as_of;        // the newest checkpoint's
 };
 
 // Reads the stored checkpoints and the log under `snapshot`, on a standby as well. Readings of the caller's own transaction

@@ -19,6 +19,7 @@
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
+#include "projection/triggers.hpp"
 #include "read_model/state_tables.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
@@ -268,11 +269,23 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     }
     event_log::write_checkpoints(moves, setting.snapshot);
     if (may_have_failed_) may_have_failed_ = clear_failures(served_, setting.snapshot);
+    TELEMETRY_INJECTION_POINT("pass_written");
 
-    runtime::tell_waiters_at_commit();
+    for (const Consumer consumer : served_) runtime::tell_waiters_at_commit(event_log::number_of(consumer));
+    mend_triggers_of_new_epoch(task);
     pass.outcome = Outcome::applied;
     pass.more = !is_complete || task.others_wait || !task.is_newest;
     return pass;
+}
+
+// Last in the pass: the locks it takes keep writers waiting until the commit.
+void Applier::mend_triggers_of_new_epoch(const Task& task) {
+    constexpr int kAttempts = 10;
+    const auto& checkpoints = task.epoch->checkpoints;
+    const bool is_first_pass =
+        std::none_of(checkpoints.begin(), checkpoints.end(), [](const auto& each) { return each.has_value(); });
+    if (is_first_pass && task.is_newest) attempts_to_mend_ = kAttempts;
+    if (attempts_to_mend_ > 0) attempts_to_mend_ = mend_triggers() ? 0 : attempts_to_mend_ - 1;
 }
 
 Pass Applier::run_as_owner(const PassOptions& options) {

@@ -52,6 +52,9 @@ public:
     // The consumers of the last `run` failed together: each gets a pass of its own next.
     void separate() noexcept { separate_passes_ = static_cast<int>(served_.size()); }
 
+    // What the last `run` wrote was rolled back, by whatever came after it.
+    void rolled_back() noexcept { may_have_failed_ = true; }
+
     // Leaves a consumer out, or takes it in again.
     void suspend(event_log::Consumer consumer, bool is_suspended) noexcept;
 
@@ -89,6 +92,7 @@ private:
                                const Setting& setting);
     std::optional<Pass> perform(const Task& task, const std::vector<event_log::EpochProgress>& progress, const Setting& setting,
                                 const PassOptions& options);
+    void mend_triggers_of_new_epoch(const Task& task);
     void forget_other_installation(Oid log);
     bool is_served(event_log::Consumer consumer) const noexcept;
     bool is_left_out(event_log::Consumer consumer) const noexcept {
@@ -104,6 +108,7 @@ private:
     bool with_batches_ = true;
     int separate_passes_ = 0;
     bool may_have_failed_ = true;  // a row of telemetry.projection_failure may say so
+    int attempts_to_mend_ = 0;     // left in this epoch, of the triggers
 };
 
 }  // namespace projection

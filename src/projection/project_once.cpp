@@ -34,6 +34,7 @@ std::exception_ptr try_pass(Applier& applier, Pass& pass) {
         postgres::in_subtransaction([&] { pass = applier.run({.lock_timeout = 0}); });
         return nullptr;
     } catch (const std::exception&) {
+        applier.rolled_back();
         if (applier.served().empty() || is_cancellation()) throw;
         return std::current_exception();
     }

@@ -60,6 +60,7 @@ StepResult Stepper::step(const PassOptions& options) {
                 if (retry.is_due(now)) retry = {};
         return {pass, std::nullopt};
     } catch (const std::exception&) {
+        applier_.rolled_back();
         if (applier_.served().empty() || is_cancellation()) throw;
         failure = failure_of(applier_.served().front());
     }

@@ -184,16 +184,21 @@ void refuse_own_transaction(const Token& token) {
 
 // What can tell that a look is worthwhile, as it was before the last one.
 struct Seen {
-    runtime::PassSignal* signal = runtime::pass_signal();
-    std::uint64_t passes = signal == nullptr ? 0 : pg_atomic_read_u64(&signal->passes);
+    explicit Seen(Consumer projection) : signal(runtime::pass_signal(event_log::number_of(projection))) {
+        if (signal != nullptr) passes = pg_atomic_read_u64(&signal->count);
+    }
+
+    runtime::PassSignal* signal;
+    std::uint64_t passes = 0;
 };
 
-// Until a pass is over that `seen` does not know. Prepares for the sleep only here, as the end of a subtransaction cancels it.
+// Until a pass for the projection is over that `seen` does not know. Prepares for the sleep only here, as the end of a
+// subtransaction cancels it.
 void sleep_until_pass(const Seen& seen, milliseconds longest) {
     const long sleep = static_cast<long>(std::min(longest, kLongestSleep).count());
     postgres::guarded([&seen, sleep] {
         ConditionVariablePrepareToSleep(&seen.signal->is_over);
-        if (pg_atomic_read_u64(&seen.signal->passes) == seen.passes)
+        if (pg_atomic_read_u64(&seen.signal->count) == seen.passes)
             ConditionVariableTimedSleep(&seen.signal->is_over, sleep, PG_WAIT_EXTENSION);
         ConditionVariableCancelSleep();
         CHECK_FOR_INTERRUPTS();
@@ -214,7 +219,7 @@ const char* wait_for(const Token& token, milliseconds timeout, Consumer projecti
     milliseconds nap = kFirstNap;
     runtime::start_missing_projector();
     for (;;) {
-        const Seen seen;
+        const Seen seen(projection);
         Answer answer = Answer::not_yet;
         postgres::in_subtransaction_rolled_back([&] { answer = wait.look(); });
         if (answer == Answer::applied) return "applied";

@@ -31,8 +31,10 @@ void initialise(void* memory, LWLock* lock) {
     for (int i = 0; i < state->slot_count; ++i) {
         pg_atomic_init_u32(&state->slots[i].database, InvalidOid);
         pg_atomic_init_u32(&state->slots[i].procno, kNoProcess);
-        pg_atomic_init_u64(&state->slots[i].pass.passes, 0);
-        ConditionVariableInit(&state->slots[i].pass.is_over);
+        for (PassSignal& pass : state->slots[i].passes) {
+            pg_atomic_init_u64(&pass.count, 0);
+            ConditionVariableInit(&pass.is_over);
+        }
         for (pg_atomic_uint64& count : state->slots[i].ingest.counts) pg_atomic_init_u64(&count, 0);
     }
     state->lock = lock;
@@ -224,9 +226,9 @@ void reset(IngestCounters& counters, TimestampTz now) noexcept {
     counters.last_error_at = 0;
 }
 
-PassSignal* pass_signal() noexcept {
+PassSignal* pass_signal(int consumer) noexcept {
     const int slot = find_slot(MyDatabaseId);
-    return slot < 0 ? nullptr : &state->slots[slot].pass;
+    return slot < 0 ? nullptr : &state->slots[slot].passes[consumer];
 }
 
 void poke_launcher(Oid database) noexcept {

@@ -37,11 +37,12 @@ struct IngestCounters {
     TimestampTz last_error_at;  // 0: there was none
 };
 
-// Given by whoever committed a pass of the projections that wrote something: counted first, then told.
+// Given by the session that committed a pass for a consumer of the log: counted first, then told.
 struct PassSignal {
-    pg_atomic_uint64 passes;
+    pg_atomic_uint64 count;
     ConditionVariable is_over;
 };
+constexpr int kPassSignals = 4;  // one for each consumer of the log, by its number
 
 struct DatabaseSlot {
     pg_atomic_uint32 database;  // its oid; InvalidOid: the slot is free
@@ -52,12 +53,12 @@ struct DatabaseSlot {
     bool poked;         // somebody asked the launcher to look; cleared when it starts a worker
     WorkerEnd end;      // of the last worker
     LastError error;
-    PassSignal pass;
+    PassSignal passes[kPassSignals];
     IngestCounters ingest;  // runtime/statistics.hpp
 };
 
 // Locking: every field of the slots and `look_everywhere` are written under `lock` held exclusively and read under it held
-// shared. `database`, `procno`, `pass`, `ingest.counts` and the fields outside the slots are atomic and may be read at any
+// shared. `database`, `procno`, `passes`, `ingest.counts` and the fields outside the slots are atomic and may be read at any
 // time; who acts on such a look must bear that it is a moment old (a latch set for nothing is harmless).
 struct SharedState {
     LWLock* lock;
@@ -118,8 +119,8 @@ void reset(IngestCounters& counters, TimestampTz now) noexcept;
 // Asks the launcher to look at a database, now.
 void poke_launcher(Oid database) noexcept;
 
-// Of this database; null where it has no slot.
-PassSignal* pass_signal() noexcept;
+// Of a consumer of this database; null where the database has no slot.
+PassSignal* pass_signal(int consumer) noexcept;
 
 // Sets the latch of a process that is known by its number; kNoProcess is nobody.
 void set_latch_of(uint32 procno) noexcept;

@@ -76,17 +76,25 @@ DatabaseSlot* own_slot() noexcept {
     return known_slot;
 }
 
+// Calls `body(slot)` with the lock held. Under the lock nobody frees a slot and gives it to another database; before, somebody
+// may have. Not called where there is no slot.
+template <typename Body>
+void with_own_slot(LWLockMode mode, Body&& body) noexcept {
+    for (DatabaseSlot* slot = own_slot(); slot != nullptr; slot = own_slot()) {
+        postgres::LockHeld held(shared_state()->lock, mode);
+        if (pg_atomic_read_u32(&slot->database) == MyDatabaseId) return body(*slot);
+    }
+}
+
 void publish() noexcept {
     if (!has_settled) return;
-    if (DatabaseSlot* slot = own_slot()) {
+    with_own_slot(settled_error_at != 0 ? LW_EXCLUSIVE : LW_SHARED, [](DatabaseSlot& slot) {
         for (int i = 0; i < kIngestCounts; ++i)
-            if (settled[i] != 0) pg_atomic_fetch_add_u64(&slot->ingest.counts[i], static_cast<int64>(settled[i]));
-        if (settled_error_at != 0) {
-            postgres::LockHeld held(shared_state()->lock, LW_EXCLUSIVE);
-            slot->ingest.last_error_sqlstate = settled_error;
-            slot->ingest.last_error_at = settled_error_at;
-        }
-    }
+            if (settled[i] != 0) pg_atomic_fetch_add_u64(&slot.ingest.counts[i], static_cast<int64>(settled[i]));
+        if (settled_error_at == 0) return;
+        slot.ingest.last_error_sqlstate = settled_error;
+        slot.ingest.last_error_at = settled_error_at;
+    });
     for (std::uint64_t& count : settled) count = 0;
     settled_error_at = 0;
     has_settled = false;
@@ -151,24 +159,19 @@ void count_raised(const ReadingCounts& refused, std::uint64_t others, int sqlsta
 }
 
 std::optional<IngestStatistics> ingest_statistics() noexcept {
-    const DatabaseSlot* slot = own_slot();
-    if (slot == nullptr) return std::nullopt;
-    IngestStatistics statistics;
-    postgres::LockHeld held(shared_state()->lock, LW_SHARED);
-    for (int i = 0; i < kIngestCounts; ++i)
-        statistics.counts[i] = pg_atomic_read_u64(const_cast<pg_atomic_uint64*>(&slot->ingest.counts[i]));
-    statistics.since = slot->ingest.since;
-    statistics.last_error_sqlstate = slot->ingest.last_error_sqlstate;
-    statistics.last_error_at = slot->ingest.last_error_at;
+    std::optional<IngestStatistics> statistics;
+    with_own_slot(LW_SHARED, [&statistics](DatabaseSlot& slot) {
+        statistics.emplace();
+        for (int i = 0; i < kIngestCounts; ++i) statistics->counts[i] = pg_atomic_read_u64(&slot.ingest.counts[i]);
+        statistics->since = slot.ingest.since;
+        statistics->last_error_sqlstate = slot.ingest.last_error_sqlstate;
+        statistics->last_error_at = slot.ingest.last_error_at;
+    });
     return statistics;
 }
 
 void reset_ingest_statistics() noexcept {
-    DatabaseSlot* slot = own_slot();
-    if (slot == nullptr) return;
-    const TimestampTz now = GetCurrentTimestamp();
-    postgres::LockHeld held(shared_state()->lock, LW_EXCLUSIVE);
-    reset(slot->ingest, now);
+    with_own_slot(LW_EXCLUSIVE, [now = GetCurrentTimestamp()](DatabaseSlot& slot) { reset(slot.ingest, now); });
 }
 
 void watch_ends_of_transactions() {

@@ -2,9 +2,9 @@
 //
 // A session counts in its own memory, by nesting level of its transaction, with plain additions. Whoever is rolled back, as a
 // whole or to a savepoint, finds his readings under rolled_back; the rest is what it is when the transaction commits. The end
-// of the top-level transaction adds it to the database's slot in shared memory (atomics; a lock only the first time and for
-// the last error). PREPARE TRANSACTION counts as the commit: no session hears of what becomes of it later.
-// Without shared memory nothing is counted.
+// of the top-level transaction adds it to the database's slot in shared memory (atomics, under the shared lock, so that the
+// slot is not given to another database meanwhile). PREPARE TRANSACTION counts as the commit: no session hears of what becomes
+// of it later. Without shared memory nothing is counted.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ namespace {
 // Wishes of the transaction in progress.
 bool wants_projector = false;
 bool wants_launcher = false;
-bool wants_waiters = false;
+bool wants_waiters[kPassSignals] = {};  // of these consumers of the log
 
 int known_slot = -1;  // where this database was found last
 SteadyTime last_poke_at = 0;
@@ -48,11 +48,19 @@ void wake_workers_of_database() noexcept {
     }
 }
 
+bool wants_some_waiters() noexcept {
+    bool some = false;
+    for (const bool each : wants_waiters) some = some || each;
+    return some;
+}
+
 void tell_waiters() noexcept {
-    PassSignal* pass = pass_signal();
-    if (pass == nullptr) return;
-    pg_atomic_fetch_add_u64(&pass->passes, 1);
-    ConditionVariableBroadcast(&pass->is_over);
+    for (int consumer = 0; consumer < kPassSignals; ++consumer) {
+        PassSignal* pass = wants_waiters[consumer] ? pass_signal(consumer) : nullptr;
+        if (pass == nullptr) continue;
+        pg_atomic_fetch_add_u64(&pass->count, 1);
+        ConditionVariableBroadcast(&pass->is_over);
+    }
 }
 
 // One that looked for the extension before the transaction that made or updated it was over has left again; where it found
@@ -91,15 +99,16 @@ void committed() noexcept {
 
 // Runs after the commit became visible. Raises nothing, allocates nothing, reads no table.
 void end_of_transaction(XactEvent event, void*) noexcept {
-    if (!wants_projector && !wants_launcher && !wants_waiters) return;
+    if (!wants_projector && !wants_launcher && !wants_some_waiters()) return;
     switch (event) {
         case XACT_EVENT_COMMIT:
-            if (wants_waiters) tell_waiters();
+            tell_waiters();
             if (wants_projector || wants_launcher) committed();
             [[fallthrough]];
         case XACT_EVENT_ABORT:
         case XACT_EVENT_PREPARE:
-            wants_projector = wants_launcher = wants_waiters = false;
+            wants_projector = wants_launcher = false;
+            for (bool& each : wants_waiters) each = false;
             break;
         default:
             break;
@@ -128,8 +137,8 @@ void start_missing_projector() {
     one_is_on_its_way = known_projector.procno == kNoProcess && start_projector();
 }
 
-void tell_waiters_at_commit() noexcept {
-    wants_waiters = true;
+void tell_waiters_at_commit(int consumer) noexcept {
+    wants_waiters[consumer] = true;
 }
 
 void wake_launcher_at_commit() noexcept {

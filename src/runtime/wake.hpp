@@ -15,8 +15,8 @@ void wake_projector_at_commit();
 // For who waits for the projector: starts one where there is none and no launcher that would. As rarely, and as harmlessly.
 void start_missing_projector();
 
-// For passes of the projections: whoever waits for one looks again.
-void tell_waiters_at_commit() noexcept;
+// For a pass that served this consumer of the log, by its number: the sessions that wait for it look again.
+void tell_waiters_at_commit(int consumer) noexcept;
 
 // For CREATE EXTENSION and ALTER EXTENSION UPDATE: the launcher looks at this database. Where there is none, and a command has
 // wanted a projector before, one is started at the commit: that of the command may have found no extension yet, or another

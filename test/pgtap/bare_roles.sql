@@ -51,6 +51,7 @@ INSERT INTO surface VALUES
     ('grant_admin(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader') $$),
     ('announce_installation()', '42501', '42501', '42501', 'SELECT telemetry.announce_installation()'),
     ('health_limits()', '42501', '42501', '42501', 'SELECT * FROM telemetry.health_limits()'),
+    ('trigger_defects()', '42501', '42501', '42501', 'SELECT * FROM telemetry.trigger_defects()'),
     ('event_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.event_id_seq') $$),
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- tables: an admin looks at some, a reader at the list of batches, nobody writes

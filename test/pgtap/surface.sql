@@ -85,6 +85,7 @@ SELECT results_eq(
         ('summary_recv(internal)', 'telemetry.summary', 'f i strict s c'),
         ('summary_send(telemetry.summary)', 'bytea', 'f i strict s c'),
         ('table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text)', 'SETOF record', 'f s called r c'),
+        ('trigger_defects(OUT "table" text, OUT trigger text, OUT defect text, OUT command text)', 'SETOF record', 'f s called s sql'),
         ('wait_for(token text, timeout interval DEFAULT ''00:00:10''::interval, projection text DEFAULT ''device''::text)', 'text', 'f v strict u c'),
         ('worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c') $$,

@@ -137,6 +137,7 @@ for my $made ('VIEW telemetry.pipeline_status', 'VIEW telemetry.projection_statu
 {
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");
 }
+sql('ALTER TABLE telemetry.epoch DROP COLUMN first_xid');
 sql("UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'telemetry_cqrs'");
 obey('library version', qr/^ALTER EXTENSION telemetry_cqrs UPDATE TO '\Q$library\E'$/);
 becomes_ok('library version');

@@ -1,0 +1,39 @@
+// Moving and reading the sequences. Written wholly in P: plain C types and palloc, no destructors.
+#include "event_log/sequences.hpp"
+
+#include <limits>
+
+#include "postgres/pg.hpp"
+
+namespace event_log {
+namespace {
+
+constexpr const char* kMoves[] = {
+    "SELECT pg_catalog.setval('telemetry.event_id_seq', m.last) "
+    "FROM (SELECT pg_catalog.max(event_id) AS last FROM telemetry.event) AS m, telemetry.event_id_seq AS s "
+    "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
+    "SELECT pg_catalog.setval('telemetry.rejected_id_seq', m.last) "
+    "FROM (SELECT pg_catalog.max(rejected_id) AS last FROM telemetry.rejected_readings) AS m, telemetry.rejected_id_seq AS s "
+    "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
+};
+
+}  // namespace
+
+void move_sequences_past_stored_rows() {
+    // What is committed now, whatever the isolation level of the caller.
+    PushActiveSnapshot(GetLatestSnapshot());
+    for (const char* move : kMoves)
+        if (SPI_execute(move, true, 0) != SPI_OK_SELECT) elog(ERROR, "cannot move the sequences of telemetry_cqrs");
+    PopActiveSnapshot();
+}
+
+std::int64_t last_number_given(Oid sequence) {
+    LOCAL_FCINFO(call, 1);
+    InitFunctionCallInfoData(*call, nullptr, 1, InvalidOid, nullptr, nullptr);
+    call->args[0].value = ObjectIdGetDatum(sequence);
+    call->args[0].isnull = false;
+    const Datum last = pg_sequence_last_value(call);
+    return call->isnull ? std::numeric_limits<std::int64_t>::min() : DatumGetInt64(last);
+}
+
+}  // namespace event_log
