@@ -28,8 +28,9 @@ constexpr int kOwnTransaction = pack_sqlstate("TC102");  // wait_for() of the tr
 
 // TC2xx: the event log protects itself; somebody changed what must not be changed.
 constexpr int kLogIsInsertOnly = pack_sqlstate("TC201");  // UPDATE, DELETE or TRUNCATE of the event log
-constexpr int kLogWasAltered = pack_sqlstate("TC202");    // INSERT trigger, row security or unexpected index on a segment
-constexpr int kBatchNotFound = pack_sqlstate("TC203");    // no such batch, or retention has passed it
+constexpr int kLogWasAltered =
+    pack_sqlstate("TC202");  // a trigger, constraint, column or index that native writes or reads cannot cope with
+constexpr int kBatchNotFound = pack_sqlstate("TC203");  // no such batch, or retention has passed it
 constexpr int kTableCarriesObstacle =
     pack_sqlstate("TC204");  // a table of ours carries what native writes would pass by, or a deferred trigger
 

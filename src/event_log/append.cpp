@@ -34,7 +34,7 @@ void store_chunk(Segment& segment, Candidate** first, Candidate** last) {
     for (Candidate** each = first; each < last; ++each) {
         if (probe_identity(segment, **each)) continue;
         if ((*each)->is_only_looked_up) {
-            (*each)->outcome = Outcome::kAbsent;
+            answer_absent(segment, **each);
             continue;
         }
         fill_row(segment, count, **each);
@@ -46,6 +46,7 @@ void store_chunk(Segment& segment, Candidate** first, Candidate** last) {
     for (int i = 0; i < count; ++i) {
         fresh[i]->tid = segment.rows[i]->tts_tid;
         insert_fingerprint(segment, *fresh[i]);
+        insert_further(segment.indexes, segment.rows[i]);
         accept(segment, *fresh[i]);
         ExecClearTuple(segment.rows[i]);
     }
@@ -162,7 +163,9 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try 
             });
             stored = true;
         } catch (const postgres::PgError& error) {
-            if (error.sqlstate() != ERRCODE_UNIQUE_VIOLATION) throw;
+            // Of which index it is does not matter: a rival's delivery of the same reading may take the values of a user's
+            // unique index as well. Singly it is a duplicate; a violation that is none of that kind comes again.
+            if (error.sqlstate() != ERRCODE_UNIQUE_VIOLATION && error.sqlstate() != ERRCODE_EXCLUSION_VIOLATION) throw;
         }
         if (!stored) {
             waits_for_rival = false;

@@ -118,7 +118,7 @@ Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot sn
     Rows<CheckpointRow> rows;
     postgres::KeyLookup lookup;
     postgres::open_lookup(lookup, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot,
-                          AccessShareLock);
+                          AccessShareLock, 2);
     for (const Consumer consumer : kConsumers) {
         const std::string_view name = name_of(consumer);
         const Datum name_datum = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));

@@ -1,9 +1,9 @@
 // Appending to one segment: opening, probing, storing. Written wholly in P: plain C types and palloc, no destructors.
 #include "event_log/segment.hpp"
 
-#include "error_codes.hpp"
 #include "event_log/event_columns.hpp"
 #include "event_log/metrics.hpp"
+#include "event_log/segment_check.hpp"
 #include "model/event.hpp"
 #include "postgres/command.hpp"
 #include "postgres/injection_point.hpp"
@@ -12,33 +12,6 @@
 
 namespace event_log {
 namespace {
-
-[[noreturn]] void report_altered(Relation table, const char* what) {
-    ereport(ERROR, (errcode(error_codes::kLogWasAltered),
-                    errmsg("segment \"%s\" of the event log was altered", RelationGetRelationName(table)),
-                    errdetail("It has %s.", what),
-                    errhint("Undo the change: the log is appended to natively, which would pass it by.")));
-    pg_unreachable();
-}
-
-void check_unaltered(Relation table, const runtime::Installed& relations) {
-    const TriggerDesc* triggers = table->trigdesc;
-    if (triggers != nullptr &&
-        (triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_before_statement ||
-         triggers->trig_insert_after_statement || triggers->trig_insert_instead_row || triggers->trig_insert_new_table))
-        report_altered(table, "a trigger on INSERT");
-    if (table->rd_rel->relrowsecurity) report_altered(table, "row security");
-    if (table->rd_att->natts != kEventColumns) report_altered(table, "other columns than the extension made");
-    List* indexes = RelationGetIndexList(table);
-    if (list_length(indexes) != 2 || !list_member_oid(indexes, relations.segment_fingerprint_index) ||
-        !list_member_oid(indexes, relations.segment_xid_index))
-        ereport(ERROR, (errcode(error_codes::kLogWasAltered),
-                        errmsg("segment \"%s\" of the event log was altered", RelationGetRelationName(table)),
-                        errdetail("It has other indexes than the extension made."),
-                        errhint("Drop the further index, an invalid one that REINDEX CONCURRENTLY left behind as well. "
-                                "Rebuild an index of the log with plain REINDEX.")));
-    list_free(indexes);
-}
 
 Datum fingerprint_datum(const Candidate& candidate) {
     return UUIDPGetDatum(reinterpret_cast<const pg_uuid_t*>(candidate.fingerprint.bytes.data()));
@@ -106,19 +79,80 @@ void next_salt(const Segment& segment, Candidate& candidate, unsigned salt) {
             : model::derived_fingerprint(secret, candidate.reading, salt);
 }
 
+IndexScanDesc probe_of(Segment& segment, int index) {
+    IndexScanDesc& probe = segment.probes[index];
+    if (probe == nullptr)
+        probe = index_beginscan(segment.table, segment.indexes.fingerprints.indexes[index], &segment.dirty, 1, 0);
+    return probe;
+}
+
+// A dirty scan keeps what it found pinned, and vacuum would wait for whatever this session waits for.
+void let_go(IndexScanDesc probe) {
+    index_rescan(probe, nullptr, 0, nullptr, 0);
+}
+
+void set_fingerprint_key(ScanKeyData& key, const Candidate& candidate) {
+    ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, fingerprint_datum(candidate));
+}
+
+bool probe_index(Segment& segment, int index, Candidate& candidate) {
+    IndexScanDesc probe = probe_of(segment, index);
+    for (unsigned salt = 0;;) {
+        ScanKeyData key;
+        set_fingerprint_key(key, candidate);
+        index_rescan(probe, &key, 1, nullptr, 0);
+        if (!index_getnext_slot(probe, ForwardScanDirection, segment.probed)) return false;
+        const TransactionId rival = TransactionIdIsValid(segment.dirty.xmin) ? segment.dirty.xmin : segment.dirty.xmax;
+        if (TransactionIdIsValid(rival)) {
+            ItemPointerData tid = segment.probed->tts_tid;
+            const uint32 token = segment.dirty.speculativeToken;
+            const bool is_speculative = TransactionIdIsValid(segment.dirty.xmin) && token != 0;
+            ExecClearTuple(segment.probed);
+            let_go(probe);
+            waits_for_rival = true;
+            if (is_speculative)
+                SpeculativeInsertionWait(rival, token);
+            else
+                XactLockTableWait(rival, segment.table, &tid, XLTW_InsertIndex);
+            waits_for_rival = false;
+            continue;
+        }
+        const bool found = is_same_identity(segment.probed, candidate);
+        if (found) judge(segment, candidate);
+        ExecClearTuple(segment.probed);
+        let_go(probe);
+        if (found) return true;
+        next_salt(segment, candidate, ++salt);
+    }
+}
+
+// Enters a row that is inserted speculatively into the indexes on fingerprints. Gives the number of the one that holds a
+// rival's entry, and enters the row into no further one: of two rivals the one that came first to the first index goes on. -1:
+// none.
+int insert_speculatively(Segment& segment, const Candidate& candidate) {
+    const IndexSet& set = segment.indexes.fingerprints;
+    Datum value = fingerprint_datum(candidate);
+    bool isnull = false;
+    ItemPointerData tid = candidate.tid;
+    for (int i = 0; i < set.count; ++i)
+        if (!index_insert(set.indexes[i], &value, &isnull, &tid, segment.table, UNIQUE_CHECK_PARTIAL, false, set.infos[i]))
+            return i;
+    return -1;
+}
+
 }  // namespace
 
 bool waits_for_rival = false;
 
 void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp) {
     segment.table = table_open(relations.segment, RowExclusiveLock);
-    check_unaltered(segment.table, relations);
-    segment.fingerprints = index_open(relations.segment_fingerprint_index, RowExclusiveLock);
-    segment.xids = index_open(relations.segment_xid_index, RowExclusiveLock);
-    segment.fingerprints_info = BuildIndexInfo(segment.fingerprints);
-    segment.xids_info = BuildIndexInfo(segment.xids);
+    check_for_append(segment.table);
+    open_indexes(segment.indexes, segment.table);
+    if (segment.indexes.probed < 0) report_no_fingerprint_index(segment.table);
+    if (!segment.indexes.has_valid_xids) report_no_xid_index(segment.table);
     InitDirtySnapshot(segment.dirty);
-    segment.probe = index_beginscan(segment.table, segment.fingerprints, &segment.dirty, 1, 0);
+    segment.probes =
+        static_cast<IndexScanDesc*>(palloc0(sizeof(IndexScanDesc) * static_cast<Size>(segment.indexes.fingerprints.count)));
     segment.probed = table_slot_create(segment.table, nullptr);
     segment.row_count = 0;
     segment.xid = GetTopFullTransactionId();
@@ -130,11 +164,11 @@ void open_segment(Segment& segment, const runtime::Installed& relations, const S
 }
 
 void close_segment(Segment& segment) {
-    index_endscan(segment.probe);
+    for (int i = 0; i < segment.indexes.fingerprints.count; ++i)
+        if (segment.probes[i] != nullptr) index_endscan(segment.probes[i]);
     ExecDropSingleTupleTableSlot(segment.probed);
     for (int i = 0; i < segment.row_count; ++i) ExecDropSingleTupleTableSlot(segment.rows[i]);
-    index_close(segment.xids, NoLock);
-    index_close(segment.fingerprints, NoLock);
+    close_indexes(segment.indexes);
     table_close(segment.table, NoLock);
 }
 
@@ -145,6 +179,7 @@ TupleTableSlot* fill_row(Segment& segment, int index, const Candidate& candidate
     Datum* value = row->tts_values;
     bool* isnull = row->tts_isnull;
     memset(isnull, 0, sizeof(bool) * kEventColumns);
+    for (int i = kEventColumns; i < row->tts_tupleDescriptor->natts; ++i) isnull[i] = true;  // dropped columns
     const model::Reading& reading = candidate.reading;
     value[kEventId] = Int64GetDatum(candidate.event_id.value);
     value[kXid] = FullTransactionIdGetDatum(segment.xid);
@@ -171,33 +206,22 @@ TupleTableSlot* fill_row(Segment& segment, int index, const Candidate& candidate
 }
 
 bool probe_identity(Segment& segment, Candidate& candidate) {
-    if (!candidate.has_identity) return false;
-    for (unsigned salt = 0;;) {
-        ScanKeyData key;
-        ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, fingerprint_datum(candidate));
-        index_rescan(segment.probe, &key, 1, nullptr, 0);
-        if (!index_getnext_slot(segment.probe, ForwardScanDirection, segment.probed)) return false;
-        const TransactionId rival = TransactionIdIsValid(segment.dirty.xmin) ? segment.dirty.xmin : segment.dirty.xmax;
-        if (TransactionIdIsValid(rival)) {
-            ItemPointerData tid = segment.probed->tts_tid;
-            const uint32 token = segment.dirty.speculativeToken;
-            const bool is_speculative = TransactionIdIsValid(segment.dirty.xmin) && token != 0;
-            ExecClearTuple(segment.probed);
-            index_rescan(segment.probe, nullptr, 0, nullptr, 0);  // lets go of the page while we wait
-            waits_for_rival = true;
-            if (is_speculative)
-                SpeculativeInsertionWait(rival, token);
-            else
-                XactLockTableWait(rival, segment.table, &tid, XLTW_InsertIndex);
-            waits_for_rival = false;
-            continue;
-        }
-        const bool found = is_same_identity(segment.probed, candidate);
-        if (found) judge(segment, candidate);
-        ExecClearTuple(segment.probed);
-        if (found) return true;
-        next_salt(segment, candidate, ++salt);
-    }
+    return candidate.has_identity && probe_index(segment, segment.indexes.probed, candidate);
+}
+
+void answer_absent(Segment& segment, Candidate& candidate) {
+    candidate.outcome = Outcome::kAbsent;
+    if (!candidate.has_identity || !IsolationIsSerializable()) return;
+    // The probe's dirty snapshot leaves no predicate locks. With the transaction's own the look does, and it meets a rival that
+    // has stored the reading since. A row that is inserted needs none: its rival meets the index entry.
+    Relation index = segment.indexes.fingerprints.indexes[segment.indexes.probed];
+    IndexScanDesc scan = index_beginscan(segment.table, index, GetTransactionSnapshot(), 1, 0);
+    ScanKeyData key;
+    set_fingerprint_key(key, candidate);
+    index_rescan(scan, &key, 1, nullptr, 0);
+    while (index_getnext_slot(scan, ForwardScanDirection, segment.probed)) continue;
+    ExecClearTuple(segment.probed);
+    index_endscan(scan);
 }
 
 void accept(const Segment& segment, Candidate& candidate) {
@@ -209,26 +233,35 @@ void accept(const Segment& segment, Candidate& candidate) {
 }
 
 void insert_fingerprint(Segment& segment, const Candidate& candidate) {
+    const IndexSet& set = segment.indexes.fingerprints;
     Datum value = fingerprint_datum(candidate);
     bool isnull = !candidate.has_identity;
     ItemPointerData tid = candidate.tid;
     waits_for_rival = true;  // should one have come between probe and insert
-    index_insert(segment.fingerprints, &value, &isnull, &tid, segment.table, UNIQUE_CHECK_YES, false,
-                 segment.fingerprints_info);
+    for (int i = 0; i < set.count; ++i)
+        index_insert(set.indexes[i], &value, &isnull, &tid, segment.table, UNIQUE_CHECK_YES, false, set.infos[i]);
     waits_for_rival = false;
 }
 
 void insert_xid(Segment& segment, const Candidate& candidate) {
+    const IndexSet& set = segment.indexes.xids;
     Datum values[] = {FullTransactionIdGetDatum(segment.xid), Int64GetDatum(candidate.event_id.value)};
     bool isnull[] = {false, false};
     ItemPointerData tid = candidate.tid;
-    index_insert(segment.xids, values, isnull, &tid, segment.table, UNIQUE_CHECK_NO, false, segment.xids_info);
+    for (int i = 0; i < set.count; ++i)
+        index_insert(set.indexes[i], values, isnull, &tid, segment.table,
+                     set.infos[i]->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, set.infos[i]);
 }
 
 void append_one(Segment& segment, Candidate& candidate) {
-    while (!probe_identity(segment, candidate)) {
+    int asked = segment.indexes.probed;
+    while (!candidate.has_identity || !probe_index(segment, asked, candidate)) {
+        if (asked != segment.indexes.probed) {  // the rival is gone
+            asked = segment.indexes.probed;
+            continue;
+        }
         if (candidate.is_only_looked_up) {
-            candidate.outcome = Outcome::kAbsent;
+            answer_absent(segment, candidate);
             return;
         }
         TELEMETRY_INJECTION_POINT_IN_P("probed");
@@ -241,15 +274,16 @@ void append_one(Segment& segment, Candidate& candidate) {
             const uint32 token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
             table_tuple_insert_speculative(segment.table, row, segment.command, 0, nullptr, token);
             candidate.tid = row->tts_tid;
-            Datum value = fingerprint_datum(candidate);
-            bool isnull = false;
-            const bool is_unique = index_insert(segment.fingerprints, &value, &isnull, &candidate.tid, segment.table,
-                                                UNIQUE_CHECK_PARTIAL, false, segment.fingerprints_info);
-            table_tuple_complete_speculative(segment.table, row, token, is_unique);
+            const int taken = insert_speculatively(segment, candidate);
+            table_tuple_complete_speculative(segment.table, row, token, taken < 0);
             SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-            if (!is_unique) continue;  // a rival came between probe and insert: the next probe meets it
+            if (taken >= 0) {  // a rival came between probe and insert: a probe of that index meets it
+                asked = taken;
+                continue;
+            }
         }
         insert_xid(segment, candidate);
+        insert_further(segment.indexes, row);
         accept(segment, candidate);
         ExecClearTuple(row);
         return;

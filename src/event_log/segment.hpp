@@ -2,6 +2,7 @@
 #pragma once
 
 #include "event_log/append.hpp"
+#include "event_log/segment_indexes.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
@@ -12,12 +13,9 @@ constexpr int kSlots = 64;  // rows of one multi-insert: their index pages stay 
 
 struct Segment {
     Relation table;
-    Relation fingerprints;  // unique index
-    Relation xids;          // index (xid, event_id)
-    IndexInfo* fingerprints_info;
-    IndexInfo* xids_info;
-    IndexScanDesc probe;
-    SnapshotData dirty;  // the probe's snapshot; tells of the rival it met
+    SegmentIndexes indexes;
+    IndexScanDesc* probes;  // one for each index on fingerprints; null: not begun
+    SnapshotData dirty;     // the probes' snapshot; tells of the rival they met
     TupleTableSlot* probed;
     TupleTableSlot* rows[kSlots];
     int row_count;            // slots made so far
@@ -39,12 +37,16 @@ void close_segment(Segment& segment);
 TupleTableSlot* fill_row(Segment& segment, int index, const Candidate& candidate);
 
 // Looks for the candidate's identity and decides it if the identity is taken: true. Waits for a rival in flight first.
-// A true collision of fingerprints moves the candidate on to its next salt.
+// A true collision of fingerprints moves the candidate on to its next salt. No page stays pinned.
 bool probe_identity(Segment& segment, Candidate& candidate);
+
+// Decides a candidate that is only looked up, and that the probe did not find.
+void answer_absent(Segment& segment, Candidate& candidate);
 
 // What the log answers for the row just stored.
 void accept(const Segment& segment, Candidate& candidate);
 
+// Enter the row just stored into the indexes; `insert_further` is that of segment_indexes.hpp.
 void insert_fingerprint(Segment& segment, const Candidate& candidate);
 void insert_xid(Segment& segment, const Candidate& candidate);
 

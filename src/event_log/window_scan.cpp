@@ -3,46 +3,19 @@
 
 #include <limits>
 
-#include "error_codes.hpp"
+#include "event_log/segment_check.hpp"
+#include "event_log/segment_indexes.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace event_log {
 namespace {
 
-[[noreturn]] void report_altered(Relation table, const char* what) {
-    ereport(ERROR, (errcode(error_codes::kLogWasAltered),
-                    errmsg("segment \"%s\" of the event log was altered", RelationGetRelationName(table)),
-                    errdetail("%s", what), errhint("Undo the change: the log is read natively.")));
-    pg_unreachable();
-}
-
-bool is_window_index(Relation index) {
-    const Form_pg_index form = index->rd_index;
-    return form->indisvalid && index->rd_rel->relam == BTREE_AM_OID && form->indnkeyatts == 2 &&
-           form->indkey.values[0] == kXid + 1 && form->indkey.values[1] == kEventId + 1 && index->rd_indoption[0] == 0 &&
-           index->rd_indoption[1] == 0 && RelationGetIndexPredicate(index) == NIL;
-}
-
-Relation open_window_index(Relation table) {
-    List* indexes = RelationGetIndexList(table);
-    ListCell* cell;
-    foreach (cell, indexes) {
-        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-        if (is_window_index(index)) {
-            list_free(indexes);
-            return index;
-        }
-        index_close(index, NoLock);
-    }
-    report_altered(table, "It has no index on (xid, event_id).");
-}
-
 void open_segment(SegmentScan& segment, Oid relation, Snapshot snapshot) {
     segment.table = table_open(relation, NoLock);
-    if (RelationGetDescr(segment.table)->natts != kEventColumns)
-        report_altered(segment.table, "It has other columns than the extension made.");
-    segment.index = open_window_index(segment.table);
+    check_columns(segment.table);
+    segment.index = open_valid_index(segment.table, is_xid_index, AccessShareLock);
+    if (segment.index == nullptr) report_no_xid_index(segment.table);
     segment.scan = index_beginscan(segment.table, segment.index, snapshot, 3, 0);
     segment.row = table_slot_create(segment.table, nullptr);
 }

@@ -1,6 +1,8 @@
 // Index scans for one key. Written wholly in P: plain C types and palloc, no destructors.
 #include "postgres/key_lookup.hpp"
 
+#include "error_codes.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace postgres {
@@ -19,14 +21,37 @@ RegProcedure equality_of(Oid type) {
     }
 }
 
-void open_key_index(KeyLookup& lookup) {
+[[noreturn]] void report_altered_key(Relation table, int keys) {
+    StringInfoData columns;
+    initStringInfo(&columns);
+    for (int i = 0; i < keys; ++i)
+        appendStringInfo(&columns, "%s%s", i == 0 ? "" : ", ",
+                         quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname)));
+    const char* name =
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)), RelationGetRelationName(table));
+    const Oid old = RelationGetPrimaryKeyIndex(table);
+    const char* drop = OidIsValid(old) ? psprintf("DROP CONSTRAINT %s, ", quote_identifier(get_rel_name(old))) : "";
+    ereport(ERROR, (errcode(error_codes::kLogWasAltered),
+                    errmsg("primary key of table \"%s\" was altered", RelationGetRelationName(table)),
+                    errdetail("Rows are found natively by a primary key on (%s).", columns.data),
+                    errhint("Mend it by: ALTER TABLE %s %sADD PRIMARY KEY (%s)", name, drop, columns.data)));
+    pg_unreachable();
+}
+
+bool is_made_of_first_columns(Relation index, int keys) {
+    if (IndexRelationGetNumberOfKeyAttributes(index) != keys) return false;
+    for (int i = 0; i < keys; ++i)
+        if (index->rd_index->indkey.values[i] != i + 1) return false;
+    return true;
+}
+
+void open_key_index(KeyLookup& lookup, int keys) {
     const Oid index = RelationGetPrimaryKeyIndex(lookup.table);
-    if (!OidIsValid(index)) elog(ERROR, "table \"%s\" has no primary key", RelationGetRelationName(lookup.table));
+    if (!OidIsValid(index)) report_altered_key(lookup.table, keys);
     lookup.key_index = index_open(index, lookup.lock);
-    lookup.key_count = IndexRelationGetNumberOfKeyAttributes(lookup.key_index);
-    if (lookup.key_count > kMaxKeyColumns)
-        elog(ERROR, "primary key of \"%s\" has too many columns", RelationGetRelationName(lookup.table));
-    for (int i = 0; i < lookup.key_count; ++i) {
+    if (!is_made_of_first_columns(lookup.key_index, keys)) report_altered_key(lookup.table, keys);
+    lookup.key_count = keys;
+    for (int i = 0; i < keys; ++i) {
         const Oid type = TupleDescAttr(RelationGetDescr(lookup.key_index), i)->atttypid;
         ScanKeyEntryInitialize(&lookup.keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber, InvalidOid,
                                lookup.key_index->rd_indcollation[i], equality_of(type), 0);
@@ -42,14 +67,14 @@ Oid find_table(const char* schema, const char* name) {
     return relation;
 }
 
-void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock) {
+void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock, int keys) {
     lookup.memory = CurrentMemoryContext;
     lookup.snapshot = snapshot;
     lookup.lock = lock;
     lookup.table = table_open(relation, lock);
     if (RelationGetDescr(lookup.table)->natts < columns)
         elog(ERROR, "table \"%s\" lacks columns", RelationGetRelationName(lookup.table));
-    open_key_index(lookup);
+    open_key_index(lookup, keys);
     lookup.scan = index_beginscan(lookup.table, lookup.key_index, snapshot, lookup.key_count, 0);
     lookup.found = table_slot_create(lookup.table, nullptr);
 }

@@ -27,8 +27,9 @@ struct KeyLookup {
 // The oid of schema.name; an error where it is missing.
 Oid find_table(const char* schema, const char* name);
 
-// `columns` is how many the caller knows; a table with fewer is an error.
-void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock);
+// `columns` is how many the caller knows; a table with fewer is an error. `keys` of them, which come first, are the primary
+// key; TC202 where the table has another one, or none. A primary key that INCLUDEs further columns is one.
+void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock, int keys = 1);
 
 // Keeps the lock.
 void close_lookup(KeyLookup& lookup);

@@ -130,24 +130,13 @@ const char* holder_of(Relation table, Form_pg_attribute column) {
     return column->attinhcount > 0 ? parent_name_of(table) : sql_name_of(table);
 }
 
-bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& found) {
-    const TupleDesc columns = RelationGetDescr(table);
+bool find_not_null(Relation table, const KnownColumns& known, Obstacle& found) {
     for (int i = 0; i < known.count; ++i) {
-        if (i >= columns->natts || TupleDescAttr(columns, i)->attisdropped) {
-            describe_obstacle(found, "columns", "one of those that the extension made is missing", "");
-            return true;
-        }
-        const Form_pg_attribute column = TupleDescAttr(columns, i);
-        const KnownColumn& expected = known.columns[i];
+        const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
+        if (!column->attnotnull || known.columns[i].is_not_null) continue;
         const char* name = NameStr(column->attname);
-        if (OidIsValid(expected.type) && (column->atttypid != expected.type || column->atttypmod != -1))
-            return describe(found, "column", name, "it has another type than the extension gave it",
-                            psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s", holder_of(table, column), quote_identifier(name),
-                                     format_type_be(expected.type)));
-        if (column->attnotnull && !expected.is_not_null)
-            return describe(
-                found, "column", name, "it is NOT NULL, and rows that are written natively may hold NULL there",
-                psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", holder_of(table, column), quote_identifier(name)));
+        return describe(found, "column", name, "it is NOT NULL, and rows that are written natively may hold NULL there",
+                        psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", sql_name_of(table), quote_identifier(name)));
     }
     return false;
 }
@@ -187,8 +176,26 @@ bool find_property(Relation table, Obstacle& found) {
 
 }  // namespace
 
+bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& found) {
+    const TupleDesc columns = RelationGetDescr(table);
+    for (int i = 0; i < known.count; ++i) {
+        if (i >= columns->natts || TupleDescAttr(columns, i)->attisdropped) {
+            describe_obstacle(found, "columns", "one of those that the extension made is missing", "");
+            return true;
+        }
+        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        const KnownColumn& expected = known.columns[i];
+        const char* name = NameStr(column->attname);
+        if (OidIsValid(expected.type) && (column->atttypid != expected.type || column->atttypmod != -1))
+            return describe(found, "column", name, "it has another type than the extension gave it",
+                            psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE %s", holder_of(table, column), quote_identifier(name),
+                                     format_type_be(expected.type)));
+    }
+    return false;
+}
+
 bool find_obstacle(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found) {
-    return find_property(table, found) || find_changed_column(table, known, found) ||
+    return find_property(table, found) || find_changed_column(table, known, found) || find_not_null(table, known, found) ||
            find_further_column(table, known, found) || find_trigger(table, known, watched, found) ||
            find_rule(table, watched, found) || find_check(table, known, found);
 }

@@ -1,4 +1,5 @@
 // table_obstacles(): what is on our tables and keeps them from being written. The same looks as the writers'.
+#include "event_log/segment_check.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/own_table.hpp"
@@ -29,6 +30,19 @@ void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own) {
     table_close(table, AccessShareLock);
 }
 
+// P.
+void put_obstacles_on_segments(ReturnSetInfo* result) {
+    List* segments = find_inheritance_children(postgres::find_table("telemetry", "event"), AccessShareLock);
+    ListCell* each;
+    foreach (each, segments) {
+        Relation segment = table_open(lfirst_oid(each), NoLock);
+        postgres::Obstacle obstacle;
+        if (event_log::find_segment_obstacle(segment, obstacle)) put(result, RelationGetRelid(segment), obstacle);
+        table_close(segment, AccessShareLock);
+    }
+    list_free(segments);
+}
+
 }  // namespace
 }  // namespace query
 
@@ -37,7 +51,7 @@ TELEMETRY_FUNCTION(telemetry_table_obstacles) {
         InitMaterializedSRF(fcinfo, 0);
         auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
         for (const postgres::OwnTable* own : runtime::own_tables()) query::put_obstacles_on(result, *own);
-        // The segments of the log come here.
+        query::put_obstacles_on_segments(result);
     });
     return Datum{};
 }

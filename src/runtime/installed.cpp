@@ -49,8 +49,6 @@ bool look_up(Installed& found) {
     found.epoch = find(found.schema, "epoch", complete);
     found.event = find(found.schema, "event", complete);
     found.segment = find(found.schema, "event_1", complete);
-    found.segment_fingerprint_index = find(found.schema, "event_1_fingerprint", complete);
-    found.segment_xid_index = find(found.schema, "event_1_xid_event_id", complete);
     found.event_id_sequence = find(found.schema, "event_id_seq", complete);
     found.device = find(found.schema, "device", complete);
     found.device_key_index = find(found.schema, "device_pkey", complete);

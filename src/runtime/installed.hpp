@@ -16,8 +16,6 @@ struct Installed {
     Oid epoch;
     Oid event;
     Oid segment;  // where events are appended
-    Oid segment_fingerprint_index;
-    Oid segment_xid_index;
     Oid event_id_sequence;
     Oid device;
     Oid device_key_index;

@@ -32,10 +32,20 @@ SELECT throws_ok(change || $$; SELECT telemetry.ingest_telemetry('pgtap-log', '2
 FROM unnest(ARRAY[
     'CREATE TRIGGER skip BEFORE INSERT ON telemetry.event_1 FOR EACH ROW EXECUTE FUNCTION pg_temp.skip()',
     'CREATE TRIGGER skip AFTER INSERT ON telemetry.event_1 FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.skip()',
+    'CREATE RULE mine AS ON INSERT TO telemetry.event_1 DO ALSO NOTIFY rows',
     'ALTER TABLE telemetry.event_1 ENABLE ROW LEVEL SECURITY',
-    'CREATE INDEX mine ON telemetry.event_1 (device_id)',
-    'CREATE UNIQUE INDEX mine ON telemetry.event_1 (event_id)',
-    'CREATE INDEX mine ON telemetry.event_1 (upper(device_id)) WHERE temperature > 0']) AS change;
+    'ALTER TABLE telemetry.event_1 ADD CONSTRAINT mine CHECK (temperature < 100)',
+    'ALTER TABLE telemetry.event_1 ADD CONSTRAINT mine UNIQUE (event_id) DEFERRABLE',
+    'DROP INDEX telemetry.event_1_fingerprint']) AS change;
+-- Further indexes are kept up.
+SELECT lives_ok(change || $$; SELECT telemetry.ingest_telemetry('pgtap-log', '2024-05-01 10:00:00+00', 1, NULL, 'k of ' || $$ || quote_literal(change) || ')', change)
+FROM unnest(ARRAY[
+    'CREATE INDEX by_device ON telemetry.event_1 (device_id)',
+    'CREATE UNIQUE INDEX by_event ON telemetry.event_1 (event_id)',
+    'CREATE INDEX by_upper ON telemetry.event_1 (upper(device_id)) WHERE temperature > 0']) AS change;
+SELECT is(telemetry_count.by_index, telemetry_count.all_rows, 'each row is in the further index')
+FROM (SELECT (SELECT count(*) FROM telemetry.event_1 WHERE upper(device_id) = 'PGTAP-LOG' AND temperature > 0) AS by_index,
+             (SELECT count(*) FROM telemetry.event_1 WHERE device_id = 'pgtap-log') AS all_rows) AS telemetry_count;
 SELECT results_eq($$ SELECT status FROM telemetry.ingest_telemetry('pgtap-log', '2024-05-01 10:00:00+00', 1, NULL, 'k2') $$, ARRAY['accepted'], 'mended: stored');
 
 SELECT * FROM finish();
