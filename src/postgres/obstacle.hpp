@@ -38,6 +38,7 @@ bool find_obstacle(Relation table, const KnownColumns& known, unsigned watched, 
 
 // The part of it that reading needs as well: finds a known column that is missing or has another type.
 bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& found);
+
 // Finds the first rule that an ordinary session applies to one of the `watched` writes.
 bool find_rule(Relation table, unsigned watched, Obstacle& found);
 

@@ -10,8 +10,8 @@ struct OwnTable {
     unsigned native_writes;  // what KeyedTable does to it: kOnInsert, kOnUpdate
     unsigned sql_writes;     // what statements do to it
     bool has_on_conflict;    // one of them says ON CONFLICT
-    KnownColumns columns;    // where there are native writes
-    int keys;                // how many of the columns, which come first, are the primary key; the same
+    int keys;                // native writes: columns of the primary key
+    KnownColumns columns;    // native writes: all
 };
 
 // Find the first obstacle on a table that is locked; false if there is none. All that SQL would do besides writing the row is

@@ -30,15 +30,17 @@ void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own) {
     table_close(table, AccessShareLock);
 }
 
-// P. The segments of the log.
+// P.
 void put_obstacles_on_segments(ReturnSetInfo* result) {
-    ListCell* cell;
-    foreach (cell, find_inheritance_children(postgres::find_table("telemetry", "event"), AccessShareLock)) {
-        Relation segment = table_open(lfirst_oid(cell), NoLock);
+    List* segments = find_inheritance_children(postgres::find_table("telemetry", "event"), AccessShareLock);
+    ListCell* each;
+    foreach (each, segments) {
+        Relation segment = table_open(lfirst_oid(each), NoLock);
         postgres::Obstacle obstacle;
         if (event_log::find_segment_obstacle(segment, obstacle)) put(result, RelationGetRelid(segment), obstacle);
-        table_close(segment, NoLock);
+        table_close(segment, AccessShareLock);
     }
+    list_free(segments);
 }
 
 }  // namespace

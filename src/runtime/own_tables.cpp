@@ -32,12 +32,12 @@ constexpr KnownColumns all_of(std::span<const KnownColumn> columns) {
 }
 
 constexpr OwnTable written_by_statements(const char* name, unsigned writes, bool has_on_conflict) {
-    return {name, 0, writes, has_on_conflict, {}, 0};
+    return {name, 0, writes, has_on_conflict, 0, {}};
 }
 
-constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes,
-                                    std::span<const KnownColumn> columns, int keys) {
-    return {name, writes, sql_writes, false, all_of(columns), keys};
+constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int keys,
+                                    std::span<const KnownColumn> columns) {
+    return {name, writes, sql_writes, false, keys, all_of(columns)};
 }
 
 constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);
@@ -49,15 +49,15 @@ constexpr OwnTable kProjectionTable = written_by_statements("projection", kOnIns
 constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true);
 constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
-constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnDelete, kBatchColumns, 1);
-constexpr OwnTable kCheckpointTable = written_natively("checkpoint", kOnInsert | kOnUpdate, 0, kCheckpointColumns, 2);
-constexpr OwnTable kDeviceStateTable = written_natively("device_state", kOnInsert | kOnUpdate, 0, kGroupColumns, 1);
+constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnDelete, 1, kBatchColumns);
+constexpr OwnTable kCheckpointTable = written_natively("checkpoint", kOnInsert | kOnUpdate, 0, 2, kCheckpointColumns);
+constexpr OwnTable kDeviceStateTable = written_natively("device_state", kOnInsert | kOnUpdate, 0, 1, kGroupColumns);
 constexpr OwnTable kRegionStateTable =
-    written_natively("region_state", kOnInsert | kOnUpdate, 0, std::span(kGroupColumns).first(std::size(kGroupColumns) - 1), 1);
+    written_natively("region_state", kOnInsert | kOnUpdate, 0, 1, std::span(kGroupColumns).first(std::size(kGroupColumns) - 1));
 constexpr OwnTable kDeviceMetricStateTable =
-    written_natively("device_metric_state", kOnInsert | kOnUpdate, 0, kMetricColumns, 2);
+    written_natively("device_metric_state", kOnInsert | kOnUpdate, 0, 2, kMetricColumns);
 constexpr OwnTable kRegionMetricStateTable =
-    written_natively("region_metric_state", kOnInsert | kOnUpdate, 0, kMetricColumns, 2);
+    written_natively("region_metric_state", kOnInsert | kOnUpdate, 0, 2, kMetricColumns);
 
 std::span<const OwnTable* const> own_tables() noexcept {
     static constexpr const OwnTable* kAll[] = {&kInstallationTable, &kEpochTable,
