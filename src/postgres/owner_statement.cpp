@@ -7,7 +7,6 @@ namespace postgres {
 
 OwnerStatements open_statements() {
     const OwnerStatements statements{NewGUCNestLevel()};
-    set_for_statements("search_path", "pg_catalog, pg_temp");
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
     return statements;
 }

@@ -1,8 +1,7 @@
 // Statements of SQL that write tables of ours, so that all counts that somebody put on them: defaults, constraints, triggers.
 // Wholly P: used inside guarded blocks only.
 //
-// The caller acts as the extension's owner. Triggers run with pg_catalog as search_path, as the caller's own one must not
-// decide which functions the owner calls.
+// The caller acts as the extension's owner (postgres/as_owner.hpp): its settings are those under which triggers run.
 #pragma once
 
 #include "postgres/pg.hpp"
