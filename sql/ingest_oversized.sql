@@ -3,6 +3,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
+SELECT coalesce(max(rejected_id), 0) AS before FROM telemetry.rejected_readings \gset
 
 -- up to 4,096 bytes, and metrics up to 64 kB: as sent
 SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(
@@ -11,7 +12,7 @@ SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(
     ARRAY[NULL, NULL, jsonb_build_object(repeat('m', 60000), 1)], ARRAY[NULL, NULL, repeat('r', 4096)]);
 SELECT sqlstate, length(payload->>'device_id') AS device_id, length(payload->>'idempotency_key') AS key, length(payload->>'region') AS region,
        length(payload->>'metrics') AS metrics, payload->'truncated' AS truncated
-FROM telemetry.rejected_readings WHERE payload->>'device_id' LIKE 'oversized-%' OR payload->>'device_id' LIKE 'ddd%' ORDER BY rejected_id;
+FROM telemetry.rejected_readings WHERE rejected_id > :before ORDER BY rejected_id;
 
 -- one byte more; a character is never cut in two (each é has two bytes, so 4,096 is inside of one)
 SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(
@@ -21,4 +22,4 @@ SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(
 SELECT sqlstate, left(payload->>'device_id', 11) AS device_id, octet_length(payload->>'device_id') AS bytes, octet_length(payload->>'idempotency_key') AS key,
        octet_length(payload->>'region') AS region, payload ? 'metrics' AS has_metrics, payload #- '{truncated,metrics}' -> 'truncated' AS truncated,
        (payload #>> '{truncated,metrics}')::int BETWEEN 70000 AND 70100 AS metrics_bytes
-FROM telemetry.rejected_readings WHERE payload ? 'truncated' ORDER BY rejected_id;
+FROM telemetry.rejected_readings WHERE rejected_id > :before AND payload ? 'truncated' ORDER BY rejected_id;

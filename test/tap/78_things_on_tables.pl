@@ -158,6 +158,29 @@ like(error_of(q{SELECT telemetry.ingest_telemetry('new one 1', NULL, 1)}), qr/TC
 is(sql('SELECT accepted, rejected FROM ' . batch_of(q{'stranger 2', 'friend 1', 'new one 2'})), '1|2', 'a batch keeps them apart');
 sql('DROP TRIGGER gatekeeper ON telemetry.device');
 
+# A rival that registers the same device between the look and the insert, and whose transaction stays open, is not waited for. The
+# trigger stops the first session at that place.
+my $go = PostgreSQL::Test::Utils::tempdir . '/go';
+sql(<<"SQL");
+CREATE FUNCTION hesitate() RETURNS trigger LANGUAGE plpgsql AS \$\$
+BEGIN
+    WHILE current_setting('application_name') = 'hesitant' AND (pg_stat_file('$go', true)).size IS NULL LOOP PERFORM pg_sleep(0.01); END LOOP;
+    RETURN NULL;
+END \$\$;
+CREATE TRIGGER hesitate BEFORE INSERT ON telemetry.device FOR EACH STATEMENT EXECUTE FUNCTION hesitate();
+SQL
+my $hesitant = psql_start($node, q{SET application_name = 'hesitant'; SELECT accepted FROM telemetry.ingest_telemetry_batch(ARRAY['raced 1', 'raced 2', 'raced 3'], NULL, ARRAY[1, 2, 3], NULL);});
+ok(wait_for($node, q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'hesitant' AND wait_event = 'PgSleep')}, 'the first session'), 'one session has looked and not inserted');
+my $rival = session($node);
+$rival->query_safe(q{BEGIN; SELECT telemetry.ingest_telemetry('raced 2', NULL, 1, region => 'hall')});
+append_to_file($go, 'go');
+is(join('|', psql_finish($hesitant)), "3\n|", 'it stores its readings while the rival is open');
+$rival->query_safe('COMMIT');
+$rival->quit;
+is(sql(q{SELECT string_agg(concat_ws(' ', device_id, region), ', ' ORDER BY device_id) FROM telemetry.device WHERE device_id LIKE 'raced%'}), 'raced 1 nowhere, raced 2 hall, raced 3 nowhere', 'each device is registered once');
+is(sql(q{SELECT string_agg(concat_ws(' ', device_id, region), ', ' ORDER BY event_id) FROM telemetry.measurements WHERE device_id = 'raced 2'}), 'raced 2 hall, raced 2 hall', "the reading has the region that the rival's registration gives");
+sql('DROP TRIGGER hesitate ON telemetry.device');
+
 # --- the quarantine -------------------------------------------------------------------------------------------------------
 
 sql(<<'SQL');
