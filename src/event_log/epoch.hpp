@@ -12,7 +12,7 @@ namespace event_log {
 struct Opened {
     model::Epoch epoch;
     model::Secret secret;
-    std::int64_t last_stale_event_id;  // up to this one the session may have event ids in store that are taken
+    std::int64_t last_stale_event_id = 0;  // up to this one the session may have event ids in store that are taken
 };
 
 // The current epoch. The first command after installation or restore makes the rows that are missing, in the caller's
