@@ -39,7 +39,8 @@ struct Registry {
 void open_registry(Registry& registry, const runtime::Installed& relations) {
     registry.is_open = true;
     registry.table = table_open(relations.device, RowExclusiveLock);
-    registry.by_id = index_open(relations.device_key_index, RowExclusiveLock);
+    postgres::refuse_changed_columns(registry.table, runtime::kDeviceTable);
+    registry.by_id = postgres::open_key_index(registry.table, RowExclusiveLock, 1);
     InitDirtySnapshot(registry.dirty);
     registry.scan = index_beginscan(registry.table, registry.by_id, &registry.dirty, 1, 0);
     registry.row = table_slot_create(registry.table, nullptr);
@@ -53,29 +54,32 @@ void close_registry(Registry& registry) {
     table_close(registry.table, NoLock);
 }
 
+// Without a status, a device may send.
 Standing standing_of(const text* status) {
+    if (status == nullptr) return Standing::kActive;
     const bool is_retired = VARSIZE_ANY_EXHDR(status) == 7 && memcmp(VARDATA_ANY(status), "retired", 7) == 0;
     return is_retired ? Standing::kRetired : Standing::kActive;
 }
 
 void take_row(TupleTableSlot* row, Entry& entry) {
     bool isnull;
-    entry.standing = standing_of(DatumGetTextPP(slot_getattr(row, kStatus, &isnull)));
+    const Datum status = slot_getattr(row, kStatus, &isnull);
+    entry.standing = standing_of(isnull ? nullptr : DatumGetTextPP(status));
     const Datum region = slot_getattr(row, kRegion, &isnull);
     entry.region = isnull ? nullptr : DatumGetTextPCopy(region);
 }
 
-ScanKeyData key_of(const Entry& entry) {
+ScanKeyData key_of(const Registry& registry, const Entry& entry) {
     ScanKeyData key;
     ScanKeyInit(&key, kDeviceId, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(entry.device_id));
-    key.sk_collation = C_COLLATION_OID;
+    key.sk_collation = registry.by_id->rd_indcollation[0];
     return key;
 }
 
 // Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of this
 // transaction.
 bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
-    ScanKeyData key = key_of(entry);
+    ScanKeyData key = key_of(registry, entry);
     index_rescan(registry.scan, &key, 1, nullptr, 0);
     entry.standing = Standing::kUnknown;
     bool is_mine = false;
@@ -99,7 +103,7 @@ bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
 // The row that a snapshot shows. False: none.
 bool look_up_in(Snapshot snapshot, Registry& registry, Entry& entry) {
     IndexScanDesc scan = index_beginscan(registry.table, registry.by_id, snapshot, 1, 0);
-    ScanKeyData key = key_of(entry);
+    ScanKeyData key = key_of(registry, entry);
     index_rescan(scan, &key, 1, nullptr, 0);
     const bool is_found = index_getnext_slot(scan, ForwardScanDirection, registry.row);
     if (is_found) take_row(registry.row, entry);
@@ -194,7 +198,8 @@ void take_registered(Entry** entries, std::uint32_t count, MemoryContext caller)
         const MemoryContext before = MemoryContextSwitchTo(caller);
         const Datum region = SPI_getbinval(row, columns, 2, &is_null);
         (*entry)->region = is_null ? nullptr : DatumGetTextPCopy(region);
-        (*entry)->standing = standing_of(DatumGetTextPP(SPI_getbinval(row, columns, 3, &is_null)));
+        const Datum status = SPI_getbinval(row, columns, 3, &is_null);
+        (*entry)->standing = standing_of(is_null ? nullptr : DatumGetTextPP(status));
         MemoryContextSwitchTo(before);
     }
 }

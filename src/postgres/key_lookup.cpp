@@ -45,11 +45,8 @@ bool is_made_of_first_columns(Relation index, int keys) {
     return true;
 }
 
-void open_key_index(KeyLookup& lookup, int keys) {
-    const Oid index = RelationGetPrimaryKeyIndex(lookup.table);
-    if (!OidIsValid(index)) report_altered_key(lookup.table, keys);
-    lookup.key_index = index_open(index, lookup.lock);
-    if (!is_made_of_first_columns(lookup.key_index, keys)) report_altered_key(lookup.table, keys);
+void open_key(KeyLookup& lookup, int keys) {
+    lookup.key_index = open_key_index(lookup.table, lookup.lock, keys);
     lookup.key_count = keys;
     for (int i = 0; i < keys; ++i) {
         const Oid type = TupleDescAttr(RelationGetDescr(lookup.key_index), i)->atttypid;
@@ -67,6 +64,14 @@ Oid find_table(const char* schema, const char* name) {
     return relation;
 }
 
+Relation open_key_index(Relation table, LOCKMODE lock, int keys) {
+    const Oid oid = RelationGetPrimaryKeyIndex(table);
+    if (!OidIsValid(oid)) report_altered_key(table, keys);
+    Relation index = index_open(oid, lock);
+    if (!is_made_of_first_columns(index, keys)) report_altered_key(table, keys);
+    return index;
+}
+
 void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock, int keys) {
     lookup.memory = CurrentMemoryContext;
     lookup.snapshot = snapshot;
@@ -74,7 +79,7 @@ void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot
     lookup.table = table_open(relation, lock);
     if (RelationGetDescr(lookup.table)->natts < columns)
         elog(ERROR, "table \"%s\" lacks columns", RelationGetRelationName(lookup.table));
-    open_key_index(lookup, keys);
+    open_key(lookup, keys);
     lookup.scan = index_beginscan(lookup.table, lookup.key_index, snapshot, lookup.key_count, 0);
     lookup.found = table_slot_create(lookup.table, nullptr);
 }

@@ -27,8 +27,12 @@ struct KeyLookup {
 // The oid of schema.name; an error where it is missing.
 Oid find_table(const char* schema, const char* name);
 
+// The index of the table's primary key, which is made of the first `keys` columns; TC202 where the table has another one, or
+// none. A primary key that INCLUDEs further columns is one.
+Relation open_key_index(Relation table, LOCKMODE lock, int keys);
+
 // `columns` is how many the caller knows; a table with fewer is an error. `keys` of them, which come first, are the primary
-// key; TC202 where the table has another one, or none. A primary key that INCLUDEs further columns is one.
+// key, or TC202.
 void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock, int keys = 1);
 
 // Keeps the lock.

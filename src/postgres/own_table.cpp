@@ -25,6 +25,7 @@ bool find_native_obstacle(Relation table, const OwnTable& own, Obstacle& found) 
 }
 
 bool find_statement_obstacle(Relation table, const OwnTable& own, Obstacle& found) {
+    if (own.native_writes == 0 && find_changed_column(table, own.columns, found)) return true;
     if (find_deferred_trigger(table, own.sql_writes, found)) return true;
     if (!own.has_on_conflict || !find_rule(table, kOnInsert | kOnUpdate, found)) return false;
     found.reason = "INSERT .. ON CONFLICT cannot be used with it";
@@ -34,6 +35,11 @@ bool find_statement_obstacle(Relation table, const OwnTable& own, Obstacle& foun
 void refuse_native_obstacle(Relation table, const OwnTable& own) {
     Obstacle obstacle;
     if (find_native_obstacle(table, own, obstacle)) refuse(own, obstacle);
+}
+
+void refuse_changed_columns(Relation table, const OwnTable& own) {
+    Obstacle obstacle;
+    if (find_changed_column(table, own.columns, obstacle)) refuse(own, obstacle);
 }
 
 void refuse_statement_obstacle(const OwnTable& own) {

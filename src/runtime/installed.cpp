@@ -20,7 +20,7 @@ unsigned generation = 0;
 // hears only when it is rewritten; its order may then be another one.
 void forget_relation(Datum, Oid relation) noexcept {
     const Oid* first = &current.gate;
-    const Oid* last = &current.device_key_index;
+    const Oid* last = &current.device;
     bool ours = !is_current || relation == InvalidOid || relation == DependRelationId;
     for (const Oid* each = first; each <= last; ++each) ours = ours || *each == relation;
     if (!ours) return;
@@ -55,7 +55,6 @@ bool look_up(Installed& found) {
     found.segment = find(found.schema, "event_1", complete);
     found.event_id_sequence = find(found.schema, "event_id_seq", complete);
     found.device = find(found.schema, "device", complete);
-    found.device_key_index = find(found.schema, "device_pkey", complete);
     if (!complete) return false;
     HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(found.event));
     if (!HeapTupleIsValid(row)) return false;

@@ -19,7 +19,6 @@ struct Installed {
     Oid segment;  // where events are appended
     Oid event_id_sequence;
     Oid device;
-    Oid device_key_index;
 };
 
 // Throws Error(TC301) where schema "telemetry" or one of its relations is missing.

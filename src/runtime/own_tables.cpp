@@ -15,6 +15,8 @@ using postgres::OwnTable;
 
 constexpr Oid kSummary = InvalidOid;
 
+// Those by which the registry is looked through: device_id, region, status.
+constexpr KnownColumn kDeviceColumns[] = {{TEXTOID, true}, {TEXTOID, false}, {TEXTOID, true}};
 constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},        {PG_SNAPSHOTOID, true}, {XID8OID, false},
                                          {INT8OID, false}, {PG_SNAPSHOTOID, true}, {XID8OID, false},       {INT8OID, false},
                                          {INT4OID, true},  {TIMESTAMPTZOID, true}};
@@ -31,8 +33,9 @@ constexpr KnownColumns all_of(std::span<const KnownColumn> columns) {
     return {columns.data(), static_cast<int>(columns.size()), nullptr, 0, nullptr, 0, true};
 }
 
-constexpr OwnTable written_by_statements(const char* name, unsigned writes, bool has_on_conflict) {
-    return {name, 0, writes, has_on_conflict, 0, {}};
+constexpr OwnTable written_by_statements(const char* name, unsigned writes, bool has_on_conflict,
+                                         std::span<const KnownColumn> columns = {}) {
+    return {name, 0, writes, has_on_conflict, 0, all_of(columns)};
 }
 
 constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int keys,
@@ -46,7 +49,7 @@ constexpr OwnTable kProjectionTable = written_by_statements("projection", kOnIns
 
 }  // namespace
 
-constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true);
+constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true, kDeviceColumns);
 constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
 constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnDelete, 1, kBatchColumns);

@@ -53,6 +53,22 @@ struct Deleted {
     std::optional<Failure> obstacle;  // nothing could be deleted
 };
 
+// A scope of its own: it ends before the transaction does.
+uint64 delete_as_owner(TimestampTz cutoff) {
+    const postgres::AsOwner as_owner(runtime::installed().owner);
+    return postgres::guarded([cutoff] {
+        postgres::refuse_statement_obstacle(runtime::kBatchTable);
+        Oid types[] = {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
+        Datum values[] = {Int32GetDatum(kChunk), TimestampTzGetDatum(cutoff), names_of_consumers()};
+        SPI_connect();
+        if (SPI_execute_with_args(kDelete, 3, types, values, nullptr, false, 0) < 0)
+            elog(ERROR, "cannot delete from telemetry.batch");
+        const uint64 count = SPI_processed;
+        SPI_finish();
+        return count;
+    });
+}
+
 Deleted delete_older_than(TimestampTz cutoff) {
     postgres::Transaction transaction;
     const bool is_there = postgres::guarded([] {
@@ -64,18 +80,7 @@ Deleted delete_older_than(TimestampTz cutoff) {
     if (!is_there) return {};
     Deleted deleted;
     try {
-        const postgres::AsOwner as_owner(runtime::installed().owner);
-        deleted.batches = postgres::guarded([cutoff] {
-            postgres::refuse_statement_obstacle(runtime::kBatchTable);
-            Oid types[] = {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
-            Datum values[] = {Int32GetDatum(kChunk), TimestampTzGetDatum(cutoff), names_of_consumers()};
-            SPI_connect();
-            if (SPI_execute_with_args(kDelete, 3, types, values, nullptr, false, 0) < 0)
-                elog(ERROR, "cannot delete from telemetry.batch");
-            const uint64 count = SPI_processed;
-            SPI_finish();
-            return count;
-        });
+        deleted.batches = delete_as_owner(cutoff);
         transaction.commit();
     } catch (const postgres::PgError& error) {
         if (error.sqlstate() != error_codes::kTableCarriesObstacle) throw;

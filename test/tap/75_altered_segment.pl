@@ -110,6 +110,30 @@ for my $case ([ 'device_state', 'device_id', 'device_id, sample_count' ], [ 'che
 	$node->safe_psql('postgres', "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key) INCLUDE (" . ($table eq 'device_state' ? 'sample_count' : 'as_of') . ')');
 }
 
+# The registry is looked through natively, too: by its primary key, whatever its name is, and whatever has that name.
+$node->safe_psql('postgres', 'ALTER TABLE telemetry.device DROP CONSTRAINT device_pkey; CREATE UNIQUE INDEX of_dba ON telemetry.device (device_id); CREATE INDEX device_pkey ON telemetry.device (registered_at)');
+{
+	my ($status, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n" . sending());
+	like($err, qr/ERROR:\s+TC202: primary key of table "device" was altered.*HINT:\s+Mend it by: ALTER TABLE telemetry\.device ADD PRIMARY KEY \(device_id\)\n/s, 'no primary key of device');
+}
+$node->safe_psql('postgres', 'ALTER TABLE telemetry.device ADD PRIMARY KEY (device_id); DROP INDEX telemetry.of_dba');
+stores('with a primary key of another name');
+$node->safe_psql('postgres', 'DROP INDEX telemetry.device_pkey; ALTER TABLE telemetry.device ALTER device_id TYPE text COLLATE "en-x-icu"');
+stores('with a primary key of another collation');
+$node->safe_psql('postgres', 'ALTER TABLE telemetry.device ALTER device_id TYPE text COLLATE "C"');
+
+# Its columns: a status of another type, and none.
+$node->safe_psql('postgres', q{ALTER TABLE telemetry.device DROP CONSTRAINT device_status_check, ALTER status DROP DEFAULT, ALTER status TYPE integer USING 1});
+{
+	my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n" . sending());
+	my $command = 'ALTER TABLE telemetry.device ALTER COLUMN status TYPE text';
+	like($err, qr/ERROR:\s+TC204: table telemetry\.device cannot be written because of column "status".*HINT:.*\Q$command\E/s, 'a status of another type');
+	is($node->safe_psql('postgres', 'SELECT command FROM telemetry.table_obstacles()'), $command, '... is listed');
+	$node->safe_psql('postgres', "$command; ALTER TABLE telemetry.device ALTER status DROP NOT NULL; UPDATE telemetry.device SET status = NULL");
+}
+stores('by a device without a status');
+$node->safe_psql('postgres', q{UPDATE telemetry.device SET status = 'active'; ALTER TABLE telemetry.device ALTER status SET NOT NULL, ALTER status SET DEFAULT 'active'});
+
 # What was stored meanwhile is projected, each reading once.
 $node->safe_psql('postgres', 'CALL telemetry.project_once()');
 wait_applied($node);

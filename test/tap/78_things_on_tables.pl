@@ -257,6 +257,7 @@ $served->safe_psql('postgres', 'DROP TRIGGER late ON telemetry.batch');
 ok(wait_for($served, 'SELECT NOT EXISTS (SELECT FROM telemetry.batch b, waited w WHERE b.batch_id < w.batch_id)', 'old batches to go', 60), 'they go when it is gone');
 my $lines = () = slurp_file($served->logfile, $log) =~ /keeps old batches/g;
 is($lines, 1, 'one line in the log');
+unlike(slurp_file($served->logfile), qr/GUC nest level/, "the owner's settings end before the transaction that deletes them");
 read_models_follow($served, 'telemetry.measurements', 'the worker at the end');
 $served->stop;
 
