@@ -207,7 +207,7 @@ $standby->start;
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
 is($standby->safe_psql('postgres', $complaints), '', 'a standby: all is ok');
 like(health_of('worker', $standby), qr/^ok\|none: a standby has no worker/, 'a standby: and no worker is missing');
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM telemetry.setup()'), '13', 'a standby: setup');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM telemetry.setup()'), '15', 'a standby: setup');
 is($standby->safe_psql('postgres', "SELECT string_agg(DISTINCT (events + waiting)::text, ',') FROM telemetry.pipeline_status WHERE stage <> 'ingest'"),
 	sql('SELECT count(*) FROM telemetry.measurements'), 'a standby: the stages add up to the log');
 is($standby->safe_psql('postgres', "SELECT state FROM telemetry.pipeline_status WHERE stage = 'ingest'"), 'standby', 'a standby: where nothing comes in');
@@ -304,7 +304,7 @@ like(health_of('event log', $node, 'copy'), qr/^ok\|open, epoch 2/, 'event log: 
 
 sql('CREATE ROLE operator; CREATE ROLE dashboard');
 sql("SELECT telemetry.grant_admin('operator'), telemetry.grant_reader('dashboard')");
-is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '13', 'an operator sees it all');
+is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '14', 'an operator sees it all');
 $blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
 limits(blocked_warning => "interval '0'");
 like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE name = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and who is in the way, whoever that is');
