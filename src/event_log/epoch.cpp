@@ -165,16 +165,9 @@ void write_installation(Found& found) {
         3, types, values, nullptr, false, 0);
 }
 
-// How far the next epoch's number is from the last one that is known here. On the same server each timeline between the two may
-// have had an epoch that a recovery took back: its number, and those of its batches, do not come again.
-int epochs_between(const runtime::Identity& last, const runtime::Identity& here) {
-    if (last.system_identifier != here.system_identifier || here.timeline <= last.timeline) return 1;
-    return static_cast<int>(here.timeline - last.timeline);
-}
-
 void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
     if (!is_here(found, here)) {
-        found.epoch = found.has_epoch ? found.epoch + epochs_between(found.identity, here) : 1;
+        found.epoch = number_of_next_epoch(found.epoch, found.has_epoch ? &found.identity : nullptr, here);
         found.has_epoch = true;
         found.identity = here;
         found.opened_xid = GetTopFullTransactionId();
@@ -250,6 +243,11 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
 }
 
 }  // namespace
+
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here) {
+    const bool goes_on = last_place != nullptr && is_same_log(*last_place, here) && here.timeline > last_place->timeline;
+    return last + static_cast<std::int32_t>(goes_on ? here.timeline - last_place->timeline : here.timeline);
+}
 
 const Opened& open_for_writing() {
     const runtime::Installed& relations = runtime::installed();
