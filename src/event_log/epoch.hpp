@@ -18,6 +18,10 @@ struct Opened {
     std::int64_t last_stale_event_id;  // up to this one the session may have event ids in store that are taken
 };
 
+// P. Where the epoch of a row of telemetry.epoch begins; false where the row does not say. Version 1.1 adds the column, behind
+// those that somebody may have put on the table of version 1.0: so it is found by its name.
+bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid);
+
 // The number of the epoch that is opened next at a place, where `last` is the number of the newest one that is known and
 // `last_place` where that was written; 0 and null where none is known. Each timeline up to this one may have had an epoch here
 // that a recovery took back: its number, and those of its batches, do not come again.
