@@ -32,22 +32,30 @@ DECLARE
     bits CONSTANT integer := 40;
     newest record;
     last CONSTANT bigint := (SELECT COALESCE(max(c.last_batch_id), 0) FROM telemetry.checkpoint c WHERE c.consumer = 'batch');
-    last_of_range CONSTANT bigint := (SELECT max(c.last_batch_id) FROM telemetry.checkpoint c WHERE c.consumer = 'batch' AND c.last_batch_id >> bits = batch >> bits);
     next bigint;
     oldest bigint;
 BEGIN
     SELECT e.epoch, e.timeline INTO newest FROM telemetry.epoch e ORDER BY e.epoch DESC LIMIT 1;
     next := greatest(last, (COALESCE(newest.epoch, 1) - 1)::bigint << bits) + 1;
     oldest := COALESCE((SELECT min(b.batch_id) FROM telemetry.batch b), next);
-    -- Where a timeline has just begun, the worker is about to begin a range for it. A standby may lag.
-    IF batch > next AND NOT pg_is_in_recovery()
+    -- Where a timeline has just begun, the worker is about to begin a range for it; at another place the first command is. A standby
+    -- may lag.
+    IF batch > next AND NOT pg_is_in_recovery() AND (SELECT s.state FROM telemetry.log_status() s) <> 'restored'
        AND ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer = COALESCE(newest.timeline, 0) THEN
         RAISE EXCEPTION 'batch % is ahead of the event log', batch USING ERRCODE = 'TC203',
             DETAIL = format('The next batch is %s, in epoch %s.', next, newest.epoch),
             HINT = 'The number is of another history of this log, or of another log. Compare what was done with telemetry.events, then follow from the next batch.';
     END IF;
-    -- The oldest batches go first. Between ranges are numbers that no batch has had.
-    IF batch <= last AND batch < oldest AND (oldest - (oldest >> bits << bits) > 1 OR batch <= COALESCE(last_of_range, batch)) THEN
+    -- The oldest batches go first, and between ranges are numbers that no batch has had. An epoch says only where its last range ends:
+    -- it may have begun in the range of its own, and in the first one where version 1.0 opened it, which numbered them all through.
+    IF batch <= last AND batch < oldest AND (
+        oldest - (oldest >> bits << bits) > 1
+        OR EXISTS (SELECT FROM telemetry.checkpoint c WHERE c.consumer = 'batch' AND c.last_batch_id >= batch AND c.last_batch_id < oldest)
+        OR EXISTS (
+            SELECT FROM telemetry.checkpoint c
+            JOIN (SELECT e.epoch, CASE WHEN bool_or(e.first_xid IS NULL) THEN 0 ELSE e.epoch - 1 END AS first_range FROM telemetry.epoch e GROUP BY e.epoch) AS r USING (epoch)
+            WHERE c.consumer = 'batch' AND c.last_batch_id >> bits > batch >> bits AND r.first_range < least(c.last_batch_id, oldest) >> bits)
+    ) THEN
         RAISE EXCEPTION 'batch % is not kept any more', batch USING ERRCODE = 'TC203',
             DETAIL = format('The oldest batch is %s.', oldest),
             HINT = 'Batches older than telemetry_cqrs.batch_retention are deleted; their events stay in telemetry.events. Start over from there or from the statistics.';

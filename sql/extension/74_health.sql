@@ -13,7 +13,7 @@ COMMENT ON FUNCTION telemetry.health_limits() IS 'From where on telemetry.health
 
 CREATE FUNCTION telemetry.table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'telemetry_table_obstacles' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.table_obstacles() IS 'What somebody put on tables of the extension and what keeps them from being written: the first such object of each table, why it is in the way, and the command that mends it (NULL: there is none). Internal; telemetry.health() and telemetry.setup() show it.';
+COMMENT ON FUNCTION telemetry.table_obstacles() IS 'What somebody put on tables of the extension and what keeps them from being written: the first such object of each table, why it is in the way, and the command that mends it (NULL: there is none). telemetry.health() and telemetry.setup() show it. Internal.';
 
 CREATE FUNCTION telemetry.health(OUT name text, OUT state text, OUT detail text, OUT hint text) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

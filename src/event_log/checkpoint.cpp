@@ -5,6 +5,7 @@
 #include <string>
 
 #include "error_codes.hpp"
+#include "event_log/epoch.hpp"
 #include "event_log/position.hpp"
 #include "model/snapshot_text.hpp"
 #include "model/validation.hpp"
@@ -31,16 +32,7 @@ enum CheckpointColumn {
     kAsOf,
     kCheckpointColumns
 };
-enum EpochColumn {
-    kEpochNumber,
-    kSystemIdentifier,
-    kDatabaseOid,
-    kLogOid,
-    kTimeline,
-    kOpenedXid,
-    kOpenedAt,
-    kFirstXid  // of version 1.1; NULL in rows of earlier versions
-};
+enum EpochColumn { kEpochNumber, kSystemIdentifier, kDatabaseOid, kLogOid, kTimeline, kOpenedXid, kOpenedAt };
 
 // The rows in plain form: texts palloc'd.
 struct EpochRow {
@@ -96,9 +88,9 @@ Rows<EpochRow> read_epochs(::Snapshot snapshot) {
         row.timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]));
         row.opened_xid = U64FromFullTransactionId(DatumGetFullTransactionId(value[kOpenedXid]));
         row.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
-        const bool has_first_xid = slot->tts_tupleDescriptor->natts > kFirstXid && !slot->tts_isnull[kFirstXid];
-        row.first_xid = has_first_xid ? U64FromFullTransactionId(DatumGetFullTransactionId(value[kFirstXid]))
-                                      : U64FromFullTransactionId(FirstNormalFullTransactionId);
+        FullTransactionId first = FirstNormalFullTransactionId;
+        read_first_xid(slot, first);
+        row.first_xid = U64FromFullTransactionId(first);
     });
     return rows;
 }

@@ -54,7 +54,7 @@ enum EpochColumn {
     kTimeline,
     kOpenedXid,
     kOpenedAt,
-    kFirstXid  // of version 1.1; NULL in rows of earlier versions
+    kEpochColumns  // of version 1.0; first_xid is behind them
 };
 
 // The facts of the two tables, as a dirty read finds them: also those that another transaction has written and not committed.
@@ -125,8 +125,7 @@ void read_epoch(Oid table, Found& found) {
         found.identity = place;
         found.opened_xid = DatumGetFullTransactionId(value[kOpenedXid]);
         found.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
-        found.has_first_xid = row->tts_tupleDescriptor->natts > kFirstXid && !row->tts_isnull[kFirstXid];
-        if (found.has_first_xid) found.first_xid = DatumGetFullTransactionId(value[kFirstXid]);
+        found.has_first_xid = read_first_xid(row, found.first_xid);
         found.is_mine = found.is_mine || postgres::is_of_this_transaction(row);
     });
 }
@@ -165,16 +164,9 @@ void write_installation(Found& found) {
         3, types, values, nullptr, false, 0);
 }
 
-// How far the next epoch's number is from the last one that is known here. On the same server each timeline between the two may
-// have had an epoch that a recovery took back: its number, and those of its batches, do not come again.
-int epochs_between(const runtime::Identity& last, const runtime::Identity& here) {
-    if (last.system_identifier != here.system_identifier || here.timeline <= last.timeline) return 1;
-    return static_cast<int>(here.timeline - last.timeline);
-}
-
 void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
     if (!is_here(found, here)) {
-        found.epoch = found.has_epoch ? found.epoch + epochs_between(found.identity, here) : 1;
+        found.epoch = number_of_next_epoch(found.epoch, found.has_epoch ? &found.identity : nullptr, here);
         found.has_epoch = true;
         found.identity = here;
         found.opened_xid = GetTopFullTransactionId();
@@ -250,6 +242,21 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
 }
 
 }  // namespace
+
+bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid) {
+    const TupleDesc columns = row->tts_tupleDescriptor;
+    for (int i = kEpochColumns; i < columns->natts; ++i) {
+        if (row->tts_isnull[i] || strcmp(NameStr(TupleDescAttr(columns, i)->attname), "first_xid") != 0) continue;
+        first_xid = DatumGetFullTransactionId(row->tts_values[i]);
+        return true;
+    }
+    return false;
+}
+
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here) {
+    const bool goes_on = last_place != nullptr && is_same_log(*last_place, here) && here.timeline > last_place->timeline;
+    return last + static_cast<std::int32_t>(goes_on ? here.timeline - last_place->timeline : here.timeline);
+}
 
 const Opened& open_for_writing() {
     const runtime::Installed& relations = runtime::installed();

@@ -275,6 +275,12 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     mend_triggers_of_new_epoch(task);
     pass.outcome = Outcome::applied;
     pass.more = !is_complete || task.others_wait || !task.is_newest;
+    // Where projections are paused, those ahead of the list may stand at several places: this pass reached the next one only.
+    const auto is_ahead = [&](Consumer consumer) {
+        return !task.epoch->is_drained(consumer) && is_behind(reached.position, task.epoch->position_of(consumer));
+    };
+    pass.owes_batches =
+        with_batch ? !is_complete || !task.is_newest || std::ranges::any_of(kConsumers, is_ahead) : pass.events > 0;
     return pass;
 }
 
@@ -310,6 +316,8 @@ Pass Applier::run_as_owner(const PassOptions& options) {
     } else {
         setting.now = event_log::snapshot_of(setting.snapshot);
         paused_ = paused_consumers(setting.snapshot);
+        // With no projection to serve nobody sees what came in.
+        pass.owes_batches = std::ranges::all_of(kConsumers, [this](Consumer consumer) { return is_left_out(consumer); });
         for (std::size_t epoch = 0; epoch < progress.size(); ++epoch) {
             const auto task = choose(progress, epoch, setting);
             if (!task) continue;

@@ -29,6 +29,7 @@ struct Pass {
     std::int64_t events = 0;              // of the log that were applied
     bool more = false;                    // another pass would find something to do at once
     std::optional<model::BatchId> batch;  // the batch that was written
+    bool owes_batches = false;            // the list of batches may be behind all that could be served: a later pass catches up
     std::string notification;             // to be told when the transaction has committed; empty: nothing
 };
 

@@ -13,6 +13,7 @@
 
 #include "error_codes.hpp"
 #include "event_log/checkpoint.hpp"
+#include "event_log/epoch.hpp"
 #include "event_log/position.hpp"
 #include "event_log/tail.hpp"
 #include "event_log/transaction.hpp"
@@ -120,6 +121,15 @@ Answer Wait::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool i
     return is_behind ? Answer::applied : Answer::not_yet;
 }
 
+// The one that a command opens here that finds these.
+model::Epoch next_epoch(const std::vector<EpochProgress>& progress, const runtime::Identity& here) {
+    if (progress.empty()) return model::Epoch{event_log::number_of_next_epoch(0, nullptr, here)};
+    const EpochProgress& last = progress.back();
+    const runtime::Identity place{
+        .system_identifier = last.system_identifier, .database = last.database, .log = last.log, .timeline = last.timeline};
+    return model::Epoch{event_log::number_of_next_epoch(last.epoch.value, &place, here)};
+}
+
 Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
     const runtime::Identity here = runtime::current_identity();
     const bool in_recovery = postgres::guarded([] { return RecoveryInProgress(); });
@@ -130,8 +140,7 @@ Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
         // Its row is not committed or not replayed yet, or there never was one.
         if (in_recovery || fate == Fate::in_progress) return Answer::not_yet;
         // Who opens an epoch and is rolled back takes its row along.
-        const std::int32_t last = progress.empty() ? 0 : progress.back().epoch.value;
-        if (fate == Fate::rolled_back && token_.epoch.value == last + 1) return Answer::rolled_back;
+        if (fate == Fate::rolled_back && token_.epoch == next_epoch(progress, here)) return Answer::rolled_back;
         refuse_unknown();
     }
     const bool is_local = epoch->is_local(here);

@@ -42,9 +42,9 @@ WorkDone ProjectionWork::step(bool with_batches) {
     projection::StepResult step = stepper_.step({.with_batches = with_batches});
     const projection::Pass& pass = step.pass;
     // After a batch that only caught up with the projections, little waits.
-    is_busy_ = pass.events >= kBusyStep || (pass.more && !pass.batch);
-    if (with_batches && (pass.batch || !pass.more)) unbatched_since_ = 0;
-    if (!with_batches && pass.events > 0 && unbatched_since_ == 0) unbatched_since_ = runtime::steady_time();
+    is_busy_ = pass.events >= kBusyStep || (pass.more && (!pass.batch || pass.owes_batches));
+    if (with_batches && !pass.owes_batches && (pass.batch || !pass.more)) unbatched_since_ = 0;
+    if (!with_batches && pass.owes_batches && unbatched_since_ == 0) unbatched_since_ = runtime::steady_time();
     WorkDone done;
     done.events = pass.events;
     done.more = pass.more;
