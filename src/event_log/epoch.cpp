@@ -145,6 +145,14 @@ bool is_complete(const Found& found, const runtime::Identity& here) {
     return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight && !found.is_mixed;
 }
 
+// After a statement of SPI that writes a row. Without its rows the log would be opened in vain, by each command anew.
+void require_written(const char* table) {
+    if (SPI_processed == 1) return;
+    ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
+                    errdetail("A trigger or a rule that somebody put on it keeps rows out."),
+                    errhint("Drop it: \\d telemetry.%s in psql names it.", table)));
+}
+
 void write_installation(Found& found) {
     if (!found.has_secret) {
         if (!pg_strong_random(found.secret, sizeof found.secret))
@@ -162,6 +170,7 @@ void write_installation(Found& found) {
         "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) VALUES ('key', "
         "$1::pg_catalog.int2, $2, $3)",
         3, types, values, nullptr, false, 0);
+    require_written("installation");
 }
 
 void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
@@ -194,6 +203,7 @@ void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
             : "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
               "VALUES ($1, $2, $3, $4, $5, $6, $7)",
         has_column ? 8 : 7, types, values, nulls, false, 0);
+    require_written("epoch");
 }
 
 // Held for the moment of looking and writing only, not to the end of the transaction.

@@ -122,8 +122,8 @@ std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates, 
     return entries;
 }
 
-// Step 2. A reading without a region gets the registry's. What a device that may not send stored earlier is still a duplicate,
-// so its readings are only looked up; `standings` says why they are not stored.
+// Step 2. A reading without a region gets the registry's. A repeat of a reading that was stored before its device was retired
+// is still a duplicate, so readings of a device that may not send are looked up; `standings` says why they are not stored.
 void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) {
     std::vector<Candidate>& candidates = verdicts.candidates;
     if (candidates.empty()) return;

@@ -119,6 +119,21 @@ foreach my $thing (@things)
 	everything_is_right("$what, gone") if grep { exists $refusals->{$_} } @tables;
 }
 is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'device rejected_readings', 'triggers saw the registrations and the refused readings, and nothing by half');
+# A trigger that keeps a row out which opens the log: the command says so, and the next one goes on when it is gone.
+$node->safe_psql('postgres', 'CREATE DATABASE fresh');
+$node->safe_psql('fresh', <<'SQL');
+CREATE EXTENSION telemetry_cqrs;
+CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SQL
+foreach my $table ('installation', 'epoch')
+{
+	$node->safe_psql('fresh', "CREATE TRIGGER keep_out BEFORE INSERT ON telemetry.$table FOR EACH ROW EXECUTE FUNCTION keep_out()");
+	my $err = '';
+	$node->psql('fresh', "SELECT telemetry.ingest_telemetry('d', NULL, 1)", stdout => \my $out, stderr => \$err, extra_params => ['-v', 'VERBOSITY=verbose']);
+	like($err, qr/TC204: .*telemetry\.$table/, "a trigger that keeps the row of $table out: the command is refused");
+	$node->safe_psql('fresh', "DROP TRIGGER keep_out ON telemetry.$table");
+}
+is($node->safe_psql('fresh', "SELECT status FROM telemetry.ingest_telemetry('d', NULL, 1)"), 'accepted', 'and goes on when it is gone');
 $session->{run}->finish if eval { $session->quit; 0 };
 $node->stop;
 done_testing();
