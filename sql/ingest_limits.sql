@@ -1,7 +1,7 @@
--- How much one call may send: readings of a batch, bytes of metrics. Whatever is sent, a message stays short.
+-- How much one call may send: readings of a batch, bytes of metrics. A message stays short, however long the sent text is.
 \t on
 
--- What a client reads of an error.
+-- The error as a client reads it.
 CREATE FUNCTION refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE state text; message text; detail text; hint text;
 BEGIN

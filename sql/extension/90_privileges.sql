@@ -1,7 +1,7 @@
--- What is new belongs to the owner of the log, whoever ran the script, and nobody else has a right to it: what ALTER DEFAULT
--- PRIVILEGES gave is taken back. grant_reader, grant_writer and grant_admin hand out the three sets. What an earlier version made has
--- initial privileges on record and is left alone: a REVOKE here would record what was granted since as part of the extension, and
--- dumps would leave it out. telemetry.setup() names the roles that have too much there.
+-- New objects belong to the owner of the log, whichever role ran the script, and no other role has a right to them: the script takes
+-- back the rights that ALTER DEFAULT PRIVILEGES gave. grant_reader, grant_writer and grant_admin hand out the three sets. Objects of an
+-- earlier version have initial privileges on record and are left alone: a REVOKE here would record later grants as part of the
+-- extension, and dumps would leave them out. telemetry.setup() names the roles that have too much there.
 DO $new$
 DECLARE
     log_owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'telemetry.event'::pg_catalog.regclass);

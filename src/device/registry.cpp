@@ -162,7 +162,7 @@ std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_registe
 
 constexpr const char* kWaitForRival = "1ms";
 
-// What a column is not given, its default says.
+// A column that is not named gets its default.
 postgres::OwnerStatement register_with_region{
     "INSERT INTO telemetry.device AS d (device_id, region) "
     "SELECT n.device_id, n.region FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (device_id, region) "
@@ -260,8 +260,8 @@ bool try_insert(std::vector<Entry*>& unknown, bool has_patience) {
     return false;
 }
 
-// The last attempt has patience: a trigger that somebody put on the registry may have to wait. What is unknown then, a trigger
-// kept from being registered.
+// The last attempt has patience: a trigger that a user put on the registry may have to wait. A device that is unknown
+// then was kept out by a trigger.
 constexpr int kAttempts = 4;
 
 void register_unknown(Entry* entries, std::uint32_t count, const runtime::Installed& relations) {
@@ -288,7 +288,7 @@ void resolve(Entry* entries, std::uint32_t count, bool auto_register) {
 
 bool register_one(text* device_id, text* region, Interval* expected_interval, Jsonb* attributes) {
     return postgres::guarded([=] {
-        // What is not given is not named, so that the column's default says it.
+        // A column without a value is not named, so that it gets its default.
         struct Given {
             const char* column;
             Oid type;

@@ -1,4 +1,5 @@
-// What a segment must be, and the errors that say how to mend it. Written wholly in P: plain C types, no destructors.
+// The shape that a segment must have, and the errors that say how to mend it. Written wholly in P: plain C types, no
+// destructors.
 #include "event_log/segment_check.hpp"
 
 #include "error_codes.hpp"

@@ -20,7 +20,7 @@ constexpr const char* kMoves[] = {
 }  // namespace
 
 void move_sequences_past_stored_rows() {
-    // What is committed now, whatever the isolation level of the caller.
+    // The look sees everything that is committed by now, under any isolation level of the caller.
     PushActiveSnapshot(GetLatestSnapshot());
     for (const char* move : kMoves)
         if (SPI_execute(move, true, 0) != SPI_OK_SELECT) elog(ERROR, "cannot move the sequences of telemetry_cqrs");

@@ -13,8 +13,8 @@ namespace event_log {
 // whole log, as event ids have no index of their own. As the extension's owner, while nobody takes numbers, with SPI connected.
 void move_sequences_past_stored_rows();
 
-// The last number that a sequence gave out, to any session; the one before its first one if it gave none. What it gives from
-// now on is greater, but for what this session has in store.
+// The last number that a sequence gave out, to any session; the one before its first one if it gave none. Numbers that it gives
+// from now on are greater; those that this session has in store may be lower.
 std::int64_t last_number_given(Oid sequence);
 
 }  // namespace event_log
