@@ -13,8 +13,8 @@
 namespace worker {
 namespace {
 
-constexpr std::int64_t kBusyStep = 500;                      // events; a wait for the disk is little beside applying so many
-constexpr runtime::SteadyTime kLongestUnbatched = 5 * 1000;  // microseconds
+constexpr std::int64_t kBusyStep = 500;                       // events; a wait for the disk is little beside applying so many
+constexpr runtime::SteadyTime kLongestUnbatched = 20 * 1000;  // microseconds
 
 Failure of_projection(const projection::Failure& failure) {
     return {failure.sqlstate, std::string(event_log::name_of(failure.consumer)) + ": " + failure.message, {}, {}, {}};

@@ -1,6 +1,6 @@
 // What the projector does in a turn: a step of the projections, and telling about it.
 //
-// A step that writes a batch waits for the disk. While little comes in, steps leave the batches out, and one step in a few
+// A step that writes a batch waits for the disk. While little comes in, steps leave the batches out, and one step in at most 20
 // milliseconds writes a batch for all of them: readings are seen at once, and one wait serves several steps.
 #pragma once
 
