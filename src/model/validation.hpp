@@ -46,7 +46,7 @@ struct RefusalText {
     std::string message, detail, hint;
 };
 
-// What to tell about a reading that was refused so (not kNone). Long texts are shortened, characters that are not seen are
+// The words about a reading that was refused so (not kNone). Long texts are shortened, characters that are not seen are
 // spelt.
 RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead,
                      Utf8Form utf8_form = nullptr);

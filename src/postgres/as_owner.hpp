@@ -19,8 +19,8 @@ private:
     int level_;
 };
 
-// What a DBA adds to our tables (an index on an expression, a trigger) calls functions, and in this scope they run as the
-// owner. So each switch of the user comes with the settings that decide which code that is: see as_owner.cpp.
+// Objects that a DBA adds to our tables (an index on an expression, a trigger) call functions, and in this scope they run as
+// the owner. So each switch of the user comes with the settings that decide which code that is: see as_owner.cpp.
 //
 // Restores user and settings on every way out by C++, and ends before the transaction does. Where the server unwinds instead,
 // its own abort does the same. Throws PgError where a setting cannot be set; then nothing has been switched.

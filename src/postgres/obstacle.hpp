@@ -1,4 +1,4 @@
-// What a user may add to a table of ours and rows that are written natively would pass by. Wholly P.
+// Objects that a user added to a table of ours and that natively written rows would pass by. Wholly P.
 #pragma once
 
 #include "postgres/pg.hpp"

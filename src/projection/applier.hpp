@@ -53,7 +53,7 @@ public:
     // The consumers of the last `run` failed together: each gets a pass of its own next.
     void separate() noexcept { separate_passes_ = static_cast<int>(served_.size()); }
 
-    // What the last `run` wrote was rolled back, by whatever came after it.
+    // The caller says that the writes of the last `run` were rolled back.
     void rolled_back() noexcept { may_have_failed_ = true; }
 
     // Leaves a consumer out, or takes it in again.

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t kFirstDelay = USECS_PER_SEC;
 constexpr std::int64_t kLongestDelay = 60 * USECS_PER_SEC;
-// What is on a table goes when somebody drops it: soon seen, and cheap to look at.
+// An obstacle goes when a user drops it. The look is cheap, so the consumer tries soon.
 constexpr std::int64_t kDelayOfObstacle = 2 * USECS_PER_SEC;
 
 }  // namespace

@@ -1,4 +1,4 @@
-# What a DBA adds to the extension's tables (an index whose expression calls a function, a trigger) runs as the extension's owner
+# An object that a DBA adds to the extension's tables (an index whose expression calls a function, a trigger) runs as their owner
 # while a command of a writer or an admin works. The caller's settings must not decide which code that is.
 use strict;
 use warnings;
@@ -120,7 +120,7 @@ SELECT telemetry.register_device('Seven');
 $own;
 SQL
 
-# What the owner's code sets for itself is not left to the caller.
+# A setting that the owner's code makes is not left to the caller.
 sql(<<'SQL');
 DROP TRIGGER fails ON telemetry.device;
 CREATE FUNCTION public.set() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.set_config('search_path', 'nowhere', false); RETURN NULL; END $$;

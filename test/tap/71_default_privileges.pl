@@ -28,7 +28,7 @@ LATERAL (
 ) AS o (what, owner, acl), LATERAL aclexplode(o.acl) AS a
 WHERE a.grantee <> o.owner GROUP BY 1, 2 ORDER BY 1, 2
 SQL
-# What the owner lacks: 1 for each object.
+# The rights that the owner lacks: 1 for each object.
 my $owner_lacks = <<'SQL';
 SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v')
 AND NOT has_table_privilege(c.relowner, c.oid, 'SELECT, INSERT') AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = c.relowner)

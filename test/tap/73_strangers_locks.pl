@@ -23,7 +23,7 @@ my $sent = 0;
 my $node;
 
 sub sql { my ($sql, $database) = @_; return $node->safe_psql($database // 'postgres', $sql); }
-# What a script says: SQLSTATEs of its errors.
+# The SQLSTATEs of the errors that a script gets.
 sub refusal
 {
 	my ($sql, $database) = @_;
