@@ -8,7 +8,7 @@
 #include "ingest/payload.hpp"
 #include "postgres/command.hpp"
 #include "postgres/error.hpp"
-#include "postgres/owner_statement.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
@@ -25,7 +25,8 @@ struct Row {
 };
 
 // The number comes from the column's default.
-postgres::OwnerStatement insert_rejected{
+postgres::Statement insert_rejected{
+    postgres::Command::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
     "SELECT n.sqlstate, n.reason, n.payload, $4 "
     "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (sqlstate, reason, payload)",
@@ -55,7 +56,7 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
     }
     Datum values[] = {array_of(sqlstates, taken, TEXTOID), array_of(reasons, taken, TEXTOID),
                       array_of(payloads, taken, JSONBOID), TimestampTzGetDatum(received_at)};
-    postgres::execute(insert_rejected, values);
+    postgres::execute_kept(insert_rejected, values);
     return taken;
 }
 
@@ -63,7 +64,7 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
 void insert_rows(const Row* rows, int count, TimestampTz received_at) {
     const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
-    const postgres::OwnerStatements statements = postgres::open_statements();
+    const postgres::Statements statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
         const MemoryContext caller = MemoryContextSwitchTo(chunk);
