@@ -5,6 +5,7 @@
 #include <new>
 
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
@@ -109,7 +110,7 @@ bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot s
     return postgres::guarded([&memory, consumers, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         postgres::KeyLookup table;
-        postgres::open_lookup(table, postgres::find_table("telemetry", "projection_failure"), kFailureColumns, snapshot,
+        postgres::open_lookup(table, postgres::require_relation("projection_failure"), kFailureColumns, snapshot,
                               AccessShareLock);
         bool some_fail = false;
         Datum succeeded[event_log::kConsumers.size()];

@@ -7,6 +7,7 @@
 
 #include "event_log/epoch.hpp"
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
@@ -98,7 +99,7 @@ ConsumerSet paused_consumers(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs paused projections");
     return postgres::guarded([&memory, snapshot] {
         // Installed by an older version that could not pause.
-        const Oid table = get_relname_relid("projection", get_namespace_oid("telemetry", false));
+        const Oid table = postgres::find_relation(postgres::require_schema(), "projection");
         if (!OidIsValid(table)) return ConsumerSet{};
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         const ConsumerSet paused = read_rows(table, snapshot);

@@ -3,6 +3,7 @@
 
 #include <exception>
 
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/subtransaction.hpp"
@@ -18,7 +19,7 @@ constexpr postgres::Statement kDefects{
 
 // P. False where a table is being written or changed.
 bool lock_without_waiting(const char* table) {
-    return ConditionalLockRelationOid(get_relname_relid(table, get_namespace_oid("telemetry", false)), ShareRowExclusiveLock);
+    return ConditionalLockRelationOid(postgres::find_relation(postgres::require_schema(), table), ShareRowExclusiveLock);
 }
 
 // P.
