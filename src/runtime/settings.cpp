@@ -59,7 +59,7 @@ void define_all() {
                "Sets how long the projector lets events gather after a busy batch.",
                "Longer naps make larger batches and cost freshness. The projector takes no nap after a small batch.");
     define_int("telemetry_cqrs.poll_interval", current.poll_interval, 10, 60000, GUC_UNIT_MS,
-               "Sets how often the projector looks for events that no session woke it for.",
+               "Sets how often the projector looks for events without being woken.",
                "A commit wakes it, but COMMIT PREPARED does not.");
     define_int("telemetry_cqrs.batch_retention", current.batch_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
                "Sets how long telemetry.read_events() can give the events of a batch.",
