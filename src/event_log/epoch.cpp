@@ -173,8 +173,8 @@ bool is_complete(const Found& found, const runtime::Identity& here) {
 void write(const char* table, const postgres::Statement& statement, Datum* values, const char* nulls = nullptr) {
     if (postgres::execute(statement, values, nulls).rows == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
-                    errdetail("A trigger or a rule that somebody put on it keeps rows out."),
-                    errhint("Drop it: \\d telemetry.%s in psql names it.", table)));
+                    errdetail("A trigger or a rule on the table keeps rows out."),
+                    errhint("\\d telemetry.%s in psql names it. Drop it.", table)));
 }
 
 void write_installation(Found& found) {
@@ -240,10 +240,9 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
         found = read_rows(relations);
         // Under the lock nobody makes new words, so what differs was loaded by hand.
         if (found.is_mixed)
-            ereport(ERROR,
-                    (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
-                     errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
-                     errhint("Data of a dump belongs into a database where no reading was accepted yet: restore it there.")));
+            ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
+                            errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
+                            errhint("Restore a dump into a database in which no reading was accepted yet.")));
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
             const postgres::Statements statements = postgres::open_statements();
@@ -288,7 +287,7 @@ const Opened& open_for_writing() {
         throw postgres::Error(error_codes::kNotInstalled, "the event log is of another version of telemetry_cqrs",
                               "Its fingerprints are of version " + std::to_string(found.fingerprint_version) +
                                   ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
-                              "Install the version of telemetry_cqrs the log was written with, or a later one.");
+                              "Install the version of telemetry_cqrs that wrote the log, or a later one.");
     // Numbers that the session has in store may be of a time before the rows that came here from another place.
     const std::uint64_t opened_xid = U64FromFullTransactionId(found.opened_xid);
     if (opened.epoch != model::Epoch{found.epoch} || known_opening != opened_xid || known_log != here.log)

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "device/registry.hpp"
+#include "event_log/append.hpp"
 #include "model/request_digest.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"

@@ -189,7 +189,7 @@ void refuse_own_transaction(const Token& token) {
     if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_identity()))
         return;
     throw postgres::Error(error_codes::kOwnTransaction, "the token is of the transaction in progress",
-                          "What it stored is applied after its commit.", "Commit first, then wait.");
+                          "The projector applies its readings after its commit.", "Commit first, then wait.");
 }
 
 // What can tell that a look is worthwhile, as it was before the last one.

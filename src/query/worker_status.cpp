@@ -16,7 +16,7 @@ namespace query {
 namespace {
 
 constexpr int kInVain = 3;  // attempts; before that the next one may only be on its way
-constexpr const char* kNoneCame = "Workers that were started ended before they could work; the server log says why.";
+constexpr const char* kNoneCame = "Every worker that was started ended before it could work. The server log says why.";
 
 struct Status {
     int pid = 0;
