@@ -1,5 +1,5 @@
 // Appending a call's candidates: sort by fingerprint, probe and store in chunks inside a subtransaction; a rival that comes
-// between probe and insert undoes the subtransaction, and the rows go one by one. Design section 3 says why this order.
+// between probe and insert undoes the subtransaction, and the rows go one by one.
 #include "event_log/append.hpp"
 
 #include <algorithm>

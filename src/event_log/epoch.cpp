@@ -10,6 +10,7 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/keyed_table.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
@@ -91,10 +92,10 @@ void read_installation(Oid table, Found& found) {
     postgres::for_each_row(table, &dirty, [&](TupleTableSlot* row) {
         const bool in_flight = TransactionIdIsValid(dirty.xmin);
         const Datum* value = row->tts_values;
-        bytea* secret = DatumGetByteaPP(value[kSecret]);
-        if (found.has_secret && memcmp(found.secret, VARDATA_ANY(secret), sizeof found.secret) != 0) found.is_mixed = true;
+        const char* secret = postgres::view_of(value[kSecret]).data();
+        if (found.has_secret && memcmp(found.secret, secret, sizeof found.secret) != 0) found.is_mixed = true;
         if (found.has_secret && (in_flight || !found.secret_in_flight)) return;
-        memcpy(found.secret, VARDATA_ANY(secret), sizeof found.secret);
+        memcpy(found.secret, secret, sizeof found.secret);
         found.fingerprint_version = DatumGetInt16(value[kFingerprintVersion]);
         found.created_at = DatumGetTimestampTz(value[kCreatedAt]);
         found.has_secret = true;
@@ -161,11 +162,10 @@ void write_installation(Found& found) {
         found.created_at = GetCurrentTimestamp();
         found.has_secret = true;
     }
-    auto* secret = static_cast<bytea*>(palloc(VARHDRSZ + sizeof found.secret));
-    SET_VARSIZE(secret, VARHDRSZ + sizeof found.secret);
-    memcpy(VARDATA(secret), found.secret, sizeof found.secret);
+    const std::string_view secret(reinterpret_cast<const char*>(found.secret), sizeof found.secret);
     Oid types[] = {INT4OID, BYTEAOID, TIMESTAMPTZOID};
-    Datum values[] = {Int32GetDatum(found.fingerprint_version), PointerGetDatum(secret), TimestampTzGetDatum(found.created_at)};
+    Datum values[] = {Int32GetDatum(found.fingerprint_version), postgres::bytea_datum(secret),
+                      TimestampTzGetDatum(found.created_at)};
     SPI_execute_with_args(
         "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) VALUES ('key', "
         "$1::pg_catalog.int2, $2, $3)",

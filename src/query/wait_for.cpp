@@ -23,6 +23,7 @@
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/subtransaction.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/wake.hpp"
@@ -253,5 +254,5 @@ TELEMETRY_FUNCTION(telemetry_wait_for) {
     const event_log::Consumer projection = event_log::projection_named(postgres::text_argument(fcinfo, 2));
     query::refuse_own_transaction(token);
     const char* answer = query::wait_for(token, timeout, projection);
-    return postgres::guarded([answer] { return CStringGetTextDatum(answer); });
+    return postgres::guarded([answer] { return postgres::text_datum(answer); });
 }

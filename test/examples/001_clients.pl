@@ -1,6 +1,6 @@
 # The examples of clients do what they say. They store once although the connection is lost and although the server undoes the
-# transaction (40001), look at refused readings, wait for their own writes, and follow events without a gap. The test runs on a server
-# that dev/test makes, found by the PG* variables.
+# transaction (40001), look at refused readings, wait for their own writes, and follow events without a gap. The test is part of
+# acceptance check 6. It runs on a server that dev/test makes, found by the PG* variables.
 use strict;
 use warnings;
 use File::Temp;
