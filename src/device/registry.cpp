@@ -16,6 +16,7 @@
 #include "postgres/key_lookup.hpp"
 #include "postgres/owner_statement.hpp"
 #include "postgres/subtransaction.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 
@@ -57,16 +58,15 @@ void close_registry(Registry& registry) {
 // Without a status, a device may send.
 Standing standing_of(const text* status) {
     if (status == nullptr) return Standing::kActive;
-    const bool is_retired = VARSIZE_ANY_EXHDR(status) == 7 && memcmp(VARDATA_ANY(status), "retired", 7) == 0;
-    return is_retired ? Standing::kRetired : Standing::kActive;
+    return postgres::view_of(status) == "retired" ? Standing::kRetired : Standing::kActive;
 }
 
 void take_row(TupleTableSlot* row, Entry& entry) {
     bool isnull;
     const Datum status = slot_getattr(row, kStatus, &isnull);
-    entry.standing = standing_of(isnull ? nullptr : DatumGetTextPP(status));
+    entry.standing = standing_of(isnull ? nullptr : postgres::text_of(status));
     const Datum region = slot_getattr(row, kRegion, &isnull);
-    entry.region = isnull ? nullptr : DatumGetTextPCopy(region);
+    entry.region = isnull ? nullptr : postgres::copied_text(region);
 }
 
 ScanKeyData key_of(const Registry& registry, const Entry& entry) {
@@ -177,29 +177,22 @@ postgres::OwnerStatement register_without_region{
     {TEXTARRAYOID},
     nullptr};
 
-std::string_view id_of(const text* device_id) {
-    return {VARDATA_ANY(device_id), VARSIZE_ANY_EXHDR(device_id)};
-}
-
-Datum array_of(Datum* texts, int count) {
-    return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 // Fills in what the statement returned. A trigger may have changed the row, its id as well.
 void take_registered(Entry** entries, std::uint32_t count, MemoryContext caller) {
     const TupleDesc columns = SPI_tuptable->tupdesc;
     for (uint64 i = 0; i < SPI_processed; ++i) {
         bool is_null;
         const HeapTuple row = SPI_tuptable->vals[i];
-        text* device_id = DatumGetTextPP(SPI_getbinval(row, columns, 1, &is_null));
-        Entry** entry = std::lower_bound(entries, entries + count, id_of(device_id),
-                                         [](const Entry* each, std::string_view id) { return id_of(each->device_id) < id; });
-        if (entry == entries + count || id_of((*entry)->device_id) != id_of(device_id)) continue;
+        text* device_id = postgres::text_of(SPI_getbinval(row, columns, 1, &is_null));
+        Entry** entry =
+            std::lower_bound(entries, entries + count, postgres::view_of(device_id),
+                             [](const Entry* each, std::string_view id) { return postgres::view_of(each->device_id) < id; });
+        if (entry == entries + count || postgres::view_of((*entry)->device_id) != postgres::view_of(device_id)) continue;
         const MemoryContext before = MemoryContextSwitchTo(caller);
         const Datum region = SPI_getbinval(row, columns, 2, &is_null);
-        (*entry)->region = is_null ? nullptr : DatumGetTextPCopy(region);
+        (*entry)->region = is_null ? nullptr : postgres::copied_text(region);
         const Datum status = SPI_getbinval(row, columns, 3, &is_null);
-        (*entry)->standing = standing_of(is_null ? nullptr : DatumGetTextPP(status));
+        (*entry)->standing = standing_of(is_null ? nullptr : postgres::text_of(status));
         MemoryContextSwitchTo(before);
     }
 }
@@ -220,7 +213,8 @@ void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
             regions[chosen++] = PointerGetDatum(entries[i]->proposed_region);
         }
         if (chosen == 0) continue;
-        Datum values[] = {array_of(ids, chosen), with_region ? array_of(regions, chosen) : Datum{}};
+        Datum values[] = {postgres::text_array_datum(ids, chosen),
+                          with_region ? postgres::text_array_datum(regions, chosen) : Datum{}};
         postgres::execute(with_region ? register_with_region : register_without_region, values);
         take_registered(entries, count, caller);
     }

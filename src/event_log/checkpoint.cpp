@@ -13,6 +13,7 @@
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -97,7 +98,7 @@ Rows<EpochRow> read_epochs(::Snapshot snapshot) {
 
 void read_row(TupleTableSlot* slot, CheckpointRow& row) {
     const Datum* value = slot->tts_values;
-    row.consumer = TextDatumGetCString(value[kConsumer]);
+    row.consumer = postgres::c_string_of(value[kConsumer]);
     row.epoch = DatumGetInt32(value[kEpochOfCheckpoint]);
     row.snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out, value[kSnapshot]));
     row.has_partial = !slot->tts_isnull[kPartialXid];
@@ -118,10 +119,9 @@ Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot sn
     postgres::open_lookup(lookup, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot,
                           AccessShareLock, 2);
     for (const Consumer consumer : kConsumers) {
-        const std::string_view name = name_of(consumer);
-        const Datum name_datum = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+        const Datum name = postgres::text_datum(name_of(consumer));
         for (int i = 0; i < epochs.count; ++i) {
-            const Datum key[] = {name_datum, Int32GetDatum(epochs.items[i].epoch)};
+            const Datum key[] = {name, Int32GetDatum(epochs.items[i].epoch)};
             if (postgres::find_row(lookup, key)) read_row(lookup.found, add_row(rows));
         }
     }
@@ -136,7 +136,7 @@ void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
         postgres::copy_found_row(table);
     else
         elog(ERROR, "the checkpoint of \"%s\" is not where it was", row.consumer);
-    postgres::set_value(table, kConsumer, CStringGetTextDatum(row.consumer));
+    postgres::set_value(table, kConsumer, postgres::text_datum(row.consumer));
     postgres::set_value(table, kEpochOfCheckpoint, Int32GetDatum(row.epoch));
     postgres::set_value(table, kSnapshot, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(row.snapshot)));
     postgres::set_null(table, kPartialXid);

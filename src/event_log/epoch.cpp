@@ -10,6 +10,7 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/keyed_table.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
@@ -91,10 +92,10 @@ void read_installation(Oid table, Found& found) {
     postgres::for_each_row(table, &dirty, [&](TupleTableSlot* row) {
         const bool in_flight = TransactionIdIsValid(dirty.xmin);
         const Datum* value = row->tts_values;
-        bytea* secret = DatumGetByteaPP(value[kSecret]);
-        if (found.has_secret && memcmp(found.secret, VARDATA_ANY(secret), sizeof found.secret) != 0) found.is_mixed = true;
+        const char* secret = postgres::view_of(value[kSecret]).data();
+        if (found.has_secret && memcmp(found.secret, secret, sizeof found.secret) != 0) found.is_mixed = true;
         if (found.has_secret && (in_flight || !found.secret_in_flight)) return;
-        memcpy(found.secret, VARDATA_ANY(secret), sizeof found.secret);
+        memcpy(found.secret, secret, sizeof found.secret);
         found.fingerprint_version = DatumGetInt16(value[kFingerprintVersion]);
         found.created_at = DatumGetTimestampTz(value[kCreatedAt]);
         found.has_secret = true;
@@ -149,8 +150,8 @@ bool is_complete(const Found& found, const runtime::Identity& here) {
 void require_written(const char* table) {
     if (SPI_processed == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
-                    errdetail("A trigger or a rule that somebody put on it keeps rows out."),
-                    errhint("Drop it: \\d telemetry.%s in psql names it.", table)));
+                    errdetail("A trigger or a rule on the table keeps rows out."),
+                    errhint("\\d telemetry.%s in psql names it. Drop it.", table)));
 }
 
 void write_installation(Found& found) {
@@ -161,11 +162,10 @@ void write_installation(Found& found) {
         found.created_at = GetCurrentTimestamp();
         found.has_secret = true;
     }
-    auto* secret = static_cast<bytea*>(palloc(VARHDRSZ + sizeof found.secret));
-    SET_VARSIZE(secret, VARHDRSZ + sizeof found.secret);
-    memcpy(VARDATA(secret), found.secret, sizeof found.secret);
+    const std::string_view secret(reinterpret_cast<const char*>(found.secret), sizeof found.secret);
     Oid types[] = {INT4OID, BYTEAOID, TIMESTAMPTZOID};
-    Datum values[] = {Int32GetDatum(found.fingerprint_version), PointerGetDatum(secret), TimestampTzGetDatum(found.created_at)};
+    Datum values[] = {Int32GetDatum(found.fingerprint_version), postgres::bytea_datum(secret),
+                      TimestampTzGetDatum(found.created_at)};
     SPI_execute_with_args(
         "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) VALUES ('key', "
         "$1::pg_catalog.int2, $2, $3)",
@@ -230,10 +230,9 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
         found = read_rows(relations);
         // Under the lock nobody makes new words, so what differs was loaded by hand.
         if (found.is_mixed)
-            ereport(ERROR,
-                    (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
-                     errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
-                     errhint("Data of a dump belongs into a database where no reading was accepted yet: restore it there.")));
+            ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
+                            errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
+                            errhint("Restore a dump into a database in which no reading was accepted yet.")));
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
             SPI_connect();
@@ -278,7 +277,7 @@ const Opened& open_for_writing() {
         throw postgres::Error(error_codes::kNotInstalled, "the event log is of another version of telemetry_cqrs",
                               "Its fingerprints are of version " + std::to_string(found.fingerprint_version) +
                                   ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
-                              "Install the version of telemetry_cqrs the log was written with, or a later one.");
+                              "Install the version of telemetry_cqrs that wrote the log, or a later one.");
     // Numbers that the session has in store may be of a time before the rows that came here from another place.
     const std::uint64_t opened_xid = U64FromFullTransactionId(found.opened_xid);
     if (opened.epoch != model::Epoch{found.epoch} || known_opening != opened_xid || known_log != here.log)

@@ -1,7 +1,7 @@
 // One segment of the log, opened for appending. Wholly P: used inside guarded blocks only.
 #pragma once
 
-#include "event_log/append.hpp"
+#include "event_log/candidate.hpp"
 #include "event_log/segment_indexes.hpp"
 #include "runtime/installed.hpp"
 

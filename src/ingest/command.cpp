@@ -5,10 +5,12 @@
 #include <string_view>
 
 #include "device/registry.hpp"
+#include "event_log/append.hpp"
 #include "model/request_digest.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/text.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/wake.hpp"
 
@@ -20,13 +22,9 @@ namespace {
 using event_log::Candidate;
 using event_log::Outcome;
 
-std::string_view view(const text* value) {
-    return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
-}
-
 std::optional<std::string_view> optional_view(const text* value) {
     if (value == nullptr) return std::nullopt;
-    return view(value);
+    return postgres::view_of(value);
 }
 
 struct SentMetrics {
@@ -52,7 +50,7 @@ void serve_interrupts(std::uint32_t turn) {
 
 Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::uint32_t position) {
     Candidate candidate{};
-    candidate.reading.device_id = view(request.device_id);
+    candidate.reading.device_id = postgres::view_of(request.device_id);
     if (request.has_measured_at) candidate.reading.measured_at = request.measured_at;
     if (request.has_temperature) candidate.reading.temperature = request.temperature;
     if (request.has_humidity) candidate.reading.humidity = request.humidity;

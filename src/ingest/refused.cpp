@@ -63,7 +63,7 @@ Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics
             break;
     }
     return refuse(position, error_codes::kInvalidMetrics, "too many metrics",
-                  "The reading has " + std::to_string(metrics.members) + ", at most " + std::to_string(model::kMaxMetrics) +
+                  "The reading has " + std::to_string(metrics.members) + "; at most " + std::to_string(model::kMaxMetrics) +
                       " are allowed.",
                   "Send several readings.");
 }
@@ -95,8 +95,8 @@ Refused refuse_conflict(const event_log::Candidate& candidate) {
                       std::to_string(candidate.event_id.value) + " with request digest " +
                       hexadecimal(candidate.stored_digest) + "; this request has " + hexadecimal(candidate.request_digest) +
                       ".",
-                  key ? "Use a new key for a new reading; send a retry exactly as the first time."
-                      : "Send a retry exactly as the first time; a key tells readings of the same time and values apart.");
+                  key ? "Use a new key for a new reading. Send a retry exactly as the first time."
+                      : "Send a retry exactly as the first time. A key tells apart readings of the same time and values.");
 }
 
 void raise(const Refused& refused, bool in_batch) {

@@ -33,8 +33,8 @@ RegProcedure equality_of(Oid type) {
     const char* drop = OidIsValid(old) ? psprintf("DROP CONSTRAINT %s, ", quote_identifier(get_rel_name(old))) : "";
     ereport(ERROR, (errcode(error_codes::kLogWasAltered),
                     errmsg("primary key of table \"%s\" was altered", RelationGetRelationName(table)),
-                    errdetail("Rows are found natively by a primary key on (%s).", columns.data),
-                    errhint("Mend it by: ALTER TABLE %s %sADD PRIMARY KEY (%s)", name, drop, columns.data)));
+                    errdetail("The extension finds rows by a primary key on (%s).", columns.data),
+                    errhint("This mends it: ALTER TABLE %s %sADD PRIMARY KEY (%s)", name, drop, columns.data)));
     pg_unreachable();
 }
 

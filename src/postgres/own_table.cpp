@@ -14,7 +14,7 @@ namespace {
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle),
                     errmsg("table telemetry.%s cannot be written because of %s", own.name, obstacle.object),
                     errdetail("It is in the way: %s.", obstacle.reason),
-                    obstacle.command[0] == '\0' ? 0 : errhint("Everything goes on by itself after %s.", obstacle.command)));
+                    obstacle.command[0] == '\0' ? 0 : errhint("The extension goes on by itself after: %s.", obstacle.command)));
     pg_unreachable();
 }
 

@@ -64,10 +64,9 @@ model::BatchId last_batch(const std::vector<EpochProgress>& progress) {
 void refuse_mixed(const std::vector<EpochProgress>& progress) {
     for (const EpochProgress& each : progress)
         if (each.is_mixed)
-            throw postgres::Error(
-                error_codes::kLogWasAltered, "two histories are mixed in the event log",
-                "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
-                "Data of a dump belongs into a database where no reading was accepted yet: restore it there.");
+            throw postgres::Error(error_codes::kLogWasAltered, "two histories are mixed in the event log",
+                                  "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
+                                  "Restore a dump into a database in which no reading was accepted yet.");
 }
 
 void hold_tables() {
@@ -76,8 +75,8 @@ void hold_tables() {
     } catch (const postgres::PgError& error) {
         if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE) throw;
         throw postgres::Error(ERRCODE_LOCK_NOT_AVAILABLE, "a table of telemetry_cqrs is locked by another session",
-                              "Readings are stored meanwhile and applied when the lock is gone.",
-                              "pg_locks and pg_blocking_pids() tell who holds it.");
+                              "Commands store readings meanwhile. The projector applies them when the lock is gone.",
+                              "pg_locks and pg_blocking_pids() show the session that holds it.");
     }
 }
 

@@ -9,6 +9,7 @@
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/owner_statement.hpp"
+#include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
@@ -39,10 +40,10 @@ postgres::OwnerStatement end_failures{
     {TEXTARRAYOID},
     nullptr};
 
-void count_failure(const char* consumer, int sqlstate, const char* message) {
+void count_failure(std::string_view consumer, int sqlstate, std::string_view message) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
-    Datum values[] = {CStringGetTextDatum(consumer), CStringGetTextDatum(unpack_sql_state(sqlstate)),
-                      CStringGetTextDatum(message), TimestampTzGetDatum(GetCurrentTimestamp())};
+    Datum values[] = {postgres::text_datum(consumer), postgres::text_datum(unpack_sql_state(sqlstate)),
+                      postgres::text_datum(message), TimestampTzGetDatum(GetCurrentTimestamp())};
     const postgres::OwnerStatements statements = postgres::open_statements();
     if (postgres::execute(count_another, values) == 0) postgres::execute(count_first, values);
     postgres::close_statements(statements);
@@ -50,7 +51,7 @@ void count_failure(const char* consumer, int sqlstate, const char* message) {
 
 void end_failures_of(Datum* consumers, int count) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
-    Datum names = PointerGetDatum(construct_array(consumers, count, TEXTOID, -1, false, TYPALIGN_INT));
+    Datum names = postgres::text_array_datum(consumers, count);
     const postgres::OwnerStatements statements = postgres::open_statements();
     postgres::execute(end_failures, &names);
     postgres::close_statements(statements);
@@ -91,11 +92,10 @@ void record_failure(const Failure& failure) {
     if (!postgres::guarded([] { return hold_extension(); })) return;
     {
         const postgres::AsOwner as_owner(runtime::installed().owner);
-        const std::string consumer(event_log::name_of(failure.consumer));
         postgres::guarded([&] {
             take_apply_lock();
             PushActiveSnapshot(GetTransactionSnapshot());
-            count_failure(consumer.c_str(), failure.sqlstate, failure.message.c_str());
+            count_failure(event_log::name_of(failure.consumer), failure.sqlstate, failure.message);
         });
     }
     transaction.commit();
@@ -112,8 +112,7 @@ bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot s
         Datum succeeded[event_log::kConsumers.size()];
         int count = 0;
         for (const event_log::Consumer each : event_log::kConsumers) {
-            // Names are literals, so they end with NUL.
-            const Datum name = CStringGetTextDatum(event_log::name_of(each).data());
+            const Datum name = postgres::text_datum(event_log::name_of(each));
             if (!is_failing(table, name)) continue;
             bool has_succeeded = false;
             for (const event_log::Consumer consumer : consumers) has_succeeded = has_succeeded || consumer == each;

@@ -3,6 +3,7 @@
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"
+#include "postgres/text.hpp"
 #include "runtime/gate.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/own_lock.hpp"
@@ -27,7 +28,7 @@ bool require_version(Oid extension) {
     if (is_there) {
         bool isnull;
         const char* version =
-            TextDatumGetCString(heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull));
+            postgres::c_string_of(heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull));
         if (strcmp(version, runtime::kLibraryVersion) != 0)
             ereport(ERROR,
                     (errcode(error_codes::kNotInstalled),

@@ -12,6 +12,7 @@
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/wake.hpp"
 
@@ -46,8 +47,7 @@ bool change(const char* statement, Consumer projection) {
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
     return postgres::guarded([statement, name = event_log::name_of(projection)] {
         Oid types[] = {TEXTOID, TEXTOID};
-        Datum values[] = {PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))),
-                          CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
+        Datum values[] = {postgres::text_datum(name), postgres::text_datum(GetUserNameFromId(GetSessionUserId(), false))};
         if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
         if (SPI_execute_with_args(statement, 2, types, values, nullptr, false, 0) < 0)
             elog(ERROR, "cannot write telemetry.projection");
@@ -79,8 +79,7 @@ ConsumerSet read_rows(Oid table, ::Snapshot snapshot) {
     postgres::open_lookup(lookup, table, kColumns, snapshot, AccessShareLock);
     for (const Consumer consumer : event_log::kConsumers) {
         if (consumer == Consumer::batch) continue;
-        const std::string_view name = event_log::name_of(consumer);
-        const Datum key = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+        const Datum key = postgres::text_datum(event_log::name_of(consumer));
         paused[static_cast<std::size_t>(consumer)] = postgres::find_row(lookup, &key);
     }
     postgres::close_lookup(lookup);

@@ -77,7 +77,7 @@ TELEMETRY_FUNCTION(telemetry_project_once) {
     if (projection::is_in_callers_transaction(fcinfo))
         throw postgres::Error(ERRCODE_ACTIVE_SQL_TRANSACTION,
                               "telemetry.project_once() cannot run inside a transaction block or a function", {},
-                              "Call it as a statement of its own: it has transactions of its own.");
+                              "Call it as a statement of its own, because it uses transactions of its own.");
     postgres::guarded([] {
         PreventCommandDuringRecovery("CALL telemetry.project_once()");
         PreventCommandIfReadOnly("CALL telemetry.project_once()");

@@ -6,6 +6,7 @@
 #include "event_log/window_reader.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -36,8 +37,8 @@ void push_string(JsonbParseState** state, const char* name, char* value, int len
 
 void push_text(JsonbParseState** state, const char* name, const WindowScan& scan, EventColumn column) {
     if (event_log::is_null(scan, column)) return;
-    text* value = DatumGetTextPP(event_log::value_of(scan, column));
-    push_string(state, name, VARDATA_ANY(value), static_cast<int>(VARSIZE_ANY_EXHDR(value)));
+    const std::string_view value = postgres::view_of(event_log::value_of(scan, column));
+    push_string(state, name, const_cast<char*>(value.data()), static_cast<int>(value.size()));
 }
 
 void push_time(JsonbParseState** state, const char* name, const WindowScan& scan, EventColumn column) {
@@ -101,7 +102,7 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (result->setDesc->natts < kFewestColumns || result->setDesc->natts > kFewestColumns + 1)
         elog(ERROR, "telemetry.events has other columns than read_events returns");
-    const Datum aggregate_type = CStringGetTextDatum("device");
+    const Datum aggregate_type = postgres::text_datum("device");
     const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
     WindowScan scan;
     event_log::open_window(scan, plan, GetActiveSnapshot());

@@ -3,6 +3,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/own_table.hpp"
+#include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -12,8 +13,8 @@ namespace {
 
 // P.
 void put(ReturnSetInfo* result, Oid table, const postgres::Obstacle& obstacle) {
-    Datum values[] = {ObjectIdGetDatum(table), CStringGetTextDatum(obstacle.object), CStringGetTextDatum(obstacle.reason),
-                      CStringGetTextDatum(obstacle.command)};
+    Datum values[] = {ObjectIdGetDatum(table), postgres::text_datum(obstacle.object), postgres::text_datum(obstacle.reason),
+                      postgres::text_datum(obstacle.command)};
     bool nulls[] = {false, false, false, obstacle.command[0] == '\0'};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

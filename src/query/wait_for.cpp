@@ -23,6 +23,7 @@
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/subtransaction.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/wake.hpp"
@@ -188,7 +189,7 @@ void refuse_own_transaction(const Token& token) {
     if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_identity()))
         return;
     throw postgres::Error(error_codes::kOwnTransaction, "the token is of the transaction in progress",
-                          "What it stored is applied after its commit.", "Commit first, then wait.");
+                          "The projector applies its readings after its commit.", "Commit first, then wait.");
 }
 
 // What can tell that a look is worthwhile, as it was before the last one.
@@ -253,5 +254,5 @@ TELEMETRY_FUNCTION(telemetry_wait_for) {
     const event_log::Consumer projection = event_log::projection_named(postgres::text_argument(fcinfo, 2));
     query::refuse_own_transaction(token);
     const char* answer = query::wait_for(token, timeout, projection);
-    return postgres::guarded([answer] { return CStringGetTextDatum(answer); });
+    return postgres::guarded([answer] { return postgres::text_datum(answer); });
 }

@@ -5,6 +5,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
@@ -15,7 +16,7 @@ namespace query {
 namespace {
 
 constexpr int kInVain = 3;  // attempts; before that the next one may only be on its way
-constexpr const char* kNoneCame = "Workers that were started ended before they could work; the server log says why.";
+constexpr const char* kNoneCame = "Every worker that was started ended before it could work. The server log says why.";
 
 struct Status {
     int pid = 0;
@@ -65,9 +66,9 @@ TELEMETRY_FUNCTION(telemetry_get_worker_status) {
     return postgres::guarded([&] {
         Datum values[] = {BoolGetDatum(is_preloaded),
                           Int32GetDatum(status.pid),
-                          CStringGetTextDatum(runtime::name_of(status.state)),
+                          postgres::text_datum(runtime::name_of(status.state)),
                           TimestampTzGetDatum(status.since),
-                          CStringGetTextDatum(status.error ? status.error : ""),
+                          postgres::text_datum(status.error ? status.error : ""),
                           TimestampTzGetDatum(status.error_at)};
         bool nulls[] = {false, status.pid == 0, false, status.since == 0, status.error == nullptr, status.error_at == 0};
         return postgres::row_of(fcinfo, values, nulls);

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <optional>
-#include <string_view>
 
 #include "error_codes.hpp"
 #include "event_log/checkpoint.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
+#include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
@@ -40,11 +40,9 @@ constexpr const char* kDelete =
 Datum names_of_consumers() {
     Datum names[event_log::kConsumers.size()];
     int count = 0;
-    for (const event_log::Consumer consumer : event_log::kConsumers) {
-        const std::string_view name = event_log::name_of(consumer);
-        names[count++] = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
-    }
-    return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+    for (const event_log::Consumer consumer : event_log::kConsumers)
+        names[count++] = postgres::text_datum(event_log::name_of(consumer));
+    return postgres::text_array_datum(names, count);
 }
 
 // Of an attempt.

@@ -2,6 +2,7 @@
 #include "worker/extension.hpp"
 
 #include "postgres/error.hpp"
+#include "postgres/text.hpp"
 #include "runtime/library_version.hpp"
 
 #include "postgres/pg.hpp"
@@ -31,7 +32,7 @@ Row read_row() {
         bool isnull;
         const Datum version = heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
         row.found = true;
-        if (!isnull) strlcpy(row.version, TextDatumGetCString(version), kVersionBytes);
+        if (!isnull) strlcpy(row.version, postgres::c_string_of(version), kVersionBytes);
     }
     systable_endscan(scan);
     table_close(relation, AccessShareLock);

@@ -232,7 +232,7 @@ bool Projector::may_work() {
         hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
               "the server is read-only",
               "default_transaction_read_only is on for the whole server.",
-              "Readings are applied when it is off again.",
+              "The projector applies readings when it is off again.",
               {}});
         return false;
     }

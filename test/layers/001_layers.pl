@@ -18,8 +18,8 @@ my $table = <<'TABLE';
 | postgres | | gates |
 | model | | pure C++ |
 | event_log | model, postgres | append |
-| ingest | event_log, model, postgres | commands |
-| (top) | ingest, event_log, model, postgres | the library's entry |
+| ingest | event_log | commands |
+| (top) | ingest, postgres | the library's entry |
 <!-- /layers -->
 TABLE
 
@@ -74,8 +74,22 @@ my @planted = (
     [ 'a row without a folder', qr/the table names relay, which does not exist/,
         'README.md' => $table =~ s/\| \(top\)/| relay | | |\n| (top)/r ],
     [ 'a row that allows an unknown folder', qr/allows utils, which has no row/,
-        'README.md' => $table =~ s/\| model, postgres/| utils, model, postgres/r ],
+        'README.md' => $table =~ s/\| model, postgres/| model, postgres, utils/r ],
     [ 'a circle', qr/circle/, 'README.md' => $table =~ s/\| postgres \| \|/| postgres | ingest |/r ],
+    [ 'a permission that nobody uses', qr/the row of ingest allows postgres, which none of its files includes/,
+        'README.md' => $table =~ s/\| event_log \|(?= commands)/| event_log, postgres |/r ],
+    [ 'a permission that only a comment uses', qr/the row of ingest allows event_log, which none of its files includes/,
+        'ingest/command.hpp' => qq{// #include "event_log/append.hpp"\n} ],
+    [ 'two headers that include each other', qr{circle: ingest/command -> ingest/door -> ingest/command$},
+        'ingest/command.hpp' => qq{#include "event_log/append.hpp"\n#include "ingest/door.hpp"\n},
+        'ingest/door.hpp' => qq{#include "ingest/command.hpp"\n} ],
+    [ 'a source that includes a header above its own', qr{circle: event_log/append -> event_log/segment -> event_log/append$},
+        'event_log/append.cpp' => qq{#include "event_log/append.hpp"\n#include "event_log/segment.hpp"\n},
+        'event_log/segment.hpp' => qq{#include "event_log/append.hpp"\n} ],
+    [ 'a circle of three', qr{circle: model/reading -> model/metric -> model/event -> model/reading$},
+        'model/event.hpp' => qq{#include "model/reading.hpp"\n},
+        'model/reading.cpp' => qq{#include "model/metric.hpp"\n},
+        'model/metric.hpp' => qq{#include "model/event.hpp"\n} ],
     [ 'no table', qr/has no table of layers/, 'README.md' => "# The source tree\n" ],
     [ 'no README', qr/is missing/, 'README.md' => undef ],
 );
