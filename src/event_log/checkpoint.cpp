@@ -174,6 +174,12 @@ bool is_same_place(const EpochProgress& a, const EpochProgress& b) noexcept {
            a.opened_xid == b.opened_xid;
 }
 
+std::optional<Consumer> find_consumer(std::string_view name) noexcept {
+    for (const Consumer consumer : kConsumers)
+        if (name_of(consumer) == name) return consumer;
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::string_view name_of(Consumer consumer) noexcept {
@@ -186,12 +192,6 @@ std::string_view name_of(Consumer consumer) noexcept {
             return "region";
     }
     return {};
-}
-
-std::optional<Consumer> find_consumer(std::string_view name) noexcept {
-    for (const Consumer consumer : kConsumers)
-        if (name_of(consumer) == name) return consumer;
-    return std::nullopt;
 }
 
 Consumer projection_named(std::string_view name) {

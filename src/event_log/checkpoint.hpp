@@ -25,7 +25,6 @@ constexpr int number_of(Consumer consumer) noexcept {
     return static_cast<int>(consumer);
 }
 std::string_view name_of(Consumer consumer) noexcept;
-std::optional<Consumer> find_consumer(std::string_view name) noexcept;
 
 // The consumer that is the projection of this name; throws Error(22023), which lists the names there are.
 Consumer projection_named(std::string_view name);
