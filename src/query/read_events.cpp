@@ -1,9 +1,12 @@
 // SQL function read_events: the events of a batch, in the shape of the view telemetry.events.
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "error_codes.hpp"
 #include "event_log/batch.hpp"
 #include "event_log/window_reader.hpp"
+#include "model/event_json.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 
@@ -15,78 +18,80 @@ namespace {
 using event_log::EventColumn;
 using event_log::WindowScan;
 
-// What follows is written wholly in P.
+// P. Writes members as the view's jsonb_build_object does: a time in the session's time zone, a number by way of its text. The
+// jsonb is built at the end, so all texts live until then.
+struct JsonbWriter {
+    JsonbParseState* state;
 
-void push_key(JsonbParseState** state, const char* name) {
-    JsonbValue key;
-    key.type = jbvString;
-    key.val.string.val = const_cast<char*>(name);
-    key.val.string.len = static_cast<int>(strlen(name));
-    pushJsonbValue(state, WJB_KEY, &key);
+    void name(std::string_view name) { push_string(WJB_KEY, name); }
+    void push_string(JsonbIteratorToken token, std::string_view value) {
+        JsonbValue string;
+        string.type = jbvString;
+        string.val.string.val = const_cast<char*>(value.data());
+        string.val.string.len = static_cast<int>(value.size());
+        pushJsonbValue(&state, token, &string);
+    }
+    void text(std::string_view member, std::string_view value) {
+        name(member);
+        push_string(WJB_VALUE, value);
+    }
+    void time(std::string_view member, model::Micros at) {
+        text(member, JsonEncodeDateTime(nullptr, TimestampTzGetDatum(at), TIMESTAMPTZOID, nullptr));
+    }
+    void number(std::string_view member, double value) {
+        name(member);
+        JsonbValue number;
+        number.type = jbvNumeric;
+        number.val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(float8out_internal(value)),
+                                                                 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+        pushJsonbValue(&state, WJB_VALUE, &number);
+    }
+    void metrics(std::string_view member, Jsonb& metrics) {
+        auto* stripped = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, JsonbPGetDatum(&metrics)));
+        name(member);
+        JsonbValue value;
+        value.type = jbvBinary;
+        value.val.binary.data = &stripped->root;
+        value.val.binary.len = static_cast<int>(VARSIZE(stripped)) - VARHDRSZ;
+        pushJsonbValue(&state, WJB_VALUE, &value);
+    }
+};
+
+// P.
+std::optional<std::string_view> text_of(const WindowScan& scan, EventColumn column) {
+    if (event_log::is_null(scan, column)) return std::nullopt;
+    const text* value = DatumGetTextPP(event_log::value_of(scan, column));
+    return std::string_view{VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
 }
 
-void push_string(JsonbParseState** state, const char* name, char* value, int length) {
-    push_key(state, name);
-    JsonbValue string;
-    string.type = jbvString;
-    string.val.string.val = value;
-    string.val.string.len = length;
-    pushJsonbValue(state, WJB_VALUE, &string);
+std::optional<double> number_of(const WindowScan& scan, EventColumn column) {
+    if (event_log::is_null(scan, column)) return std::nullopt;
+    return DatumGetFloat8(event_log::value_of(scan, column));
 }
 
-void push_text(JsonbParseState** state, const char* name, const WindowScan& scan, EventColumn column) {
-    if (event_log::is_null(scan, column)) return;
-    text* value = DatumGetTextPP(event_log::value_of(scan, column));
-    push_string(state, name, VARDATA_ANY(value), static_cast<int>(VARSIZE_ANY_EXHDR(value)));
-}
-
-void push_time(JsonbParseState** state, const char* name, const WindowScan& scan, EventColumn column) {
-    char* value = JsonEncodeDateTime(nullptr, event_log::value_of(scan, column), TIMESTAMPTZOID, nullptr);
-    push_string(state, name, value, static_cast<int>(strlen(value)));
-}
-
-// As jsonb_build_object does it: by way of the number's text.
-void push_number(JsonbParseState** state, const char* name, const WindowScan& scan, EventColumn column) {
-    if (event_log::is_null(scan, column)) return;
-    char* digits = float8out_internal(DatumGetFloat8(event_log::value_of(scan, column)));
-    const Datum number =
-        DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-    push_key(state, name);
-    JsonbValue value;
-    value.type = jbvNumeric;
-    value.val.numeric = DatumGetNumeric(number);
-    pushJsonbValue(state, WJB_VALUE, &value);
-}
-
-void push_metrics(JsonbParseState** state, const WindowScan& scan) {
-    if (event_log::is_null(scan, event_log::kMetrics)) return;
-    Jsonb* metrics = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, event_log::value_of(scan, event_log::kMetrics)));
-    push_key(state, "metrics");
-    JsonbValue value;
-    value.type = jbvBinary;
-    value.val.binary.data = &metrics->root;
-    value.val.binary.len = static_cast<int>(VARSIZE(metrics)) - VARHDRSZ;
-    pushJsonbValue(state, WJB_VALUE, &value);
-}
-
+// P.
 Jsonb* payload_of(const WindowScan& scan) {
-    JsonbParseState* state = nullptr;
-    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    push_text(&state, "device_id", scan, event_log::kDeviceId);
-    push_text(&state, "region", scan, event_log::kRegion);
-    push_time(&state, "measured_at", scan, event_log::kMeasuredAt);
-    push_time(&state, "received_at", scan, event_log::kReceivedAt);
-    push_number(&state, "temperature", scan, event_log::kTemperature);
-    push_number(&state, "humidity", scan, event_log::kHumidity);
-    push_metrics(&state, scan);
-    push_text(&state, "idempotency_key", scan, event_log::kIdempotencyKey);
-    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+    const model::EventFields fields{.device_id = text_of(scan, event_log::kDeviceId),
+                                    .region = text_of(scan, event_log::kRegion),
+                                    .measured_at = DatumGetTimestampTz(event_log::value_of(scan, event_log::kMeasuredAt)),
+                                    .received_at = DatumGetTimestampTz(event_log::value_of(scan, event_log::kReceivedAt)),
+                                    .temperature = number_of(scan, event_log::kTemperature),
+                                    .humidity = number_of(scan, event_log::kHumidity),
+                                    .idempotency_key = text_of(scan, event_log::kIdempotencyKey)};
+    Jsonb* metrics = event_log::is_null(scan, event_log::kMetrics)
+                         ? nullptr
+                         : DatumGetJsonbP(event_log::value_of(scan, event_log::kMetrics));
+    JsonbWriter writer{nullptr};
+    pushJsonbValue(&writer.state, WJB_BEGIN_OBJECT, nullptr);
+    model::write_event_members(fields, metrics, writer);
+    return JsonbValueToJsonb(pushJsonbValue(&writer.state, WJB_END_OBJECT, nullptr));
 }
 
 // Columns of telemetry.events: id, aggregatetype, aggregateid, type, version, payload, created_at, epoch. The last one is not
 // there as long as the script of version 1.0 is installed.
 constexpr int kFewestColumns = 7;
 
+// P.
 void put_event(ReturnSetInfo* result, const WindowScan& scan, Datum aggregate_type) {
     Datum values[] = {event_log::value_of(scan, event_log::kEventId),    aggregate_type,
                       event_log::value_of(scan, event_log::kDeviceId),   event_log::value_of(scan, event_log::kType),
@@ -96,6 +101,7 @@ void put_event(ReturnSetInfo* result, const WindowScan& scan, Datum aggregate_ty
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+// P.
 void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     InitMaterializedSRF(fcinfo, 0);
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
