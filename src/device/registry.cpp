@@ -1,5 +1,5 @@
 // Looking devices up natively, and registering them by SQL, so that all counts that somebody put on the registry: defaults,
-// constraints, triggers. Written wholly in P but for the functions behind `look_up_unknown`.
+// constraints, triggers. Everything is P but the functions behind `look_up_unknown`.
 //
 // INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that inserted the same device. A rival is seen by the
 // look before, so only one that comes between look and insert is met. The insert waits a millisecond for it, in a
@@ -36,6 +36,7 @@ struct Registry {
     bool is_open;
 };
 
+// P.
 void open_registry(Registry& registry, const runtime::Installed& relations) {
     registry.is_open = true;
     registry.table = table_open(relations.device, RowExclusiveLock);
@@ -76,7 +77,7 @@ ScanKeyData key_of(const Registry& registry, const Entry& entry) {
     return key;
 }
 
-// Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of this
+// P. Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of this
 // transaction.
 bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
     ScanKeyData key = key_of(registry, entry);
@@ -204,7 +205,7 @@ void take_registered(Entry** entries, std::uint32_t count, MemoryContext caller)
     }
 }
 
-// `entries` are ordered by id. Those with a region and those without go separately.
+// P. `entries` are ordered by id. Those with a region and those without go separately.
 void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     const MemoryContext caller = CurrentMemoryContext;
     postgres::refuse_statement_obstacle(runtime::kDeviceTable);

@@ -75,6 +75,7 @@ PlainPosition read_position(TupleTableSlot* slot, int column) {
     return position;
 }
 
+// P.
 void set_position(postgres::KeyedTable& table, int column, const PlainPosition& position) {
     postgres::set_value(table, column, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(position.snapshot)));
     if (!position.has_partial) return;

@@ -129,6 +129,7 @@ Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot sn
     return rows;
 }
 
+// P.
 void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
     if (!row.is_stored)
         postgres::start_row(table);

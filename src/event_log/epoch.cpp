@@ -219,7 +219,7 @@ void watch() {
     is_watching = true;
 }
 
-// Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
+// P. Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
 // the rows stand whichever of the two commits, and neither waits for the other.
 Found find_or_make(const runtime::Installed& relations, const runtime::Identity& here) {
     if (!is_watching) watch();

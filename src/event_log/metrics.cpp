@@ -1,4 +1,4 @@
-// Walking a jsonb object of numbers. Written wholly in P: plain C types and palloc, no destructors.
+// Walking a jsonb object of numbers. This file is written wholly in P.
 #include "event_log/metrics.hpp"
 
 #include "postgres/numeric.hpp"

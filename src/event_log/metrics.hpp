@@ -1,4 +1,4 @@
-// Further metrics as the log keeps them: a jsonb object of numbers.
+// Further metrics as the log keeps them: a jsonb object of numbers. This file is written wholly in P.
 #pragma once
 
 #include "model/reading.hpp"
@@ -16,7 +16,7 @@ struct Metrics {
     int members;  // of the object, those that are null included
 };
 
-// Server code (P): reads `metrics` (null: none), palloc'ing in the current context. Names point into `metrics`.
+// Reads `metrics` (null: none), palloc'ing in the current context. Names point into `metrics`.
 // A number beyond double precision comes out as infinity, one nearer to zero than it as zero.
 Metrics read_metrics(Jsonb* metrics);
 

@@ -1,4 +1,4 @@
-// Appending to one segment: opening, probing, storing. Written wholly in P: plain C types and palloc, no destructors.
+// Appending to one segment: opening, probing, storing. This file is written wholly in P.
 #include "event_log/segment.hpp"
 
 #include "event_log/event_columns.hpp"

@@ -1,4 +1,4 @@
-// One segment of the log, opened for appending. Wholly P: used inside guarded blocks only.
+// One segment of the log, opened for appending. This file is written wholly in P.
 #pragma once
 
 #include "event_log/candidate.hpp"

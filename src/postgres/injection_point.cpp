@@ -1,4 +1,4 @@
-// What happens at injection points. Written wholly in P; empty in ordinary builds.
+// What happens at injection points. The file is empty in ordinary builds.
 #include "postgres/injection_point.hpp"
 
 #ifdef TELEMETRY_INJECTION_POINTS

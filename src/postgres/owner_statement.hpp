@@ -1,5 +1,5 @@
 // Statements of SQL that write tables of ours, so that all counts that somebody put on them: defaults, constraints, triggers.
-// Wholly P: used inside guarded blocks only.
+// This file is written wholly in P.
 //
 // The caller acts as the extension's owner (postgres/as_owner.hpp): its settings are those under which triggers run.
 #pragma once

@@ -39,6 +39,7 @@ postgres::OwnerStatement end_failures{
     {TEXTARRAYOID},
     nullptr};
 
+// P.
 void count_failure(const char* consumer, int sqlstate, const char* message) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum values[] = {CStringGetTextDatum(consumer), CStringGetTextDatum(unpack_sql_state(sqlstate)),
@@ -48,6 +49,7 @@ void count_failure(const char* consumer, int sqlstate, const char* message) {
     postgres::close_statements(statements);
 }
 
+// P.
 void end_failures_of(Datum* consumers, int count) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum names = PointerGetDatum(construct_array(consumers, count, TEXTOID, -1, false, TYPALIGN_INT));
@@ -56,6 +58,7 @@ void end_failures_of(Datum* consumers, int count) {
     postgres::close_statements(statements);
 }
 
+// P.
 bool is_failing(postgres::KeyLookup& table, Datum consumer) {
     return postgres::find_row(table, &consumer) && DatumGetInt64(table.found->tts_values[kFailures]) > 0;
 }

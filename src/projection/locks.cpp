@@ -1,5 +1,5 @@
-// Taking the locks. Written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back vacuum for
-// as long as a lock is waited for: it is thrown away before.
+// Taking the locks. This file is written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back
+// vacuum for as long as a lock is waited for: it is thrown away before.
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"

@@ -1,4 +1,4 @@
-// Merging deltas into rows. All but the two entries is written wholly in P: plain C types and palloc, no destructors.
+// Merging deltas into rows. Everything but the two entries is P.
 #include "read_model/state_tables.hpp"
 
 #include <algorithm>
@@ -65,6 +65,7 @@ model::Summary summary_of(const postgres::KeyedTable& table, int column) {
     return *summary;
 }
 
+// P.
 void set_summary(postgres::KeyedTable& table, int column, StoredSummary& buffer, const model::Summary& summary) {
     if (summary.count == 0) return postgres::set_null(table, column);
     store(buffer, summary);
@@ -102,6 +103,7 @@ struct GroupWriter {
     StoredSummary temperature, humidity;
 };
 
+// P.
 void add_group(GroupWriter& writer, const GroupDelta& delta) {
     postgres::KeyedTable& table = writer.table;
     const Datum key = text_in(writer.key, delta.key);
@@ -134,6 +136,7 @@ struct MetricWriter {
     StoredSummary summary;
 };
 
+// P.
 void add_metric(MetricWriter& writer, const MetricDelta& delta) {
     postgres::KeyedTable& table = writer.table;
     const Datum key[] = {text_in(writer.key, delta.key), text_in(writer.metric, delta.metric)};

@@ -39,7 +39,7 @@ Oid find(Oid schema, const char* name, bool& complete) {
     return relation;
 }
 
-// False when something is missing.
+// P. False when something is missing.
 bool look_up(Installed& found) {
     if (!is_watching) watch();
     bool complete = true;
