@@ -1,5 +1,5 @@
 // Appending a call's candidates: sort by fingerprint, probe and store in chunks inside a subtransaction; a rival that comes
-// between probe and insert undoes the subtransaction, and the rows go one by one. Design section 3 says why this order.
+// between probe and insert undoes the subtransaction, and the rows go one by one.
 #include "event_log/append.hpp"
 
 #include <algorithm>
@@ -151,8 +151,8 @@ void guarded_store(Store store) {
         postgres::guarded([store, note = &waits_for_rival] { store(note); });
     } catch (const postgres::PgError& error) {
         if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE || !waits_for_rival) throw;
-        throw postgres::Error(error_codes::kInProgress, "the idempotency key is being stored by another session",
-                              "lock_timeout passed while waiting for that session's transaction to end.",
+        throw postgres::Error(error_codes::kInProgress, "another session is storing this idempotency key",
+                              "That session's transaction did not end within lock_timeout.",
                               "Send the same request again later.");
     }
 }

@@ -7,6 +7,7 @@
 #include "model/event.hpp"
 #include "postgres/command.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -18,8 +19,7 @@ Datum fingerprint_datum(const Candidate& candidate) {
 }
 
 bool equals(Datum stored, std::string_view sent) {
-    text* value = DatumGetTextPP(stored);
-    return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) == sent;
+    return postgres::view_of(stored) == sent;
 }
 
 bool equals(Datum stored, bool stored_null, const std::optional<double>& sent) {
@@ -156,8 +156,7 @@ void open_segment(Segment& segment, const runtime::Installed& relations, const S
     segment.xid = GetTopFullTransactionId();
     segment.command = GetCurrentCommandId(true);
     segment.command_begun = postgres::command_begun();
-    segment.type =
-        PointerGetDatum(cstring_to_text_with_len(model::kTelemetryIngested.data(), model::kTelemetryIngested.size()));
+    segment.type = postgres::text_datum(model::kTelemetryIngested);
     segment.stamp = &stamp;
     segment.waits_for_rival = waits_for_rival;
 }

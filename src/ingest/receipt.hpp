@@ -10,6 +10,6 @@ namespace ingest {
 TupleDesc result_row_type(FunctionCallInfo fcinfo);
 
 // Names the transaction that stored a reading: "epoch:xid". Opaque to clients.
-text* token_of(model::Epoch epoch, model::Xid xid);
+Datum token_of(model::Epoch epoch, model::Xid xid);
 
 }  // namespace ingest

@@ -1,5 +1,5 @@
 // The arithmetic of "what is new": a snapshot says which transactions were over, a position how far a consumer has come,
-// a window what lies between a position and a later snapshot. The contract is section 4 of the design, in event_log/README.md.
+// a window what lies between a position and a later snapshot. event_log/README.md has the contract.
 #pragma once
 
 #include <cstdint>

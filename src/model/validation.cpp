@@ -160,7 +160,7 @@ RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Form utf8_fo
                                          false, utf8_form),
             .hint = "A region has 1 to " + std::to_string(kMaxRegionSize) +
                     " bytes, no control or invisible characters, and no space at either end. Without one the "
-                    "registry's is taken."};
+                    "registry's counts."};
 }
 
 RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form) {
@@ -187,13 +187,12 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
                 reading.metrics, [utf8_form](std::string_view each) { return is_metric_name(each, utf8_form); }, &Metric::name);
             const auto name = metric == reading.metrics.end() ? std::string_view{} : metric->name;
             const auto subject = "The name of a metric" + of_device(reading.device_id);
-            return {
-                .sqlstate = error_codes::kInvalidMetrics,
-                .message = "metric name is not valid",
-                .detail = is_reserved(name) ? subject + " is " + quoted_for_message(name) + ", which is a field of its own."
-                                            : what_is_wrong_with(subject, name, kMaxMetricNameSize, true, utf8_form),
-                .hint = "A metric name has 1 to " + std::to_string(kMaxMetricNameSize) +
-                        " bytes and no control or invisible characters; temperature and humidity are sent beside the metrics."};
+            return {.sqlstate = error_codes::kInvalidMetrics,
+                    .message = "metric name is not valid",
+                    .detail = is_reserved(name) ? subject + " is " + quoted_for_message(name) + ", which is a field of its own."
+                                                : what_is_wrong_with(subject, name, kMaxMetricNameSize, true, utf8_form),
+                    .hint = "A metric name has 1 to " + std::to_string(kMaxMetricNameSize) +
+                            " bytes and no control or invisible characters. Send temperature and humidity beside the metrics."};
         }
         case Refusal::kMetricValue: {
             const auto metric = std::ranges::find_if(

@@ -9,6 +9,8 @@
 #include "model/event_json.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/jsonb.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -18,50 +20,22 @@ namespace {
 using event_log::EventColumn;
 using event_log::WindowScan;
 
-// P. Writes members as the view's jsonb_build_object does: a time in the session's time zone, a number by way of its text. The
-// jsonb is built at the end, so all texts live until then.
+// P. Writes members as the view's jsonb_build_object does.
 struct JsonbWriter {
-    JsonbParseState* state;
+    postgres::JsonbBuilder payload;
 
-    void name(std::string_view name) { push_string(WJB_KEY, name); }
-    void push_string(JsonbIteratorToken token, std::string_view value) {
-        JsonbValue string;
-        string.type = jbvString;
-        string.val.string.val = const_cast<char*>(value.data());
-        string.val.string.len = static_cast<int>(value.size());
-        pushJsonbValue(&state, token, &string);
-    }
-    void text(std::string_view member, std::string_view value) {
-        name(member);
-        push_string(WJB_VALUE, value);
-    }
-    void time(std::string_view member, model::Micros at) {
-        text(member, JsonEncodeDateTime(nullptr, TimestampTzGetDatum(at), TIMESTAMPTZOID, nullptr));
-    }
-    void number(std::string_view member, double value) {
-        name(member);
-        JsonbValue number;
-        number.type = jbvNumeric;
-        number.val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(float8out_internal(value)),
-                                                                 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-        pushJsonbValue(&state, WJB_VALUE, &number);
-    }
-    void metrics(std::string_view member, Jsonb& metrics) {
-        auto* stripped = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, JsonbPGetDatum(&metrics)));
-        name(member);
-        JsonbValue value;
-        value.type = jbvBinary;
-        value.val.binary.data = &stripped->root;
-        value.val.binary.len = static_cast<int>(VARSIZE(stripped)) - VARHDRSZ;
-        pushJsonbValue(&state, WJB_VALUE, &value);
+    void text(std::string_view member, std::string_view value) { postgres::add_text(payload, member, value); }
+    void time(std::string_view member, model::Micros at) { postgres::add_time(payload, member, at); }
+    void number(std::string_view member, double value) { postgres::add_double_as_shown(payload, member, value); }
+    void metrics(std::string_view member, Datum metrics) {
+        postgres::add_jsonb(payload, member, postgres::without_nulls(metrics));
     }
 };
 
 // P.
 std::optional<std::string_view> text_of(const WindowScan& scan, EventColumn column) {
     if (event_log::is_null(scan, column)) return std::nullopt;
-    const text* value = DatumGetTextPP(event_log::value_of(scan, column));
-    return std::string_view{VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+    return postgres::view_of(event_log::value_of(scan, column));
 }
 
 std::optional<double> number_of(const WindowScan& scan, EventColumn column) {
@@ -78,13 +52,11 @@ Jsonb* payload_of(const WindowScan& scan) {
                                     .temperature = number_of(scan, event_log::kTemperature),
                                     .humidity = number_of(scan, event_log::kHumidity),
                                     .idempotency_key = text_of(scan, event_log::kIdempotencyKey)};
-    Jsonb* metrics = event_log::is_null(scan, event_log::kMetrics)
-                         ? nullptr
-                         : DatumGetJsonbP(event_log::value_of(scan, event_log::kMetrics));
-    JsonbWriter writer{nullptr};
-    pushJsonbValue(&writer.state, WJB_BEGIN_OBJECT, nullptr);
-    model::write_event_members(fields, metrics, writer);
-    return JsonbValueToJsonb(pushJsonbValue(&writer.state, WJB_END_OBJECT, nullptr));
+    const Datum metrics = event_log::value_of(scan, event_log::kMetrics);
+    JsonbWriter writer{};
+    postgres::open_object(writer.payload);
+    model::write_event_members(fields, event_log::is_null(scan, event_log::kMetrics) ? nullptr : &metrics, writer);
+    return postgres::finish_object(writer.payload);
 }
 
 // Columns of telemetry.events: id, aggregatetype, aggregateid, type, version, payload, created_at, epoch. The last one is not
@@ -107,7 +79,7 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (result->setDesc->natts < kFewestColumns || result->setDesc->natts > kFewestColumns + 1)
         elog(ERROR, "telemetry.events has other columns than read_events returns");
-    const Datum aggregate_type = CStringGetTextDatum("device");
+    const Datum aggregate_type = postgres::text_datum("device");
     const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
     WindowScan scan;
     event_log::open_window(scan, plan, GetActiveSnapshot());

@@ -1,5 +1,5 @@
 # The demo: in a terminal it draws, in a pipe it prints lines, and both end with counts that are equal; Ctrl-C at any moment
-# leaves neither a process nor a file. Part of issue 3, item 12. Runs as the user who called dev/test.
+# leaves neither a process nor a file. Runs as the user who called dev/test.
 use strict;
 use warnings;
 use utf8;

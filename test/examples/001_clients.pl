@@ -1,5 +1,5 @@
 # The examples of clients do what they say: they store once although the connection is lost and although the server undoes the
-# transaction (40001), look at what was refused, wait for their own writes, and follow events without a gap. Issue 3, item 13.
+# transaction (40001), look at what was refused, wait for their own writes, and follow events without a gap.
 # Part of acceptance check 6 (a client that repeats). Runs on a server made by dev/test, found by the PG* variables.
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
 # What README.md shows is so: each console block is run, statement by statement, and its output compared; the tables of settings
-# and of error codes, links and commands are held to what is there. Issue 3, item 13. Runs on a server made by dev/test, found by
+# and of error codes, links and commands are held to what is there. Runs on a server made by dev/test, found by
 # the PG* variables.
 #
 # A statement begins after "=> " and ends with ";" or "\gset" at the end of a line; what follows up to the next is its output.

@@ -1,4 +1,4 @@
-# META.json keeps to the PGXN Meta Spec 1.0.0 and says what the control file says. Part of issue 3, item 14. Needs no build.
+# META.json keeps to the PGXN Meta Spec 1.0.0 and says what the control file says. Needs no build.
 use strict;
 use warnings;
 use FindBin;

@@ -80,5 +80,10 @@ is_deeply(
             'event_log/reader.cpp' => $good{'event_log/reader.cpp'} =~ s/ P\. Opens/ Opens/r,
             'event_log/reader.hpp' => "// Reading.\n\n// P. Opens.\nvoid open_both(Scan& scan);\n") ],
     [], 'a mark in the header counts as well');
+is_deeply(
+    [ violations_with(
+            'event_log/scan.hpp' => $good{'event_log/scan.hpp'} . "int size_of(const Scan& scan) noexcept;\n",
+            'query/look.hpp' => "#include \"event_log/scan.hpp\"\nint look(Scan scan) {\n    return event_log::size_of(scan);\n}\n") ],
+    [], 'a function that is noexcept may be called everywhere');
 
 done_testing();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The Debian package: built, installed, used by a server, purged without leaving a file; installed over an older one beside a running
-# server. Part of issue 3, item 14.
+# server.
 #
 # The machine is not changed: dpkg works on a folder of its own (--root) that holds a copy of PostgreSQL, with a database of
 # packages of its own; for an ordinary user under fakeroot. Whether this machine has what the package depends on is asked of its

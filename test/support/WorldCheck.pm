@@ -103,11 +103,11 @@ sub _check_words {
     return @found;
 }
 
-# The functions that a header declares, outside of classes.
+# The functions that a header declares, outside of classes. One that is noexcept raises nothing.
 sub _functions_of {
     my ($header) = @_;
     return _unique(grep { !/^(?:if|for|while|switch|return|sizeof|static_assert|alignas|decltype)$/ }
-            $header->{code} =~ /^(?:\[\[\w+\]\] )?(?:inline |constexpr |extern )*[A-Za-z_][\w:<>, ]*[ *&]+(\w+)\(/gm);
+            $header->{code} =~ /^(?:\[\[\w+\]\] )?(?:inline |constexpr |extern )*[A-Za-z_][\w:<>, ]*[ *&]+(\w+)\((?![^;{]*\bnoexcept\b)/gm);
 }
 
 sub _check_calls {

@@ -87,7 +87,7 @@ in_database('a_template', 'CREATE EXTENSION telemetry_cqrs');
 
 in_database('south', 'DROP EXTENSION telemetry_cqrs');
 wait_workers('DROP EXTENSION ends the worker; a rollback, an extension gone at once and a template get none', qw(postgres north));
-is(in_database('a_template', "SELECT state, detail FROM telemetry.health() WHERE name = 'worker'"), 'warning|none: a template database has no worker', 'health() says why');
+is(in_database('a_template', "SELECT state, detail FROM telemetry.health() WHERE item = 'worker'"), 'warning|none: a template database has no worker', 'health() says why');
 in_database('south', 'CREATE EXTENSION telemetry_cqrs');
 wait_workers('the extension again, the worker again', qw(postgres north south));
 in_database('south', 'BEGIN; DROP EXTENSION telemetry_cqrs; CREATE EXTENSION telemetry_cqrs; COMMIT');

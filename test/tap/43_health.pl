@@ -50,7 +50,7 @@ sub limits
 is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|00:01:00|00:05:00|01:00:00|1000|0.1|0.5|1 day|00:01:00|00:10:00', 'limits as shipped');
 
 # "state|detail|hint" of a check.
-sub health_of { my ($name, $on, $database) = @_; return ($on // $node)->safe_psql($database // 'postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE name = '$name'"); }
+sub health_of { my ($name, $on, $database) = @_; return ($on // $node)->safe_psql($database // 'postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE item = '$name'"); }
 # A test: the check comes to a state and to words; `meanwhile` is done before each look.
 sub becomes
 {
@@ -67,7 +67,7 @@ sub becomes
 	}
 	return is($row, "$state|... $words", "$name: $what");
 }
-my $complaints = "SELECT coalesce(string_agg(concat_ws('|', name, state, detail), E'\\n'), '') FROM telemetry.health() WHERE state <> 'ok'";
+my $complaints = "SELECT coalesce(string_agg(concat_ws('|', item, state, detail), E'\\n'), '') FROM telemetry.health() WHERE state <> 'ok'";
 sub all_ok
 {
 	my ($what) = @_;
@@ -87,7 +87,7 @@ sub reload { sql("ALTER SYSTEM SET $_[0]"); sql('SELECT pg_reload_conf()'); retu
 # --- nothing is wrong ------------------------------------------------------------------------------------------------------
 
 all_ok('a fresh extension');
-is(sql("SELECT string_agg(name, ', ') FROM telemetry.health()"),
+is(sql("SELECT string_agg(item, ', ') FROM telemetry.health()"),
 	'worker, worker slots, library, event log, triggers, projection device, projection region, tables, locks, vacuum, notification queue, rejected readings, prepared transactions, batch retention',
 	'the checks');
 send_readings(10);
@@ -307,7 +307,7 @@ sql("SELECT telemetry.grant_admin('operator'), telemetry.grant_reader('dashboard
 is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '14', 'an operator sees it all');
 $blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
 limits(blocked_warning => "interval '0'");
-like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE name = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and who is in the way, whoever that is');
+like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE item = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and who is in the way, whoever that is');
 $blockers[0]->query_safe('ROLLBACK');
 my ($status, $out, $err) = $node->psql('postgres', '\set VERBOSITY sqlstate
 SET ROLE dashboard; SELECT * FROM telemetry.health()');

@@ -67,7 +67,7 @@ my @after = split /\n/, sql($rights, 'older');
 is(join("\n", grep { !$before{$_} } @after), '', 'the update gives nobody a right to what is new');
 is(scalar @after, scalar keys %before, 'and takes none of the old ones');
 
-my ($state, $who, $command) = split /\|/, privileges_of('state, "current", command', 'older');
+my ($state, $who, $command) = split /\|/, privileges_of('state, detail, command', 'older');
 is($state, 'advice', 'setup(): advice');
 is($who, '"App Two", app', 'and those who have too much'); # PUBLIC had been revoked by 1.0
 like($command, qr/REVOKE [^;]*SELECT[^;]* ON telemetry\.installation FROM [^;]*app/, 'and the command for the secret');
@@ -87,7 +87,7 @@ GRANT UPDATE ON SEQUENCE telemetry.event_id_seq TO "App Two" WITH GRANT OPTION;
 SET ROLE "App Two";
 GRANT UPDATE ON SEQUENCE telemetry.event_id_seq TO reader;
 SQL
-is(privileges_of('"current"', 'older'), '"App Two", PUBLIC, app, reader', 'setup(): single rights');
+is(privileges_of('detail', 'older'), '"App Two", PUBLIC, app, reader', 'setup(): single rights');
 sql(privileges_of('command', 'older'), 'older');
 is(privileges_of('state', 'older'), 'ok', 'mended');
 is(sql("SELECT has_column_privilege('app', 'telemetry.region_state', 'sample_count', 'UPDATE')", 'older'), 'f', 'the column, too');

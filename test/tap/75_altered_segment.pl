@@ -105,7 +105,7 @@ for my $case ([ 'device_state', 'device_id', 'device_id, sample_count' ], [ 'che
 	$node->safe_psql('postgres', "BEGIN; ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey; ALTER TABLE telemetry.$table ADD PRIMARY KEY ($other); COMMIT");
 	my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nCALL telemetry.project_once()");
 	my $command = "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key)";
-	like($err, qr/ERROR:\s+TC202: primary key of table "$table" was altered.*HINT:\s+Mend it by: \Q$command\E\n/s, "another primary key of $table");
+	like($err, qr/ERROR:\s+TC202: primary key of table "$table" was altered.*HINT:\s+This mends it: \Q$command\E\n/s, "another primary key of $table");
 	$node->safe_psql('postgres', $command);
 	$node->safe_psql('postgres', "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key) INCLUDE (" . ($table eq 'device_state' ? 'sample_count' : 'as_of') . ')');
 }
@@ -114,7 +114,7 @@ for my $case ([ 'device_state', 'device_id', 'device_id, sample_count' ], [ 'che
 $node->safe_psql('postgres', 'ALTER TABLE telemetry.device DROP CONSTRAINT device_pkey; CREATE UNIQUE INDEX of_dba ON telemetry.device (device_id); CREATE INDEX device_pkey ON telemetry.device (registered_at)');
 {
 	my ($status, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n" . sending());
-	like($err, qr/ERROR:\s+TC202: primary key of table "device" was altered.*HINT:\s+Mend it by: ALTER TABLE telemetry\.device ADD PRIMARY KEY \(device_id\)\n/s, 'no primary key of device');
+	like($err, qr/ERROR:\s+TC202: primary key of table "device" was altered.*HINT:\s+This mends it: ALTER TABLE telemetry\.device ADD PRIMARY KEY \(device_id\)\n/s, 'no primary key of device');
 }
 $node->safe_psql('postgres', 'ALTER TABLE telemetry.device ADD PRIMARY KEY (device_id); DROP INDEX telemetry.of_dba');
 stores('with a primary key of another name');
@@ -173,7 +173,7 @@ sub refuses
 	is("$out|@codes", '|TC202 TC202 TC202 TC202', "refused: $change");
 	like($err, qr/segment "event_1" of the event log was altered/, '... as altered');
 	like($err, qr/DETAIL:.*\Q$object\E/, '... the object is named');
-	my ($hint) = $err =~ /^HINT:\s+Mend it by: (.*)$/m;
+	my ($hint) = $err =~ /^HINT:\s+This mends it: (.*)$/m;
 	is($hint, $command, '... and the command that mends it');
 	my ($status, undef, $mend_err) = $node->psql('postgres', 'SET client_min_messages = warning;' . join ';', grep { defined } $hint // $command, $further);
 	is("$status|$mend_err", '0|', '... which can be run');

@@ -75,7 +75,7 @@ is(join(', ', grep { !$ended{$_} } qw(device rejected_readings)), '', 'the regis
 $node->safe_psql('postgres', 'CREATE FUNCTION repack_stub() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$');
 $node->safe_psql('postgres', 'CREATE TRIGGER repack_trigger AFTER INSERT OR DELETE OR UPDATE ON telemetry.device_state FOR EACH ROW EXECUTE FUNCTION repack_stub(); ALTER TABLE telemetry.device_state ENABLE ALWAYS TRIGGER repack_trigger');
 ok(wait_for($node, q{SELECT failures > 0 AND sqlstate = 'TC204' FROM telemetry.projection_failure WHERE projection = 'device'}, 'the projector'), 'the projector waits while the trigger is there');
-like($node->safe_psql('postgres', "SELECT detail FROM telemetry.health() WHERE name = 'tables'"), qr/trigger "repack_trigger" on telemetry\.device_state/, 'health() names it');
+like($node->safe_psql('postgres', "SELECT detail FROM telemetry.health() WHERE item = 'tables'"), qr/trigger "repack_trigger" on telemetry\.device_state/, 'health() names it');
 $node->safe_psql('postgres', 'DROP TRIGGER repack_trigger ON telemetry.device_state');
 
 append_to_file($stop, '');

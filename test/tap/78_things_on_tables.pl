@@ -71,11 +71,11 @@ for my $kind (@kinds)
 	is(send_readings(), '3', "$what: readings are stored");
 	like(error_of('CALL telemetry.project_once()'), qr/TC204: table \Q$table\E cannot be written because of \Q$object\E.*DETAIL:  It is in the way: .*HINT: .*\Q$mend\E/s, "$what: the pass says why it waits");
 	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), 'device 3, region 0', "$what: the other projection goes on");
-	like(sql("SELECT state, detail, hint FROM telemetry.health() WHERE name = 'tables'"), qr/^error\|\Q$object on $table\E: .*\|It goes on by itself after: \Q$mend\E\.$/, "$what: health() names it");
-	is(sql("SELECT state, current, command FROM telemetry.setup() WHERE item = 'tables'"), "missing|$object on $table|$mend", "$what: setup() has the command");
+	like(sql("SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|\Q$object on $table\E: .*\|The extension goes on by itself after: \Q$mend\E\.$/, "$what: health() names it");
+	like(sql("SELECT state, detail, command FROM telemetry.setup() WHERE item = 'tables'"), qr/^missing\|\Q$object on $table\E: .*\|\Q$mend\E$/, "$what: setup() has the command");
 	sql($mend);
 	sql('CALL telemetry.project_once()');
-	is(sql("SELECT state FROM telemetry.health() WHERE name = 'tables'"), 'ok', "$what: gone");
+	is(sql("SELECT state FROM telemetry.health() WHERE item = 'tables'"), 'ok', "$what: gone");
 	same_statistics($what);
 }
 is(sql('SELECT count(*) FROM audit'), '0', 'no trigger was fired for a part of the rows');
@@ -249,7 +249,7 @@ $served->safe_psql('postgres', 'CREATE CONSTRAINT TRIGGER late AFTER DELETE ON t
 send_readings($served);
 wait_applied($served);
 ok($served->wait_for_log(qr/keeps old batches: table telemetry\.batch cannot be written because of trigger "late"/, $log), 'old batches stay: the log says why');
-like($served->safe_psql('postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE name = 'tables'"), qr/^error\|trigger "late" on telemetry\.batch: .*DROP TRIGGER late ON telemetry\.batch/, '... and health() does');
+like($served->safe_psql('postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|trigger "late" on telemetry\.batch: .*DROP TRIGGER late ON telemetry\.batch/, '... and health() does');
 send_readings($served);
 wait_applied($served);
 $served->safe_psql('postgres', 'CREATE TABLE waited AS SELECT max(batch_id) AS batch_id FROM telemetry.batch');

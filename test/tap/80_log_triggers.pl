@@ -18,8 +18,8 @@ sub error_of
 	$node->psql($database, "\\set VERBOSITY sqlstate\n$command", stdout => \$out, stderr => \$err);
 	return $err =~ /ERROR:\s+(\w{5})/ ? $1 : '';
 }
-my $health = "SELECT state, detail FROM telemetry.health() WHERE name = 'triggers'";
-my $setup = "SELECT state, \"current\" FROM telemetry.setup() WHERE item = 'triggers'";
+my $health = "SELECT state, detail FROM telemetry.health() WHERE item = 'triggers'";
+my $setup = "SELECT state, detail FROM telemetry.setup() WHERE item = 'triggers'";
 # By the catalogue alone: what the extension's tables have of triggers, as the script made them.
 my $facts = "SELECT string_agg(concat_ws(' ', t.tgrelid::regclass, t.tgname, t.tgenabled, t.tgtype, t.tgfoid::regproc), E'\\n' ORDER BY 1, t.tgrelid::regclass::text, t.tgname)
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal";
@@ -58,7 +58,7 @@ for my $trigger (@triggers)
 }
 sql('ALTER TABLE telemetry.event_1 DISABLE TRIGGER ALL');
 like(sql($health), qr/^error\|insert_only of telemetry\.event_1 is disabled, insert_only_rows of telemetry\.event_1 is disabled$/, 'two of them');
-sql(sql("SELECT substring(hint FROM 'mends it: (.*)') FROM telemetry.health() WHERE name = 'triggers'"));
+sql(sql("SELECT substring(hint FROM 'mends it: (.*)') FROM telemetry.health() WHERE item = 'triggers'"));
 is(sql($facts), $installed, 'the hint of health() has both commands');
 
 # --- a restore of data with --disable-triggers ---------------------------------------------------------------------------
@@ -79,7 +79,7 @@ like(sql($health), qr/^error\|.*insert_only of telemetry\.event_1 fires as ORIGI
 is(sql("SELECT status FROM telemetry.ingest_telemetry('d', NULL, 2)"), 'accepted', 'the first command');
 {
 	local $TelemetryNode::database = $database;
-	wait_for($node, "SELECT state = 'ok' FROM telemetry.health() WHERE name = 'triggers'", 'the worker to mend them');
+	wait_for($node, "SELECT state = 'ok' FROM telemetry.health() WHERE item = 'triggers'", 'the worker to mend them');
 	wait_applied($node);
 	read_models_follow($node, 'telemetry.measurements', $database);
 }

@@ -44,7 +44,7 @@ sub everything_is_right
 	read_models_follow($node, 'telemetry.measurements', $what);
 	is($node->safe_psql('postgres', "SELECT (SELECT count(*) FROM telemetry.rejected_readings), (SELECT sum(events) = (SELECT count(*) FROM telemetry.event) FROM telemetry.batch),
 			(SELECT count(*) FROM (SELECT DISTINCT device_id FROM telemetry.event EXCEPT SELECT device_id FROM telemetry.device) AS d),
-			(SELECT string_agg(detail, '; ') FROM telemetry.health() WHERE name = 'tables' AND state <> 'ok')"), "$refused|t|0|", "$what: quarantine, batches and registry are complete, health() is content");
+			(SELECT string_agg(detail, '; ') FROM telemetry.health() WHERE item = 'tables' AND state <> 'ok')"), "$refused|t|0|", "$what: quarantine, batches and registry are complete, health() is content");
 }
 
 everything_is_right('at the beginning');
@@ -108,7 +108,7 @@ foreach my $thing (@things)
 		is(sqlstate_of($batch), $state, "$what on $table: a batch is " . ($state ? 'refused' : 'stored'));
 		++$refused if !$state;
 		is(sqlstate_of('CALL telemetry.project_once()'), $sqlstate, "$what on $table: a pass is refused") if $waits;
-		like($node->safe_psql('postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE name = 'tables'"), qr/^error\|.*telemetry\.$table\b/, "$what on $table: health() names it");
+		like($node->safe_psql('postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|.*telemetry\.$table\b/, "$what on $table: health() names it");
 		$node->safe_psql('postgres', statement_on($undo, $table));
 		if ($state)
 		{
