@@ -23,7 +23,7 @@ is() {
     fi
 }
 
-package=postgresql-15-telemetry-cqrs
+package=postgresql-$PG_VERSION-telemetry-cqrs
 scratch_open
 debs=$SCRATCH/debs root=$SCRATCH/root
 deb=$(dev/package --built "$debs" 2>"$SCRATCH/package.log") || { cat "$SCRATCH/package.log" >&2; fail 'dev/package failed'; }
@@ -33,7 +33,7 @@ deb=$(dev/package --built "$debs" 2>"$SCRATCH/package.log") || { cat "$SCRATCH/p
 version=$(sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" telemetry_cqrs.control)
 is "$(dpkg-deb -f "$deb" Package)" "$package" 'its name'
 is "$(dpkg-deb -f "$deb" Version)" "$version" 'its version is the one in the control file'
-is "$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | grep -c '^ *postgresql-15$')" 1 'it depends on postgresql-15'
+is "$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | grep -c "^ *postgresql-$PG_VERSION\$")" 1 'it depends on its server'
 is "$(dpkg-deb --ctrl-tarfile "$deb" | tar -t | grep -E 'inst$|rm$' || true)" '' 'it has no script that could change a cluster'
 is "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" '' 'it is not installed on this machine'
 missing=$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/^ *//; s/ .*//' | while read -r name; do
@@ -44,16 +44,16 @@ is "$missing" '' 'this machine has what it depends on'
 # --- its files
 
 contents=$(dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's/^\.\(.*[^/]\)$/\1/p' | sort)
-is "$(grep -v -e '/bitcode/' -e '/extension/telemetry_cqrs--' <<<"$contents")" "/usr/lib/postgresql/15/lib/telemetry_cqrs.so
+is "$(grep -v -e '/bitcode/' -e '/extension/telemetry_cqrs--' <<<"$contents")" "/usr/lib/postgresql/$PG_VERSION/lib/telemetry_cqrs.so
 /usr/share/doc/$package/README.Debian
 /usr/share/doc/$package/README.md.gz
 /usr/share/doc/$package/changelog.Debian.gz
 /usr/share/doc/$package/changelog.gz
 /usr/share/doc/$package/copyright
-/usr/share/postgresql/15/extension/telemetry_cqrs.control" 'library, control file, documents and nothing else beside scripts and bitcode'
-ok "$(grep -qx "/usr/share/postgresql/15/extension/telemetry_cqrs--$version.sql" <<<"$contents"; echo $?)" 'the script of its version'
-if command -v clang-14 >/dev/null; then
-    ok "$(grep -qx '/usr/lib/postgresql/15/lib/bitcode/telemetry_cqrs.index.bc' <<<"$contents"; echo $?)" 'bitcode'
+/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs.control" 'library, control file, documents and nothing else beside scripts and bitcode'
+ok "$(grep -qx "/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs--$version.sql" <<<"$contents"; echo $?)" 'the script of its version'
+if command -v "$(sed -n 's/^CLANG *= *//p' "$("$PG_SYSTEM_CONFIG" --pgxs | xargs dirname)/../Makefile.global")" >/dev/null; then
+    ok "$(grep -qx "/usr/lib/postgresql/$PG_VERSION/lib/bitcode/telemetry_cqrs.index.bc" <<<"$contents"; echo $?)" 'bitcode'
 fi
 is "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/copyright" | sed '1,/^License/d; s/^ //; s/^\.$//')" "$(cat LICENSE)" \
     'the licence is ours, word for word'
@@ -106,9 +106,9 @@ dpkg-deb -R "$deb" "$SCRATCH/older"
 (
     cd "$SCRATCH/older"
     sed -i "s/^Version: .*/Version: $release/" DEBIAN/control
-    rm DEBIAN/md5sums usr/share/postgresql/15/extension/telemetry_cqrs--*"$version".sql
-    sed -i "s/^default_version.*/default_version = '$release'/" usr/share/postgresql/15/extension/telemetry_cqrs.control
-    touch usr/share/postgresql/15/extension/telemetry_cqrs--older.sql
+    rm DEBIAN/md5sums usr/share/postgresql/"$PG_VERSION"/extension/telemetry_cqrs--*"$version".sql
+    sed -i "s/^default_version.*/default_version = '$release'/" "usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs.control"
+    touch "usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs--older.sql"
 )
 dpkg-deb --root-owner-group -b "$SCRATCH/older" "$SCRATCH/older.deb" >/dev/null
 dpkg_in --install "$SCRATCH/older.deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install of the older one failed'; }
