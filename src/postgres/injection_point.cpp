@@ -45,7 +45,7 @@ bool parse(const char* text, Order& parsed) {
 bool check(char** text, void**, GucSource) {
     Order parsed;
     if (parse(*text, parsed)) return true;
-    GUC_check_errdetail("It is \"point=action\" or \"point=action:n\"; actions are error, kill and pause.");
+    GUC_check_errdetail("The value is \"point=action\" or \"point=action:n\"; actions are error, kill and pause.");
     return false;
 }
 

@@ -68,7 +68,7 @@ Token parse_token(std::string_view sent) {
         if (epoch && xid && *epoch > 0 && *xid >= kFirstNormal) return {model::Epoch{*epoch}, model::Xid{*xid}};
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid token",
-                          "It is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
+                          "The token is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
                           "Give wait_for() the column token of a receipt, unchanged.");
 }
 
