@@ -1,4 +1,4 @@
-# --help of each command prints the comment at its head, whole. Needs no build.
+# --help of each command prints the whole comment at its head. Needs no build.
 use strict;
 use warnings;
 use FindBin;
