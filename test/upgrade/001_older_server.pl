@@ -37,8 +37,8 @@ sub batch_sql
 	my ($series, $count) = @_;
 	return <<"SQL";
 SELECT r.accepted, r.duplicates, r.rejected FROM (
-	SELECT array_agg('d' || i % 7) AS d, array_agg(timestamptz '2024-05-01 10:00:00+00' + i * interval '1 s') AS m, array_agg(i % 40 + 0.25::float8) AS t,
-	       array_agg(CASE WHEN i % 100 = 99 THEN 400 ELSE i % 90 + 0.5::float8 END) AS h, array_agg('$series' || i) AS k,
+	SELECT array_agg('d' || i % 7) AS d, array_agg(timestamptz '2024-05-01 10:00:00+00' + i * interval '1 s') AS m, array_agg(CASE WHEN i % 100 = 99 THEN 'NaN' ELSE i % 40 + 0.25::float8 END) AS t,
+	       array_agg(i % 90 + 0.5::float8) AS h, array_agg('$series' || i) AS k,
 	       array_agg(CASE WHEN i % 3 = 0 THEN jsonb_build_object('light', i / 8.0) END) AS j, array_agg('r' || i % 3) AS r
 	FROM generate_series(1, $count) AS i) AS s, telemetry.ingest_telemetry_batch(d, m, t, h, k, j, r) AS r
 SQL
@@ -74,7 +74,8 @@ sub facts
 	my ($node) = @_;
 	return $node->safe_psql($TelemetryNode::database, join ";\n", map {
 		my $columns = /_seq$/ ? 'last_value, is_called' : '*';    # log_cnt is the server's own
-		"SELECT '$_', count(*), md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\"), '')) FROM (SELECT $columns FROM $_) AS t"
+		my $row = /_stats$/ ? "(to_jsonb(t) - 'as_of')::text" : 't::text';    # how fresh they are depends on the worker
+		"SELECT '$_', count(*), md5(coalesce(string_agg($row, E'\\n' ORDER BY $row COLLATE \"C\"), '')) FROM (SELECT $columns FROM $_) AS t"
 	} @relations);
 }
 
