@@ -2,6 +2,8 @@
 // server's functions, pass through as they are.
 #include "runtime/statement_guard.hpp"
 
+#include "postgres/server_versions.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace runtime {
@@ -23,7 +25,7 @@ Oid ours(const RangeVar* name) {
     if (name == nullptr) return InvalidOid;
     if (name->schemaname != nullptr && strcmp(name->schemaname, kSchema) != 0) return InvalidOid;
     const Oid schema = get_namespace_oid(kSchema, true);
-    if (!OidIsValid(schema) || pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) != ACLCHECK_OK) return InvalidOid;
+    if (!OidIsValid(schema) || !postgres::may_use_schema(GetUserId(), schema)) return InvalidOid;
     const Oid relation =
         name->schemaname == nullptr ? RelnameGetRelid(name->relname) : get_relname_relid(name->relname, schema);
     if (!OidIsValid(relation) || get_rel_namespace(relation) != schema || !is_of_extension(schema)) return InvalidOid;
@@ -38,7 +40,7 @@ void refuse(AclResult reason, Oid relation) {
 
 void require_owner(const RangeVar* name) {
     const Oid relation = ours(name);
-    if (OidIsValid(relation) && !pg_class_ownercheck(relation, GetUserId())) refuse(ACLCHECK_NOT_OWNER, relation);
+    if (OidIsValid(relation) && !postgres::owns_relation(GetUserId(), relation)) refuse(ACLCHECK_NOT_OWNER, relation);
 }
 
 // As the server does for REFERENCES, a right on columns counts; on which ones is left to the server.
