@@ -8,7 +8,7 @@
 namespace runtime {
 
 // Its argument is the database's oid. It ends with "absent" in the shared slot where the extension is not there.
-inline constexpr postgres::WorkerProgram kProjector{"telemetry_projector_main", "telemetry_cqrs projector"};
+inline constexpr postgres::WorkerProgram kProjectorProgram{"telemetry_projector_main", "telemetry_cqrs projector"};
 
 // What a projector that cannot work says in pg_stat_activity, followed by the reason.
 inline constexpr const char* kActivityOfFailing = "waits: ";

@@ -4,6 +4,7 @@
 
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/server_versions.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
@@ -44,7 +45,7 @@ uint32 projector_procno() noexcept {
 void wake_workers_of_database() noexcept {
     for (uint32 i = 0; i < ProcGlobal->allProcCount; ++i) {
         const PGPROC& process = ProcGlobal->allProcs[i];
-        if (process.isBackgroundWorker && process.databaseId == MyDatabaseId) set_latch_of(i);
+        if (postgres::is_background_worker(process) && process.databaseId == MyDatabaseId) set_latch_of(i);
     }
 }
 
@@ -70,7 +71,7 @@ void start_what_was_wanted() noexcept {
     const StartRecord record = read_start_record();
     if (!one_is_on_its_way && record.tried_at == 0) return;
     remove_start_record();
-    const bool is_started = postgres::start_worker_unwatched(kProjector, MyDatabaseId);
+    const bool is_started = postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);
     if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 
