@@ -65,3 +65,8 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
 	sql/extension/assemble $(EXTVERSION) > $@
 $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql): $(EXTENSION)--%--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
 	sql/extension/assemble $(EXTVERSION) $* > $@
+
+# The flags of a source of ours, one a line, for tools that read them as the compiler does.
+.PHONY: compile-flags
+compile-flags:
+	@printf '%s\n' $(CPPFLAGS) $(CXXFLAGS)

@@ -1,7 +1,7 @@
-# Shell functions for throwaway PostgreSQL installations and clusters, used by dev/test, dev/demo and test/bench.
+# Shell functions for throwaway PostgreSQL installations and clusters; dev/test, dev/demo and test/bench use them.
 #
-# Everything lives in one temporary folder and is gone when the script ends, whatever ended it; the system's own installation
-# and clusters are only read. Scripts that run at the same time do not see each other. In the order of use:
+# Everything lives in one temporary folder, which is gone when the script ends, whatever ended it. The functions only read the system's
+# own installation and clusters. Scripts that run at the same time do not see each other. In the order of use:
 #
 #   . dev/cluster.sh                        # from bash
 #   scratch_open                            # makes $SCRATCH
@@ -19,7 +19,7 @@
 
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# A server refuses to run as root: then it runs as postgres.
+# A server refuses to run as root, so root's servers run as postgres.
 SERVER_USER=$(id -un)
 if [ "$(id -u)" = 0 ]; then SERVER_USER=postgres; fi
 
@@ -30,7 +30,7 @@ fail() {
 
 # --- the version of the server ----------------------------------------------------------------------------------------
 
-# package_version PACKAGE: the version that is installed, or else the one that apt would install; nothing where apt has none.
+# package_version PACKAGE prints the version that is installed, or else the one that apt would install; nothing where apt has none.
 package_version() {
     dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' | grep . ||
         apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'
@@ -63,7 +63,7 @@ server_choose
 
 scratch_open() {
     umask 022
-    # A folder that is made but not yet known could not be removed: what is pressed meanwhile counts afterwards.
+    # Nothing could remove a folder that is made but not yet known, so a Ctrl-C meanwhile counts afterwards.
     local stopped=
     trap 'stopped=129' HUP
     trap 'stopped=130' INT
@@ -81,18 +81,18 @@ scratch_open() {
 scratch_close() {
     if [ -n "${KEEP_SCRATCH:-}" ] || [ -z "${SCRATCH:-}" ]; then return; fi
     local pid_file program
-    trap '' HUP INT TERM  # whoever presses Ctrl-C twice wants it gone, too
-    # Also the clusters of tests that were interrupted, however deep they are.
+    trap '' HUP INT TERM  # A second Ctrl-C must not stop the removal.
+    # This stops the clusters of interrupted tests too, however deep they are.
     while IFS= read -r pid_file; do
         as_server "$PG_BIN/pg_ctl" -D "$(dirname "$pid_file")" -m immediate -s stop >/dev/null 2>&1 </dev/null || true
     done < <(find "$SCRATCH" -name postmaster.pid 2>/dev/null)
-    # A server that was interrupted before it wrote its pid file, an initdb: whatever runs a program of the copied installation.
+    # A server without a pid file yet, and an initdb, are found because they run a program of the copied installation.
     while IFS= read -r program; do
         program=${program#/proc/}
         kill -KILL "${program%/exe}" 2>/dev/null || true
     done < <(find /proc -mindepth 2 -maxdepth 2 -name exe -lname "$SCRATCH/*" 2>/dev/null)
     cd /
-    # What a test left running may still write a file.
+    # A process that a test left running may still write a file.
     rm -rf "$SCRATCH" 2>/dev/null || { sleep 1; rm -rf "$SCRATCH"; }
     SCRATCH=
 }
@@ -133,9 +133,9 @@ installation_copy() {
     PATH=$PG_BIN:$PATH
 }
 
-# variant_make NAME WORD VARIABLE=VALUE...: an installation of its own in $SCRATCH/NAME with the extension built by these make
-# variables from a copy of the sources in build/NAME, whose objects stay for the next time. Sources that do not hold WORD keep
-# the objects of the ordinary build; "" for none. Prints its pg_config, and leaves the current installation the current one.
+# variant_make NAME WORD VARIABLE=VALUE... makes an installation of its own in $SCRATCH/NAME. These make variables build its extension
+# from a copy of the sources in build/NAME, whose objects stay for the next time. Sources that do not hold WORD keep the objects of the
+# ordinary build; "" for none. Prints its pg_config, and leaves the current installation the current one.
 variant_make() (
     build=$PROJECT/build/$1 log=$SCRATCH/$1.log word=$2
     installation_copy "$SCRATCH/$1"
@@ -165,10 +165,10 @@ extension_install() {
 
 # --- clusters ---------------------------------------------------------------------------------------------------------
 
-# The program that is started as the server, when it is not the installation's own.
+# The program that starts as the server, when it is not the installation's own.
 SERVER_PROGRAM=
 
-# cluster_start NAME [SETTING=VALUE...]: a new cluster, superuser postgres, Unix socket only.
+# cluster_start NAME [SETTING=VALUE...] starts a new cluster with superuser postgres and a Unix socket only.
 cluster_start() {
     local name=$1 home=$SCRATCH/$1 setting
     shift
@@ -185,12 +185,12 @@ cluster_start() {
     export PGHOST=$home PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 }
 
-# cluster_stop NAME [fast | immediate | smart]
+# cluster_stop NAME [fast | immediate | smart] stops a cluster.
 cluster_stop() {
     as_server "$PG_BIN/pg_ctl" -D "$SCRATCH/$1/data" -m "${2:-fast}" -w -t 300 -s stop
 }
 
-# cluster_log NAME [LINES]: the end of the server's log.
+# cluster_log NAME [LINES] prints the end of the server's log.
 cluster_log() {
     tail -n "${2:-40}" "$SCRATCH/$1/log"
 }

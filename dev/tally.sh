@@ -1,7 +1,7 @@
 # Shell functions that run several test runners and add up their closing lines (`N passed, N failed`). For bash.
 #
-#   tally 'Debian 13' dev/matrix regress    # runs it, shows what it says, and counts
-#   tally_failure 'Debian 13'               # counts a failure of what could not even start
+#   tally 'Debian 13' dev/matrix regress    # runs it, shows its output, and counts
+#   tally_failure 'Debian 13'               # counts a runner that could not even start
 #   tally_close                             # the closing line of all; its status is 0 when none failed
 
 tally_passed=0 tally_failed=0 tally_failures=()

@@ -1,5 +1,4 @@
-# Habits that a machine keeps: the numbers of the tap tests are distinct, and the subject of a commit has at most 72 characters.
-# Needs no build.
+# The numbers of the tap tests are distinct, and the subject of a commit has at most 72 characters. Needs no build.
 use strict;
 use warnings;
 use Cwd qw(getcwd);

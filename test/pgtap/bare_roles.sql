@@ -72,7 +72,7 @@ SELECT bag_eq('SELECT object FROM surface',
     'every object of the schema has a row');
 SELECT is_empty($$ SELECT object, privilege FROM surface, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege,
                           unnest(ARRAY['reader', 'writer', 'admin']) AS role
-                   WHERE CASE WHEN object !~ '\(|_seq$' THEN has_table_privilege('telemetry_test_' || role, 'telemetry.' || object, privilege) END $$, 'nobody writes a table or view');
+                   WHERE CASE WHEN object !~ '\(|_seq$' THEN has_table_privilege('telemetry_test_' || role, 'telemetry.' || object, privilege) END $$, 'no role writes a table or view');
 
 -- try() executes a command as the current role and takes it back. It returns '', or the SQLSTATE and message of the error.
 CREATE FUNCTION pg_temp.try(command text) RETURNS text LANGUAGE plpgsql AS $$
@@ -93,7 +93,7 @@ SET LOCAL ROLE telemetry_test_admin;
 SELECT matches(pg_temp.try(command), '^' || admin || CASE admin WHEN '' THEN '$' ELSE ': ' END, 'admin: ' || command) FROM surface WHERE command IS NOT NULL ORDER BY object;
 RESET ROLE;
 SELECT is_empty($$ SELECT object, role FROM surface, unnest(ARRAY['reader', 'writer', 'admin']) AS role
-                   WHERE command IS NULL AND has_function_privilege('telemetry_test_' || role, 'telemetry.' || object, 'EXECUTE') $$, 'internal functions are nobody''s');
+                   WHERE command IS NULL AND has_function_privilege('telemetry_test_' || role, 'telemetry.' || object, 'EXECUTE') $$, 'no role may call internal functions');
 
 -- No role reaches the schema's objects by a search_path of its own, and none makes an object in the schema.
 SET LOCAL ROLE telemetry_test_writer;

@@ -14,6 +14,7 @@
 
 namespace {
 
+using model::DeviceNames;
 using model::Metric;
 using model::Micros;
 using model::Reading;
@@ -198,14 +199,16 @@ TEST(Validation, Metrics) {
     for (const std::string& name :
          {std::string(), std::string(129, 'm'), std::string("a\n"), std::string("temperature"), std::string("humidity")})
         EXPECT_EQ(named(name), Refusal::kMetricName) << name;
+}
 
-    std::vector<std::string> names;
-    for (int i = 0; i < 65; ++i) names.push_back("m" + std::to_string(i));
-    std::vector<Metric> metrics;
-    for (const auto& name : names) metrics.push_back({name, 1});
-    EXPECT_EQ(refusal_with([&](Reading& r) { r.metrics = metrics; }), Refusal::kTooManyMetrics);
-    metrics.pop_back();
-    EXPECT_EQ(refusal_with([&](Reading& r) { r.metrics = metrics; }), Refusal::kNone);
+TEST(Validation, RegistrationObeysTheRulesOfAReading) {
+    EXPECT_EQ(model::refusal_of(DeviceNames{"sensor-1", std::nullopt}), Refusal::kNone);
+    EXPECT_EQ(model::refusal_of(DeviceNames{"sensor-1", "north"}), Refusal::kNone);
+    EXPECT_EQ(model::refusal_of(DeviceNames{"", "north"}), Refusal::kDeviceId);
+    EXPECT_EQ(model::refusal_of(DeviceNames{" sensor-1", ""}), Refusal::kDeviceId);
+    EXPECT_EQ(model::refusal_of(DeviceNames{"sensor-1", "north "}), Refusal::kRegion);
+    EXPECT_EQ(model::describe(Refusal::kDeviceId, DeviceNames{"", {}}).detail, "device_id is empty.");
+    EXPECT_EQ(model::describe(Refusal::kRegion, DeviceNames{"sensor-1", ""}).detail, "region of device \"sensor-1\" is empty.");
 }
 
 TEST(Validation, MeasuredAt) {
@@ -284,11 +287,6 @@ TEST(RefusalText, SaysWhatWasSeen) {
     const std::vector<Metric> nameless = {{"", 1}};
     EXPECT_EQ(text_with([&](Reading& r) { r.metrics = nameless; }).detail,
               "The name of a metric of device \"sensor-1\" is empty.");
-
-    const std::vector<Metric> many(65, Metric{"m", 1});
-    const auto crowd = text_with([&](Reading& r) { r.metrics = many; });
-    EXPECT_EQ(crowd.sqlstate, error_codes::kInvalidMetrics);
-    EXPECT_EQ(crowd.detail, "The reading of device \"sensor-1\" has 65 metrics; at most 64 are allowed.");
 
     const auto early = text_with([](Reading& r) { r.measured_at = -946684800000001; });
     EXPECT_EQ(early.sqlstate, error_codes::kMeasuredAtOutOfRange);
