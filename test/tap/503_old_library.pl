@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use File::Basename qw(basename);
 use File::Copy qw(copy);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,10 +20,11 @@ $LastingSession::wanted = 0;
 # An installation of our own: the files of the common one stay as they are.
 my $root = PostgreSQL::Test::Utils::tempdir;
 my ($bindir, $sharedir) = map { my ($out) = run_command([ 'pg_config', $_ ]); $out } qw(--bindir --sharedir);
-my $installation = "$root/lib/postgresql/15";
+my $version = basename($sharedir);
+my $installation = "$root/lib/postgresql/$version";
 mkdir $_ or die "$_: $!" foreach "$root/lib", "$root/lib/postgresql", "$root/share", "$root/share/postgresql";
 system_or_bail('cp', '-R', "$bindir/..", $installation);
-system_or_bail('cp', '-R', $sharedir, "$root/share/postgresql/15");
+system_or_bail('cp', '-R', $sharedir, "$root/share/postgresql/$version");
 my $library = "$installation/lib/telemetry_cqrs.so";
 copy($library, "$root/new.so") or die $!;
 

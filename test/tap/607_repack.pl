@@ -11,11 +11,11 @@ use TelemetryNode;
 use Time::HiRes qw(time);
 
 my $node = telemetry_node('repack', preload => 1, conf => "max_wal_size = 2GB\n");
-my ($repack) = grep { -x } map { "$_/pg_repack" } split(/:/, $ENV{PATH}), '/usr/lib/postgresql/15/bin';
+my ($repack) = grep { -x } map { "$_/pg_repack" } split(/:/, $ENV{PATH});
 my ($out, $err) = ('', '');
 if (!defined $repack || $node->psql('postgres', 'CREATE EXTENSION pg_repack', stderr => \$err) != 0)
 {
-	diag("SKIPPED: pg_repack is not installed (Debian: postgresql-15-repack): nothing was tested with it. $err");
+	diag("SKIPPED: pg_repack is not installed (Debian: postgresql-NN-repack): nothing was tested with it. $err");
 	$node->stop;
 	plan skip_all => 'pg_repack is not installed';
 }
