@@ -49,8 +49,16 @@ my $of_the_server = qr/
 	};
 	my $psql = \&PostgreSQL::Test::Cluster::psql;
 	*PostgreSQL::Test::Cluster::psql = sub {
-		give_up($_[0]) if $_[2] =~ $of_the_server;
-		goto &$psql;
+		my ($node, $database, $sql, %params) = @_;
+		give_up($node) if $sql =~ $of_the_server;
+		my ($verbosity, $statement) = $wanted ? _single_statement($sql, %params) : ();
+		goto &$psql if !defined $statement || !eval { _session($node, $database) };
+		my ($output, $error, $failed) = _run($node, $database, "\\set ON_ERROR_STOP off\n\\set VERBOSITY $verbosity\n$statement\n;\n\\set VERBOSITY default\n\\set ON_ERROR_STOP on");
+		chomp $error;
+		my $status = $failed ? 2 : $error =~ /ERROR:/ && ($params{on_error_stop} // 1) ? 3 : 0;
+		${ $params{stdout} } = $output if $params{stdout};
+		${ $params{stderr} } = $error if $params{stderr};
+		return wantarray ? ($status, $output, $error) : $status;
 	};
 	# These two do not say on which node they are.
 	foreach my $name (qw(query query_until))
@@ -121,6 +129,22 @@ sub _has_own_session
 {
 	my ($sql) = @_;
 	return $sql =~ /^\s*\\|\\g|[^\x00-\x7F]/m || $sql =~ $of_a_session || $sql =~ $of_the_server;
+}
+
+# The verbosity that psql() is asked for and its statement, if it is one statement that may run in a lasting session.
+sub _single_statement
+{
+	my ($sql, %params) = @_;
+	my $verbosity = 'default';
+	if (my $extra = delete $params{extra_params})
+	{
+		return () if "@$extra" !~ /^-v VERBOSITY=(\w+)$/;
+		$verbosity = $1;
+	}
+	delete @params{qw(stdout stderr on_error_stop)};
+	$verbosity = $1 if $sql =~ s/\A\\set VERBOSITY (sqlstate|verbose)\n//;
+	return () if %params || $sql =~ /;(?!\s*\z)/ || _has_own_session($sql);
+	return ($verbosity, $sql);
 }
 
 # What a statement writes to standard output and to standard error, and whether it failed.
