@@ -17,8 +17,6 @@
 # A script with work of its own at the end sets its own EXIT trap and calls scratch_close in it.
 # With KEEP_SCRATCH=1 scratch_close leaves folder and clusters as they are.
 
-PG_VERSION_WANTED=15
-PG_SYSTEM_CONFIG=${PG_SYSTEM_CONFIG:-/usr/lib/postgresql/$PG_VERSION_WANTED/bin/pg_config}
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # A server refuses to run as root: then it runs as postgres.
@@ -29,6 +27,37 @@ fail() {
     printf '%s\n' "$*" >&2
     exit 1
 }
+
+# --- the version of the server ----------------------------------------------------------------------------------------
+
+# package_version PACKAGE: the version that is installed, or else the one that apt would install; nothing where apt has none.
+package_version() {
+    dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' | grep . ||
+        apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'
+}
+
+# Sets PG_VERSION, the major version that everything here is built for and tested with, and PG_SYSTEM_CONFIG, its pg_config:
+#   1. PG_VERSION from the environment, or the version of the pg_config that PG_SYSTEM_CONFIG names there;
+#   2. otherwise the highest supported version that is installed;
+#   3. otherwise the highest that apt can install.
+# On a machine where apt has no lists yet, both stay empty until dev/setup has run and the script calls this function again.
+server_choose() {
+    local supported='18 17 16 15' version
+    PG_VERSION=${PG_VERSION:-}
+    if [ -z "$PG_VERSION" ] && [ -x "${PG_SYSTEM_CONFIG:-}" ]; then
+        PG_VERSION=$("$PG_SYSTEM_CONFIG" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+    fi
+    for version in $supported; do
+        if [ -z "$PG_VERSION" ] && [ -x "/usr/lib/postgresql/$version/bin/pg_config" ]; then PG_VERSION=$version; fi
+    done
+    for version in $supported; do
+        if [ -z "$PG_VERSION" ] && [ -n "$(package_version "postgresql-server-dev-$version")" ]; then PG_VERSION=$version; fi
+    done
+    if [ -z "$PG_VERSION" ]; then return; fi
+    [[ " $supported " == *" $PG_VERSION "* ]] || fail "PG_VERSION=$PG_VERSION is not supported: $supported are"
+    PG_SYSTEM_CONFIG=${PG_SYSTEM_CONFIG:-/usr/lib/postgresql/$PG_VERSION/bin/pg_config}
+}
+server_choose
 
 # --- the folder -------------------------------------------------------------------------------------------------------
 
@@ -73,7 +102,7 @@ scratch_close() {
 as_server() {
     local clean=(env) name
     for name in $(compgen -v PG); do
-        case $name in PG_BIN | PG_CONFIG | PG_PGXS | PG_SYSTEM_CONFIG | PG_VERSION_WANTED) ;; *) clean+=(-u "$name") ;; esac
+        case $name in PG_BIN | PG_CONFIG | PG_PGXS | PG_SYSTEM_CONFIG | PG_VERSION) ;; *) clean+=(-u "$name") ;; esac
     done
     if [ "$(id -un)" = "$SERVER_USER" ]; then
         (cd "$SCRATCH" && "${clean[@]}" "$@")
@@ -92,8 +121,8 @@ installation_make() {
 }
 
 installation_copy() {
-    local version=$PG_VERSION_WANTED root=$1
-    [ -x "$PG_SYSTEM_CONFIG" ] || fail "$PG_SYSTEM_CONFIG is missing: run dev/setup first"
+    local version=$PG_VERSION root=$1
+    [ -x "${PG_SYSTEM_CONFIG:-}" ] || fail "PostgreSQL $version is missing: run dev/setup first"
     mkdir -p "$root/lib/postgresql" "$root/share/postgresql" "$root/include"
     cp -a "$("$PG_SYSTEM_CONFIG" --bindir)/.." "$root/lib/postgresql/$version"
     cp -a "$("$PG_SYSTEM_CONFIG" --sharedir)" "$root/share/postgresql/$version"

@@ -9,6 +9,7 @@
 #include "event_log/position.hpp"
 #include "model/snapshot_text.hpp"
 #include "model/validation.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
@@ -79,7 +80,7 @@ Row& add_row(Rows<Row>& rows) {
 
 Rows<EpochRow> read_epochs(::Snapshot snapshot) {
     Rows<EpochRow> rows;
-    postgres::for_each_row(postgres::find_table("telemetry", "epoch"), snapshot, [&rows](TupleTableSlot* slot) {
+    postgres::for_each_row(postgres::require_relation("epoch"), snapshot, [&rows](TupleTableSlot* slot) {
         const Datum* value = slot->tts_values;
         EpochRow& row = add_row(rows);
         row.epoch = DatumGetInt32(value[kEpochNumber]);
@@ -116,8 +117,7 @@ void read_row(TupleTableSlot* slot, CheckpointRow& row) {
 Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot snapshot) {
     Rows<CheckpointRow> rows;
     postgres::KeyLookup lookup;
-    postgres::open_lookup(lookup, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot,
-                          AccessShareLock, 2);
+    postgres::open_lookup(lookup, postgres::require_relation("checkpoint"), kCheckpointColumns, snapshot, AccessShareLock, 2);
     for (const Consumer consumer : kConsumers) {
         const Datum name = postgres::text_datum(name_of(consumer));
         for (int i = 0; i < epochs.count; ++i) {

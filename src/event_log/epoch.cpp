@@ -10,6 +10,7 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/keyed_table.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 
@@ -57,6 +58,28 @@ enum EpochColumn {
     kOpenedAt,
     kEpochColumns  // of version 1.0; first_xid is behind them
 };
+
+constexpr postgres::Statement kInsertInstallation{
+    postgres::Command::kInsert,
+    "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) "
+    "VALUES ('key', $1::pg_catalog.int2, $2, $3)",
+    3,
+    {INT4OID, BYTEAOID, TIMESTAMPTZOID},
+    nullptr};
+constexpr postgres::Statement kInsertEpoch{
+    postgres::Command::kInsert,
+    "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at, first_xid) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    8,
+    {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID, XID8OID},
+    nullptr};
+constexpr postgres::Statement kInsertEpochOfFirstVersion{
+    postgres::Command::kInsert,
+    "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    7,
+    {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID},
+    nullptr};
 
 // The facts of the two tables, as a dirty read finds them: also those that another transaction has written and not committed.
 struct Found {
@@ -146,9 +169,9 @@ bool is_complete(const Found& found, const runtime::Identity& here) {
     return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight && !found.is_mixed;
 }
 
-// After a statement of SPI that writes a row. Without its rows the log would be opened in vain, by each command anew.
-void require_written(const char* table) {
-    if (SPI_processed == 1) return;
+// Writes a row. Without its rows the log would be opened in vain, by each command anew.
+void write(const char* table, const postgres::Statement& statement, Datum* values, const char* nulls = nullptr) {
+    if (postgres::execute(statement, values, nulls).rows == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
                     errdetail("A trigger or a rule on the table keeps rows out."),
                     errhint("\\d telemetry.%s in psql names it. Drop it.", table)));
@@ -163,14 +186,9 @@ void write_installation(Found& found) {
         found.has_secret = true;
     }
     const std::string_view secret(reinterpret_cast<const char*>(found.secret), sizeof found.secret);
-    Oid types[] = {INT4OID, BYTEAOID, TIMESTAMPTZOID};
     Datum values[] = {Int32GetDatum(found.fingerprint_version), postgres::bytea_datum(secret),
                       TimestampTzGetDatum(found.created_at)};
-    SPI_execute_with_args(
-        "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) VALUES ('key', "
-        "$1::pg_catalog.int2, $2, $3)",
-        3, types, values, nullptr, false, 0);
-    require_written("installation");
+    write("installation", kInsertInstallation, values);
 }
 
 void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
@@ -186,7 +204,6 @@ void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
     }
     // Installed by an older version the table lacks the last column.
     const bool has_column = get_attnum(table, "first_xid") != InvalidAttrNumber;
-    Oid types[] = {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID, XID8OID};
     Datum values[] = {Int32GetDatum(found.epoch),
                       Int64GetDatum(static_cast<int64>(here.system_identifier)),
                       Int64GetDatum(static_cast<int64>(here.database)),
@@ -196,14 +213,7 @@ void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
                       TimestampTzGetDatum(found.opened_at),
                       FullTransactionIdGetDatum(found.first_xid)};
     const char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', found.has_first_xid ? ' ' : 'n', '\0'};
-    SPI_execute_with_args(
-        has_column
-            ? "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at, "
-              "first_xid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-            : "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
-              "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        has_column ? 8 : 7, types, values, nulls, false, 0);
-    require_written("epoch");
+    write("epoch", has_column ? kInsertEpoch : kInsertEpochOfFirstVersion, values, nulls);
 }
 
 // Held for the moment of looking and writing only, not to the end of the transaction.
@@ -235,12 +245,12 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
                             errhint("Restore a dump into a database in which no reading was accepted yet.")));
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
-            SPI_connect();
+            const postgres::Statements statements = postgres::open_statements();
             if (!found.has_epoch || !is_same_log(found.identity, here)) move_sequences_past_stored_rows();
             if (!found.has_secret || found.secret_in_flight) write_installation(found);
             TELEMETRY_INJECTION_POINT_IN_P("epoch_half_open");
             if (!is_here(found, here) || found.epoch_in_flight) write_epoch(found, here, relations.epoch);
-            SPI_finish();
+            postgres::close_statements(statements);
             PopActiveSnapshot();
             found.is_mine = true;
         }

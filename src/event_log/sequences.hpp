@@ -10,7 +10,8 @@
 namespace event_log {
 
 // Moves the sequences of event ids and of rejected readings up to the greatest number that is stored; never down. Reads the
-// whole log, as event ids have no index of their own. As the extension's owner, while nobody takes numbers, with SPI connected.
+// whole log, as event ids have no index of their own. As the extension's owner, while nobody takes numbers, with statements
+// open (postgres/spi.hpp).
 void move_sequences_past_stored_rows();
 
 // The last number that a sequence gave out, to any session; the one before its first one if it gave none. Numbers that it gives

@@ -10,6 +10,7 @@
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/jsonb.hpp"
 #include "postgres/text.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/wake.hpp"
@@ -35,10 +36,10 @@ struct SentMetrics {
 
 // P.
 SentMetrics take_metrics(Jsonb* sent) {
-    if (VARSIZE(sent) > kMaxMetricsSize) return {VARSIZE(sent), {}, nullptr};
+    if (postgres::size_of(sent) > kMaxMetricsSize) return {postgres::size_of(sent), {}, nullptr};
     SentMetrics metrics{0, event_log::read_metrics(sent), sent};
     if (is_acceptable(metrics.read) && metrics.read.count < metrics.read.members)
-        metrics.kept = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, JsonbPGetDatum(sent)));
+        metrics.kept = postgres::without_nulls(JsonbPGetDatum(sent));
     if (metrics.read.count == 0) metrics.kept = nullptr;
     return metrics;
 }

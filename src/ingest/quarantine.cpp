@@ -8,7 +8,8 @@
 #include "ingest/payload.hpp"
 #include "postgres/command.hpp"
 #include "postgres/error.hpp"
-#include "postgres/owner_statement.hpp"
+#include "postgres/jsonb.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
@@ -25,7 +26,8 @@ struct Row {
 };
 
 // The number comes from the column's default.
-postgres::OwnerStatement insert_rejected{
+postgres::Statement insert_rejected{
+    postgres::Command::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
     "SELECT n.sqlstate, n.reason, n.payload, $4 "
     "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (sqlstate, reason, payload)",
@@ -37,10 +39,6 @@ postgres::OwnerStatement insert_rejected{
 constexpr int kChunkRows = 512;
 constexpr std::size_t kChunkBytes = 1 << 20;
 
-Datum array_of(Datum* values, int count, Oid type) {
-    return PointerGetDatum(construct_array(values, count, type, -1, false, TYPALIGN_INT));
-}
-
 // P. As many of the rows as go into a statement; how many.
 int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
     Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows];
@@ -48,14 +46,14 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
     for (std::size_t bytes = 0; taken < count && taken < kChunkRows && bytes < kChunkBytes; ++taken) {
         const Row& row = rows[taken];
         Jsonb* payload = payload_of(*row.request);
-        bytes += VARSIZE(payload) + row.reason.size();
+        bytes += postgres::size_of(payload) + row.reason.size();
         sqlstates[taken] = postgres::text_datum(unpack_sql_state(row.sqlstate));
         reasons[taken] = postgres::text_datum(row.reason);
         payloads[taken] = JsonbPGetDatum(payload);
     }
-    Datum values[] = {array_of(sqlstates, taken, TEXTOID), array_of(reasons, taken, TEXTOID),
-                      array_of(payloads, taken, JSONBOID), TimestampTzGetDatum(received_at)};
-    postgres::execute(insert_rejected, values);
+    Datum values[] = {postgres::text_array_datum(sqlstates, taken), postgres::text_array_datum(reasons, taken),
+                      postgres::jsonb_array_datum(payloads, taken), TimestampTzGetDatum(received_at)};
+    postgres::execute_kept(insert_rejected, values);
     return taken;
 }
 
@@ -63,7 +61,7 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
 void insert_rows(const Row* rows, int count, TimestampTz received_at) {
     const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
-    const postgres::OwnerStatements statements = postgres::open_statements();
+    const postgres::Statements statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
         const MemoryContext caller = MemoryContextSwitchTo(chunk);
@@ -86,7 +84,8 @@ struct LastCall {
 };
 LastCall last_call{};
 
-uint64 hash_of_sent(const text* value) {
+template <typename Value>
+uint64 hash_of_sent(const Value* value) {
     return value == nullptr ? 0 : postgres::hash_of(value);
 }
 
@@ -96,9 +95,9 @@ uint64 digest_of(const Request* requests, std::uint32_t count) {
     for (const Request* each = requests; each < requests + count; ++each)
         for (const uint64 part :
              {hash_of_sent(each->device_id), hash_of_sent(each->idempotency_key), hash_of_sent(each->region),
-              hash_of_sent(reinterpret_cast<const text*>(each->metrics)), uint64{each->has_measured_at},
-              static_cast<uint64>(each->measured_at), uint64{each->has_temperature}, std::bit_cast<uint64>(each->temperature),
-              uint64{each->has_humidity}, std::bit_cast<uint64>(each->humidity)})
+              hash_of_sent(each->metrics), uint64{each->has_measured_at}, static_cast<uint64>(each->measured_at),
+              uint64{each->has_temperature}, std::bit_cast<uint64>(each->temperature), uint64{each->has_humidity},
+              std::bit_cast<uint64>(each->humidity)})
             digest = hash_combine64(digest, part);
     return digest;
 }

@@ -30,8 +30,7 @@ constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"ligh
 }  // namespace
 
 bool is_acceptable(const event_log::Metrics& metrics) noexcept {
-    return metrics.shape == event_log::MetricsShape::kObjectOfNumbers &&
-           metrics.members <= static_cast<int>(model::kMaxMetrics);
+    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers && metrics.members <= static_cast<int>(model::kMaxMetrics);
 }
 
 Refused refuse_missing_device(std::uint32_t position) {
@@ -48,18 +47,18 @@ Refused refuse_metrics_of_size(std::uint32_t position, std::size_t size) {
 
 Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics) {
     switch (metrics.shape) {
-        case event_log::MetricsShape::kNotAnObject:
+        case postgres::NumbersShape::kNotAnObject:
             return refuse(position, error_codes::kInvalidMetrics, "metrics are not a JSON object",
                           "The value is an array or a single value.", kMetricsHint);
-        case event_log::MetricsShape::kNotANumber:
+        case postgres::NumbersShape::kNotANumber:
             return refuse(position, error_codes::kInvalidMetrics, "metric is not a number",
                           "Metric " + model::quoted_for_message(metrics.offender) + " holds something else.", kMetricsHint);
-        case event_log::MetricsShape::kTooNearZero:
+        case postgres::NumbersShape::kTooNearZero:
             return refuse(position, error_codes::kInvalidMetrics, "metric is out of range",
                           "Metric " + model::quoted_for_message(metrics.offender) +
                               " is not zero, but too near to it for double precision.",
                           "Send zero, or a number of double precision.");
-        case event_log::MetricsShape::kObjectOfNumbers:
+        case postgres::NumbersShape::kObjectOfNumbers:
             break;
     }
     return refuse(position, error_codes::kInvalidMetrics, "too many metrics",

@@ -57,13 +57,6 @@ void open_key(KeyLookup& lookup, int keys) {
 
 }  // namespace
 
-Oid find_table(const char* schema, const char* name) {
-    const Oid relation = get_relname_relid(name, get_namespace_oid(schema, false));
-    if (!OidIsValid(relation))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"%s.%s\" does not exist", schema, name)));
-    return relation;
-}
-
 Relation open_key_index(Relation table, LOCKMODE lock, int keys) {
     const Oid oid = RelationGetPrimaryKeyIndex(table);
     if (!OidIsValid(oid)) report_altered_key(table, keys);

@@ -24,9 +24,6 @@ struct KeyLookup {
     MemoryContext memory;   // the scan's
 };
 
-// The oid of schema.name; an error where it is missing.
-Oid find_table(const char* schema, const char* name);
-
 // The index of the table's primary key, which is made of the first `keys` columns; TC202 where the table has another one, or
 // none. A primary key that INCLUDEs further columns is one.
 Relation open_key_index(Relation table, LOCKMODE lock, int keys);

@@ -1,6 +1,8 @@
 // Updating and inserting rows. Written wholly in P: plain C types and palloc, no destructors.
 #include "postgres/keyed_table.hpp"
 
+#include "postgres/catalog.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace postgres {
@@ -55,7 +57,7 @@ BlockNumber page_to_go_back_to(Relation table, BlockNumber now) {
 }  // namespace
 
 void open_table(KeyedTable& table, const OwnTable& own, Snapshot snapshot) {
-    open_lookup(table, find_table("telemetry", own.name), own.columns.count, snapshot, RowExclusiveLock, own.keys);
+    open_lookup(table, require_relation(own.name), own.columns.count, snapshot, RowExclusiveLock, own.keys);
     refuse_native_obstacle(table.table, own);
     table.written = MakeSingleTupleTableSlot(RelationGetDescr(table.table), &TTSOpsVirtual);
     table.executor = CreateExecutorState();

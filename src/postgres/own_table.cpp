@@ -2,6 +2,7 @@
 #include "postgres/own_table.hpp"
 
 #include "error_codes.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/deferred_trigger.hpp"
 #include "postgres/key_lookup.hpp"
 
@@ -43,7 +44,7 @@ void refuse_changed_columns(Relation table, const OwnTable& own) {
 }
 
 void refuse_statement_obstacle(const OwnTable& own) {
-    Relation table = table_open(find_table("telemetry", own.name), RowExclusiveLock);
+    Relation table = table_open(require_relation(own.name), RowExclusiveLock);
     Obstacle obstacle;
     if (find_statement_obstacle(table, own, obstacle)) refuse(own, obstacle);
     table_close(table, NoLock);

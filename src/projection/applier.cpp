@@ -12,6 +12,7 @@
 #include "event_log/position.hpp"
 #include "model/batch_number.hpp"
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/key_lookup.hpp"
@@ -84,7 +85,7 @@ void hold_tables() {
 void refuse_obstacles(bool with_batch, bool with_device, bool with_region) {
     postgres::guarded([=] {
         const auto refuse = [](const postgres::OwnTable& own) {
-            Relation table = table_open(postgres::find_table("telemetry", own.name), RowExclusiveLock);
+            Relation table = table_open(postgres::require_relation(own.name), RowExclusiveLock);
             postgres::refuse_native_obstacle(table, own);
             table_close(table, NoLock);
         };

@@ -5,10 +5,11 @@
 #include <new>
 
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
-#include "postgres/owner_statement.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/locks.hpp"
@@ -23,18 +24,21 @@ namespace {
 enum FailureColumn { kProjection, kSqlstate, kMessage, kFailedAt, kFailures, kFailureColumns };
 
 // The writer holds the apply lock, so nobody comes between the two.
-postgres::OwnerStatement count_another{
+postgres::Statement count_another{
+    postgres::Command::kUpdate,
     "UPDATE telemetry.projection_failure SET sqlstate = $2, message = $3, failed_at = $4, failures = failures + 1 "
     "WHERE projection = $1",
     4,
     {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
     nullptr};
-postgres::OwnerStatement count_first{
+postgres::Statement count_first{
+    postgres::Command::kInsert,
     "INSERT INTO telemetry.projection_failure (projection, sqlstate, message, failed_at, failures) VALUES ($1, $2, $3, $4, 1)",
     4,
     {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
     nullptr};
-postgres::OwnerStatement end_failures{
+postgres::Statement end_failures{
+    postgres::Command::kUpdate,
     "UPDATE telemetry.projection_failure SET failures = 0 WHERE projection = ANY ($1) AND failures > 0",
     1,
     {TEXTARRAYOID},
@@ -44,16 +48,16 @@ void count_failure(std::string_view consumer, int sqlstate, std::string_view mes
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum values[] = {postgres::text_datum(consumer), postgres::text_datum(unpack_sql_state(sqlstate)),
                       postgres::text_datum(message), TimestampTzGetDatum(GetCurrentTimestamp())};
-    const postgres::OwnerStatements statements = postgres::open_statements();
-    if (postgres::execute(count_another, values) == 0) postgres::execute(count_first, values);
+    const postgres::Statements statements = postgres::open_statements();
+    if (postgres::execute_kept(count_another, values).rows == 0) postgres::execute_kept(count_first, values);
     postgres::close_statements(statements);
 }
 
 void end_failures_of(Datum* consumers, int count) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum names = postgres::text_array_datum(consumers, count);
-    const postgres::OwnerStatements statements = postgres::open_statements();
-    postgres::execute(end_failures, &names);
+    const postgres::Statements statements = postgres::open_statements();
+    postgres::execute_kept(end_failures, &names);
     postgres::close_statements(statements);
 }
 
@@ -106,7 +110,7 @@ bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot s
     return postgres::guarded([&memory, consumers, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         postgres::KeyLookup table;
-        postgres::open_lookup(table, postgres::find_table("telemetry", "projection_failure"), kFailureColumns, snapshot,
+        postgres::open_lookup(table, postgres::require_relation("projection_failure"), kFailureColumns, snapshot,
                               AccessShareLock);
         bool some_fail = false;
         Datum succeeded[event_log::kConsumers.size()];

@@ -6,6 +6,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/subtransaction.hpp"
 #include "projection/applier.hpp"
 #include "projection/failure.hpp"
@@ -24,7 +25,7 @@ bool is_in_callers_transaction(FunctionCallInfo fcinfo) {
 
 // Ends the transaction and begins the next one, which no snapshot of the caller's reaches into.
 void next_transaction() {
-    SPI_commit();
+    postgres::begin_next_transaction();
     XactIsoLevel = XACT_READ_COMMITTED;
 }
 
@@ -66,7 +67,7 @@ void apply_everything() {
             notify(payload);
         });
     }
-    postgres::guarded([] { SPI_commit(); });
+    postgres::guarded([] { postgres::begin_next_transaction(); });
     if (failure) std::rethrow_exception(failure);
 }
 
@@ -81,9 +82,9 @@ TELEMETRY_FUNCTION(telemetry_project_once) {
     postgres::guarded([] {
         PreventCommandDuringRecovery("CALL telemetry.project_once()");
         PreventCommandIfReadOnly("CALL telemetry.project_once()");
-        if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+        postgres::open_own_transactions();
     });
     projection::apply_everything();
-    postgres::guarded([] { SPI_finish(); });
+    postgres::guarded([] { postgres::close_own_transactions(); });
     PG_RETURN_VOID();
 }
