@@ -20,16 +20,16 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our $database = 'postgres';
-our @EXPORT = qw(telemetry_node wait_for wait_applied read_models_follow log_is statistics_sql psql_start psql_finish session real_data_folder);
+our @EXPORT = qw(telemetry_node telemetry_primary standby_of wait_for wait_applied read_models_follow log_is statistics_sql psql_start psql_finish session real_data_folder);
 
 # A cluster with the extension in database postgres. preload: the library is in shared_preload_libraries, so that a worker runs.
 # Without it nobody applies readings until project_once() is called, unless on_demand: then commands start a worker.
-# installation: another one than that in PATH.
+# installation: another one than that in PATH. init: parameters for init().
 sub telemetry_node
 {
 	my ($name, %options) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name, $options{installation} ? (install_path => $options{installation}) : ());
-	$node->init;
+	$node->init(%{ $options{init} // {} });
 	$node->append_conf('postgresql.conf', <<"CONF");
 log_statement = none
 lc_messages = 'C'
@@ -43,6 +43,26 @@ CONF
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION telemetry_cqrs');
 	return $node;
+}
+
+# The same for a server that may have standbys, with a worker that looks often. archive: it archives its write-ahead log.
+sub telemetry_primary
+{
+	my ($name, %options) = @_;
+	return telemetry_node($name, preload => 1, init => { allows_streaming => 1, has_archiving => $options{archive} ? 1 : 0 },
+		conf => "telemetry_cqrs.launcher_interval = 100\ntelemetry_cqrs.poll_interval = 50\n" . ($options{conf} // ''));
+}
+
+# A standby of a server, started from a backup of it; conf: lines for its settings. from: it follows this other server.
+sub standby_of
+{
+	my ($primary, $name, $backup, %options) = @_;
+	my $standby = PostgreSQL::Test::Cluster->new($name);
+	$standby->init_from_backup($primary, $backup, has_streaming => 1);
+	$standby->enable_streaming($options{from}) if $options{from};
+	$standby->append_conf('postgresql.conf', $options{conf}) if $options{conf};
+	$standby->start;
+	return $standby;
 }
 
 # A psql that cannot connect leaves before it has read its script, and the writing end of the pipe then dies of it. To a test that

@@ -181,9 +181,7 @@ is(answer_of("'$lost', '90 s'"), 'rolled back', 'and what was open was rolled ba
 # --- a standby -----------------------------------------------------------------------------------------------------------------
 
 $node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
+my $standby = standby_of($node, 'standby', 'base');
 $token = token();
 is(answer_of("'$token', '90 s'", node => $standby), 'applied', 'standby: applied there as well');
 is($standby->safe_psql('postgres', "SELECT last_temperature FROM telemetry.device_stats WHERE device_id = 'd'"), $sent, 'and seen');

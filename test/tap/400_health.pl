@@ -200,10 +200,7 @@ becomes('vacuum', 'ok', qr/dead rows/, 'nobody is left who holds them');
 # A standby whose reader holds them back, by way of a slot that keeps the mark when the standby is gone.
 sql("SELECT pg_create_physical_replication_slot('the_standby', true)");
 $node->backup('standby');
-my $standby = PostgreSQL::Test::Cluster->new('health_standby');
-$standby->init_from_backup($node, 'standby', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "primary_slot_name = 'the_standby'\nautovacuum = off");
-$standby->start;
+my $standby = standby_of($node, 'health_standby', 'standby', conf => "primary_slot_name = 'the_standby'\nautovacuum = off");
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
 is($standby->safe_psql('postgres', $complaints), '', 'a standby: all is ok');
 like(health_of('worker', $standby), qr/^ok\|none: a standby has no worker/, 'a standby: and no worker is missing');
