@@ -1,4 +1,5 @@
-# Settings that decide policy: auto_register, max_ahead, and what a notification carries. And the way without preloading.
+# The settings that decide a policy: auto_register, max_ahead, and the content of a notification. The test also runs the
+# extension without preloading.
 use strict;
 use warnings;
 

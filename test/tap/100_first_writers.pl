@@ -1,5 +1,6 @@
-# Who stands in whose way: the very first readings of an installation in open transactions, the first reading of a device, and a
-# prepared transaction that holds a key. Waiting sessions have a lock_timeout, so that a session that would stall is seen.
+# Sessions that could wait for each other: the first readings of an installation in open transactions, the first reading of a
+# device, and a prepared transaction that holds a key. Waiting sessions have a lock_timeout, so the test sees a session that
+# stalls.
 use strict;
 use warnings;
 

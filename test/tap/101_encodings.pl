@@ -1,5 +1,5 @@
-# In a database that is not UTF8 a refusal may cut what was sent inside a character; the words must reach a client all the same,
-# with the SQLSTATE that they explain.
+# In a database that is not UTF8, a refusal may cut the sent text inside a character. The client still gets the message and its
+# SQLSTATE.
 use strict;
 use warnings;
 

@@ -1,6 +1,8 @@
-# 16 sessions send the same key at the same moment, again and again: exactly one is accepted, all others are told of it with the
-# identical receipt; under REPEATABLE READ there is success or 40001; when winners roll back a loser becomes the winner.
-# TELEMETRY_ROUNDS makes it longer.
+# Acceptance check 6. 16 sessions send the same key at the same moment, again and again. One session is accepted, and the others
+# get the same receipt as duplicates. Under REPEATABLE READ a session succeeds or gets 40001. When the winner rolls back, a
+# loser becomes the winner.
+#
+# TELEMETRY_ROUNDS: how many rounds.
 use strict;
 use warnings;
 

@@ -1,6 +1,8 @@
-# No reading is lost whatever the order of commits: slow transactions with savepoints stay open while others commit around them,
-# end in random order, a tenth of them rolled back, some prepared and ended much later. What counts as sent is written down in a
-# plain table by the same transactions. TELEMETRY_ROUNDS makes it longer.
+# Acceptance check 1. No reading is lost, whatever the order of commits. Slow transactions with savepoints stay open while
+# others commit. They end in random order: a tenth roll back, and some are prepared and end much later. The same transactions
+# write down in a plain table which readings they sent.
+#
+# TELEMETRY_ROUNDS: how many rounds.
 use strict;
 use warnings;
 

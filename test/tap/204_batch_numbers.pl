@@ -1,6 +1,6 @@
-# A later history of the log gives out greater batch numbers than any earlier one had, those that were lost included: after the
-# promotion of a standby that lagged, and after the recovery to an earlier moment. A consumer that follows by number misses nothing
-# without an error; a number that is ahead of the log, or that retention has passed, raises TC203.
+# A later history of the log gives its batches greater numbers than any earlier history, including numbers that were lost. The
+# test promotes a standby that lagged, and recovers to an earlier moment. A consumer that follows by number misses nothing
+# without an error. A number ahead of the log, or older than the kept batches, raises TC203.
 use strict;
 use warnings;
 

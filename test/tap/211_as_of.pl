@@ -1,4 +1,4 @@
-# as_of never claims more than the reader's snapshot shows, however old that is.
+# as_of never claims more than the snapshot of the reader shows, however old that snapshot is.
 use strict;
 use warnings;
 

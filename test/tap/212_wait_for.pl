@@ -1,5 +1,5 @@
-# wait_for: each of its answers, woken or polling, while many wait, across a crash, on a standby and after its promotion.
-# Acceptance checks 8 and 15, in part.
+# Acceptance checks 8 and 15, in part. Each answer of wait_for(): woken and polling, with many waiting sessions, across a crash,
+# on a standby and after its promotion.
 use strict;
 use warnings;
 

@@ -1,4 +1,4 @@
-# The processes: who starts, who comes back, who goes, and what the log says meanwhile.
+# The processes of the extension: when they start, come back and leave, and what the log says about it.
 # Runs alone: the time that commands take is bounded.
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# A pause survives a restart and a dump, ends with a wake-up, and loses nothing under load; a resume opens a restored log.
-# Acceptance check 16, in part.
+# Acceptance check 16, in part. A pause survives a restart and a dump, ends with a wake-up, and loses nothing under load. A
+# resume opens a restored log.
 use strict;
 use warnings;
 

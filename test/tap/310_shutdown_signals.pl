@@ -1,6 +1,6 @@
-# Acceptance checks 12, 14 and the last part of 19. The server stops in time whatever the worker is at; a worker or launcher that is
-# told to end does so at once and comes back; storms of signals and of notifications from elsewhere change nothing; without a free
-# worker slot ingest works, the state says why, and the worker comes by itself when a slot is free.
+# Acceptance checks 12, 14 and the last part of 19. The server stops in time, whatever the worker does. A worker or launcher
+# that is told to end does so at once, and comes back. Storms of signals and of notifications from elsewhere change nothing.
+# Without a free worker slot ingest works and the state says why no worker runs. The worker comes by itself when a slot is free.
 # Runs alone: the time that the end of processes takes is bounded.
 use strict;
 use warnings;

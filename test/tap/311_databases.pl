@@ -1,6 +1,6 @@
-# Acceptance checks 10, 11 and the second half of 14. Whoever drops, renames, moves or copies a database with a busy worker in it
-# succeeds in time, from a database without the extension; where he fails the worker is back and goes on. Databases that have
-# nothing to do with us come and go in the midst of a backlog, and no process of ours keeps them waiting.
+# Acceptance checks 10, 11 and the second half of 14. A command from a database without the extension drops, renames, moves or
+# copies a database with a busy worker. It succeeds in time. If it fails, the worker comes back and goes on. Unrelated databases
+# come and go in the middle of a backlog, and no process of the extension keeps these commands waiting.
 # Runs alone: the time that commands take is bounded.
 use strict;
 use warnings;

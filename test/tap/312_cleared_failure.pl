@@ -1,5 +1,5 @@
-# A failure that a pass cleared is cleared again where that pass was rolled back after all (injection point of a debug build): the
-# projection does not stay "failing" for ever.
+# A pass clears a failure and is then rolled back (an injection point of a debug build). A later pass clears the failure again,
+# so the projection does not stay "failing".
 use strict;
 use warnings;
 

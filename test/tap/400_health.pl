@@ -1,5 +1,7 @@
-# Acceptance checks 2 (health names the blocker, and only who blocks something of ours), 5 (the queue blocked by a listener) and 14
-# (health says why no worker runs). Each check of telemetry.health() is driven out of order by a real cause, and back.
+# Acceptance checks 2 (health() names only sessions that block the extension), 5 (a listener blocks the queue) and 14 (health()
+# says why no worker runs). A real cause drives each check of telemetry.health() out of order, and its end brings the check
+# back.
+# Begins early.
 use strict;
 use warnings;
 

@@ -1,5 +1,6 @@
-# telemetry.setup(): each command that it gives is executed, as it stands, and mends its item. On a server without preloading, where
-# telemetry.health(), telemetry.pipeline_status and telemetry.stat_ingest answer, too. Acceptance check 14: all worker slots taken.
+# telemetry.setup(). The test runs each command that setup() gives, word for word, and the command mends its item. The server
+# does not preload the library; telemetry.health(), telemetry.pipeline_status and telemetry.stat_ingest answer there too.
+# Acceptance check 14: all worker slots are taken.
 use strict;
 use warnings;
 

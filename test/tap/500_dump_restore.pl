@@ -1,6 +1,8 @@
-# Acceptance check 16. Dumps taken under load, restored with no special step into databases of this server and of another one, whose
-# launcher looks often: what was in the dump's snapshot is there, nothing is written before the first command, and from then on the copy
-# goes on by itself: nothing lost, nothing twice, duplicates of before the dump are duplicates.
+# Acceptance check 16. Dumps are taken under load and restored without a special step, into databases of this server and of
+# another server. The launcher there looks often. The copy has everything that the snapshot of the dump shows, and nothing
+# writes to it before the first command. Then the copy goes on by itself: nothing is lost, nothing is applied twice, and a
+# repeat of a reading from before the dump is a duplicate.
+# Begins early.
 use strict;
 use warnings;
 

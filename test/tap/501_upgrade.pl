@@ -1,5 +1,5 @@
-# Acceptance check 16 (upgrade). ALTER EXTENSION UPDATE from every released version: what comes out is what a fresh install makes,
-# data and grants are as they were, duplicates of before are still duplicates, and the projections go on.
+# Acceptance check 16 (update). ALTER EXTENSION UPDATE runs from every released version. The result equals a fresh installation.
+# Data and grants stay, repeats of earlier readings are still duplicates, and the projections go on.
 use strict;
 use warnings;
 

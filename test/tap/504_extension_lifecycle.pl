@@ -1,6 +1,8 @@
-# Acceptance check 13. CREATE, DROP and re-CREATE EXTENSION while sessions ingest and read: alone, in one transaction, rolled
-# back, behind savepoints; and beside a foreign schema of our name. Nobody deadlocks, a command that meets the DROP gets a clean
-# SQLSTATE, and soon after there is one worker where the extension is and none where it is not. TELEMETRY_ROUNDS makes it longer.
+# Acceptance check 13. CREATE, DROP and re-CREATE EXTENSION run while sessions send and read: alone, in one transaction, rolled
+# back, behind savepoints, and beside a foreign schema of the same name. No session deadlocks. A command that meets the DROP
+# gets a clean SQLSTATE. Soon afterwards each database with the extension has one worker, and no other database has one.
+#
+# TELEMETRY_ROUNDS: how many rounds.
 use strict;
 use warnings;
 

@@ -1,6 +1,7 @@
-# Acceptance check 15. A streaming standby of a primary under load: no worker, no log line, every query works and says how fresh it
-# is, every command gives 25006. Promoted in the middle of the load it goes on where the replicated checkpoint stands: no gap, nothing
-# twice. Standbys behind it follow.
+# Acceptance check 15. A streaming standby follows a primary under load. No worker runs there, and nothing is logged. Every
+# query works and says how fresh its answer is; every command gives 25006. The standby is promoted in the middle of the load and
+# goes on from the replicated checkpoint: no gap, and nothing twice. Standbys behind it follow.
+# Begins early.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
-# Numbers of batches ascend through histories that lost the opening of an epoch, the first one included; and follow_from() raises where
-# retention has passed a batch, in whatever range, and only there.
+# Batch numbers ascend through histories that lost the opening of an epoch, even of the first one. follow_from() raises an error
+# only if a wanted batch is no longer kept, in whatever range.
 use strict;
 use warnings;
 

@@ -1,6 +1,6 @@
-# Acceptance check 23. Whatever a database, a role, all roles or the owner of the extension are set to, the worker's read models are
-# right, and commands from such sessions store, recognise duplicates and refuse with the same SQLSTATEs. Where the settings make
-# work impossible (a server that is read-only), that is a state with a reason and a line in the log, not a storm.
+# Acceptance check 23. Settings of a database, of a role, of all roles or of the owner do not disturb the worker: its read
+# models stay right. Commands from such sessions store readings, recognise duplicates, and refuse with the same SQLSTATEs. A
+# setting that makes work impossible (a read-only server) leads to a state with a reason and one line in the log.
 use strict;
 use warnings;
 

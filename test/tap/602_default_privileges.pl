@@ -1,6 +1,6 @@
-# ALTER DEFAULT PRIVILEGES reaches what CREATE EXTENSION and ALTER EXTENSION UPDATE make: nobody but the owner may have a right to it.
-# What an installation of an earlier version has too much, telemetry.setup() names with the command that takes it back; dumps carry
-# what was granted and what was taken back, also into a database with default privileges of its own.
+# ALTER DEFAULT PRIVILEGES applies to objects that CREATE EXTENSION and ALTER EXTENSION UPDATE make. Still only the owner may
+# have a right to them. telemetry.setup() names each extra right of an earlier installation, with the command that revokes it.
+# Dumps carry grants and revokes, also into a database that has default privileges.
 use strict;
 use warnings;
 

@@ -1,9 +1,10 @@
-# A role without the right to do something does not keep others waiting by trying. The server often locks first and asks for the right
-# afterwards. Such a lock waits behind a transaction that has sent readings, and everybody else waits behind that lock.
+# A role without a right cannot keep others waiting by trying. The server often locks first and checks the right afterwards.
+# Such a lock waits behind a transaction that has sent readings, and all other sessions wait behind that lock.
 #
-# In each case a writer's transaction stays open after a command, a stranger runs his statement in another session, and a further
-# command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by a
-# stranger, again and again, moves no projector; by the owner it succeeds in time.
+# In each case a writer's transaction stays open after a command, and a stranger runs a statement in another session. A further
+# command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by
+# a stranger, again and again, moves no projector; by the owner it succeeds in time.
+# Begins early.
 use strict;
 use warnings;
 

@@ -1,5 +1,6 @@
-# What somebody puts on tables of the extension is not passed by. The registry and the quarantine are written so that it counts.
-# The tables of the read side wait with a reason that names it, and everything goes on when it is gone.
+# Objects that users add to tables of the extension are not bypassed. Writes to the registry and to the quarantine obey them.
+# The tables of the read side wait with a reason that names the object, and go on when it is gone.
+# Begins early.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
-# Guarantee 9 is not lost silently: health() and setup() tell of each trigger of the extension that is not as installed, with the command
-# that mends it. A restore of data with --disable-triggers leaves them so; opening the log there mends them.
+# Guarantee 9 is never lost silently. health() and setup() report each trigger of the extension that is not as installed, with
+# the command that mends it. A data-only restore with --disable-triggers leaves such triggers; opening the log mends them.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
-# Acceptance checks 10 and 13 for long: more databases come and go than the shared state has slots, and the next one still has its
-# worker; and in the minute after all that the log says nothing of ours.
+# Acceptance checks 10 and 13, long form. More databases come and go than the shared state has slots, and the next one still
+# gets its worker. In the minute afterwards the extension writes nothing to the log.
 use strict;
 use warnings;
 
