@@ -1,10 +1,10 @@
-# Clusters with the extension for tests of the whole, and what its read models must say: computed by plain SQL from raw rows.
+# Makes clusters with the extension, waits for conditions, and computes by plain SQL from raw rows what the read models must say.
 #
 #   my $node = telemetry_node('name', preload => 1, conf => "work_mem = '64MB'\n");
-#   wait_for($node, 'SELECT ...', 'what is awaited');          # until it gives t, with a deadline; a failed test otherwise
+#   wait_for($node, 'SELECT ...', 'what is awaited');          # until it gives t; a failed test after the deadline
 #   read_models_follow($node, 'telemetry.measurements', 'after the crash');
 #
-# All of them work in database postgres, or for a while in another one: local $TelemetryNode::database = 'copy'.
+# All of them work in database postgres. local $TelemetryNode::database = 'copy' chooses another one for a while.
 package TelemetryNode;
 
 use strict;
@@ -22,9 +22,10 @@ use Time::HiRes qw(time usleep);
 our $database = 'postgres';
 our @EXPORT = qw(telemetry_node telemetry_primary standby_of wait_for wait_applied read_models_follow log_is statistics_sql psql_start psql_finish session real_data_folder);
 
-# A cluster with the extension in database postgres. preload: the library is in shared_preload_libraries, so that a worker runs.
-# Without it nobody applies readings until project_once() is called, unless on_demand: then commands start a worker.
-# installation: another one than that in PATH. init: parameters for init().
+# A cluster with the extension in database postgres.
+# preload: the library is in shared_preload_libraries, so a worker runs. on_demand: commands start a worker. With neither of the two,
+# only a call of project_once() applies readings.
+# conf: lines for its settings. installation: another one than that in PATH. init: parameters for init().
 sub telemetry_node
 {
 	my ($name, %options) = @_;
@@ -65,8 +66,8 @@ sub standby_of
 	return $standby;
 }
 
-# A psql that cannot connect leaves before it has read its script, and the writing end of the pipe then dies of it. To a test that
-# kills servers it is what it is: no connection.
+# A psql that cannot connect ends before it has read its script, and then the write to its pipe fails. Tests that kill servers get the
+# status of a failed connection instead of that failure.
 {
 	no warnings 'redefine';
 	my $psql = \&PostgreSQL::Test::Cluster::psql;
@@ -81,7 +82,7 @@ sub standby_of
 	};
 }
 
-# Waits until the query gives t; what goes wrong meanwhile (a server that is not up yet) counts as not yet.
+# Waits until the query gives t. An error meanwhile, such as a server that is not up yet, means: not yet.
 sub wait_for
 {
 	my ($node, $query, $what, $seconds) = @_;
@@ -124,7 +125,7 @@ sub wait_applied
 		$what // 'the read models to hold every reading of the log');
 }
 
-# Starts a psql that runs a script; psql_finish() waits for its end and gives what it wrote to standard output and error.
+# Starts a psql that runs a script. psql_finish() waits for its end, and returns its standard output and its standard error.
 sub psql_start
 {
 	my ($node, $script) = @_;
@@ -145,7 +146,7 @@ sub psql_finish
 	return map { slurp_file("$started->{base}.$_") } qw(out err);
 }
 
-# A psql to talk with; each query has the whole time limit for itself: the usual one, or so many seconds.
+# A psql that runs one query after the other. Each query has the whole time limit: the usual one, or so many seconds.
 sub session
 {
 	my ($node, $seconds) = @_;

@@ -90,14 +90,14 @@ SQL
 		if (@prepared > 6 || @prepared && rand() < 0.3) { @prepared = shuffle(@prepared); $end_prepared->(pop @prepared) }
 		$projector->query_safe('CALL telemetry.project_once()') if !$preload || $turn % 7 == 0;
 
-		# Open transactions hold nobody else back.
+		# Open transactions hold no other session back.
 		if ($turn % 20 == 0)
 		{
 			$stalls++ if !wait_for($node, "SELECT sample_count = $sent_fast FROM telemetry.device_stats WHERE device_id = 'fast'",
 				"the readings of finished transactions while others are open, turn $turn", 60);
 		}
 	}
-	is($stalls, 0, "$way: open and prepared transactions held nobody back");
+	is($stalls, 0, "$way: open and prepared transactions held no session back");
 	$end->($_) foreach shuffle(grep { $_->{open} } @slow);
 	$end_prepared->($_) foreach shuffle(@prepared);
 	$_->{psql}->quit foreach @slow;

@@ -58,7 +58,7 @@ foreach my $payload ('events', 'off')
 	}
 }
 
-# A synchronous standby that is not there holds up nobody who does not ask for it, and the batches are on this server's disk.
+# A missing synchronous standby holds up only sessions that ask for it. The batches are on the disk of this server.
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'\n");
 $node->reload;
 my @seen = seen_before_crash(6);

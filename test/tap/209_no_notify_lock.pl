@@ -29,7 +29,7 @@ $node->safe_psql('postgres', "CREATE TABLE sample (at timestamptz, locks bigint,
 my $listener = session($node);
 $listener->query_safe('LISTEN telemetry_ingested');
 
-# 8 clients while somebody looks
+# 8 clients, while a session looks at the locks
 sub ingest_and_sample
 {
 	my ($name, $seconds, $options) = @_;

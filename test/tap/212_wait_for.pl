@@ -59,7 +59,7 @@ for my $end ('COMMIT', 'ROLLBACK')
 	$writer->query_safe($end);
 	in_database('CALL telemetry.project_once()');
 	is((psql_finish($waiter))[0], $end eq 'COMMIT' ? "applied\n" : "rolled back\n", "$end: the waiter is told");
-	is(answer_of("'$open', '0'"), $end eq 'COMMIT' ? 'applied' : 'rolled back', "$end: and whoever asks later");
+	is(answer_of("'$open', '0'"), $end eq 'COMMIT' ? 'applied' : 'rolled back', "$end: and so is a session that asks later");
 	$writer->quit;
 }
 my $prepared = in_database("BEGIN; SELECT token FROM telemetry.ingest_telemetry('d', now(), 1, 50, 'prepared'); PREPARE TRANSACTION 'p'");
@@ -135,10 +135,10 @@ $waiter = psql_start($node, "SELECT telemetry.wait_for('$token', '1 hour')");
 wait_for($node, "SELECT count(*) = 1 FROM ($waiting) AS w", 'the waiter to wait');
 in_database("SELECT pg_terminate_backend(pid, 60000) FROM ($waiting) AS w");
 like((psql_finish($waiter))[1], qr/terminating connection/, 'terminated');
-# Whoever waits stands in nobody's way.
+# A waiting session is in no other session's way.
 $waiter = psql_start($node, "\\set VERBOSITY sqlstate\nSELECT telemetry.wait_for('$token', '1 hour')");
 wait_for($node, "SELECT count(*) = 1 FROM ($waiting) AS w", 'the waiter to wait');
-is(in_database("SET lock_timeout = '30s'; BEGIN; LOCK telemetry.checkpoint, telemetry.epoch, telemetry.event; ROLLBACK; SELECT 1"), '1', 'nobody waits for a waiter');
+is(in_database("SET lock_timeout = '30s'; BEGIN; LOCK telemetry.checkpoint, telemetry.epoch, telemetry.event; ROLLBACK; SELECT 1"), '1', 'no session waits for a waiter');
 is(in_database("SET lock_timeout = '30s'; BEGIN; DROP EXTENSION telemetry_cqrs; ROLLBACK; SELECT 1"), '1', 'not even DROP EXTENSION');
 in_database("SELECT pg_terminate_backend(pid, 60000) FROM ($waiting) AS w");
 psql_finish($waiter);

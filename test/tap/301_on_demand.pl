@@ -104,7 +104,7 @@ my @errors = grep { $_ ne '' } map { (psql_finish($_))[1] } @clients;
 is("@errors", '', 'eight sessions send at once');
 wait_all('postgres', 'all of it is applied');
 like(projectors('postgres'), qr/^\d+$/, 'by one worker');
-unlike(slurp_file($node->logfile, $offset), qr/cannot start a worker/, 'and nobody missed a slot');
+unlike(slurp_file($node->logfile, $offset), qr/cannot start a worker/, 'and no command missed a slot');
 
 $old = projectors('postgres');
 kill 'KILL', $old;
@@ -175,7 +175,7 @@ sub made
 set('telemetry_cqrs.poll_interval = 60s');
 made('north');
 measured('ALTER DATABASE north RENAME TO south', 6000, 'its database can be renamed');
-is(projectors('south'), '', 'nobody brings the worker back');
+is(projectors('south'), '', 'no process brings the worker back');
 send_one('south');
 wait_all('south', 'but the next command');
 my $folder = PostgreSQL::Test::Utils::tempdir;

@@ -35,7 +35,7 @@ is(in_database($counts), '3 3', 'exactly');
 
 # --- beside DROP EXTENSION -----------------------------------------------------------------------------------------------------
 
-# A pause is a command: who drops the extension waits for its transaction before he locks a table.
+# A pause is a command: a session that drops the extension waits for its transaction before it locks a table.
 for my $command (qw(pause resume))
 {
 	my $session = session($node);

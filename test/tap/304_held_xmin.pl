@@ -35,7 +35,7 @@ END $$;
 SQL
 $node->safe_psql('postgres', 'CALL send(0.5)');
 
-# Whoever waits for a table holds nothing back himself.
+# A session that waits for a table holds nothing back itself.
 my $locker = session($node);
 $locker->query_safe('BEGIN; LOCK telemetry.device_state IN SHARE MODE');
 my $pass = psql_start($node, 'CALL telemetry.project_once()');

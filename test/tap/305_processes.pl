@@ -68,7 +68,7 @@ foreach my $round (1 .. 5)
 	$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d$round', NULL, 1)");
 	wait_for($node, 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status', 'the reading to be applied');
 }
-is($node->safe_psql('postgres', 'SHOW telemetry_cqrs.notify_payload'), 'events', 'nobody has read the configuration');
+is($node->safe_psql('postgres', 'SHOW telemetry_cqrs.notify_payload'), 'events', 'no process has read the configuration');
 my ($answer, $heard) = ('', 0);
 my $deadline = time + 180;
 while (!$heard && time < $deadline) { ($answer) = $session->query('SELECT 1'); $heard = $answer =~ /telemetry_ingested/ }

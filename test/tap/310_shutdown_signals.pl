@@ -79,7 +79,7 @@ stops_in(5, 'fast', 'fast shutdown with a backlog');
 $node->start;
 wait_applied($node, 'the backlog to be applied after it');
 
-# Nobody acknowledges: whoever waits for that hangs, but not the worker, and not the shutdown.
+# No standby acknowledges. A session that waits for that hangs, but the worker and the shutdown do not.
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'\n");
 $node->reload;
 my $hanging = psql_start($node, "SELECT telemetry.ingest_telemetry('h', '2024-06-01', 1, 1, 'hangs')");

@@ -132,7 +132,7 @@ for my $release (split /\n/, $node->safe_psql('postgres', "SELECT version FROM p
 	wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", "$release: the worker to go on by itself");
 	wait_applied($node, "$release: what was stored before the update to be applied");
 	read_models_follow($node, 'telemetry.measurements', "$release: updated");
-	# A view's functions are called with the rights of whoever queries it.
+	# A view's functions are called with the rights of the role that queries it.
 	my @readable = split /\n/, $node->safe_psql('postgres', "SELECT DISTINCT table_name FROM information_schema.role_table_grants WHERE grantee = 'reader' AND table_schema = 'telemetry' ORDER BY 1");
 	cmp_ok(scalar @readable, '>=', 8, "$release: what a reader was granted");
 	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $node->connstr('postgres'), '-c', 'SET ROLE reader', '-c', "SELECT * FROM telemetry.$_" ],

@@ -42,7 +42,7 @@ else
 	close $file;
 }
 
-# By rename, as package managers do: who has the old file open keeps it.
+# By rename, as package managers do: a process that has the old file open keeps it.
 sub install_library
 {
 	my ($which) = @_;

@@ -66,7 +66,7 @@ sub stranger_is_refused
 	wait_for($node, "SELECT coalesce(bool_and(wait_event_type = 'Lock'), true) FROM pg_stat_activity WHERE application_name = 'stranger'", 'the stranger to wait or to be gone');
 	all_go_on($what);
 	my $waiting = sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stranger' AND wait_event_type = 'Lock'");
-	is($waiting, '0', "$what: the stranger waits for nobody");
+	is($waiting, '0', "$what: the stranger waits for no session");
 	$writer->query_safe('ROLLBACK');
 	$writer->quit;
 	is(end_of($stranger), $expected, "$what: refused") if $waiting eq '0';
@@ -91,7 +91,7 @@ sub owner_drops
 	$writer->quit;
 	is(end_of($drop), '', "$what: then DROP EXTENSION ends without an error");
 	like(end_of($late), qr/^(TC301|42883|3F000)$/, "$what: and the late command says that there is no extension");
-	unlike(slurp_file($node->logfile, $from), qr/ 40P01 /, "$what: nobody deadlocks");
+	unlike(slurp_file($node->logfile, $from), qr/ 40P01 /, "$what: no session deadlocks");
 	ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'", 'the projector to end', $deadline), "$what: the projector ends");
 	sql("CREATE EXTENSION telemetry_cqrs;\nSELECT telemetry.grant_writer('writer')");
 	return;
