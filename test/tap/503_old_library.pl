@@ -1,10 +1,11 @@
-# Acceptance check 16 (upgrade while a worker runs the old library). New files are installed beside a running server: until the restart
-# ALTER EXTENSION UPDATE is refused with a hint and everything goes on with the old library; between restart and update the worker waits
-# with a reason and commands store; afterwards it goes on by itself. Without preloading a new session is enough. Nothing is lost
-# and nothing is doubled.
+# Acceptance check 16 (update while a worker runs the old library):
+# 1. New files are installed beside a running server. Until the restart ALTER EXTENSION UPDATE is refused with a hint, and
+#    everything goes on with the old library.
+# 2. Between restart and update the worker waits with a reason, and commands store.
+# 3. After the update the worker goes on by itself. Nothing is lost, and nothing is applied twice.
 #
-# The old library is the new one with another version and without library_version(); TELEMETRY_LIBRARY_1_0 names a real one
-# (soak_old_library.pl).
+# Without preloading a new session is enough. The old library is the new one with another version and without library_version().
+# TELEMETRY_LIBRARY_1_0 names a real one (soak_old_library.pl).
 use strict;
 use warnings;
 
@@ -43,7 +44,7 @@ else
 	close $file;
 }
 
-# By rename, as package managers do: who has the old file open keeps it.
+# By rename, as package managers do: a process that has the old file open keeps it.
 sub install_library
 {
 	my ($which) = @_;

@@ -1,5 +1,5 @@
-# pg_repack rewrites tables of the extension under load, with a row trigger that logs what is written meanwhile. Whatever it does, in
-# the end the log and the statistics agree, and nothing is missing in the registry and in the quarantine.
+# pg_repack rewrites tables of the extension under load, with a row trigger that logs concurrent writes. In the end the log and
+# the statistics agree, and nothing is missing in the registry and in the quarantine.
 use strict;
 use warnings;
 
