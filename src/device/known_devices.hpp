@@ -5,7 +5,7 @@
 // (COMMIT PREPARED included). Wholly P; plain data in a memory context of its own; bounded.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace device {
 

@@ -35,6 +35,11 @@ void add_numeric(JsonbBuilder& builder, std::string_view name, Numeric number) {
     add(builder, name, value);
 }
 
+Numeric numeric_of(char* digits) {
+    return DatumGetNumeric(
+        DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
 }  // namespace
 
 Jsonb* without_nulls(Datum value) {
@@ -88,9 +93,11 @@ void add_double(JsonbBuilder& builder, std::string_view name, double value) {
     auto* digits = static_cast<char*>(palloc(DOUBLE_SHORTEST_DECIMAL_LEN));
     double_to_shortest_decimal_buf(value, digits);
     if (!std::isfinite(value)) return add_text(builder, name, digits);
-    add_numeric(builder, name,
-                DatumGetNumeric(
-                    DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
+    add_numeric(builder, name, numeric_of(digits));
+}
+
+void add_printed_double(JsonbBuilder& builder, std::string_view name, double value) {
+    add_numeric(builder, name, numeric_of(float8out_internal(value)));
 }
 
 void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value) {

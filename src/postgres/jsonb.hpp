@@ -46,6 +46,9 @@ void add_jsonb(JsonbBuilder& builder, std::string_view name, const Jsonb* value)
 // Exactly, whatever the session's extra_float_digits. JSON has no NaN and no infinity: they are added as text.
 void add_double(JsonbBuilder& builder, std::string_view name, double value);
 
+// As the session prints it, and so as jsonb_build_object() adds it; of a finite number.
+void add_printed_double(JsonbBuilder& builder, std::string_view name, double value);
+
 // As JSON of the server shows a timestamptz: ISO 8601 in the session's time zone.
 void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value);
 

@@ -1,7 +1,7 @@
 // Numbers of type numeric as doubles. Wholly P.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace postgres {
 

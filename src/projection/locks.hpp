@@ -1,8 +1,6 @@
 // What a transaction that writes the read side holds. Wholly P: used inside guarded blocks only.
 #pragma once
 
-#include "postgres/pg.hpp"
-
 namespace projection {
 
 // Takes the lock on the extension's gate, so that DROP EXTENSION waits before it has locked any other relation (a lock on one

@@ -10,12 +10,15 @@ package LayerCheck;
 #     files of the row "(top)" are for (top) only, but error_codes.hpp is for everybody;
 #   - server headers are included in postgres/pg.hpp only, and pg.hpp is the last include of its file;
 #   - model knows neither postgres nor the server;
+#   - a file includes what declares the names of the server that it uses, and only then (ServerNames.pm);
+#   - what is wrapped in postgres is called in postgres only (ServerNames.pm);
 #   - no PG_TRY.
 
 use strict;
 use warnings;
 use File::Find;
 use Exporter 'import';
+use ServerNames qw(name_violations);
 
 our @EXPORT_OK = qw(violations);
 
@@ -191,7 +194,7 @@ sub _check_file {
     }
     push @found, "$DOOR is not its last include"
         if grep({ $_ eq "\"$DOOR" } @includes) && $includes[-1] ne "\"$DOOR";
-    return @found;
+    return (@found, name_violations($file, $text));
 }
 
 sub _check_include {
