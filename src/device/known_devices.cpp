@@ -1,5 +1,5 @@
 // A table of small buckets: a device may stand anywhere in its bucket; in a full one the newcomer replaces another in turn.
-// Written wholly in P but for the trigger at the end.
+// Everything is P but the trigger at the end.
 #include "device/known_devices.hpp"
 
 #include "postgres/entry_point.hpp"

@@ -1,5 +1,5 @@
 // Looking devices up natively, and registering them by SQL, so that all counts that somebody put on the registry: defaults,
-// constraints, triggers. Written wholly in P but for the functions behind `look_up_unknown`.
+// constraints, triggers. Everything is P but the functions behind `look_up_unknown`.
 //
 // INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that inserted the same device. A rival is seen by the
 // look before, so only one that comes between look and insert is met. The insert waits a millisecond for it, in a
@@ -37,6 +37,7 @@ struct Registry {
     bool is_open;
 };
 
+// P.
 void open_registry(Registry& registry, const runtime::Installed& relations) {
     registry.is_open = true;
     registry.table = table_open(relations.device, RowExclusiveLock);
@@ -76,8 +77,8 @@ ScanKeyData key_of(const Registry& registry, const Entry& entry) {
     return key;
 }
 
-// Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of this
-// transaction.
+// P. Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of
+// this transaction.
 bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
     ScanKeyData key = key_of(registry, entry);
     index_rescan(registry.scan, &key, 1, nullptr, 0);
@@ -179,7 +180,7 @@ postgres::Statement register_without_region{
     {TEXTARRAYOID},
     nullptr};
 
-// Fills in what the statement returned. A trigger may have changed the row, its id as well.
+// P. Fills in what the statement returned. A trigger may have changed the row, its id as well.
 void take_registered(const postgres::Result& registered, Entry** entries, std::uint32_t count, MemoryContext caller) {
     for (std::uint64_t i = 0; i < registered.rows; ++i) {
         bool is_null;
@@ -197,7 +198,7 @@ void take_registered(const postgres::Result& registered, Entry** entries, std::u
     }
 }
 
-// `entries` are ordered by id. Those with a region and those without go separately.
+// P. `entries` are ordered by id. Those with a region and those without go separately.
 void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     const MemoryContext caller = CurrentMemoryContext;
     postgres::refuse_statement_obstacle(runtime::kDeviceTable);

@@ -76,6 +76,7 @@ PlainPosition read_position(TupleTableSlot* slot, int column) {
     return position;
 }
 
+// P.
 void set_position(postgres::KeyedTable& table, int column, const PlainPosition& position) {
     postgres::set_value(table, column, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(position.snapshot)));
     if (!position.has_partial) return;
@@ -83,6 +84,7 @@ void set_position(postgres::KeyedTable& table, int column, const PlainPosition& 
     postgres::set_value(table, column + 2, Int64GetDatum(position.partial_event_id));
 }
 
+// P.
 PlainBatch read_row(std::int64_t batch_id, ::Snapshot snapshot) {
     PlainBatch batch{};
     postgres::KeyLookup lookup;

@@ -78,6 +78,7 @@ Row& add_row(Rows<Row>& rows) {
     return rows.items[rows.count++];
 }
 
+// P.
 Rows<EpochRow> read_epochs(::Snapshot snapshot) {
     Rows<EpochRow> rows;
     postgres::for_each_row(postgres::require_relation("epoch"), snapshot, [&rows](TupleTableSlot* slot) {
@@ -113,7 +114,7 @@ void read_row(TupleTableSlot* slot, CheckpointRow& row) {
     row.row = slot->tts_tid;
 }
 
-// By key, not by a scan of the table: see KeyLookup.
+// P. By key, not by a scan of the table: see KeyLookup.
 Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot snapshot) {
     Rows<CheckpointRow> rows;
     postgres::KeyLookup lookup;
@@ -129,6 +130,7 @@ Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot sn
     return rows;
 }
 
+// P.
 void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
     if (!row.is_stored)
         postgres::start_row(table);
@@ -174,32 +176,32 @@ bool is_same_place(const EpochProgress& a, const EpochProgress& b) noexcept {
            a.opened_xid == b.opened_xid;
 }
 
-}  // namespace
-
-std::string_view name_of(Consumer consumer) noexcept {
-    switch (consumer) {
-        case Consumer::batch:
-            return "batch";
-        case Consumer::device:
-            return "device";
-        case Consumer::region:
-            return "region";
-    }
-    return {};
-}
-
 std::optional<Consumer> find_consumer(std::string_view name) noexcept {
     for (const Consumer consumer : kConsumers)
         if (name_of(consumer) == name) return consumer;
     return std::nullopt;
 }
 
+}  // namespace
+
+std::string_view name_of(Consumer consumer) noexcept {
+    switch (consumer) {
+        case Consumer::kBatch:
+            return "batch";
+        case Consumer::kDevice:
+            return "device";
+        case Consumer::kRegion:
+            return "region";
+    }
+    return {};
+}
+
 Consumer projection_named(std::string_view name) {
     const auto consumer = find_consumer(name);
-    if (consumer && *consumer != Consumer::batch) return *consumer;
+    if (consumer && *consumer != Consumer::kBatch) return *consumer;
     std::string known;
     for (const Consumer each : kConsumers) {
-        if (each == Consumer::batch) continue;
+        if (each == Consumer::kBatch) continue;
         known.append(known.empty() ? "" : ", ").append(name_of(each));
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE,

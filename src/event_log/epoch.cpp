@@ -169,7 +169,7 @@ bool is_complete(const Found& found, const runtime::Identity& here) {
     return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight && !found.is_mixed;
 }
 
-// Writes a row. Without its rows the log would be opened in vain, by each command anew.
+// P. Writes a row. Without its rows the log would be opened in vain, by each command anew.
 void write(const char* table, const postgres::Statement& statement, Datum* values, const char* nulls = nullptr) {
     if (postgres::execute(statement, values, nulls).rows == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
@@ -229,7 +229,7 @@ void watch() {
     is_watching = true;
 }
 
-// Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
+// P. Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
 // the rows stand whichever of the two commits, and neither waits for the other.
 Found find_or_make(const runtime::Installed& relations, const runtime::Identity& here) {
     if (!is_watching) watch();

@@ -1,4 +1,4 @@
-// Further metrics as the log keeps them: a jsonb object of numbers.
+// Further metrics as the log keeps them: a jsonb object of numbers. This file is written wholly in P.
 #pragma once
 
 #include "model/reading.hpp"

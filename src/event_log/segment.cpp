@@ -1,4 +1,4 @@
-// Appending to one segment: opening, probing, storing. Written wholly in P: plain C types and palloc, no destructors.
+// Appending to one segment: opening, probing, storing. This file is written wholly in P.
 #include "event_log/segment.hpp"
 
 #include "event_log/event_columns.hpp"
@@ -109,12 +109,12 @@ bool probe_index(Segment& segment, int index, Candidate& candidate) {
             const bool is_speculative = TransactionIdIsValid(segment.dirty.xmin) && token != 0;
             ExecClearTuple(segment.probed);
             let_go(probe);
-            waits_for_rival = true;
+            *segment.waits_for_rival = true;
             if (is_speculative)
                 SpeculativeInsertionWait(rival, token);
             else
                 XactLockTableWait(rival, segment.table, &tid, XLTW_InsertIndex);
-            waits_for_rival = false;
+            *segment.waits_for_rival = false;
             continue;
         }
         const bool found = is_same_identity(segment.probed, candidate);
@@ -142,9 +142,7 @@ int insert_speculatively(Segment& segment, const Candidate& candidate) {
 
 }  // namespace
 
-bool waits_for_rival = false;
-
-void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp) {
+void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp, bool* waits_for_rival) {
     segment.table = table_open(relations.segment, RowExclusiveLock);
     check_for_append(segment.table);
     open_indexes(segment.indexes, segment.table);
@@ -160,6 +158,7 @@ void open_segment(Segment& segment, const runtime::Installed& relations, const S
     segment.command_begun = postgres::command_begun();
     segment.type = postgres::text_datum(model::kTelemetryIngested);
     segment.stamp = &stamp;
+    segment.waits_for_rival = waits_for_rival;
 }
 
 void close_segment(Segment& segment) {
@@ -236,10 +235,10 @@ void insert_fingerprint(Segment& segment, const Candidate& candidate) {
     Datum value = fingerprint_datum(candidate);
     bool isnull = !candidate.has_identity;
     ItemPointerData tid = candidate.tid;
-    waits_for_rival = true;  // should one have come between probe and insert
+    *segment.waits_for_rival = true;  // should one have come between probe and insert
     for (int i = 0; i < set.count; ++i)
         index_insert(set.indexes[i], &value, &isnull, &tid, segment.table, UNIQUE_CHECK_YES, false, set.infos[i]);
-    waits_for_rival = false;
+    *segment.waits_for_rival = false;
 }
 
 void insert_xid(Segment& segment, const Candidate& candidate) {

@@ -1,5 +1,4 @@
-// The shape that a segment must have, and the errors that say how to mend it. Written wholly in P: plain C types, no
-// destructors.
+// The shape that a segment must have, and the errors that say how to mend it. This file is written wholly in P.
 #include "event_log/segment_check.hpp"
 
 #include "error_codes.hpp"

@@ -1,4 +1,4 @@
-// Moving and reading the sequences. Written wholly in P: plain C types and palloc, no destructors.
+// Moving and reading the sequences. This file is written wholly in P.
 #include "event_log/sequences.hpp"
 
 #include <limits>

@@ -1,4 +1,4 @@
-// The sequences of the log at a place where it was not written before. Wholly P: used inside guarded blocks only.
+// The sequences of the log at a place where it was not written before. This file is written wholly in P.
 //
 // Rows that came by logical replication leave the sequences as they were: numbers would be given out that are taken.
 #pragma once

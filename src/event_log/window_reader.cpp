@@ -1,4 +1,4 @@
-// From rows to events. `fill_block` is written wholly in P: plain C types and palloc, no destructors.
+// From rows to events. `fill_block` is P.
 #include "event_log/window_reader.hpp"
 
 #include <algorithm>
@@ -52,6 +52,7 @@ struct Filled {
     std::int64_t last_event_id;
 };
 
+// P.
 Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, MemoryContext memory) {
     Filled filled{};
     TextArena arena{memory, nullptr, 0};

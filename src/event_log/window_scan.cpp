@@ -1,4 +1,4 @@
-// Index scans over the segments, merged. Written wholly in P: plain C types and palloc, no destructors.
+// Index scans over the segments, merged. This file is written wholly in P.
 #include "event_log/window_scan.hpp"
 
 #include <limits>

@@ -160,6 +160,7 @@ Span accepted_span(const Verdicts& verdicts) {
     return span;
 }
 
+// P.
 Datum receipt_of(FunctionCallInfo fcinfo, const Verdicts& verdicts, Span span) {
     Datum values[] = {Int32GetDatum(verdicts.received),   Int32GetDatum(verdicts.accepted),
                       Int32GetDatum(verdicts.duplicates), Int32GetDatum(verdicts.conflicts),

@@ -189,7 +189,7 @@ void raise_first(const Verdicts& verdicts, Tally& tally) {
     if (verdicts.refused.empty()) return;
     tally.refused.conflicts = verdicts.conflicts;
     tally.refused.rejected = verdicts.refused.size() - verdicts.conflicts;
-    raise(*std::ranges::min_element(verdicts.refused, {}, &Refused::position), verdicts.is_batch);
+    raise(verdicts.refused.front(), verdicts.is_batch);
 }
 
 }  // namespace
@@ -205,6 +205,7 @@ Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, 
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings);
     identify(verdicts);
+    // Step 4. The log answers for each candidate.
     event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
     count_up(verdicts, standings, count, tally);
     if (on_error == OnError::kRaise) raise_first(verdicts, tally);

@@ -1,6 +1,10 @@
-// Building payloads. Written wholly in P.
+// Building payloads. This file is written wholly in P.
 #include "ingest/payload.hpp"
 
+#include <optional>
+#include <string_view>
+
+#include "model/event_json.hpp"
 #include "postgres/jsonb.hpp"
 #include "postgres/text.hpp"
 
@@ -9,63 +13,72 @@
 namespace ingest {
 namespace {
 
-using postgres::JsonbBuilder;
-
 constexpr std::size_t kMostTextBytes = 4096;
 constexpr std::size_t kMostJsonBytes = 64 * 1024;
 
 // Of a member that was cut or left out: how many bytes it had.
 struct Truncated {
-    const char* name;
+    std::string_view name;
     std::size_t bytes;
 };
-struct AllTruncated {
-    Truncated members[4];
-    int count;
+
+// Writes members of at most a certain size, and notes those that were larger.
+struct PayloadWriter {
+    postgres::JsonbBuilder payload;
+    Truncated truncated[4];
+    int truncated_count;
+
+    void text(std::string_view member, std::string_view value) {
+        if (value.size() > kMostTextBytes) {
+            truncated[truncated_count++] = {member, value.size()};
+            const int clipped = pg_mbcliplen(value.data(), static_cast<int>(value.size()), static_cast<int>(kMostTextBytes));
+            value = value.substr(0, static_cast<std::size_t>(clipped));
+        }
+        postgres::add_text(payload, member, value);
+    }
+    void time(std::string_view member, model::Micros at) { postgres::add_time(payload, member, at); }
+    void number(std::string_view member, double value) { postgres::add_double(payload, member, value); }
+    void metrics(std::string_view member, const Jsonb& metrics) {
+        if (postgres::size_of(&metrics) > kMostJsonBytes)
+            truncated[truncated_count++] = {member, postgres::size_of(&metrics)};
+        else
+            postgres::add_jsonb(payload, member, &metrics);
+    }
+    void truncations() {
+        if (truncated_count == 0) return;
+        postgres::open_object(payload, "truncated");
+        for (const Truncated* each = truncated; each < truncated + truncated_count; ++each)
+            postgres::add_integer(payload, each->name, static_cast<std::int64_t>(each->bytes));
+        postgres::close_object(payload);
+    }
 };
 
-void add_text(JsonbBuilder& payload, const char* name, const text* value, AllTruncated& truncated) {
-    if (value == nullptr) return;
-    std::string_view kept = postgres::view_of(value);
-    if (kept.size() > kMostTextBytes) {
-        truncated.members[truncated.count++] = {name, kept.size()};
-        const int clipped = pg_mbcliplen(kept.data(), static_cast<int>(kept.size()), static_cast<int>(kMostTextBytes));
-        kept = kept.substr(0, static_cast<std::size_t>(clipped));
-    }
-    postgres::add_text(payload, name, kept);
+std::optional<std::string_view> optional_view(const text* value) {
+    if (value == nullptr) return std::nullopt;
+    return postgres::view_of(value);
 }
 
-void add_json(JsonbBuilder& payload, const char* name, const Jsonb* json, AllTruncated& truncated) {
-    if (json == nullptr) return;
-    if (postgres::size_of(json) > kMostJsonBytes)
-        truncated.members[truncated.count++] = {name, postgres::size_of(json)};
-    else
-        postgres::add_jsonb(payload, name, json);
-}
-
-void add_truncated(JsonbBuilder& payload, const AllTruncated& truncated) {
-    if (truncated.count == 0) return;
-    postgres::open_object(payload, "truncated");
-    for (const Truncated* each = truncated.members; each < truncated.members + truncated.count; ++each)
-        postgres::add_integer(payload, each->name, static_cast<std::int64_t>(each->bytes));
-    postgres::close_object(payload);
+template <typename Value>
+std::optional<Value> if_sent(bool is_sent, Value value) {
+    if (!is_sent) return std::nullopt;
+    return value;
 }
 
 }  // namespace
 
 Jsonb* payload_of(const Request& request) {
-    AllTruncated truncated{};
-    JsonbBuilder payload{};
-    postgres::open_object(payload);
-    add_text(payload, "device_id", request.device_id, truncated);
-    if (request.has_measured_at) postgres::add_time(payload, "measured_at", request.measured_at);
-    if (request.has_temperature) postgres::add_double(payload, "temperature", request.temperature);
-    if (request.has_humidity) postgres::add_double(payload, "humidity", request.humidity);
-    add_text(payload, "idempotency_key", request.idempotency_key, truncated);
-    add_json(payload, "metrics", request.metrics, truncated);
-    add_text(payload, "region", request.region, truncated);
-    add_truncated(payload, truncated);
-    return postgres::finish_object(payload);
+    const model::EventFields fields{.device_id = optional_view(request.device_id),
+                                    .region = optional_view(request.region),
+                                    .measured_at = if_sent<model::Micros>(request.has_measured_at, request.measured_at),
+                                    .received_at = {},
+                                    .temperature = if_sent(request.has_temperature, request.temperature),
+                                    .humidity = if_sent(request.has_humidity, request.humidity),
+                                    .idempotency_key = optional_view(request.idempotency_key)};
+    PayloadWriter writer{};
+    postgres::open_object(writer.payload);
+    model::write_event_members(fields, request.metrics, writer);
+    writer.truncations();
+    return postgres::finish_object(writer.payload);
 }
 
 }  // namespace ingest

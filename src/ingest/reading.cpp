@@ -26,6 +26,7 @@ Request request_of(FunctionCallInfo fcinfo) {
     return request;
 }
 
+// P.
 Datum receipt_of(FunctionCallInfo fcinfo, const event_log::Candidate& stored) {
     const char* status = stored.outcome == event_log::Outcome::kAccepted ? "accepted" : "duplicate";
     Datum values[] = {Int64GetDatum(stored.event_id.value), postgres::text_datum(status),

@@ -1,4 +1,4 @@
-// Building receipts. Written wholly in P.
+// Building receipts. This file is written wholly in P.
 #include "ingest/receipt.hpp"
 
 #include "postgres/text.hpp"

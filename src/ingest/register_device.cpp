@@ -24,12 +24,12 @@ TELEMETRY_FUNCTION(telemetry_register_device) {
                          PG_ARGISNULL(2) ? nullptr : PG_GETARG_INTERVAL_P(2), PG_ARGISNULL(3) ? nullptr : PG_GETARG_JSONB_P(3)};
     });
     // A registration obeys the rules of a reading's device and region.
-    model::Reading names{};
+    model::DeviceNames names{};
     if (sent.device_id != nullptr) names.device_id = postgres::view_of(sent.device_id);
     if (sent.region != nullptr) names.region = postgres::view_of(sent.region);
     const model::Utf8Form utf8_form = postgres::utf8_conversion();
-    const model::Refusal refusal = model::refusal_of(names, 0, 0, utf8_form);
+    const model::Refusal refusal = model::refusal_of(names, utf8_form);
     if (refusal != model::Refusal::kNone)
-        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, 0, 0, utf8_form)), false);
+        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, utf8_form)), false);
     PG_RETURN_BOOL(device::register_one(sent.device_id, sent.region, sent.expected_interval, sent.attributes));
 }

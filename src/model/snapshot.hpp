@@ -33,7 +33,6 @@ struct Position {
     Snapshot snapshot;
     std::optional<Partial> partial;
 
-    bool has_seen(Xid xid, EventId event_id) const noexcept;
     friend bool operator==(const Position&, const Position&) = default;
 };
 

@@ -1,4 +1,4 @@
-// Looks into the catalogue. Written wholly in P: plain C types and palloc, no destructors.
+// Looks into the catalogue. This file is written wholly in P.
 #include "postgres/catalog.hpp"
 
 #include "postgres/text.hpp"

@@ -1,5 +1,5 @@
-// What the server's catalogue says about the extension: one look for each question. Wholly P: used inside guarded blocks only.
-// No function takes a lock on what it finds, so the answer may be old at once: the caller locks and looks again, or holds the
+// What the server's catalogue says about the extension: one look for each question. This file is written wholly in P. No
+// function takes a lock on what it finds, so the answer may be old at once: the caller locks and looks again, or holds the
 // extension's gate (runtime/gate.hpp).
 #pragma once
 

@@ -1,4 +1,4 @@
-// Building and walking jsonb. Written wholly in P: plain C types and palloc, no destructors.
+// Building and walking jsonb. This file is written wholly in P.
 #include "postgres/jsonb.hpp"
 
 #include <cmath>
@@ -96,7 +96,7 @@ void add_double(JsonbBuilder& builder, std::string_view name, double value) {
     add_numeric(builder, name, numeric_of(digits));
 }
 
-void add_printed_double(JsonbBuilder& builder, std::string_view name, double value) {
+void add_double_as_shown(JsonbBuilder& builder, std::string_view name, double value) {
     add_numeric(builder, name, numeric_of(float8out_internal(value)));
 }
 

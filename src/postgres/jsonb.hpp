@@ -1,5 +1,5 @@
-// Values of type jsonb: building objects, and reading objects of numbers. Wholly P but for `size_of` and `hash_of`, which raise
-// nothing: a `Jsonb*` is detoasted.
+// Values of type jsonb: building objects, and reading objects of numbers. This file is written wholly in P. Only `size_of` and
+// `hash_of` raise nothing: a `Jsonb*` is detoasted.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ void add_jsonb(JsonbBuilder& builder, std::string_view name, const Jsonb* value)
 // Exactly, whatever the session's extra_float_digits. JSON has no NaN and no infinity: they are added as text.
 void add_double(JsonbBuilder& builder, std::string_view name, double value);
 
-// As the session prints it, and so as jsonb_build_object() adds it; of a finite number.
-void add_printed_double(JsonbBuilder& builder, std::string_view name, double value);
+// As the session shows it, and as to_jsonb gives it: extra_float_digits counts. Finite.
+void add_double_as_shown(JsonbBuilder& builder, std::string_view name, double value);
 
 // As JSON of the server shows a timestamptz: ISO 8601 in the session's time zone.
 void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value);

@@ -1,4 +1,4 @@
-// Index scans for one key. Written wholly in P: plain C types and palloc, no destructors.
+// Index scans for one key. This file is written wholly in P.
 #include "postgres/key_lookup.hpp"
 
 #include "error_codes.hpp"

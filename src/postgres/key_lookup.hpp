@@ -1,5 +1,5 @@
-// Finding rows of a table of our own by its primary key. Wholly P: used inside guarded blocks only; after an error the
-// transaction's abort frees everything.
+// Finding rows of a table of our own by its primary key. This file is written wholly in P. After an error the transaction's
+// abort frees everything.
 //
 // Of a row that is written over and over, the versions pile up as long as somebody holds an old snapshot. The newest lies at
 // the end of the table then, and so at the end of its key's entries in the index: the look-up goes backwards and finds it at

@@ -1,4 +1,4 @@
-// Updating and inserting rows. Written wholly in P: plain C types and palloc, no destructors.
+// Updating and inserting rows. This file is written wholly in P.
 #include "postgres/keyed_table.hpp"
 
 #include "postgres/catalog.hpp"

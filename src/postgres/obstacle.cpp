@@ -1,4 +1,4 @@
-// Looking for obstacles in what the relation cache holds of a table. Written wholly in P: plain C types, no destructors.
+// Looking for obstacles in what the relation cache holds of a table. This file is written wholly in P.
 #include "postgres/obstacle.hpp"
 
 #include "postgres/pg.hpp"

@@ -1,4 +1,4 @@
-// Refusing to write a table that carries what the write would pass by, or could not do. Written wholly in P.
+// Refusing to write a table that carries what the write would pass by, or could not do. This file is written wholly in P.
 #include "postgres/own_table.hpp"
 
 #include "error_codes.hpp"

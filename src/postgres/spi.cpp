@@ -1,4 +1,4 @@
-// Running statements through SPI. Written wholly in P: plain C types and palloc, no destructors.
+// Running statements through SPI. This file is written wholly in P.
 #include "postgres/spi.hpp"
 
 #include "postgres/pg.hpp"

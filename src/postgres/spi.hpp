@@ -1,5 +1,5 @@
-// The one way to run SQL from C, with every result checked. Wholly P: used inside guarded blocks only, as a statement may run
-// any code of the server and of users (defaults, constraints, triggers). No object with a destructor may live across a call.
+// The one way to run SQL from C, with every result checked. This file is written wholly in P. A statement may run any code of
+// the server and of users (defaults, constraints, triggers). No object with a destructor may live across a call.
 //
 // The caller acts as the extension's owner (postgres/as_owner.hpp): its settings are those under which triggers run.
 #pragma once

@@ -44,6 +44,7 @@ postgres::Statement end_failures{
     {TEXTARRAYOID},
     nullptr};
 
+// P.
 void count_failure(std::string_view consumer, int sqlstate, std::string_view message) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum values[] = {postgres::text_datum(consumer), postgres::text_datum(unpack_sql_state(sqlstate)),
@@ -53,6 +54,7 @@ void count_failure(std::string_view consumer, int sqlstate, std::string_view mes
     postgres::close_statements(statements);
 }
 
+// P.
 void end_failures_of(Datum* consumers, int count) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum names = postgres::text_array_datum(consumers, count);
@@ -61,6 +63,7 @@ void end_failures_of(Datum* consumers, int count) {
     postgres::close_statements(statements);
 }
 
+// P.
 bool is_failing(postgres::KeyLookup& table, Datum consumer) {
     return postgres::find_row(table, &consumer) && DatumGetInt64(table.found->tts_values[kFailures]) > 0;
 }

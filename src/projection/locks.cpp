@@ -1,5 +1,5 @@
-// Taking the locks. Written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back vacuum for
-// as long as a lock is waited for: it is thrown away before.
+// Taking the locks. This file is written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back
+// vacuum for as long as a lock is waited for: it is thrown away before.
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"
@@ -44,7 +44,7 @@ bool hold_extension() {
 }
 
 void take_apply_lock() {
-    const LOCKTAG tag = runtime::tag_of(runtime::OwnLock::apply);
+    const LOCKTAG tag = runtime::tag_of(runtime::OwnLock::kApply);
     InvalidateCatalogSnapshot();
     LockAcquire(&tag, ExclusiveLock, false, false);
 }

@@ -85,7 +85,7 @@ ConsumerSet read_rows(Oid table, ::Snapshot snapshot) {
     postgres::KeyLookup lookup;
     postgres::open_lookup(lookup, table, kColumns, snapshot, AccessShareLock);
     for (const Consumer consumer : event_log::kConsumers) {
-        if (consumer == Consumer::batch) continue;
+        if (consumer == Consumer::kBatch) continue;
         const Datum key = postgres::text_datum(event_log::name_of(consumer));
         paused[static_cast<std::size_t>(consumer)] = postgres::find_row(lookup, &key);
     }

@@ -23,7 +23,7 @@ bool is_in_callers_transaction(FunctionCallInfo fcinfo) {
            reinterpret_cast<CallContext*>(fcinfo->context)->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny());
 }
 
-// Ends the transaction and begins the next one, which no snapshot of the caller's reaches into.
+// P. Ends the transaction and begins the next one, which no snapshot of the caller's reaches into.
 void next_transaction() {
     postgres::begin_next_transaction();
     XactIsoLevel = XACT_READ_COMMITTED;
@@ -57,7 +57,7 @@ void apply_everything() {
             }
             continue;
         }
-        if (pass.outcome == Outcome::absent)
+        if (pass.outcome == Outcome::kAbsent)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped");
         more = pass.more;
         if (pass.notification.empty()) continue;

@@ -43,7 +43,7 @@ TELEMETRY_FUNCTION(telemetry_parse_summary) {
     const std::optional<model::Summary> summary = model::parse_summary(sent);
     if (!summary)
         throw postgres::Error(error_codes::kCorruptSummary, "invalid input for type telemetry.summary",
-                              "It is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
+                              "The text is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
                               "The text form is what a cast of a summary to text gives.");
     return query::datum_of(*summary);
 }

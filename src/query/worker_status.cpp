@@ -20,7 +20,7 @@ constexpr const char* kNoneCame = "Every worker that was started ended before it
 
 struct Status {
     int pid = 0;
-    runtime::WorkerState state = runtime::WorkerState::none;
+    runtime::WorkerState state = runtime::WorkerState::kNone;
     TimestampTz since = 0;
     const char* error = nullptr;  // palloc'd
     TimestampTz error_at = 0;     // 0: not known
@@ -38,9 +38,9 @@ Status status_of_process(int pid) {
     const std::string_view failing = runtime::kActivityOfFailing;
     Status status;
     status.pid = pid;
-    status.state = *activity == '\0' ? runtime::WorkerState::starting : runtime::WorkerState::running;
+    status.state = *activity == '\0' ? runtime::WorkerState::kStarting : runtime::WorkerState::kRunning;
     if (!std::string_view(activity).starts_with(failing)) return status;
-    status.state = runtime::WorkerState::failing;
+    status.state = runtime::WorkerState::kFailing;
     status.error = activity + failing.size();
     return status;
 }
@@ -51,7 +51,7 @@ Status status_without_shared_memory() {
     Status status;
     const bool come_to_nothing = record.failed_at == 0 && record.in_vain >= kInVain;
     if (record.failed_at == 0 && !come_to_nothing) return status;
-    status.state = runtime::WorkerState::failing;
+    status.state = runtime::WorkerState::kFailing;
     status.since = status.error_at = come_to_nothing ? record.tried_at : record.failed_at;
     status.error = postgres::guarded([reason = come_to_nothing ? kNoneCame : record.reason] { return pstrdup(reason); });
     return status;

@@ -1,4 +1,4 @@
-// Merging deltas into rows. All but the two entries is written wholly in P: plain C types and palloc, no destructors.
+// Merging deltas into rows. Everything but the two entries is P.
 #include "read_model/state_tables.hpp"
 
 #include <algorithm>
@@ -48,6 +48,7 @@ model::Summary summary_of(const postgres::KeyedTable& table, int column) {
     return *summary;
 }
 
+// P.
 void set_summary(postgres::KeyedTable& table, int column, StoredSummary& buffer, const model::Summary& summary) {
     if (summary.count == 0) return postgres::set_null(table, column);
     store(buffer, summary);
@@ -85,6 +86,7 @@ struct GroupWriter {
     StoredSummary temperature, humidity;
 };
 
+// P.
 void add_group(GroupWriter& writer, const GroupDelta& delta) {
     postgres::KeyedTable& table = writer.table;
     const Datum key = postgres::text_datum(writer.key, delta.key);
@@ -118,6 +120,7 @@ struct MetricWriter {
     StoredSummary summary;
 };
 
+// P.
 void add_metric(MetricWriter& writer, const MetricDelta& delta) {
     postgres::KeyedTable& table = writer.table;
     const Datum key[] = {postgres::text_datum(writer.key, delta.key), postgres::text_datum(writer.metric, delta.metric)};

@@ -43,7 +43,7 @@ void watch() {
     is_watching = true;
 }
 
-// False when something is missing.
+// P. False when something is missing.
 bool look_up(Installed& found) {
     if (!is_watching) watch();
     postgres::FoundExtension extension;

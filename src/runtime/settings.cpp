@@ -10,12 +10,12 @@ namespace runtime {
 namespace {
 
 Settings current;
-int notify_payload_value = static_cast<int>(NotifyPayload::events);
+int notify_payload_value = static_cast<int>(NotifyPayload::kEvents);
 
 const config_enum_entry kNotifyPayloads[] = {
-    {"events", static_cast<int>(NotifyPayload::events), false},
-    {"pointer", static_cast<int>(NotifyPayload::pointer), false},
-    {"off", static_cast<int>(NotifyPayload::off), false},
+    {"events", static_cast<int>(NotifyPayload::kEvents), false},
+    {"pointer", static_cast<int>(NotifyPayload::kPointer), false},
+    {"off", static_cast<int>(NotifyPayload::kOff), false},
     {nullptr, 0, false},
 };
 

@@ -1,5 +1,5 @@
-// The server's hook for utility statements. Written wholly in P and without C++ objects: the server's errors, and ours by the
-// server's functions, pass through as they are.
+// The server's hook for utility statements. The hook is P: it has no C++ objects, and the server's errors pass through as they
+// are.
 #include "runtime/statement_guard.hpp"
 
 #include "postgres/catalog.hpp"

@@ -15,6 +15,7 @@ struct Row {
     postgres::FoundExtension extension;
 };
 
+// P.
 Row read_row() {
     Row row{};
     const MemoryContext before = CurrentMemoryContext;
@@ -31,9 +32,9 @@ Row read_row() {
 
 Extension look_up_extension() {
     const Row row = postgres::guarded(read_row);
-    if (!row.is_found) return {Presence::absent, {}};
+    if (!row.is_found) return {Presence::kAbsent, {}};
     const std::string version = row.extension.version;
-    return {version == runtime::kLibraryVersion ? Presence::matching : Presence::other_version, version};
+    return {version == runtime::kLibraryVersion ? Presence::kMatching : Presence::kOtherVersion, version};
 }
 
 }  // namespace worker

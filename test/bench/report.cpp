@@ -101,7 +101,7 @@ std::vector<std::string> Table::side_columns() const {
     return columns;
 }
 
-// The head of the table first; a row has all columns.
+// The head of the table comes first. Each row has all columns.
 std::vector<std::vector<std::string>> Table::cells() const {
     const std::vector<std::string> sides = side_columns();
     std::vector<std::vector<std::string>> rows;
@@ -153,7 +153,7 @@ std::string Table::as_tsv() const {
     std::string out;
     for (std::size_t r = 1; r < rows.size(); ++r) {
         const std::vector<std::string>& row = rows[r];
-        out += name_ + "\t" + row[0] + "\t" + unit_ + "\t" + row[1] + "\t" + row[2] + "\t" + row[3] + "\t" + row[4] + "\t";
+        for (const std::string& cell : {name_, title_, row[0], unit_, row[1], row[2], row[3], row[4]}) out += cell + "\t";
         std::string sides;
         for (std::size_t c = kFirstSide; c < row.size(); ++c)
             if (!row[c].empty()) sides += (sides.empty() ? "" : "; ") + rows[0][c] + " " + row[c];

@@ -26,8 +26,8 @@ public:
 
     std::string as_text() const;
     std::string as_json() const;
-    // A line of the table is a line of text, its cells as as_text() prints them and separated by tabs: benchmark, line, unit,
-    // median, lowest, highest, ratio, and the side figures in one cell.
+    // Each line of the table becomes a line of text. Its cells are those of as_text(), separated by tabs: benchmark, title,
+    // line, unit, median, lowest, highest, ratio, and the side figures in one cell.
     std::string as_tsv() const;
 
 private:

@@ -1,4 +1,4 @@
-# The sources keep to the layers of src/README.md; and the check sees each kind of violation, planted in a copy.
+# The sources keep to the layers of src/README.md. The check sees each kind of violation that the test plants in a copy.
 use strict;
 use warnings;
 use FindBin;
@@ -38,7 +38,7 @@ my %good = (
     'event_log/append.hpp' => qq{#include "model/reading.hpp"\n},
 );
 
-# The violations of a tree of the good files with some changed; undef removes a file.
+# Returns the violations of a tree of the good files, of which some are changed; undef removes a file.
 sub violations_with {
     my (%changes) = @_;
     my %files = (%good, %changes);

@@ -20,25 +20,35 @@ ok(defined $section, 'the README has the section');
 # The head names run, commit, machine and server.
 my ($head) = $printed =~ /\A(.*?)\n\n/s;
 like($head, qr/^$_ +\S/m, "the kept run names its $_") for qw(run commit machine storage server load);
-like($head, qr/^run +(?:full|quick: small sizes, so these figures mean nothing); \d{4}-\d\d-\d\d$/m, 'and its size and date');
+like($head, qr/^run +(?:full|quick: small sizes, so these figures mean nothing); [1-9]\d* rounds; \d{4}-\d\d-\d\d$/m, 'and its size and date');
 unlike($head, qr/^commit .*-dirty/m, 'the commit is one that exists');
 is(($section =~ /\A```\n(.*?)\n```\n/s)[0], $head, 'the README shows this head');
 
-# The table of the README, cell by cell.
-my @shown = map { [split / \| /, s/^\| | \|$//gr, -1] } grep { /^\|/ && !/^\|---/ } split /\n/, $section;
-is(scalar @shown, scalar @rows, 'the README has a row for each of the kept table');
-is_deeply($shown[$_], $rows[$_], "row $_ of the README: " . join ' ', @{ $rows[$_] }[0, 1]) for 0 .. $#rows;
-
-# The kept table has the figures that were printed below the name of the benchmark.
-my (%printed, $name);
-for my $line (split /\n/, $printed) {
-    $name = $1 if $line =~ /^(\S+): /;
-    push @{ $printed{$name} }, $line if defined $name;
+# The tables of the README, cell by cell: each line of the kept table below the benchmark's name, title and unit.
+my (@shown, @table);
+for my $line (split /\n/, $section) {
+    if    ($line =~ /^\*\*(\S+)\*\*: (.*)$/)                               { @table = ($1, $2) }
+    elsif ($line =~ /^\| \| (\S.*?) \| lowest \| highest \| ratio \| further \|$/) { $table[2] = $1 }
+    elsif ($line =~ /^\| (.*) \|$/) {
+        my ($label, @figures) = split / \| /, $1, -1;
+        push @shown, [@table[0, 1], $label, $table[2], @figures];
+    }
 }
-for my $row (@rows[1 .. $#rows]) {
-    my ($benchmark, $label, undef, $median, $lowest, $highest, $ratio) = @$row;
-    my $line = join ' +', map { quotemeta } grep { length } $label, $median, $lowest, $highest, $ratio;
-    ok((grep { /^ +$line(?: |$)/ } @{ $printed{$benchmark} // [] }), "$benchmark: $label was printed so");
+my ($names, @kept) = @rows;
+is_deeply($names, [qw(benchmark title line unit median lowest highest ratio further)], 'the kept table names its columns');
+is(scalar @shown, scalar @kept, 'the README has a row for each of the kept table');
+is_deeply($shown[$_], $kept[$_], 'the README shows ' . join ', ', @{ $kept[$_] }[0 .. 2]) for 0 .. $#kept;
+
+# The kept table has the figures that were printed below the heading of the benchmark.
+my (%printed, $heading);
+for my $line (split /\n/, $printed) {
+    $heading = $line if $line =~ /^\S+: /;
+    push @{ $printed{$heading} }, $line if defined $heading;
+}
+for my $row (@kept) {
+    my ($benchmark, $title, $label, undef, @figures) = @$row;
+    my $line = join ' +', map { quotemeta } grep { length } $label, @figures[0 .. 3];
+    ok((grep { /^ +$line(?: |$)/ } @{ $printed{"$benchmark: $title"} // [] }), "$benchmark, $title: $label was printed so");
 }
 
 done_testing();

@@ -1,5 +1,5 @@
--- The public surface: which objects there are, with which signatures, columns, comments and members. The lists stand here in
--- full on purpose: what appears, disappears or changes its type must change this file too.
+-- The public surface has these objects, with these signatures, columns, comments and members. The lists stand here in full on
+-- purpose: an object that appears, disappears or changes its type must change this file too.
 BEGIN;
 SELECT no_plan();
 SET LOCAL search_path = public, pg_catalog;
@@ -33,7 +33,7 @@ SELECT views_are('telemetry', ARRAY[
     'stat_ingest']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'rejected_id_seq']);
 
--- Routines: name, arguments with defaults, result, kind, volatility, strictness, parallel safety, language.
+-- Each routine has its name, arguments with defaults, result, kind, volatility, strictness, parallel safety and language here.
 SELECT results_eq(
     $$ SELECT concat(p.proname, '(', pg_get_function_arguments(p.oid), ')') COLLATE "default",
               coalesce(pg_get_function_result(p.oid), ''),
@@ -99,7 +99,7 @@ SELECT is_empty(
          AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false) $$,
     'functions that are not C fix their search_path');
 
--- Composite types and columns of views, in order.
+-- The columns of composite types and views stand in their order.
 SELECT results_eq(
     $$ SELECT concat(c.relname, '.', a.attname) COLLATE "default", format_type(a.atttypid, a.atttypmod)
        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -151,7 +151,7 @@ SELECT results_eq(
         ('stat_ingest.stats_since', 'timestamp with time zone') $$,
     'columns of composite types and views');
 
--- What identifies is compared byte by byte.
+-- Identifiers are compared byte by byte.
 SELECT is_empty(
     $$ SELECT c.relname, a.attname, l.collname
        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_collation l ON l.oid = a.attcollation
@@ -159,7 +159,7 @@ SELECT is_empty(
          AND a.attname IN ('device_id', 'region', 'idempotency_key', 'metric', 'consumer') AND l.collname <> 'C' $$,
     'identifiers have collation "C"');
 
--- Every public object says what it is. Objects behind the surface say so with the word Internal.
+-- Every public object has a comment. The comment of an object behind the surface has the word Internal.
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v', 'S')
          AND coalesce(length(obj_description(c.oid, 'pg_class')), 0) < 20 $$,
@@ -178,7 +178,8 @@ SELECT ok(length(obj_description((SELECT oid FROM pg_extension WHERE extname = '
 SELECT matches(obj_description('telemetry.ingest_telemetry(text, timestamptz, float8, float8, text, jsonb, text)'::regprocedure, 'pg_proc'),
     'SELECT \* FROM telemetry\.ingest_telemetry', 'the comment says how a receipt is asked for');
 
--- The log's guards, what tells sessions of changes in the registry (one of them where replication applies them), and the log's indexes: one more would cost every writer.
+-- Triggers guard the log and announce changes of the registry; one of them fires where replication applies these. The log has no further
+-- index, because each would cost every writer.
 SELECT results_eq(
     $$ SELECT t.tgrelid::regclass::text, t.tgname::text COLLATE "default", t.tgenabled::text, t.tgtype::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
        WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2 $$,
@@ -206,7 +207,7 @@ SELECT results_eq(
               ('telemetry.region_state', ARRAY['region']) $$,
     'state tables are indexed by their keys only');
 
--- What a dump carries: every table and sequence with user data, whole.
+-- A dump carries every table and sequence with user data whole.
 SELECT set_eq(
     $$ SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'telemetry_cqrs' $$,
     $$ SELECT c.oid::regclass::text FROM pg_class c
@@ -214,7 +215,7 @@ SELECT set_eq(
     'every table and sequence is dumped, but the parent of the log, which is always empty');
 SELECT is((SELECT array_agg(DISTINCT c) FROM pg_extension, unnest(extcondition) AS c WHERE extname = 'telemetry_cqrs'), ARRAY[''], 'and dumped whole');
 
--- Settings: the projector's and the policy's are the administrator's.
+-- Only the administrator changes the settings of policy and projector.
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
     $$ VALUES ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),

@@ -9,6 +9,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
+$LastingSession::wanted = 0;
+
 my $conf = "telemetry_cqrs.launcher_interval = 100\ntelemetry_cqrs.poll_interval = 50\n";
 my $old = telemetry_node('old', preload => 1, conf => $conf);
 my $new = PostgreSQL::Test::Cluster->new('new');

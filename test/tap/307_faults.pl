@@ -298,6 +298,8 @@ sub sweep
 {
 	my ($call) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	# A short tail: the views on the projections count it, a thousand times.
+	run_ok("CALL telemetry.project_once();\n\\set what before-$call->{name}\n$one \\g /dev/null") if !$call->{begin};
 	foreach my $kind (qw(palloc new sql cancel))
 	{
 		my ($counted) = run_script(join '', map { lines_of($call, $kind, 0) } 1 .. 3);

@@ -9,6 +9,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
+$LastingSession::wanted = 0;
+
 my $rounds = $ENV{TELEMETRY_ROUNDS} // 1000;
 my $node = telemetry_node('pooled', preload => 1);
 $node->safe_psql('postgres', <<'SQL');

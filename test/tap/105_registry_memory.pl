@@ -8,6 +8,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
+$LastingSession::wanted = 0;
+
 my $node = telemetry_node('memory', preload => 0);
 $node->safe_psql('postgres', <<'SQL');
 SELECT telemetry.register_device(d) FROM unnest(ARRAY['kept', 'retired', 'other']) AS d;

@@ -15,6 +15,8 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
+$LastingSession::wanted = 0;
+
 my $conf = <<'CONF';
 telemetry_cqrs.launcher_interval = 300ms
 autovacuum = off

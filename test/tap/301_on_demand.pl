@@ -11,6 +11,8 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
+$LastingSession::wanted = 0;
+
 my $in_time = 90;
 my $node = telemetry_node('on_demand', on_demand => 1, conf => "telemetry_cqrs.poll_interval = 60s\nmax_worker_processes = 8\nrestart_after_crash = on\n");
 my $sent = 0;

@@ -9,6 +9,8 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
+$LastingSession::wanted = 0;
+
 my $node = telemetry_node('orphan', preload => 1);
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }
 sub touch { my ($name) = @_; append_to_file($node->data_dir . "/$name", ''); return; }

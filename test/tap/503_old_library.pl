@@ -14,6 +14,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
+$LastingSession::wanted = 0;
+
 # An installation of our own: the files of the common one stay as they are.
 my $root = PostgreSQL::Test::Utils::tempdir;
 my ($bindir, $sharedir) = map { my ($out) = run_command([ 'pg_config', $_ ]); $out } qw(--bindir --sharedir);

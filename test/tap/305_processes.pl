@@ -10,6 +10,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
+$LastingSession::wanted = 0;
+
 my $node = telemetry_node('processes', preload => 1);
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 my $session = session($node);

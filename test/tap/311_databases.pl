@@ -15,6 +15,8 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
+$LastingSession::wanted = 0;
+
 my $node = telemetry_node('databases', preload => 1, conf => $ServerLog::conf . "telemetry_cqrs.launcher_interval = 300ms\nautovacuum = off\n");
 my $backlog = 200_000;
 

@@ -65,7 +65,7 @@ sub load_end
 }
 
 # Every function of the surface that is not internal, called in a way that would do something on a primary. Those of summaries are
-# called by the views, and wait_for() in 42_wait_for.pl.
+# called by the views, and wait_for() in 212_wait_for.pl.
 my @commands = (
 	"SELECT telemetry.ingest_telemetry('d', NULL, 1)",
 	"SELECT telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')",

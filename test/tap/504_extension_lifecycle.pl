@@ -15,6 +15,8 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
+$LastingSession::wanted = 0;
+
 my $rounds = $ENV{TELEMETRY_ROUNDS} // 2;
 my $clients = 3;
 my $soon = 15;    # seconds; the promise is 5

@@ -8,6 +8,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
+$LastingSession::wanted = 0;
+
 # Everything the extension consists of, a line a fact, without oids. Members are found by their dependency on the extension.
 my $catalogue = <<'SQL';
 SET search_path = pg_catalog;
