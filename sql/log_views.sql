@@ -93,13 +93,20 @@ SELECT * FROM telemetry.read_events(9223372036854775807);
 \set VERBOSITY default
 SELECT count(*) FROM telemetry.read_events(NULL);
 
--- A query for one device or region goes by its key.
+-- A query for one device or region goes by its key; servers before 17 say of an InitPlan what it returns
+CREATE FUNCTION pg_temp.plan_of(query text, OUT plan text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    FOR plan IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+        plan := regexp_replace(plan, ' \(returns .*\)$', '');
+        RETURN NEXT;
+    END LOOP;
+END $$;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
-EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'view-1';
-EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.device_metric_stats WHERE device_id = 'view-1' AND metric = 'light';
-EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.region_stats WHERE region = 'north';
-EXPLAIN (COSTS off) SELECT sample_count FROM telemetry.region_metric_stats WHERE region = 'north' AND metric = 'light';
+SELECT * FROM pg_temp.plan_of($$ SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'view-1' $$);
+SELECT * FROM pg_temp.plan_of($$ SELECT sample_count FROM telemetry.device_metric_stats WHERE device_id = 'view-1' AND metric = 'light' $$);
+SELECT * FROM pg_temp.plan_of($$ SELECT sample_count FROM telemetry.region_stats WHERE region = 'north' $$);
+SELECT * FROM pg_temp.plan_of($$ SELECT sample_count FROM telemetry.region_metric_stats WHERE region = 'north' AND metric = 'light' $$);
 RESET enable_seqscan;
 RESET enable_bitmapscan;
 

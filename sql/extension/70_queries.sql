@@ -80,6 +80,10 @@ CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, 
     AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION telemetry.worker_status() IS 'Returns the state of the projector worker of this database. preloaded is false where shared_preload_libraries lacks telemetry_cqrs: then commands start the worker, and since and last_error_at may be unknown. state: none | starting | running | failing (with a pid the worker waits and tries again; without one it cannot be started).';
 
+CREATE FUNCTION telemetry.is_background_worker(pid integer) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'telemetry_is_background_worker' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.is_background_worker(integer) IS 'Whether a process of the server occupies one of the worker slots that max_worker_processes counts: workers of extensions, of parallel queries and of subscriptions do, processes of the server''s own do not. Internal.';
+
 CREATE FUNCTION telemetry.wait_for(token text, timeout interval = '10 s', projection text = 'device') RETURNS text
     AS 'MODULE_PATHNAME', 'telemetry_wait_for' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.wait_for(text, interval, text) IS

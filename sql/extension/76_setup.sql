@@ -61,8 +61,7 @@ BEGIN
             WHEN 'worker slots' THEN
                 SELECT count(*) INTO number
                 FROM pg_stat_activity a
-                WHERE a.backend_type NOT IN ('client backend', 'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer',
-                                             'startup', 'walreceiver', 'walsender', 'walwriter', 'archiver', 'standalone backend');
+                WHERE telemetry.is_background_worker(a.pid);
                 detail := concat(number, ' of ', current_setting('max_worker_processes'), ' in use');
                 IF worker.pid IS NULL AND number >= current_setting('max_worker_processes')::integer THEN
                     state := 'missing';

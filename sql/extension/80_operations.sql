@@ -54,7 +54,7 @@ CREATE FUNCTION telemetry.grant_admin(role regrole) RETURNS void LANGUAGE plpgsq
 BEGIN
     PERFORM telemetry.grant_reader(role);
     PERFORM telemetry.grant_writer(role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), '
+    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.checkpoint, telemetry.epoch, telemetry.projection_failure, telemetry.projection TO %s', role);

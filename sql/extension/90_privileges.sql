@@ -22,6 +22,8 @@ BEGIN
             UNION ALL
             SELECT 'TYPE', t.oid::regtype::text, t.typowner, t.typacl
             FROM pg_catalog.pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND t.typelem = 0
+              -- From PostgreSQL 17 on the row types of tables and views are members, too; they follow their table.
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
             UNION ALL
             SELECT 'SCHEMA', n.oid::regnamespace::text, n.nspowner, n.nspacl
             FROM pg_catalog.pg_namespace n WHERE is_fresh AND d.classid = 'pg_namespace'::regclass AND n.oid = d.objid

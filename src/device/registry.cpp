@@ -14,6 +14,7 @@
 #include "device/known_devices.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
+#include "postgres/server_versions.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/text.hpp"
@@ -44,7 +45,7 @@ void open_registry(Registry& registry, const runtime::Installed& relations) {
     postgres::refuse_changed_columns(registry.table, runtime::kDeviceTable);
     registry.by_id = postgres::open_key_index(registry.table, RowExclusiveLock, 1);
     InitDirtySnapshot(registry.dirty);
-    registry.scan = index_beginscan(registry.table, registry.by_id, &registry.dirty, 1, 0);
+    registry.scan = postgres::begin_index_scan(registry.table, registry.by_id, &registry.dirty, 1);
     registry.row = table_slot_create(registry.table, nullptr);
 }
 
@@ -97,13 +98,13 @@ bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
         break;
     }
     ExecClearTuple(registry.row);
-    index_rescan(registry.scan, nullptr, 0, nullptr, 0);
+    index_rescan(registry.scan, &key, 1, nullptr, 0);
     return is_mine;
 }
 
 // The row that a snapshot shows. False: none.
 bool look_up_in(Snapshot snapshot, Registry& registry, Entry& entry) {
-    IndexScanDesc scan = index_beginscan(registry.table, registry.by_id, snapshot, 1, 0);
+    IndexScanDesc scan = postgres::begin_index_scan(registry.table, registry.by_id, snapshot, 1);
     ScanKeyData key = key_of(registry, entry);
     index_rescan(scan, &key, 1, nullptr, 0);
     const bool is_found = index_getnext_slot(scan, ForwardScanDirection, registry.row);

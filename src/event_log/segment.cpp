@@ -7,6 +7,7 @@
 #include "model/event.hpp"
 #include "postgres/command.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/server_versions.hpp"
 #include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
@@ -82,13 +83,13 @@ void next_salt(const Segment& segment, Candidate& candidate, unsigned salt) {
 IndexScanDesc probe_of(Segment& segment, int index) {
     IndexScanDesc& probe = segment.probes[index];
     if (probe == nullptr)
-        probe = index_beginscan(segment.table, segment.indexes.fingerprints.indexes[index], &segment.dirty, 1, 0);
+        probe = postgres::begin_index_scan(segment.table, segment.indexes.fingerprints.indexes[index], &segment.dirty, 1);
     return probe;
 }
 
 // A dirty scan keeps what it found pinned, and vacuum would wait for whatever this session waits for.
-void let_go(IndexScanDesc probe) {
-    index_rescan(probe, nullptr, 0, nullptr, 0);
+void let_go(IndexScanDesc probe, ScanKeyData& key) {
+    index_rescan(probe, &key, 1, nullptr, 0);
 }
 
 void set_fingerprint_key(ScanKeyData& key, const Candidate& candidate) {
@@ -108,7 +109,7 @@ bool probe_index(Segment& segment, int index, Candidate& candidate) {
             const uint32 token = segment.dirty.speculativeToken;
             const bool is_speculative = TransactionIdIsValid(segment.dirty.xmin) && token != 0;
             ExecClearTuple(segment.probed);
-            let_go(probe);
+            let_go(probe, key);
             *segment.waits_for_rival = true;
             if (is_speculative)
                 SpeculativeInsertionWait(rival, token);
@@ -120,7 +121,7 @@ bool probe_index(Segment& segment, int index, Candidate& candidate) {
         const bool found = is_same_identity(segment.probed, candidate);
         if (found) judge(segment, candidate);
         ExecClearTuple(segment.probed);
-        let_go(probe);
+        let_go(probe, key);
         if (found) return true;
         next_salt(segment, candidate, ++salt);
     }
@@ -213,7 +214,7 @@ void answer_absent(Segment& segment, Candidate& candidate) {
     // The probe's dirty snapshot leaves no predicate locks. With the transaction's own the look does, and it meets a rival that
     // has stored the reading since. A row that is inserted needs none: its rival meets the index entry.
     Relation index = segment.indexes.fingerprints.indexes[segment.indexes.probed];
-    IndexScanDesc scan = index_beginscan(segment.table, index, GetTransactionSnapshot(), 1, 0);
+    IndexScanDesc scan = postgres::begin_index_scan(segment.table, index, GetTransactionSnapshot(), 1);
     ScanKeyData key;
     set_fingerprint_key(key, candidate);
     index_rescan(scan, &key, 1, nullptr, 0);

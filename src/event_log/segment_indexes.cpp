@@ -2,6 +2,7 @@
 #include "event_log/segment_indexes.hpp"
 
 #include "event_log/event_columns.hpp"
+#include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -119,7 +120,7 @@ void close_indexes(SegmentIndexes& opened) {
 
 void insert_further(SegmentIndexes& opened, TupleTableSlot* row) {
     if (opened.further == nullptr) return;
-    list_free(ExecInsertIndexTuples(opened.further, row, opened.executor, false, false, nullptr, NIL));
+    postgres::insert_index_entries(opened.further, row, opened.executor, false, postgres::IndexesToUpdate::kAll);
     ResetPerTupleExprContext(opened.executor);
 }
 

@@ -5,6 +5,7 @@
 #include "model/snapshot.hpp"
 #include "postgres/error.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -16,7 +17,7 @@ Fate look_up(std::uint64_t xid, std::uint64_t next) {
     const auto low = static_cast<TransactionId>(xid);
     const std::uint64_t epoch = xid >> 32, next_epoch = next >> 32;
     const bool is_a_wrap_behind = epoch + 1 < next_epoch || (epoch + 1 == next_epoch && low < static_cast<TransactionId>(next));
-    if (is_a_wrap_behind || TransactionIdPrecedes(low, ShmemVariableCache->oldestClogXid)) return Fate::kForgotten;
+    if (is_a_wrap_behind || TransactionIdPrecedes(low, postgres::oldest_known_transaction())) return Fate::kForgotten;
     if (TransactionIdIsInProgress(low)) return Fate::kInProgress;
     return TransactionIdDidCommit(low) ? Fate::kCommitted : Fate::kRolledBack;
 }

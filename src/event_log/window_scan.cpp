@@ -6,6 +6,7 @@
 #include "event_log/segment_check.hpp"
 #include "event_log/segment_indexes.hpp"
 #include "postgres/catalog.hpp"
+#include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -17,7 +18,7 @@ void open_segment(SegmentScan& segment, Oid relation, Snapshot snapshot) {
     check_columns(segment.table);
     segment.index = open_valid_index(segment.table, is_xid_index, AccessShareLock);
     if (segment.index == nullptr) report_no_xid_index(segment.table);
-    segment.scan = index_beginscan(segment.table, segment.index, snapshot, 3, 0);
+    segment.scan = postgres::begin_index_scan(segment.table, segment.index, snapshot, 3);
     segment.row = table_slot_create(segment.table, nullptr);
 }
 

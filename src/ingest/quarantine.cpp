@@ -9,6 +9,7 @@
 #include "postgres/command.hpp"
 #include "postgres/error.hpp"
 #include "postgres/jsonb.hpp"
+#include "postgres/server_versions.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
@@ -104,7 +105,8 @@ uint64 digest_of(const Request* requests, std::uint32_t count) {
 
 // Was this very call made a moment ago by another column of the same row?
 bool is_repeat(const void* call_site, uint64 digest) {
-    const LastCall call{call_site, MyProc->lxid, GetCurrentSubTransactionId(), postgres::command_begun(), digest};
+    const LastCall call{call_site, postgres::local_transaction_id(), GetCurrentSubTransactionId(), postgres::command_begun(),
+                        digest};
     if (last_call.transaction == call.transaction && last_call.subtransaction == call.subtransaction &&
         last_call.command == call.command && last_call.digest == call.digest && last_call.call_site != call.call_site)
         return true;

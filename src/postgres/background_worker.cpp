@@ -2,6 +2,7 @@
 #include "postgres/background_worker.hpp"
 
 #include "postgres/error.hpp"
+#include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -64,7 +65,7 @@ constexpr SessionSetting kSession[] = {
     {"enable_hashjoin", "on"},
     {"enable_nestloop", "on"},
     {"enable_sort", "on"},
-    {"force_parallel_mode", "off"},
+    {kForcedParallelism, "off"},
     {"max_parallel_workers_per_gather", "0"},
     {"jit", "off"},
     {"default_table_access_method", "heap"},
@@ -108,6 +109,7 @@ void connect_worker(Oid database) {
         pqsignal(SIGHUP, SignalHandlerForConfigReload);
         pqsignal(SIGTERM, die);
         BackgroundWorkerUnblockSignals();
+        lift_transaction_timeout();  // before the first transaction, which connects
         BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     });
 }

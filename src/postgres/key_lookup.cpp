@@ -2,6 +2,7 @@
 #include "postgres/key_lookup.hpp"
 
 #include "error_codes.hpp"
+#include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -29,7 +30,7 @@ RegProcedure equality_of(Oid type) {
                          quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname)));
     const char* name =
         quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)), RelationGetRelationName(table));
-    const Oid old = RelationGetPrimaryKeyIndex(table);
+    const Oid old = primary_key_index_of(table);
     const char* drop = OidIsValid(old) ? psprintf("DROP CONSTRAINT %s, ", quote_identifier(get_rel_name(old))) : "";
     ereport(ERROR, (errcode(error_codes::kLogWasAltered),
                     errmsg("primary key of table \"%s\" was altered", RelationGetRelationName(table)),
@@ -58,7 +59,7 @@ void open_key(KeyLookup& lookup, int keys) {
 }  // namespace
 
 Relation open_key_index(Relation table, LOCKMODE lock, int keys) {
-    const Oid oid = RelationGetPrimaryKeyIndex(table);
+    const Oid oid = primary_key_index_of(table);
     if (!OidIsValid(oid)) report_altered_key(table, keys);
     Relation index = index_open(oid, lock);
     if (!is_made_of_first_columns(index, keys)) report_altered_key(table, keys);
@@ -73,7 +74,7 @@ void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot
     if (RelationGetDescr(lookup.table)->natts < columns)
         elog(ERROR, "table \"%s\" lacks columns", RelationGetRelationName(lookup.table));
     open_key(lookup, keys);
-    lookup.scan = index_beginscan(lookup.table, lookup.key_index, snapshot, lookup.key_count, 0);
+    lookup.scan = begin_index_scan(lookup.table, lookup.key_index, snapshot, lookup.key_count);
     lookup.found = table_slot_create(lookup.table, nullptr);
 }
 

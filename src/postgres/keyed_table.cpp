@@ -2,6 +2,7 @@
 #include "postgres/keyed_table.hpp"
 
 #include "postgres/catalog.hpp"
+#include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -25,17 +26,23 @@ void set_key_apart(KeyedTable& table) {
     table.key_info = infos[last];
 }
 
-// Enters the row just stored into the indexes. A new version of a row has its key already: looking for another row with that
-// key would visit every version that somebody's old snapshot keeps alive.
-void maintain_indexes(KeyedTable& table, bool is_new_version) {
+// A new version of a row has its key already: looking for another row with that key would visit every version that somebody's
+// old snapshot keeps alive.
+void enter_key(KeyedTable& table, bool is_new_version) {
     Datum values[INDEX_MAX_KEYS];
     bool nulls[INDEX_MAX_KEYS];
     FormIndexDatum(table.key_info, table.written, table.executor, values, nulls);
     index_insert(table.key_index, values, nulls, &table.written->tts_tid, table.table,
                  is_new_version ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES, is_new_version, table.key_info);
+}
+
+// Enters the row just stored into the indexes that need it. The primary key is a B-tree and summarizes nothing.
+void maintain_indexes(KeyedTable& table, bool is_new_version, IndexesToUpdate needed) {
+    if (needed == IndexesToUpdate::kNone) return;
+    if (needed == IndexesToUpdate::kAll) enter_key(table, is_new_version);
     if (table.result->ri_NumIndices > 1) {
         --table.result->ri_NumIndices;
-        list_free(ExecInsertIndexTuples(table.result, table.written, table.executor, is_new_version, false, nullptr, NIL));
+        insert_index_entries(table.result, table.written, table.executor, is_new_version, needed);
         ++table.result->ri_NumIndices;
     }
     ResetPerTupleExprContext(table.executor);
@@ -87,7 +94,6 @@ void start_row(KeyedTable& table) {
 }
 
 void update_row(KeyedTable& table) {
-    bool new_entries = false;
     ItemPointerData where = table.found->tts_tid;
     const BlockNumber page = page_to_go_back_to(table.table, ItemPointerGetBlockNumber(&where));
     if (page != InvalidBlockNumber) {
@@ -96,14 +102,13 @@ void update_row(KeyedTable& table) {
         return insert_row(table);
     }
     ExecStoreVirtualTuple(table.written);
-    simple_table_tuple_update(table.table, &where, table.written, table.snapshot, &new_entries);
-    if (new_entries) maintain_indexes(table, true);
+    maintain_indexes(table, true, update_tuple(table.table, &where, table.written, table.snapshot));
 }
 
 void insert_row(KeyedTable& table) {
     ExecStoreVirtualTuple(table.written);
     simple_table_tuple_insert(table.table, table.written);
-    maintain_indexes(table, false);
+    maintain_indexes(table, false, IndexesToUpdate::kAll);
 }
 
 }  // namespace postgres

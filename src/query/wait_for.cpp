@@ -21,6 +21,7 @@
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/server_versions.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/text.hpp"
@@ -42,6 +43,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstNap{10};
 constexpr milliseconds kLongestNap{100};
 constexpr milliseconds kLongestSleep{250};  // where passes are told: project_once() of a session and a standby's replay are not
+constexpr milliseconds kBeforeTransactionTimeout{100};
 constexpr std::uint64_t kFirstNormal = 3;
 
 struct Token {
@@ -223,8 +225,16 @@ void nap_for(milliseconds nap) {
     });
 }
 
+// transaction_timeout would end the session and not only the wait, so the answer comes a little earlier.
+milliseconds within_transaction_timeout(milliseconds timeout) {
+    const TimestampTz end = postgres::end_by_transaction_timeout();
+    if (end == DT_NOEND) return timeout;
+    const milliseconds left{(end - GetCurrentTimestamp()) / 1000};
+    return std::clamp(left - kBeforeTransactionTimeout, milliseconds::zero(), timeout);
+}
+
 const char* wait_for(const Token& token, milliseconds timeout, Consumer projection) {
-    const Clock::time_point deadline = Clock::now() + timeout;
+    const Clock::time_point deadline = Clock::now() + within_transaction_timeout(timeout);
     Wait wait(token, projection);
     milliseconds nap = kFirstNap;
     runtime::start_missing_projector();

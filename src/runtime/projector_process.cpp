@@ -2,6 +2,7 @@
 #include "runtime/projector_process.hpp"
 
 #include "postgres/error.hpp"
+#include "postgres/server_versions.hpp"
 #include "postgres/transaction.hpp"
 #include "runtime/own_lock.hpp"
 #include "runtime/shared_state.hpp"
@@ -68,7 +69,7 @@ ProjectorProcess find_projector() {
             const LockInstanceData& each = held->locks[i];
             if (each.holdMask == 0 || !is_same(each.locktag, tag)) continue;
             const PGPROC* process = BackendPidGetProc(each.pid);
-            if (process != nullptr) found = {static_cast<uint32>(process->pgprocno), each.pid};
+            if (process != nullptr) found = {postgres::number_of_process(process), each.pid};
         }
         pfree(held->locks);
         pfree(held);
@@ -80,15 +81,15 @@ ProjectorProcess find_projector() {
 bool is_there(const ProjectorProcess& projector) noexcept {
     if (projector.procno == kNoProcess) return false;
     const PGPROC& process = ProcGlobal->allProcs[projector.procno];
-    return process.procLatch.owner_pid == projector.pid && process.databaseId == MyDatabaseId && process.isBackgroundWorker;
+    return process.procLatch.owner_pid == projector.pid && process.databaseId == MyDatabaseId &&
+           postgres::is_background_worker(process);
 }
 
 bool start_projector() {
     if (IsBinaryUpgrade || !IsUnderPostmaster || RecoveryInProgress()) return false;
     const LOCKTAG tag = tag_of(OwnLock::kStarter);
     // Taken: somebody is at it. No room in the lock table: later.
-    const bool is_ours = postgres::guarded(
-        [&tag] { return LockAcquireExtended(&tag, ExclusiveLock, false, true, false, nullptr) != LOCKACQUIRE_NOT_AVAIL; });
+    const bool is_ours = postgres::guarded([&tag] { return postgres::try_lock(tag, ExclusiveLock); });
     if (!is_ours) return true;
     const bool is_started = try_to_start();
     postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, false); });

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "postgres/server_versions.hpp"
 #include "postgres/shared_memory.hpp"
 
 #include "postgres/pg.hpp"
@@ -170,7 +171,7 @@ bool attach_worker() noexcept {
     slot->pid = MyProcPid;
     slot->end = WorkerEnd::kDied;
     enter(*slot, WorkerState::kStarting, now);
-    pg_atomic_write_u32(&slot->procno, static_cast<uint32>(MyProc->pgprocno));
+    pg_atomic_write_u32(&slot->procno, postgres::number_of_process(MyProc));
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include "runtime/statement_guard.hpp"
 
 #include "postgres/catalog.hpp"
+#include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -17,7 +18,7 @@ Oid ours(const RangeVar* name) {
     if (name == nullptr) return InvalidOid;
     if (name->schemaname != nullptr && strcmp(name->schemaname, postgres::kSchemaName) != 0) return InvalidOid;
     const Oid schema = postgres::find_schema();
-    if (!OidIsValid(schema) || pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) != ACLCHECK_OK) return InvalidOid;
+    if (!OidIsValid(schema) || !postgres::may_use_schema(GetUserId(), schema)) return InvalidOid;
     const Oid relation =
         name->schemaname == nullptr ? RelnameGetRelid(name->relname) : postgres::find_relation(schema, name->relname);
     if (!OidIsValid(relation) || get_rel_namespace(relation) != schema || !postgres::is_schema_of_extension(schema))
@@ -33,7 +34,7 @@ void refuse(AclResult reason, Oid relation) {
 
 void require_owner(const RangeVar* name) {
     const Oid relation = ours(name);
-    if (OidIsValid(relation) && !pg_class_ownercheck(relation, GetUserId())) refuse(ACLCHECK_NOT_OWNER, relation);
+    if (OidIsValid(relation) && !postgres::owns_relation(GetUserId(), relation)) refuse(ACLCHECK_NOT_OWNER, relation);
 }
 
 // As the server does for REFERENCES, a right on columns counts; on which ones is left to the server.

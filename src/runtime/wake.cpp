@@ -4,6 +4,7 @@
 
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/server_versions.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
@@ -44,7 +45,7 @@ uint32 projector_procno() noexcept {
 void wake_workers_of_database() noexcept {
     for (uint32 i = 0; i < ProcGlobal->allProcCount; ++i) {
         const PGPROC& process = ProcGlobal->allProcs[i];
-        if (process.isBackgroundWorker && process.databaseId == MyDatabaseId) set_latch_of(i);
+        if (postgres::is_background_worker(process) && process.databaseId == MyDatabaseId) set_latch_of(i);
     }
 }
 

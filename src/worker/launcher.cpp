@@ -17,6 +17,7 @@
 
 #include "postgres/background_worker.hpp"
 #include "postgres/entry_point.hpp"
+#include "postgres/server_versions.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
@@ -237,7 +238,7 @@ void leave(int, Datum) noexcept {
         turn = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES);
         before_shmem_exit(leave, 0);
     });
-    pg_atomic_write_u32(&runtime::shared_state()->launcher_procno, static_cast<uint32>(MyProc->pgprocno));
+    pg_atomic_write_u32(&runtime::shared_state()->launcher_procno, postgres::number_of_process(MyProc));
     Launcher launcher(turn, handles);
     for (;;) {
         postgres::begin_turn(turn);

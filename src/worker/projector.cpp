@@ -13,6 +13,7 @@
 #include "error_codes.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/server_versions.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
@@ -61,13 +62,6 @@ bool become_the_projector() {
         MemoryContextSwitchTo(before);
         return is_ours;
     });
-}
-
-// How many transactions that could have changed something have ended since the server started. While it stays the same, every
-// snapshot is the same, and so are the log and the extension. Read without the lock: what is missed now is seen by the next
-// poll.
-uint64 completed_transactions() {
-    return ShmemVariableCache->xactCompletionCount;
 }
 
 // As the launcher sees the server's configuration; it may come to know later than this process of a reload.
@@ -188,7 +182,7 @@ void Projector::wait_for_work() {
             postgres::guarded([] { pgstat_report_stat(true); });
             give_way();
         }
-    } while (!tries_again_ && !is_server_read_only() && completed_before_turn_ == completed_transactions() &&
+    } while (!tries_again_ && !is_server_read_only() && completed_before_turn_ == postgres::completed_transactions() &&
              (batch_retention_.due() == 0 || runtime::steady_time() < batch_retention_.due()));
 }
 
@@ -242,7 +236,7 @@ bool Projector::may_work() {
 Pace Projector::work() {
     if (!runtime::settings().start_worker) leave_because(runtime::WorkerEnd::kUnwanted);
     give_way();
-    completed_before_turn_ = completed_transactions();
+    completed_before_turn_ = postgres::completed_transactions();
     if (!may_work()) return Pace::kHold;
     postgres::guarded([] { pgstat_report_activity(STATE_RUNNING, "applying events"); });
     const WorkDone done = projection_work_.do_some();

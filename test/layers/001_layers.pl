@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../support";
+use File::Find;
 use File::Path qw(make_path);
 use File::Temp;
 use LayerCheck qw(violations);
@@ -10,6 +11,18 @@ use Test::More;
 
 my @found = violations("$FindBin::Bin/../../src");
 is(scalar @found, 0, 'src keeps to its layers') or diag map { "  $_\n" } @found;
+
+# The test extensions include the header that tells the server's versions apart; they do not do it themselves.
+my @curious;
+find(sub { push @curious, $File::Find::name if /\.[ch](pp)?$/ && !/^\._/ && content($_) =~ /\bPG_VERSION_NUM\b/ }, map { "$FindBin::Bin/../../$_" } qw(test examples));
+is("@curious", '', 'only src/postgres/server_versions.hpp asks for the version of the server');
+
+sub content {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!";
+    local $/;
+    return scalar <$in>;
+}
 
 my $table = <<'TABLE';
 <!-- layers -->
@@ -28,6 +41,7 @@ my %good = (
     'error_codes.hpp' => "#pragma once\n",
     'entry.cpp' => qq{#include "ingest/command.hpp"\n#include "postgres/pg.hpp"\nPG_MODULE_MAGIC;\n},
     'postgres/pg.hpp' => qq{extern "C" {\n#include "postgres.h"\n#include "access/xact.h"\n}\n},
+    'postgres/server_versions.hpp' => qq{#include "postgres/pg.hpp"\nextern "C" {\n#if PG_VERSION_NUM >= 160000\n#include "utils/memutils_internal.h"\n#endif\n}\n},
     'postgres/error.hpp' => qq{#include <string>\n\n#include "postgres/pg.hpp"\n// PG_TRY is not used here.\nint f() { return ERRCODE_INTERNAL_ERROR; }\n},
     'postgres/types.hpp' => "using Oid = unsigned int;\n",
     'postgres/index_scan.cpp' => qq{#include "postgres/pg.hpp"\nauto scan = index_beginscan();\n},
@@ -72,6 +86,8 @@ my @planted = (
     [ 'model including postgres although the table allows it', qr/model must not know the server/,
         'README.md' => $table =~ s/\| model \| \|/| model | postgres |/r,
         'model/reading.cpp' => qq{#include "postgres/error.hpp"\n} ],
+    [ 'a question for the version of the server', qr/asks for the server's version/,
+        'ingest/command.cpp' => "#if PG_VERSION_NUM >= 170000\n#endif\n" ],
     [ 'PG_TRY', qr/uses PG_TRY/, 'ingest/command.cpp' => "void f() { PG_TRY(); }\n" ],
     [ 'a folder without a row', qr/the folder relay has no row/, 'relay/step.hpp' => '' ],
     [ 'a row without a folder', qr/the table names relay, which does not exist/,

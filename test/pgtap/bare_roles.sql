@@ -23,6 +23,7 @@ INSERT INTO surface VALUES
     ('projection_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.projection_tail('device') $$),
     ('batch_tail()', '', '42501', '', 'SELECT * FROM telemetry.batch_tail()'),
     ('log_status()', '', '42501', '', 'SELECT * FROM telemetry.log_status()'),
+    ('is_background_worker(integer)', '42501', '42501', '', 'SELECT telemetry.is_background_worker(1)'),
     ('worker_status()', '', '42501', '', 'SELECT * FROM telemetry.worker_status()'),
     ('ingest_statistics()', '', '42501', '', 'SELECT * FROM telemetry.ingest_statistics()'),
     ('library_version()', '', '42501', '', 'SELECT telemetry.library_version()'),

@@ -62,6 +62,7 @@ SELECT results_eq(
             'telemetry.receipt', 'f v called u c'),
         ('ingest_telemetry_batch(device_ids text[], measured_ats timestamp with time zone[], temperatures double precision[], humidities double precision[], idempotency_keys text[] DEFAULT NULL::text[], metrics jsonb[] DEFAULT NULL::jsonb[], regions text[] DEFAULT NULL::text[], on_error text DEFAULT ''quarantine''::text)',
             'telemetry.batch_receipt', 'f v called u c'),
+        ('is_background_worker(pid integer)', 'boolean', 'f v strict r c'),
         ('last_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('library_version()', 'text', 'f s called s c'),

@@ -9,6 +9,7 @@ package LayerCheck;
 #   - an #include of ours names a file from the root of src, in its own folder or one its row allows;
 #     files of the row "(top)" are for (top) only, but error_codes.hpp is for everybody;
 #   - server headers are included in postgres/pg.hpp only, and pg.hpp is the last include of its file;
+#   - only postgres/server_versions.hpp asks for the server's version, and it may include what only some versions have;
 #   - model knows neither postgres nor the server;
 #   - a file includes what declares the names of the server that it uses, and only then (ServerNames.pm);
 #   - what is wrapped in postgres is called in postgres only (ServerNames.pm);
@@ -23,6 +24,7 @@ use ServerNames qw(name_violations);
 our @EXPORT_OK = qw(violations);
 
 my $DOOR = 'postgres/pg.hpp';
+my $VERSIONS = 'postgres/server_versions.hpp';
 my $FOR_EVERYBODY = 'error_codes.hpp';
 
 # Headers of the server and of its client library, as far as somebody may be tempted to include them directly.
@@ -180,6 +182,7 @@ sub _check_file {
 
     my @found;
     push @found, "uses $1, which an exception would leave behind dangling" if $text =~ /\b(PG_(?:TRY|CATCH|FINALLY))\b/;
+    push @found, "asks for the server's version; that is for $VERSIONS" if $file ne $VERSIONS && $text =~ /\bPG_VERSION_NUM\b/;
     return @found if $file eq $DOOR;
 
     my $folder = _folder_of($file);
@@ -187,13 +190,14 @@ sub _check_file {
     for my $include (@includes) {
         my ($kind, $name) = $include =~ /^(.)(.*)$/;
         if ($name =~ $SERVER_HEADER) {
+            next if $file eq $VERSIONS;
             push @found, "includes the server header $name; that is for $DOOR";
         } elsif ($kind eq '"') {
             push @found, _check_include($src, $folder, $name, $allowed);
         }
     }
     push @found, "$DOOR is not its last include"
-        if grep({ $_ eq "\"$DOOR" } @includes) && $includes[-1] ne "\"$DOOR";
+        if $file ne $VERSIONS && grep({ $_ eq "\"$DOOR" } @includes) && $includes[-1] ne "\"$DOOR";
     return (@found, name_violations($file, $text));
 }
 

@@ -11,7 +11,10 @@ struct Fault {
     void (*refresh)(Kind kind);  // called before each count, if set
 };
 
-extern "C" Fault fault;
+// Symbols are hidden from other libraries unless they say so, from PostgreSQL 16 on.
+#define SEEN_BY_OTHER_LIBRARIES __attribute__((visibility("default")))
+
+extern "C" SEEN_BY_OTHER_LIBRARIES Fault fault;
 
 // Counts one; true if it is the one that fails.
 inline bool fails(Fault::Kind kind) {

@@ -11,6 +11,8 @@
 
 #include "fault.hpp"
 
+#include "postgres/server_versions.hpp"
+
 #include "postgres/pg.hpp"
 
 extern "C" {
@@ -42,9 +44,14 @@ template <int kind>
 struct Allocator {
     static inline constinit MemoryContextMethods before{};
 
-    static void* alloc(MemoryContext context, Size size) { return memory_fails() ? nullptr : before.alloc(context, size); }
-    static void* realloc(MemoryContext context, void* memory, Size size) {
-        return memory_fails() ? nullptr : before.realloc(context, memory, size);
+    // The arguments differ from version to version of the server.
+    template <typename... Arguments>
+    static void* alloc(Arguments... arguments) {
+        return memory_fails() ? postgres::no_memory(arguments...) : before.alloc(arguments...);
+    }
+    template <typename... Arguments>
+    static void* realloc(Arguments... arguments) {
+        return memory_fails() ? postgres::no_memory(arguments...) : before.realloc(arguments...);
     }
 
     // The server's tables are constant: their pages are made writable first.

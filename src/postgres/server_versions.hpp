@@ -1,0 +1,189 @@
+// What differs between PostgreSQL 15, 16, 17 and 18: no other file asks for the server's version. Written in P, and used inside
+// guarded blocks only, but for what is noexcept.
+#pragma once
+
+#include "postgres/pg.hpp"
+
+extern "C" {
+#if PG_VERSION_NUM >= 160000
+#include "utils/memutils_internal.h"
+#endif
+}
+
+namespace postgres {
+
+// --- tables and indexes -----------------------------------------------------------------------------------------------
+
+// Begins a scan for `keys` of the index's columns.
+inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot snapshot, int keys) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(table, index, snapshot, nullptr, keys, 0);
+#else
+    return index_beginscan(table, index, snapshot, keys, 0);
+#endif
+}
+
+// InvalidOid: the table has no primary key that is checked at once.
+inline Oid primary_key_index_of(Relation table) {
+#if PG_VERSION_NUM >= 180000
+    return RelationGetPrimaryKeyIndex(table, false);
+#else
+    return RelationGetPrimaryKeyIndex(table);
+#endif
+}
+
+// Which indexes need an entry for the new version of a row. A heap-only version must not be entered into any but summarizing
+// ones (BRIN), and those miss it when it is not entered there. Up to 15 an update of a column that any index has is never
+// heap-only.
+enum class IndexesToUpdate { kNone, kSummarizing, kAll };
+
+inline IndexesToUpdate update_tuple(Relation table, ItemPointer where, TupleTableSlot* row, Snapshot snapshot) {
+#if PG_VERSION_NUM >= 160000
+    TU_UpdateIndexes needed = TU_None;
+    simple_table_tuple_update(table, where, row, snapshot, &needed);
+    switch (needed) {
+        case TU_None:
+            return IndexesToUpdate::kNone;
+        case TU_Summarizing:
+            return IndexesToUpdate::kSummarizing;
+        case TU_All:
+            return IndexesToUpdate::kAll;
+    }
+    elog(ERROR, "unknown answer of simple_table_tuple_update: %d", static_cast<int>(needed));
+#else
+    bool all = false;
+    simple_table_tuple_update(table, where, row, snapshot, &all);
+    return all ? IndexesToUpdate::kAll : IndexesToUpdate::kNone;
+#endif
+}
+
+// Enters a row into the indexes of `result`: into all of them, or into the summarizing ones only.
+inline void insert_index_entries(ResultRelInfo* result, TupleTableSlot* row, EState* executor, bool is_update,
+                                 IndexesToUpdate needed) {
+#if PG_VERSION_NUM >= 160000
+    list_free(
+        ExecInsertIndexTuples(result, row, executor, is_update, false, nullptr, NIL, needed == IndexesToUpdate::kSummarizing));
+#else
+    Assert(needed == IndexesToUpdate::kAll);
+    (void)needed;
+    list_free(ExecInsertIndexTuples(result, row, executor, is_update, false, nullptr, NIL));
+#endif
+}
+
+// --- rights -----------------------------------------------------------------------------------------------------------
+
+inline bool may_use_schema(Oid role, Oid schema) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+#else
+    return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+inline bool owns_relation(Oid role, Oid relation) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relation, role);
+#else
+    return pg_class_ownercheck(relation, role);
+#endif
+}
+
+// --- transactions -----------------------------------------------------------------------------------------------------
+
+// The number of this backend's transaction among its own; every transaction has one, also those that write nothing.
+inline LocalTransactionId local_transaction_id() noexcept {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
+
+// The oldest transaction whose fate the commit log still has. Read with XactTruncationLock held.
+inline TransactionId oldest_known_transaction() noexcept {
+#if PG_VERSION_NUM >= 170000
+    return TransamVariables->oldestClogXid;
+#else
+    return ShmemVariableCache->oldestClogXid;
+#endif
+}
+
+// How many transactions that could have changed something have ended since the server started. While it stays the same, every
+// snapshot is the same, and so are the log and the extension. It is read without the lock and may be a moment old: the next
+// poll sees what this one misses.
+inline uint64 completed_transactions() noexcept {
+#if PG_VERSION_NUM >= 170000
+    return TransamVariables->xactCompletionCount;
+#else
+    return ShmemVariableCache->xactCompletionCount;
+#endif
+}
+
+// When transaction_timeout will end this session; infinity where it will not.
+inline TimestampTz end_by_transaction_timeout() noexcept {
+#if PG_VERSION_NUM >= 170000
+    return get_timeout_active(TRANSACTION_TIMEOUT) ? get_timeout_finish_time(TRANSACTION_TIMEOUT) : DT_NOEND;
+#else
+    return DT_NOEND;
+#endif
+}
+
+// Whatever the server's configuration says, transaction_timeout ends no transaction of this process from now on.
+inline void lift_transaction_timeout() {
+#if PG_VERSION_NUM >= 170000
+    SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+#endif
+}
+
+// --- processes and locks ----------------------------------------------------------------------------------------------
+
+// The setting that makes plans parallel which would not be.
+inline constexpr const char* kForcedParallelism =
+#if PG_VERSION_NUM >= 160000
+    "debug_parallel_query";
+#else
+    "force_parallel_mode";
+#endif
+
+// Its place among the server's processes, ProcGlobal->allProcs.
+inline uint32 number_of_process(const PGPROC* process) noexcept {
+#if PG_VERSION_NUM >= 170000
+    return static_cast<uint32>(GetNumberFromPGProc(process));
+#else
+    return static_cast<uint32>(process->pgprocno);
+#endif
+}
+
+// Is this the place of a background worker? Workers of extensions, of parallel queries and of subscriptions are; the server's
+// own helpers, autovacuum and replication's senders are not.
+inline bool is_background_worker(const PGPROC& process) noexcept {
+    return process.procgloballist == &ProcGlobal->bgworkerFreeProcs;
+}
+
+// Takes a lock for the transaction if nobody else has it and the lock table has room. It never waits, and raises no error.
+inline bool try_lock(const LOCKTAG& tag, LOCKMODE mode) {
+#if PG_VERSION_NUM >= 180000
+    return LockAcquireExtended(&tag, mode, false, true, false, nullptr, false) != LOCKACQUIRE_NOT_AVAIL;
+#else
+    return LockAcquireExtended(&tag, mode, false, true, false, nullptr) != LOCKACQUIRE_NOT_AVAIL;
+#endif
+}
+
+// --- memory, for test extensions that replace an allocator of the server's --------------------------------------------------
+
+// How an allocator says that it has no memory. Up to 16 the caller of an allocator raises the error, later the allocator does.
+#if PG_VERSION_NUM >= 170000
+inline void* no_memory(MemoryContext context, Size size, int flags) {
+    return MemoryContextAllocationFailure(context, size, flags);
+}
+inline void* no_memory(void* chunk, Size size, int flags) {
+    return MemoryContextAllocationFailure(GetMemoryChunkContext(chunk), size, flags);
+}
+#else
+template <typename... Arguments>
+void* no_memory(Arguments...) {
+    return nullptr;
+}
+#endif
+
+}  // namespace postgres
