@@ -119,6 +119,8 @@ my @planted = (
         'event_log/batch.hpp' => qq{#include "postgres/error.hpp"\nvoid* f() { return palloc(1); }\n} ],
     [ 'a type of the server without types.hpp', qr/uses Snapshot of the server, but includes neither/,
         'event_log/batch.hpp' => qq{#include "postgres/error.hpp"\nvoid f(::Snapshot);\n} ],
+    [ 'what differs between versions', qr/append\.cpp: uses lxid, which differs between versions/,
+        'event_log/append.cpp' => qq{#include "postgres/pg.hpp"\nauto f() { return MyProc->lxid; }\n} ],
     [ 'what src/postgres wraps', qr/uses SPI_connect, which src\/postgres wraps/,
         'event_log/append.cpp' => qq{#include "postgres/pg.hpp"\nvoid f() { SPI_connect(); }\n} ],
     [ 'no table', qr/has no table of layers/, 'README.md' => "# The source tree\n" ],

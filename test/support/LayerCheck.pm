@@ -12,7 +12,7 @@ package LayerCheck;
 #   - only postgres/server_versions.hpp asks for the server's version, and it may include what only some versions have;
 #   - model knows neither postgres nor the server;
 #   - a file includes what declares the names of the server that it uses, and only then (ServerNames.pm);
-#   - what is wrapped in postgres is called in postgres only (ServerNames.pm);
+#   - what differs between versions of the server, or is wrapped in postgres, is called in postgres only (ServerNames.pm);
 #   - no PG_TRY.
 
 use strict;

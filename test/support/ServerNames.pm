@@ -5,7 +5,7 @@ package ServerNames;
 # name_violations($file, $code) returns one sentence for each thing that is wrong; $code is the source without comments:
 #   - a file that includes postgres/pg.hpp uses a name of the server that postgres/types.hpp does not declare;
 #   - a file that uses such a name includes pg.hpp itself, and one that uses a name of types.hpp includes one of the two;
-#   - what src/postgres wraps is called there only.
+#   - what differs between versions of the server, and what src/postgres wraps, is called in src/postgres only.
 #
 # The lists are not complete: a file may use a name that they lack. A file that includes pg.hpp for such a name alone is
 # complained of, and then the name belongs here.
@@ -62,13 +62,23 @@ my $OF_THE_SERVER = qr{
     )\b
 }x;
 
+# They have another name or another shape in another version. Some of them only src/postgres/server_versions.hpp may know.
+my $OF_SOME_VERSIONS = qr{
+    \b(
+        PG_VERSION_NUM | ExecInsertIndexTuples | simple_table_tuple_update | TU_\w+ | ShmemVariableCache | TransamVariables
+      | lxid | vxid | pgprocno | GetNumberFromPGProc | index_beginscan | RelationGetPrimaryKeyIndex | LockAcquireExtended
+      | isBackgroundWorker | isRegularBackend | force_parallel_mode | debug_parallel_query
+      | pg_namespace_aclcheck | pg_class_ownercheck | object_aclcheck | object_ownercheck
+    )\b
+}x;
+
 # They have a wrapper in postgres/text, spi, jsonb or catalog.
 my $WRAPPED = qr{
     \b(
         VARDATA_ANY | VARSIZE_ANY\w* | cstring_to_text\w* | text_to_cstring\w* | CStringGetTextDatum | TextDatumGetCString
       | DatumGetTextP\w* | PG_GETARG_TEXT_\w+ | hash_bytes\w*
       | SPI_\w+
-      | JsonbIterator\w*
+      | pushJsonbValue | JsonbValueToJsonb | JsonbIterator\w*
       | get_extension_oid | getExtensionOfObject | get_namespace_oid | get_relname_relid | systable_\w+
     )\b
 }x;
@@ -78,6 +88,8 @@ sub name_violations {
     return () if $file eq $DOOR || $file eq $TYPES;
     my $text = _without_includes_and_words($code);
     my @found;
+    push @found, "uses $1, which differs between versions of the server; that is for src/postgres"
+        if $file !~ m{^postgres/} && $text =~ $OF_SOME_VERSIONS;
     push @found, "uses $1, which src/postgres wraps" if $file !~ m{^postgres/} && $text =~ $WRAPPED;
 
     my $includes_door = $code =~ /^\s*#\s*include\s*"\Q$DOOR\E"/m;
