@@ -15,7 +15,7 @@
 // the server's deadlock detection.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace runtime {
 

@@ -2,8 +2,9 @@
 // shared memory of ours, finding and starting it.
 #pragma once
 
+#include <cstdint>
+
 #include "postgres/background_worker.hpp"
-#include "postgres/pg.hpp"
 
 namespace runtime {
 
@@ -17,7 +18,7 @@ inline constexpr const char* kActivityOfFailing = "waits: ";
 bool become_only_projector();
 
 struct ProjectorProcess {
-    uint32 procno;  // kNoProcess: none
+    std::uint32_t procno;  // kNoProcess: none
     int pid;
 };
 
