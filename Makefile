@@ -1,17 +1,17 @@
-# telemetry_cqrs: PGXS build. `make`, `make install`, `make uninstall`, all with PG_CONFIG=... if wanted.
+# Builds telemetry_cqrs with PGXS: `make`, `make install`, `make uninstall`, all with PG_CONFIG=... if wanted.
 EXTENSION    = telemetry_cqrs
 EXTVERSION   = $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" telemetry_cqrs.control)
 MODULE_big   = telemetry_cqrs
 SOURCES      = $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS         = $(SOURCES:.cpp=.o)
-# Released install scripts as they were, one script for a fresh install, and an upgrade from each release (sql/extension/README.md).
+# The scripts are the released install scripts, one for a fresh install, and an upgrade from each release (sql/extension/README.md).
 DATA         = $(sort $(wildcard sql/released/$(EXTENSION)--*.sql))
 RELEASES     = $(DATA:sql/released/$(EXTENSION)--%.sql=%)
 SQL_PARTS    = sql/extension/assemble $(wildcard sql/extension/*.sql sql/extension/*/*.sql sql/extension/*/*/*.sql)
 DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql)
 EXTRA_CLEAN  = $(EXTENSION)--*.sql $(OBJS:.o=.d) $(OBJS:.o=.bc)
 
-# `make installcheck` on a running server with the library preloaded; dev/test does this and more on a server of its own.
+# `make installcheck` needs a running server with the library preloaded; dev/test does this and more on a server of its own.
 REGRESS       := $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS   = --load-extension=$(EXTENSION)
 ISOLATION     := $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
@@ -28,8 +28,8 @@ PG_CPPFLAGS  = -Isrc $(SERVER_INCLUDES) -DTELEMETRY_VERSION='"$(EXTVERSION)"' '-
 PG_CXXFLAGS  = -std=c++20 -fvisibility=hidden -Wall -Wextra -Wshadow
 SHLIB_LINK   = -lstdc++ -Wl,-Bsymbolic -Wl,--version-script=src/exports.map
 
-# DEBUG=1: injection points, little optimisation. SANITIZE=1: for a server that runs with libasan preloaded, as `dev/test asan`
-# starts it. WERROR=1: as in the tests.
+# DEBUG=1 builds injection points and optimises little. SANITIZE=1 builds for a server that runs with libasan preloaded, as `dev/test
+# asan` starts it. WERROR=1 makes warnings errors, as in the tests.
 ifdef DEBUG
 PG_CXXFLAGS += -O1 -g -DTELEMETRY_INJECTION_POINTS
 endif
@@ -50,11 +50,11 @@ endif
 
 include $(PGXS)
 
-# ... and it compiles bitcode without PG_CXXFLAGS.
+# It also compiles bitcode without PG_CXXFLAGS.
 COMPILE.cxx.bc = $(CLANG) -xc++ -Wno-ignored-attributes $(BITCODE_CXXFLAGS) -std=c++20 -fvisibility=hidden $(CPPFLAGS) -flto=thin -emit-llvm -c
 
 %.o: CXXFLAGS += -MMD -MP
-# Behind the server's own flags: with -fwrapv no overflow is an error.
+# This must come behind the server's own flags, because with -fwrapv no overflow is an error.
 %.o: CXXFLAGS += $(if $(SANITIZE),-fno-wrapv)
 # The server's own flags are those of the compiler that built it.
 %.o: CXXFLAGS += $(if $(findstring clang,$(shell $(CXX) --version)),-Wno-unknown-warning-option)
@@ -65,3 +65,8 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
 	sql/extension/assemble $(EXTVERSION) > $@
 $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql): $(EXTENSION)--%--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
 	sql/extension/assemble $(EXTVERSION) $* > $@
+
+# The flags of a source of ours, one a line, for tools that read them as the compiler does.
+.PHONY: compile-flags
+compile-flags:
+	@printf '%s\n' $(CPPFLAGS) $(CXXFLAGS)

@@ -1,7 +1,7 @@
-# Shell functions for throwaway PostgreSQL installations and clusters, used by dev/test, dev/demo and test/bench.
+# Shell functions for throwaway PostgreSQL installations and clusters; dev/test, dev/demo and test/bench use them.
 #
-# Everything lives in one temporary folder and is gone when the script ends, whatever ended it; the system's own installation
-# and clusters are only read. Scripts that run at the same time do not see each other. In the order of use:
+# Everything lives in one temporary folder, which is gone when the script ends, whatever ended it. The functions only read the system's
+# own installation and clusters. Scripts that run at the same time do not see each other. In the order of use:
 #
 #   . dev/cluster.sh                        # from bash
 #   scratch_open                            # makes $SCRATCH
@@ -17,11 +17,9 @@
 # A script with work of its own at the end sets its own EXIT trap and calls scratch_close in it.
 # With KEEP_SCRATCH=1 scratch_close leaves folder and clusters as they are.
 
-PG_VERSION_WANTED=15
-PG_SYSTEM_CONFIG=${PG_SYSTEM_CONFIG:-/usr/lib/postgresql/$PG_VERSION_WANTED/bin/pg_config}
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# A server refuses to run as root: then it runs as postgres.
+# A server refuses to run as root, so root's servers run as postgres.
 SERVER_USER=$(id -un)
 if [ "$(id -u)" = 0 ]; then SERVER_USER=postgres; fi
 
@@ -30,11 +28,42 @@ fail() {
     exit 1
 }
 
+# --- the version of the server ----------------------------------------------------------------------------------------
+
+# package_version PACKAGE prints the version that is installed, or else the one that apt would install; nothing where apt has none.
+package_version() {
+    dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' | grep . ||
+        apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'
+}
+
+# Sets PG_VERSION, the major version that everything here is built for and tested with, and PG_SYSTEM_CONFIG, its pg_config:
+#   1. PG_VERSION from the environment, or the version of the pg_config that PG_SYSTEM_CONFIG names there;
+#   2. otherwise the highest supported version that is installed;
+#   3. otherwise the highest that apt can install.
+# On a machine where apt has no lists yet, both stay empty until dev/setup has run and the script calls this function again.
+server_choose() {
+    local supported='18 17 16 15' version
+    PG_VERSION=${PG_VERSION:-}
+    if [ -z "$PG_VERSION" ] && [ -x "${PG_SYSTEM_CONFIG:-}" ]; then
+        PG_VERSION=$("$PG_SYSTEM_CONFIG" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+    fi
+    for version in $supported; do
+        if [ -z "$PG_VERSION" ] && [ -x "/usr/lib/postgresql/$version/bin/pg_config" ]; then PG_VERSION=$version; fi
+    done
+    for version in $supported; do
+        if [ -z "$PG_VERSION" ] && [ -n "$(package_version "postgresql-server-dev-$version")" ]; then PG_VERSION=$version; fi
+    done
+    if [ -z "$PG_VERSION" ]; then return; fi
+    [[ " $supported " == *" $PG_VERSION "* ]] || fail "PG_VERSION=$PG_VERSION is not supported: $supported are"
+    PG_SYSTEM_CONFIG=${PG_SYSTEM_CONFIG:-/usr/lib/postgresql/$PG_VERSION/bin/pg_config}
+}
+server_choose
+
 # --- the folder -------------------------------------------------------------------------------------------------------
 
 scratch_open() {
     umask 022
-    # A folder that is made but not yet known could not be removed: what is pressed meanwhile counts afterwards.
+    # Nothing could remove a folder that is made but not yet known, so a Ctrl-C meanwhile counts afterwards.
     local stopped=
     trap 'stopped=129' HUP
     trap 'stopped=130' INT
@@ -52,18 +81,18 @@ scratch_open() {
 scratch_close() {
     if [ -n "${KEEP_SCRATCH:-}" ] || [ -z "${SCRATCH:-}" ]; then return; fi
     local pid_file program
-    trap '' HUP INT TERM  # whoever presses Ctrl-C twice wants it gone, too
-    # Also the clusters of tests that were interrupted, however deep they are.
+    trap '' HUP INT TERM  # A second Ctrl-C must not stop the removal.
+    # This stops the clusters of interrupted tests too, however deep they are.
     while IFS= read -r pid_file; do
         as_server "$PG_BIN/pg_ctl" -D "$(dirname "$pid_file")" -m immediate -s stop >/dev/null 2>&1 </dev/null || true
     done < <(find "$SCRATCH" -name postmaster.pid 2>/dev/null)
-    # A server that was interrupted before it wrote its pid file, an initdb: whatever runs a program of the copied installation.
+    # A server without a pid file yet, and an initdb, are found because they run a program of the copied installation.
     while IFS= read -r program; do
         program=${program#/proc/}
         kill -KILL "${program%/exe}" 2>/dev/null || true
     done < <(find /proc -mindepth 2 -maxdepth 2 -name exe -lname "$SCRATCH/*" 2>/dev/null)
     cd /
-    # What a test left running may still write a file.
+    # A process that a test left running may still write a file.
     rm -rf "$SCRATCH" 2>/dev/null || { sleep 1; rm -rf "$SCRATCH"; }
     SCRATCH=
 }
@@ -73,7 +102,7 @@ scratch_close() {
 as_server() {
     local clean=(env) name
     for name in $(compgen -v PG); do
-        case $name in PG_BIN | PG_CONFIG | PG_PGXS | PG_SYSTEM_CONFIG | PG_VERSION_WANTED) ;; *) clean+=(-u "$name") ;; esac
+        case $name in PG_BIN | PG_CONFIG | PG_PGXS | PG_SYSTEM_CONFIG | PG_VERSION) ;; *) clean+=(-u "$name") ;; esac
     done
     if [ "$(id -un)" = "$SERVER_USER" ]; then
         (cd "$SCRATCH" && "${clean[@]}" "$@")
@@ -92,8 +121,8 @@ installation_make() {
 }
 
 installation_copy() {
-    local version=$PG_VERSION_WANTED root=$1
-    [ -x "$PG_SYSTEM_CONFIG" ] || fail "$PG_SYSTEM_CONFIG is missing: run dev/setup first"
+    local version=$PG_VERSION root=$1
+    [ -x "${PG_SYSTEM_CONFIG:-}" ] || fail "PostgreSQL $version is missing: run dev/setup first"
     mkdir -p "$root/lib/postgresql" "$root/share/postgresql" "$root/include"
     cp -a "$("$PG_SYSTEM_CONFIG" --bindir)/.." "$root/lib/postgresql/$version"
     cp -a "$("$PG_SYSTEM_CONFIG" --sharedir)" "$root/share/postgresql/$version"
@@ -104,9 +133,9 @@ installation_copy() {
     PATH=$PG_BIN:$PATH
 }
 
-# variant_make NAME WORD VARIABLE=VALUE...: an installation of its own in $SCRATCH/NAME with the extension built by these make
-# variables from a copy of the sources in build/NAME, whose objects stay for the next time. Sources that do not hold WORD keep
-# the objects of the ordinary build; "" for none. Prints its pg_config, and leaves the current installation the current one.
+# variant_make NAME WORD VARIABLE=VALUE... makes an installation of its own in $SCRATCH/NAME. These make variables build its extension
+# from a copy of the sources in build/NAME, whose objects stay for the next time. Sources that do not hold WORD keep the objects of the
+# ordinary build; "" for none. Prints its pg_config, and leaves the current installation the current one.
 variant_make() (
     build=$PROJECT/build/$1 log=$SCRATCH/$1.log word=$2
     installation_copy "$SCRATCH/$1"
@@ -136,10 +165,10 @@ extension_install() {
 
 # --- clusters ---------------------------------------------------------------------------------------------------------
 
-# The program that is started as the server, when it is not the installation's own.
+# The program that starts as the server, when it is not the installation's own.
 SERVER_PROGRAM=
 
-# cluster_start NAME [SETTING=VALUE...]: a new cluster, superuser postgres, Unix socket only.
+# cluster_start NAME [SETTING=VALUE...] starts a new cluster with superuser postgres and a Unix socket only.
 cluster_start() {
     local name=$1 home=$SCRATCH/$1 setting
     shift
@@ -156,12 +185,12 @@ cluster_start() {
     export PGHOST=$home PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 }
 
-# cluster_stop NAME [fast | immediate | smart]
+# cluster_stop NAME [fast | immediate | smart] stops a cluster.
 cluster_stop() {
     as_server "$PG_BIN/pg_ctl" -D "$SCRATCH/$1/data" -m "${2:-fast}" -w -t 300 -s stop
 }
 
-# cluster_log NAME [LINES]: the end of the server's log.
+# cluster_log NAME [LINES] prints the end of the server's log.
 cluster_log() {
     tail -n "${2:-40}" "$SCRATCH/$1/log"
 }

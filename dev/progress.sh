@@ -1,5 +1,5 @@
-# Shell functions that show progress: in place and with colour where standard output is a terminal, as plain lines elsewhere.
-# For bash. NO_COLOR takes the colour away, TERM=dumb the rest.
+# These bash functions show progress: in place and with colour where standard output is a terminal, as plain lines elsewhere.
+# NO_COLOR takes the colour away, TERM=dumb the rest.
 #
 #   progress_step 'a server starts'     # what is being done
 #   progress_done                       # it is, and took so long
@@ -13,7 +13,7 @@ if [ -t 1 ] && [ -n "${TERM:-}" ] && [ "$TERM" != dumb ]; then
     case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in *UTF-8* | *utf-8* | *UTF8* | *utf8*) CHECK=✓ BAR_FULL=━ BAR_EMPTY=─ ;; esac
 fi
 
-# printf without wrapping: what a narrow terminal made two lines of would not be overwritten.
+# Prints without wrapping, because the next line would overwrite only the last of two lines that a narrow terminal made of one.
 in_place() { printf "\e[?7l$1\e[?7h" "${@:2}"; }
 
 progress_step() {
@@ -40,7 +40,7 @@ progress_bar() {
 
 heading() { printf '%s%s%s\n\n' "$BOLD" "$*" "$RESET"; }
 
-# Whatever drew last may have been stopped in the middle of it: the cursor and the wrapping of lines come back.
+# Gives back the cursor and the wrapping of lines, because a signal may have stopped a drawing in the middle.
 terminal_restore() {
     if [ -n "$LIVE" ]; then printf '\e[?7h\e[?25h'; fi
 }

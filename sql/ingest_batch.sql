@@ -1,4 +1,4 @@
--- Many readings at a time: counts, verdicts on each reading, quarantine and abort.
+-- A batch gets counts and a verdict on each reading, by quarantine or abort.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
@@ -16,7 +16,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE || CASE WHEN detail = '' THEN ' [no detail]' ELSE '' END || CASE WHEN hint = '' THEN ' [no hint]' ELSE '' END;
 END $$;
 
--- all new; the receipt spans the event ids; rows are as sent
+-- All readings are new. The receipt spans the event ids, and the rows are as sent.
 SELECT received, accepted, duplicates, conflicts, rejected, first_event_id AS first_id, last_event_id AS last_id, token
 FROM telemetry.ingest_telemetry_batch(
     ARRAY['batch-1', 'batch-2', 'batch-1'],
@@ -29,7 +29,7 @@ FROM telemetry.measurements WHERE device_id IN ('batch-1', 'batch-2');
 SELECT device_id, idempotency_key, region, measured_at AT TIME ZONE 'UTC' AS measured_at, temperature, humidity, metrics
 FROM telemetry.measurements WHERE device_id IN ('batch-1', 'batch-2') ORDER BY device_id, idempotency_key;
 
--- all duplicates: no ids
+-- All are duplicates, so the receipt has no ids.
 SELECT received, accepted, duplicates, conflicts, rejected, first_event_id IS NULL AND last_event_id IS NULL AS no_ids
 FROM telemetry.ingest_telemetry_batch(
     ARRAY['batch-1', 'batch-2', 'batch-1'],
@@ -37,13 +37,13 @@ FROM telemetry.ingest_telemetry_batch(
     ARRAY[20.5, NULL, -3], ARRAY[NULL, 55.5, 60],
     ARRAY['k1', 'k1', 'k2'], ARRAY['{"a": 1}', NULL, '{}']::jsonb[], ARRAY['hall', NULL, 'yard']);
 
--- token: of the batch's own transaction, the one a single call in it names too
+-- The token is that of the batch's own transaction, and a single call in it names the same one.
 BEGIN;
 SELECT token AS batch_token FROM telemetry.ingest_telemetry_batch(ARRAY['batch-3'], NULL, ARRAY[1], NULL, ARRAY['k1']) \gset
 SELECT token = :'batch_token' AS same_token FROM telemetry.ingest_telemetry('batch-3', NULL, 1, NULL, 'k2');
 COMMIT;
 
--- one verdict for each: new, new, duplicate inside the batch, conflict inside the batch, duplicate of the log, conflict with the log, refused
+-- Each reading gets its verdict: new, new, duplicate inside the batch, conflict inside the batch, duplicate of the log, conflict with the log, refused.
 SELECT pg_temp.outcome($$
     ARRAY['batch-4', 'batch-4', 'batch-4', 'batch-4', 'batch-1', 'batch-1', 'batch-4'],
     ARRAY['2024-05-01 10:00:00+00', '2024-05-01 10:00:01+00', '2024-05-01 10:00:00+00', '2024-05-01 10:00:00+00', '2024-05-01 10:00:00+00', '2024-05-01 10:00:00+00', '2024-05-01 10:00:00+00']::timestamptz[],
@@ -53,14 +53,14 @@ SELECT pg_temp.outcome($$
     ARRAY[NULL, NULL, NULL, NULL, 'hall', 'hall', 'roof']
 $$);
 SELECT idempotency_key, temperature FROM telemetry.measurements WHERE device_id = 'batch-4' ORDER BY idempotency_key;
--- what was refused is kept as it was sent, a conflict too
+-- The quarantine keeps a refused reading as it was sent, and a conflict too.
 SELECT sqlstate, reason <> '' AS has_reason, received_at > now() - interval '1 minute' AS just_now,
        payload->>'device_id' AS device_id, payload->>'idempotency_key' AS key, payload->>'temperature' AS temperature,
        payload->>'humidity' AS humidity, payload->'metrics' AS metrics, payload->>'region' AS region,
        (payload->>'measured_at')::timestamptz = '2024-05-01 10:00:00+00' AS same_time
 FROM telemetry.rejected_readings WHERE payload->>'device_id' IN ('batch-4', 'batch-1') ORDER BY rejected_id;
 
--- one bad reading does not take the others along: each of the reasons, and a good one at each end
+-- A bad reading does not take the others along. Each reason comes once, between a good reading at each end.
 SELECT coalesce(max(rejected_id), 0) AS kept_before FROM telemetry.rejected_readings \gset
 SELECT pg_temp.outcome($$
     ARRAY['batch-5', NULL, '', repeat('d', 10000), 'batch-5', 'batch-5', 'batch-5', 'batch-5', 'batch-5', 'batch-5', 'batch-5', 'batch-5'],
@@ -74,11 +74,11 @@ SELECT sqlstate, count(*) FROM telemetry.rejected_readings
 WHERE rejected_id > :kept_before
 GROUP BY sqlstate ORDER BY sqlstate;
 SELECT idempotency_key, temperature, humidity FROM telemetry.measurements WHERE device_id = 'batch-5' ORDER BY idempotency_key;
--- numbers that JSON cannot hold, and infinite times, are kept as text
+-- The quarantine keeps numbers that JSON cannot hold, and infinite times, as text.
 SELECT payload->'temperature' AS temperature, payload->'humidity' AS humidity, payload->>'measured_at' AS measured_at
 FROM telemetry.rejected_readings
 WHERE payload->>'device_id' = 'batch-5' AND payload->>'idempotency_key' IN ('k5', 'k7', 'k8') ORDER BY payload->>'idempotency_key';
--- numbers are kept to the last bit, however few digits the session prints
+-- It keeps numbers to the last bit, however few digits the session prints.
 SET extra_float_digits = -10;
 SELECT pg_temp.outcome($$ ARRAY['batch-14'], NULL, ARRAY[0.1::float8 + 0.2::float8], ARRAY['NaN']::float8[] $$);
 RESET extra_float_digits;
@@ -86,7 +86,7 @@ SELECT (payload->>'temperature')::float8 = 0.1::float8 + 0.2::float8 AS as_sent 
 SELECT pg_temp.outcome($$ ARRAY['batch-6', 'batch-6'], NULL, ARRAY[1, 2], NULL, ARRAY['k1', 'k2'], NULL, ARRAY['', 'hall'] $$) AS region;
 SELECT sqlstate FROM telemetry.rejected_readings WHERE payload->>'device_id' = 'batch-6';
 
--- abort: the first that is refused raises its error, nothing is stored and nothing is kept
+-- With abort the first refused reading raises its error. The batch stores nothing and keeps nothing.
 SELECT pg_temp.outcome($$ ARRAY['batch-7', 'batch-7'], NULL, ARRAY[1, 'NaN']::float8[], NULL, ARRAY['k1', 'k2'], on_error => 'abort' $$) AS not_finite,
        pg_temp.outcome($$ ARRAY['batch-7', ''], NULL, ARRAY[1, 'NaN']::float8[], NULL, ARRAY['k1', 'k2'], on_error => 'abort' $$) AS device,
        pg_temp.outcome($$ ARRAY['batch-7', 'batch-7'], NULL, ARRAY[1, 2], NULL, ARRAY['k1', 'k1'], on_error => 'abort' $$) AS conflict_inside,
@@ -94,11 +94,11 @@ SELECT pg_temp.outcome($$ ARRAY['batch-7', 'batch-7'], NULL, ARRAY[1, 'NaN']::fl
 SELECT (SELECT count(*) FROM telemetry.measurements WHERE device_id = 'batch-7') AS stored,
        (SELECT count(*) FROM telemetry.device WHERE device_id = 'batch-7') AS registered,
        (SELECT count(*) FROM telemetry.rejected_readings WHERE payload->>'device_id' = 'batch-7') AS kept;
--- with nothing to refuse abort is like quarantine; duplicates are no error
+-- With nothing to refuse abort is like quarantine, and duplicates are no error.
 SELECT pg_temp.outcome($$ ARRAY['batch-7', 'batch-7'], NULL, ARRAY[1, 2], NULL, ARRAY['k1', 'k2'], on_error => 'abort' $$) AS new,
        pg_temp.outcome($$ ARRAY['batch-7', 'batch-7'], NULL, ARRAY[1, 2], NULL, ARRAY['k1', 'k2'], on_error => 'abort' $$) AS again;
 
--- TC010: arrays that do not fit each other, or an unknown on_error
+-- Arrays that do not fit each other and an unknown on_error raise TC010.
 SELECT pg_temp.outcome($$ ARRAY['batch-8', 'batch-8'], ARRAY[now()], ARRAY[1, 2], NULL $$) AS measured_ats,
        pg_temp.outcome($$ ARRAY['batch-8', 'batch-8'], NULL, ARRAY[1, 2, 3], NULL $$) AS temperatures,
        pg_temp.outcome($$ ARRAY['batch-8', 'batch-8'], NULL, NULL, ARRAY[1] $$) AS humidities,
@@ -116,16 +116,16 @@ SELECT pg_temp.outcome($$ ARRAY['batch-8'], NULL, NULL, NULL, on_error => 'ignor
 SELECT (SELECT count(*) FROM telemetry.measurements WHERE device_id = 'batch-8') AS stored,
        (SELECT count(*) FROM telemetry.rejected_readings WHERE payload->>'device_id' = 'batch-8') AS kept;
 
--- nothing to store, and other lower bounds than 1
+-- A batch may have nothing to store, and lower bounds other than 1.
 SELECT pg_temp.outcome($$ '{}', '{}', '{}', '{}' $$) AS empty,
        pg_temp.outcome($$ '{}', NULL, NULL, NULL $$) AS empty_and_null;
 SELECT pg_temp.outcome($$ '[5:6]={batch-9,batch-9}', NULL, '[0:1]={1,2}', NULL, ARRAY['k1', 'k2'] $$) AS lower_bounds;
 SELECT idempotency_key, temperature FROM telemetry.measurements WHERE device_id = 'batch-9' ORDER BY idempotency_key;
--- no devices at all is no batch
+-- Without the array of devices there is no batch.
 SELECT pg_temp.outcome($$ NULL, NULL, ARRAY[1, 2], NULL, ARRAY['batch-10 k1', 'batch-10 k2'] $$) AS no_devices;
 SELECT count(*) AS kept FROM telemetry.rejected_readings WHERE payload->>'idempotency_key' LIKE 'batch-10%';
 
--- large batches, first with every pair once, then with every key three times, in an order that is not that of the keys
+-- Large batches have first every pair once, then every key three times, in another order than that of the keys.
 SELECT pg_temp.outcome($$
     (SELECT array_agg('batch-11-' || i % 7 ORDER BY i * 7919 % 30011) FROM generate_series(0, 29999) AS i),
     NULL,
@@ -133,7 +133,7 @@ SELECT pg_temp.outcome($$
     NULL,
     (SELECT array_agg('k' || i % 10000 ORDER BY i * 7919 % 30011) FROM generate_series(0, 29999) AS i)
 $$);
--- by hand: 7 and 10000 have no common divisor, so that the 30000 pairs (i mod 7, i mod 10000) are all different
+-- 7 and 10000 have no common divisor, so the 30000 pairs (i mod 7, i mod 10000) are all different.
 SELECT count(*), count(DISTINCT (device_id, idempotency_key)), sum(temperature) FROM telemetry.measurements WHERE device_id LIKE 'batch-11-%';
 SELECT pg_temp.outcome($$
     (SELECT array_agg('batch-12'::text ORDER BY i * 7919 % 30011) FROM generate_series(0, 29999) AS i),
@@ -145,7 +145,7 @@ $$);
 SELECT count(*), count(DISTINCT idempotency_key), sum(temperature), bool_and(idempotency_key = 'k' || temperature) AS as_sent
 FROM telemetry.measurements WHERE device_id = 'batch-12';
 
--- a batch inside a subtransaction that is rolled back leaves nothing, its rejects neither
+-- A batch inside a subtransaction that is rolled back leaves neither readings nor rejected ones.
 BEGIN;
 SAVEPOINT s;
 SELECT pg_temp.outcome($$ ARRAY['batch-13', 'batch-13'], NULL, ARRAY[1, 'NaN']::float8[], NULL, ARRAY['k1', 'k2'] $$);

@@ -1,7 +1,7 @@
--- How much one call may send: readings of a batch, bytes of metrics. A message stays short, however long the sent text is.
+-- A call may send so many readings and so many bytes of metrics. A message stays short, however long the sent text is.
 \t on
 
--- The error as a client reads it.
+-- error_of() returns the error as a client reads it.
 CREATE FUNCTION refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE state text; message text; detail text; hint text;
 BEGIN
@@ -23,17 +23,17 @@ SELECT received, rejected FROM telemetry.ingest_telemetry_batch(array_fill(''::t
 SELECT count(*) FROM telemetry.rejected_readings;
 DELETE FROM telemetry.rejected_readings;
 SELECT refusal($$SELECT telemetry.ingest_telemetry_batch(array_fill(''::text, ARRAY[100001]), NULL, NULL, NULL)$$);
--- Any of the arrays counts, in whatever shape, and before it is compared with the others.
+-- Each array counts, in whatever shape, before the command compares it with the others.
 SELECT refusal(format('SELECT telemetry.ingest_telemetry_batch(%s)', string_agg(CASE a.n WHEN b.n THEN a.sent ELSE 'NULL' END, ', ' ORDER BY a.n)))
 FROM (VALUES (1, $$array_fill('d'::text, ARRAY[500, 500])$$), (2, 'array_fill(now(), ARRAY[100001])'), (3, 'array_fill(1::float8, ARRAY[100001])'),
              (4, 'array_fill(1::float8, ARRAY[100001])'), (5, $$array_fill('k'::text, ARRAY[100001])$$), (6, $$array_fill('{}'::jsonb, ARRAY[100001])$$),
              (7, $$array_fill('r'::text, ARRAY[100001])$$)) AS a (n, sent), generate_series(1, 7) AS b (n)
 GROUP BY b.n ORDER BY b.n;
--- An array that comes from a table is as long as it is.
+-- An array from a table counts in full.
 CREATE TABLE stored AS SELECT array_fill(''::text, ARRAY[100001]) AS long, ARRAY['limits-1'] AS short;
 SELECT refusal('SELECT telemetry.ingest_telemetry_batch(long, NULL, NULL, NULL) FROM stored');
 SELECT accepted FROM stored, telemetry.ingest_telemetry_batch(short, NULL, NULL, NULL);
--- ... and so is one that PL/pgSQL holds taken apart.
+-- So does an array that PL/pgSQL holds in expanded form.
 DO $$
 DECLARE
     devices text[] := array_fill(''::text, ARRAY[100000]);
@@ -50,7 +50,8 @@ SELECT device_id FROM telemetry.measurements WHERE device_id LIKE 'limits-%' ORD
 
 -- --- bytes of metrics ------------------------------------------------------------------------------------------------------------
 
--- Eight numbers of 15,000 digits each. A string is 12 bytes longer in the server's form; at the bound it is read, and then it is no object.
+-- These are eight numbers of 15,000 digits each. A string is 12 bytes longer in the server's form: at the bound the command reads it, and finds
+-- that it is no object.
 SELECT pg_column_size(m), (telemetry.ingest_telemetry('limits-3', metrics => m)).status
 FROM (SELECT jsonb_object_agg('m' || i, ('0.' || repeat('1', 15000))::numeric) AS m FROM generate_series(1, 8) AS i OFFSET 0) AS s;
 SELECT refusal(format($$SELECT telemetry.ingest_telemetry('limits-3', metrics => to_jsonb(repeat('x', %s)))$$, n)) FROM unnest(ARRAY[65524, 65525]) AS n;
@@ -62,7 +63,7 @@ SELECT sqlstate, reason FROM telemetry.rejected_readings;
 
 -- --- messages --------------------------------------------------------------------------------------------------------------------
 
--- Every place that repeats what was sent.
+-- Every message that repeats sent text is tried.
 SELECT what, octet_length(refusal(format(command, E'repeat(U&''\\202E\\00E4'', 20000)'))) < 900 AS is_short, left(refusal(format(command, E'repeat(U&''\\202E\\00E4'', 20000)')), 5) AS sqlstate
 FROM (VALUES
     ('device',      'SELECT telemetry.ingest_telemetry(%s)'),

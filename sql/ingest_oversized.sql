@@ -1,11 +1,11 @@
--- A refused reading is kept whole as long as it is of reasonable size; of what is longer its beginning is.
+-- The quarantine keeps a refused reading whole up to a reasonable size, and the beginning of a longer text.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
 SELECT coalesce(max(rejected_id), 0) AS before FROM telemetry.rejected_readings \gset
 
--- up to 4,096 bytes, and metrics up to 64 kB: as sent
+-- Texts of up to 4,096 bytes and metrics of up to 64 kB are kept as sent.
 SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(
     ARRAY['oversized-1', repeat('d', 4096), 'oversized-2'], NULL, ARRAY[1, 2, 3], NULL,
     ARRAY['k', NULL, repeat('k', 4096)],
@@ -14,7 +14,7 @@ SELECT sqlstate, length(payload->>'device_id') AS device_id, length(payload->>'i
        length(payload->>'metrics') AS metrics, payload->'truncated' AS truncated
 FROM telemetry.rejected_readings WHERE rejected_id > :before ORDER BY rejected_id;
 
--- one byte more; a character is never cut in two (each é has two bytes, so 4,096 is inside of one)
+-- With one byte more the text is cut, but never inside a character (each é has two bytes, so byte 4,096 is inside of one).
 SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(
     ARRAY['oversized-3', repeat('e', 4097), 'x' || repeat('é', 3000)], NULL, NULL, NULL,
     ARRAY[repeat('k', 5000), NULL, NULL],

@@ -1,10 +1,10 @@
--- One reading at a time: what the receipt says and what the log keeps.
+-- A single call gets a receipt, and the log keeps its reading.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
 
--- accepted: the receipt is that of the stored row
+-- The receipt of an accepted reading is that of the stored row.
 SELECT event_id AS first_id, received_at AS first_received_at, token AS first_token, status AS first_status
 FROM telemetry.ingest_telemetry('single-1', '2024-05-01 10:00:00+00', 21.5, 40.25, 'k1', '{"light1": 185.71}', 'hall') \gset
 SELECT :'first_status' AS status, :'first_token' <> '' AS has_token,
@@ -13,27 +13,27 @@ SELECT event_id = :first_id AS same_id, received_at = :'first_received_at' AS sa
        device_id, region, measured_at AT TIME ZONE 'UTC' AS measured_at, temperature, humidity, metrics, idempotency_key
 FROM telemetry.measurements WHERE device_id = 'single-1';
 
--- duplicate: the first receipt again, nothing stored
+-- A duplicate gets the first receipt again and stores nothing.
 SELECT status, event_id = :first_id AS same_id, received_at = :'first_received_at' AS same_received_at, token = :'first_token' AS same_token
 FROM telemetry.ingest_telemetry('single-1', '2024-05-01 10:00:00+00', 21.5, 40.25, 'k1', '{"light1": 185.71}', 'hall');
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'single-1';
 
--- the same request written otherwise: time zone, scale of a number, order of the metrics
+-- The same request may be written otherwise: time zone, scale of a number, order of the metrics.
 SELECT status FROM telemetry.ingest_telemetry('single-2', '2024-05-01 10:00:00+00', 1, 2, 'k1', '{"a": 1.5, "b": 2}', 'hall');
 SELECT status FROM telemetry.ingest_telemetry('single-2', '2024-05-01 12:00:00+02', 1.0, 2.00, 'k1', '{"b": 2.0, "a": 1.50}', 'hall');
 
--- the key is scoped by device
+-- The key is scoped by device.
 SELECT status FROM telemetry.ingest_telemetry('single-3', '2024-05-01 10:00:00+00', 21.5, 40.25, 'k1');
 SELECT status FROM telemetry.ingest_telemetry('single-3', '2024-05-01 10:00:00+00', 21.5, 40.25, 'k2');
 SELECT status FROM telemetry.ingest_telemetry('single-3', '2024-05-01 10:00:00+00', 21.5, 40.25, 'K1');
 
--- arguments by name, and a reading that has nothing but a device and a key
+-- Arguments may be named, and a reading may have nothing but a device and a key.
 SELECT status FROM telemetry.ingest_telemetry(device_id => 'single-4', idempotency_key => 'bare');
 SELECT temperature IS NULL AND humidity IS NULL AND metrics IS NULL AND region IS NULL AS all_null,
        measured_at = received_at AS measured_when_received
 FROM telemetry.measurements WHERE device_id = 'single-4';
 
--- several calls in one command, and the composite taken apart (which evaluates the call once per column)
+-- A command may have several calls, and may take the composite apart, which evaluates the call once per column.
 SELECT count(*), count(DISTINCT event_id), array_agg(DISTINCT status)
 FROM generate_series(1, 5) AS i, LATERAL telemetry.ingest_telemetry('single-5', '2024-05-01 10:00:00+00', i, NULL, 'k' || i);
 SELECT status, event_id IS NOT NULL AS has_id, received_at IS NOT NULL AS has_received_at, token IS NOT NULL AS has_token
@@ -43,7 +43,7 @@ SELECT count(DISTINCT event_id) AS ids, count(*) AS answers
 FROM generate_series(1, 3), LATERAL telemetry.ingest_telemetry('single-8', '2024-05-01 10:00:00+00', 1, NULL, 'k');
 SELECT count(*) AS stored FROM telemetry.measurements WHERE device_id = 'single-8';
 
--- both in one transaction, in two commands: the second is a duplicate with the first's receipt
+-- Of two commands in one transaction the second is a duplicate with the first's receipt.
 BEGIN;
 SELECT event_id AS own_id, token AS own_token, status AS own_status
 FROM telemetry.ingest_telemetry('single-9', '2024-05-01 10:00:00+00', 1, NULL, 'k') \gset
@@ -52,7 +52,7 @@ SELECT status, event_id = :own_id AS same_id, token = :'own_token' AS same_token
 FROM telemetry.ingest_telemetry('single-9', '2024-05-01 10:00:00+00', 1, NULL, 'k');
 COMMIT;
 
--- rolled back as a whole, to a savepoint, and in a subtransaction of PL/pgSQL: afterwards it is new again
+-- After a rollback of the transaction, to a savepoint, or in a subtransaction of PL/pgSQL the reading is new again.
 BEGIN;
 SELECT status FROM telemetry.ingest_telemetry('single-10', '2024-05-01 10:00:00+00', 1, NULL, 'k');
 ROLLBACK;
@@ -77,7 +77,7 @@ BEGIN
     END IF;
 END $$;
 SELECT temperature FROM telemetry.measurements WHERE device_id = 'single-12';
--- an error of ours, caught by the caller, leaves the earlier readings of the transaction in place
+-- An error that the caller catches leaves the earlier readings of the transaction in place.
 DO $$
 BEGIN
     PERFORM telemetry.ingest_telemetry('single-13', '2024-05-01 10:00:00+00', 1, NULL, 'k1');
@@ -90,13 +90,13 @@ BEGIN
 END $$;
 SELECT idempotency_key, temperature FROM telemetry.measurements WHERE device_id = 'single-13' ORDER BY idempotency_key;
 
--- works whatever the caller's search_path is
+-- The call works with any search_path of the caller.
 SET search_path = pg_temp;
 SELECT status FROM telemetry.ingest_telemetry('single-14', '2024-05-01 10:00:00+00', 1, NULL, 'k');
 SELECT current_setting('search_path') AS search_path_after;
 RESET search_path;
 
--- read-only: the server's own error, and nothing half done
+-- A read-only transaction gets the server's own error, and nothing is half done.
 BEGIN TRANSACTION READ ONLY;
 \set VERBOSITY sqlstate
 SELECT status FROM telemetry.ingest_telemetry('single-15', '2024-05-01 10:00:00+00', 1, NULL, 'k');
@@ -104,6 +104,6 @@ SELECT status FROM telemetry.ingest_telemetry('single-15', '2024-05-01 10:00:00+
 ROLLBACK;
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'single-15';
 
--- the epoch is there with the first event, and every row of this server is of one
+-- The first event opens the epoch, and every row of this server is of that one.
 SELECT count(DISTINCT epoch) AS epochs, bool_and(epoch IN (SELECT epoch FROM telemetry.epoch)) AS known FROM telemetry.event;
 SELECT count(DISTINCT secret) AS installations FROM telemetry.installation;

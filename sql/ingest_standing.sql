@@ -1,7 +1,7 @@
--- What a device's standing, a repeat inside one command and empty metrics do to readings.
+-- These readings come from a retired device, repeat inside one command, or have empty metrics.
 \set VERBOSITY terse
 
--- A retry of what was stored before the device was retired is a duplicate; a new reading is refused.
+-- A retry of a reading that was stored before its device was retired is a duplicate; a new reading is refused.
 SELECT status FROM telemetry.ingest_telemetry('standing-1', '2026-01-01', 1, 1, 'a');
 UPDATE telemetry.device SET status = 'retired' WHERE device_id = 'standing-1';
 SELECT status FROM telemetry.ingest_telemetry('standing-1', '2026-01-01', 1, 1, 'a');
@@ -10,14 +10,14 @@ SELECT status FROM telemetry.ingest_telemetry('standing-1', '2026-01-01', 1, 1, 
 SELECT received, accepted, duplicates, conflicts, rejected
 FROM telemetry.ingest_telemetry_batch(ARRAY['standing-1', 'standing-1', 'standing-1', 'standing-2', 'standing-1', 'standing-1'],
     NULL, ARRAY[1, 1, 2, 1, 3, 3], NULL, ARRAY['a', 'c', 'a', 'a', 'd', 'd']);
--- The key 'a' was sent with a time before: both batch readings with it are other requests.
+-- The key 'a' was sent with a time before, so both batch readings with it are other requests.
 SELECT sqlstate, payload ->> 'idempotency_key' AS key, count(*)
 FROM telemetry.rejected_readings WHERE payload ->> 'device_id' LIKE 'standing-%' GROUP BY 1, 2 ORDER BY 1, 2;
 UPDATE telemetry.device SET status = 'active', region = 'south' WHERE device_id = 'standing-1';
 SELECT status FROM telemetry.ingest_telemetry('standing-1', '2026-01-01', 1, 1, 'b');
 SELECT region FROM telemetry.measurements WHERE device_id = 'standing-1' AND idempotency_key = 'b';
 
--- One command that calls once a column stores once, keeps what it refuses once, and gives one receipt.
+-- A command that calls once a column stores a reading once, keeps a refused one once, and gives one receipt.
 SELECT (telemetry.ingest_telemetry_batch(ARRAY['standing-3', 'standing-3', NULL], ARRAY['2026-01-01', '2026-01-02', '2026-01-03']::timestamptz[],
     ARRAY[1, 2, 3], NULL, ARRAY['a', 'b', 'standing-3 c'])).accepted AS first \gset
 BEGIN;
@@ -29,12 +29,12 @@ COMMIT;
 SELECT payload ->> 'idempotency_key' AS key, count(*) FROM telemetry.rejected_readings
 WHERE payload ->> 'idempotency_key' LIKE 'standing-_ c' GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'standing-4';
--- Two calls of one command are no repeat, though what they refuse is refused in the same words.
+-- Two calls of one command are no repeat, even if both refuse a reading in the same words.
 SELECT a.rejected, b.rejected
 FROM telemetry.ingest_telemetry_batch(ARRAY['standing-6'], NULL, ARRAY['NaN']::float8[], ARRAY[40], ARRAY['a']) AS a,
      telemetry.ingest_telemetry_batch(ARRAY['standing-6'], NULL, ARRAY['NaN']::float8[], ARRAY[41], ARRAY['a']) AS b;
 SELECT payload -> 'humidity' AS humidity, count(*) FROM telemetry.rejected_readings WHERE payload ->> 'device_id' = 'standing-6' GROUP BY 1 ORDER BY 1;
--- Nor is one whose twin was rolled back; in a function that is STABLE both are of one command.
+-- A call whose twin was rolled back is no repeat either; in a STABLE function both are of one command.
 CREATE FUNCTION pg_temp.again() RETURNS integer LANGUAGE plpgsql STABLE AS $$
 BEGIN
     BEGIN
@@ -48,7 +48,7 @@ END $$;
 SELECT pg_temp.again();
 SELECT count(*) FROM telemetry.rejected_readings WHERE payload ->> 'device_id' = 'standing-7';
 
--- Metrics that are null say nothing: they are not kept, and do not make a request another one. Their number counts.
+-- Metrics that are null are not kept and do not make a request another one. Their number counts.
 SELECT status FROM telemetry.ingest_telemetry('standing-5', '2026-01-01', 1, 1, 'a', '{"x": null, "y": 2}');
 SELECT status FROM telemetry.ingest_telemetry('standing-5', '2026-01-01', 1, 1, 'a', '{"y": 2.0, "z": null}');
 SELECT metrics FROM telemetry.measurements WHERE device_id = 'standing-5';

@@ -1,10 +1,10 @@
--- What is refused, with which SQLSTATE, and that DETAIL and HINT say what was seen and what to do.
+-- Invalid readings are refused with their SQLSTATE. DETAIL says what was seen, HINT what to do.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
 
--- Sends a reading and tells how it went; the reading is stored if it is accepted.
+-- outcome() sends a reading and returns how it went. An accepted reading is stored.
 CREATE FUNCTION pg_temp.outcome(
     device_id text, measured_at timestamptz = '2024-05-01 10:00:00+00', temperature float8 = 20, humidity float8 = NULL,
     idempotency_key text = NULL, metrics jsonb = NULL, region text = NULL)
@@ -22,7 +22,7 @@ EXCEPTION WHEN OTHERS THEN
         || CASE WHEN hint = '' THEN ' [no hint]' ELSE '' END;
 END $$;
 
--- TC001: the device
+-- TC001: the device is not valid.
 SELECT pg_temp.outcome(NULL) AS is_null, pg_temp.outcome('') AS empty,
        pg_temp.outcome(E'a\nb') AS newline, pg_temp.outcome(E'a\tb') AS tab, pg_temp.outcome(E'a\x7f') AS del,
        pg_temp.outcome(repeat('x', 10000)) AS of_10_kb, pg_temp.outcome(repeat('x', 256)) AS of_256,
@@ -30,7 +30,7 @@ SELECT pg_temp.outcome(NULL) AS is_null, pg_temp.outcome('') AS empty,
 SELECT pg_temp.outcome('validation-1') AS plain, pg_temp.outcome('Gerät 7/Küche 🌡') AS utf8,
        pg_temp.outcome('validation''"\;--') AS quotes, pg_temp.outcome(repeat('x', 255)) AS of_255;
 
--- TC003: not finite
+-- TC003: a value is not finite.
 SELECT pg_temp.outcome('validation-2', temperature => 'NaN') AS nan,
        pg_temp.outcome('validation-2', temperature => 'Infinity') AS inf,
        pg_temp.outcome('validation-2', temperature => '-Infinity') AS minus_inf;
@@ -42,7 +42,7 @@ SELECT pg_temp.outcome('validation-3', temperature => 1.7976931348623157e308) AS
        pg_temp.outcome('validation-3', temperature => 5e-324) AS smallest;
 SELECT temperature FROM telemetry.measurements WHERE device_id = 'validation-3' ORDER BY temperature;
 
--- TC004: measured before 1970 or more than 5 minutes ahead of the server's clock
+-- TC004: the reading was measured before 1970 or more than 5 minutes ahead of the server's clock.
 SELECT pg_temp.outcome('validation-4', 'infinity') AS inf, pg_temp.outcome('validation-4', '-infinity') AS minus_inf,
        pg_temp.outcome('validation-4', '1969-12-31 23:59:59.999999+00') AS before_1970,
        pg_temp.outcome('validation-4', '4713-01-01 BC') AS bc,
@@ -52,7 +52,7 @@ SELECT pg_temp.outcome('validation-4', '1970-01-01 00:00:00+00') AS at_1970,
        pg_temp.outcome('validation-4', clock_timestamp() + interval '4 minutes') AS ahead_4_minutes,
        pg_temp.outcome('validation-4', clock_timestamp() - interval '20 years') AS late_20_years;
 
--- TC005: the idempotency key
+-- TC005: the idempotency key is not valid.
 SELECT pg_temp.outcome('validation-5', idempotency_key => '') AS empty,
        pg_temp.outcome('validation-5', idempotency_key => E'a\nb') AS newline,
        pg_temp.outcome('validation-5', idempotency_key => repeat('k', 513)) AS of_513,
@@ -64,19 +64,19 @@ SELECT pg_temp.outcome('validation-5', idempotency_key => '018f3f7e-8c3a-7cc1-9a
        pg_temp.outcome('validation-5', idempotency_key => '99999999999999999999999999999999') AS beyond_bigint,
        pg_temp.outcome('validation-5', idempotency_key => repeat('k', 512)) AS of_512;
 
--- TC007: the region
+-- TC007: the region is not valid.
 SELECT pg_temp.outcome('validation-6', region => '') AS empty, pg_temp.outcome('validation-6', region => E'a\nb') AS newline,
        pg_temp.outcome('validation-6', region => 'a ') AS space_behind,
        pg_temp.outcome('validation-6', region => repeat('r', 256)) AS of_256, pg_temp.outcome('validation-6', region => repeat('r', 10000)) AS of_10_kb,
        pg_temp.outcome('validation-6', region => repeat('r', 255), measured_at => '2024-05-01 10:01:00+00') AS of_255,
        pg_temp.outcome('validation-6', region => 'Süd/Halle 3') AS utf8;
 
--- nothing refused was stored, and a refused reading registers no device
+-- No refused reading was stored, and none registered a device.
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'validation-2';
 SELECT count(*) FROM telemetry.device WHERE device_id = 'validation-2';
 SELECT count(*) FROM telemetry.rejected_readings WHERE payload->>'device_id' LIKE 'validation-%';
 
--- TC009: the key is taken by another request, whatever differs; the log keeps the first
+-- TC009: another request has taken the key, whatever differs, and the log keeps the first.
 SELECT pg_temp.outcome('validation-7', '2024-05-01 10:00:00+00', 20, 40, 'k', '{"a": 1}', 'hall') AS first;
 SELECT pg_temp.outcome('validation-7', '2024-05-01 10:00:00+00', 21, 40, 'k', '{"a": 1}', 'hall') AS temperature,
        pg_temp.outcome('validation-7', '2024-05-01 10:00:00+00', 20, 41, 'k', '{"a": 1}', 'hall') AS humidity,
@@ -92,13 +92,13 @@ SELECT pg_temp.outcome('validation-7', NULL, 20, 40, 'k', '{"a": 1}', 'hall') AS
        pg_temp.outcome('validation-7', '2024-05-01 10:00:00+00', 40, 20, 'k', '{"a": 1}', 'hall') AS swapped;
 SELECT pg_temp.outcome('validation-7', '2024-05-01 10:00:00+00', 20, 40, 'k', '{"a": 1}', 'hall') AS same;
 SELECT temperature, humidity, metrics, region FROM telemetry.measurements WHERE device_id = 'validation-7';
--- also where both stand in one transaction
+-- It is so as well where both stand in one transaction.
 BEGIN;
 SELECT pg_temp.outcome('validation-8', temperature => 20, idempotency_key => 'k') AS first;
 SELECT pg_temp.outcome('validation-8', temperature => 21, idempotency_key => 'k') AS other;
 COMMIT;
 
--- TC008: the registry says the device is retired
+-- TC008: the registry says that the device is retired.
 UPDATE telemetry.device SET status = 'retired' WHERE device_id = 'validation-8';
 SELECT pg_temp.outcome('validation-8', temperature => 22, idempotency_key => 'k2') AS retired;
 UPDATE telemetry.device SET status = 'active' WHERE device_id = 'validation-8';

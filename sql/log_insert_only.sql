@@ -1,4 +1,4 @@
--- The event log takes inserts only, whoever asks and whatever session_replication_role says.
+-- The event log takes inserts only, from every role and under every session_replication_role.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
@@ -35,7 +35,7 @@ CROSS JOIN (VALUES
 ORDER BY role, n;
 RESET session_replication_role;
 
--- no row can live in the parent
+-- No row can live in the parent.
 SELECT pg_temp.outcome($$ INSERT INTO telemetry.event (event_id, xid, measured_at, received_at, epoch, version, type, device_id)
                           VALUES (1, '1', now(), now(), 1, 1::smallint, 'telemetry.ingested', 'd') $$) AS insert_into_parent;
 

@@ -1,11 +1,11 @@
--- The log for people and for tools: measurements, events, read_events; and the read models, by hand-computed figures.
+-- People and tools read the log by measurements, events and read_events. The figures of the read models are computed by hand.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
 SET timezone = 'UTC';
 
--- Out of order, with a tie at the end of time, values missing, two regions. Of 2, 4, 4, 4, 5, 5, 7, 9 the mean is 5 and the
+-- The readings come out of order, with a tie at the last time, missing values and two regions. Of 2, 4, 4, 4, 5, 5, 7, 9 the mean is 5 and the
 -- sum of squared deviations 32, so that the sample's standard deviation is sqrt(32 / 7).
 SELECT received, accepted FROM telemetry.ingest_telemetry_batch(
     array_fill('view-1'::text, ARRAY[8]),
@@ -14,7 +14,7 @@ SELECT received, accepted FROM telemetry.ingest_telemetry_batch(
     ARRAY['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7', 'k8'],
     ARRAY['{"light1": 10}', NULL, '{"light1": 30, "light2": 7}', NULL, NULL, NULL, NULL, '{"light1": 20}']::jsonb[],
     ARRAY['view hall', 'view hall', 'view yard', 'view hall', 'view hall', 'view hall', 'view yard', 'view hall']);
--- one reading without any value, one without region
+-- One reading has no value, one no region.
 SELECT status FROM telemetry.ingest_telemetry('view-2', '2024-05-01 09:00', idempotency_key => 'k1');
 SELECT status FROM telemetry.ingest_telemetry('view-3', '2024-05-01 09:00', -1.5, 99, 'k1', NULL, 'view hall');
 CALL telemetry.project_once();
@@ -35,17 +35,17 @@ WHERE d.device_id = 'view-1';
 SELECT metric, sample_count, avg, min, max, round(stddev::numeric, 9) AS stddev, first_value, first_at, last_value, last_at
 FROM telemetry.device_metric_stats WHERE device_id = 'view-1' ORDER BY metric;
 SELECT count(*) AS metrics_of_a_reading_without_values FROM telemetry.device_metric_stats WHERE device_id = 'view-2';
--- a region's figures go by the region of each reading: hall 2, 4, 4, 5, 5, 9 and -1.5; yard 4, 7
+-- A region's figures go by the region of each reading: hall has 2, 4, 4, 5, 5, 9 and -1.5, yard has 4, 7.
 SELECT region, first_seen, last_seen, sample_count, round(avg_temperature::numeric, 9) AS avg_temperature, min_temperature, max_temperature, last_temperature,
        round(avg_humidity::numeric, 9) AS avg_humidity, last_humidity
 FROM telemetry.region_stats WHERE region LIKE 'view %' ORDER BY region;
 SELECT region, metric, sample_count, avg, min, max, first_value, first_at, last_value, last_at
 FROM telemetry.region_metric_stats WHERE region LIKE 'view %' AND metric LIKE 'light%' ORDER BY region, metric;
--- readings without a region have a row of their own, once
+-- Readings without a region have a row of their own, once.
 SELECT count(*) AS rows, sum(sample_count) = (SELECT count(*) FROM telemetry.measurements WHERE region IS NULL) AS all_of_them
 FROM telemetry.region_stats WHERE region IS NULL;
 
--- a late reading moves first, not last; one at the same time as the last wins by the greater value only
+-- A late reading moves the first value, not the last. One at the same time as the last wins by the greater value only.
 SELECT status FROM telemetry.ingest_telemetry('view-1', '2024-04-01 00:00', 6, NULL, 'late', NULL, 'view attic');
 SELECT status FROM telemetry.ingest_telemetry('view-1', '2024-05-01 10:07', 6, NULL, 'tie', NULL, 'view yard');
 CALL telemetry.project_once();
@@ -56,7 +56,7 @@ SELECT status FROM telemetry.ingest_telemetry('view-1', '2024-04-01 00:00', 3, N
 CALL telemetry.project_once();
 SELECT first_value, first_at, last_value, last_at FROM telemetry.device_metric_stats WHERE device_id = 'view-1' AND metric = 'temperature';
 
--- of two regions at the last time the greater one counts, whatever the arrival order and whether in one batch or two
+-- Of two regions at the last time the greater one counts, whatever the arrival order, in one batch or two.
 SELECT accepted FROM telemetry.ingest_telemetry_batch(array_fill('view-5'::text, ARRAY[2]), array_fill('2024-05-01 10:00'::timestamptz, ARRAY[2]), ARRAY[1, 2], NULL, NULL, NULL, ARRAY['tie m', 'tie c']);
 CALL telemetry.project_once();
 SELECT region FROM telemetry.device_stats WHERE device_id = 'view-5';
@@ -67,14 +67,14 @@ SELECT accepted FROM telemetry.ingest_telemetry_batch(ARRAY['view-5'], ARRAY['20
 CALL telemetry.project_once();
 SELECT region FROM telemetry.device_stats WHERE device_id = 'view-5';
 
--- events: the outbox shape; absent fields are absent
+-- events has the outbox shape, and absent fields are absent.
 SELECT aggregatetype, aggregateid, type, version, created_at = (payload->>'received_at')::timestamptz AS created_when_received,
        payload - 'received_at' AS payload
 FROM telemetry.events WHERE aggregateid IN ('view-2', 'view-3') ORDER BY aggregateid;
 SELECT count(*) AS measurements_that_are_no_event
 FROM telemetry.measurements m LEFT JOIN telemetry.events e ON e.id = m.event_id AND e.aggregateid = m.device_id WHERE e.id IS NULL;
 
--- batches: every event of the log in exactly one, in the order of (xid, event_id), as many as the batch says
+-- Every event of the log is in exactly one batch, in the order of (xid, event_id), and a batch has as many as it says.
 CREATE TEMP TABLE seen AS
     SELECT b.batch_id, r.position, r.id FROM telemetry.batch b,
     LATERAL (SELECT e.id, row_number() OVER () AS position FROM telemetry.read_events(b.batch_id) AS e) AS r;
@@ -93,7 +93,7 @@ SELECT * FROM telemetry.read_events(9223372036854775807);
 \set VERBOSITY default
 SELECT count(*) FROM telemetry.read_events(NULL);
 
--- a query for one device or region goes by its key; servers before 17 say of an InitPlan what it returns
+-- A query for one device or region goes by its key. Servers before 17 add to an InitPlan what it returns.
 CREATE FUNCTION pg_temp.plan_of(query text, OUT plan text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     FOR plan IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
@@ -110,7 +110,7 @@ SELECT * FROM pg_temp.plan_of($$ SELECT sample_count FROM telemetry.region_metri
 RESET enable_seqscan;
 RESET enable_bitmapscan;
 
--- status: nothing waits, and what was applied is what the log holds
+-- Nothing waits, and as many events were applied as the log holds.
 SELECT projection, state, applied = (SELECT count(*) FROM telemetry.event) AS all_applied, lag_events, lag_seconds,
        as_of > now() - interval '1 minute' AS fresh, last_error, last_error_sqlstate, last_error_at
 FROM telemetry.projection_status ORDER BY projection;
@@ -118,7 +118,7 @@ SELECT * FROM telemetry.projection_tail('device');
 \set VERBOSITY sqlstate
 SELECT telemetry.as_of('no such projection');
 SELECT * FROM telemetry.projection_tail('no such projection');
--- 25001 inside a transaction block
+-- project_once() raises 25001 inside a transaction block.
 BEGIN;
 CALL telemetry.project_once();
 ROLLBACK;

@@ -1,4 +1,4 @@
--- What each of the three grants is good for, by doing it; pgTAP holds the full list of who may what.
+-- Roles with each of the three grants do what the grant is for. test/pgtap/privileges.sql has the full list of rights.
 \set SHOW_CONTEXT never
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
@@ -15,13 +15,13 @@ SELECT telemetry.grant_writer('regress_telemetry_writer');
 SELECT telemetry.grant_admin('regress_telemetry_admin');
 SELECT telemetry.grant_reader('"regress_telemetry ""odd"" Name"'), telemetry.grant_writer('"regress_telemetry ""odd"" Name"'), telemetry.grant_admin('"regress_telemetry ""odd"" Name"');
 
--- nobody
+-- A role without a grant may do nothing.
 SET ROLE regress_telemetry_none;
 SELECT * FROM telemetry.device_stats;
 SELECT status FROM telemetry.ingest_telemetry('privilege-1', NULL, 1);
 RESET ROLE;
 
--- a writer registers the device, stores, is told of duplicates, and reads nothing
+-- A writer registers the device, stores, is told of duplicates, and reads nothing.
 SET ROLE regress_telemetry_writer;
 SELECT status FROM telemetry.ingest_telemetry('privilege-1', '2024-05-01 10:00:00+00', 1, NULL, 'k');
 SELECT status FROM telemetry.ingest_telemetry('privilege-1', '2024-05-01 10:00:00+00', 1, NULL, 'k');
@@ -42,7 +42,7 @@ SELECT telemetry.grant_admin('regress_telemetry_writer');
 RESET ROLE;
 SELECT count(*) FROM telemetry.measurements WHERE device_id LIKE 'privilege-%';
 
--- a reader reads views, events of a batch and the status, and sends nothing
+-- A reader reads views, events of a batch and the status, and sends nothing.
 CALL telemetry.project_once();
 SET ROLE regress_telemetry_reader;
 SELECT device_id, sample_count, avg_temperature, as_of IS NOT NULL AS as_of FROM telemetry.device_stats WHERE device_id = 'privilege-1';
@@ -65,7 +65,7 @@ SELECT telemetry.register_device('privilege-4');
 CALL telemetry.project_once();
 RESET ROLE;
 
--- an admin reads, sends, registers, projects, and looks at what was rejected; the log and its secret stay closed
+-- An admin reads, sends, registers, projects, and looks at rejected readings. The log and its secret stay closed.
 SET ROLE regress_telemetry_admin;
 SELECT telemetry.register_device('privilege-5', 'hall');
 SELECT status FROM telemetry.ingest_telemetry('privilege-5', '2024-05-01 10:00:00+00', 1, NULL, 'k');
@@ -83,7 +83,7 @@ UPDATE telemetry.device SET region = 'x';
 DELETE FROM telemetry.rejected_readings;
 RESET ROLE;
 
--- a writer's own functions, search_path and triggers do not run with our rights: the caller's operators are not looked up
+-- A writer's own functions, search_path and triggers do not run with the owner's rights, because commands do not look up the caller's operators.
 CREATE SCHEMA regress_telemetry_trap AUTHORIZATION regress_telemetry_writer;
 SET ROLE regress_telemetry_writer;
 CREATE FUNCTION regress_telemetry_trap.caught(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trap'; END $$;

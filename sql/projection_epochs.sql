@@ -1,5 +1,5 @@
--- Epochs: what a restored copy finds, and what happens when it is written to. Rows are put into the tables by hand, as a dump
--- of another place would. With a worker beside or without: the answers are the same.
+-- A restored copy has epochs of another place, and a command opens one of its own. The test puts rows into the tables by hand, as a dump
+-- of another place would. The answers are the same with a worker beside it and without.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 DROP DATABASE IF EXISTS telemetry_epochs;
@@ -15,7 +15,7 @@ CREATE FUNCTION add_event(event_id bigint, epoch int, xid xid8, device_id text, 
     VALUES ($1, $3, '2024-05-01'::timestamptz + $1 * interval '1 second', '2024-05-01'::timestamptz + $1 * interval '1 second', $5, $2, 1,
             'telemetry.ingested', $4, 'there')
 $$;
--- Another place's log: transactions 3, 10, 20, 4000000000000 and 4000000000001. Its checkpoints cover 3 and 10, while 20 was in progress.
+-- The other place's log has transactions 3, 10, 20, 4000000000000 and 4000000000001. Its checkpoints cover 3 and 10, while 20 was in progress.
 SELECT setval('telemetry.event_id_seq', 1000);
 INSERT INTO telemetry.epoch VALUES (1, 42, 42, 42, 1, '3', '2024-04-30');
 SELECT add_event(1, 1, '3', 'x', 1), add_event(2, 1, '10', 'x', 2), add_event(3, 1, '20', 'x', 4), add_event(4, 1, '4000000000000', 'x', 8),
@@ -27,7 +27,7 @@ INSERT INTO telemetry.region_state SELECT 'there', 2, '2024-05-01 00:00:01', '20
 INSERT INTO telemetry.batch VALUES (1, 1, '3:3:', NULL, NULL, '20:21:20', NULL, NULL, 2, clock_timestamp());
 INSERT INTO telemetry.checkpoint SELECT c, 1, '20:21:20', NULL, NULL, 2, 1, false, '2024-05-01 00:01' FROM unnest('{batch,device,region}'::text[]) AS c;
 
--- restored: nothing is written, but one can see
+-- While the log is restored nothing is written, but queries work.
 CALL telemetry.project_once();
 SELECT consumer, epoch, snapshot, applied, last_batch_id, drained, as_of FROM telemetry.checkpoint ORDER BY consumer;
 SELECT device_id, sample_count, as_of FROM telemetry.device_stats ORDER BY device_id;
@@ -35,7 +35,7 @@ SELECT * FROM telemetry.projection_tail('device');
 SELECT projection, state = 'current' AS is_current, applied, lag_events, as_of FROM telemetry.projection_status ORDER BY projection;
 SELECT id FROM telemetry.read_events(1);
 
--- The first reading here opens an epoch of its own; the rest of the old one is applied first.
+-- The first reading here opens an epoch of its own. The projector applies the rest of the old one first.
 SELECT status FROM telemetry.ingest_telemetry('z', '2024-05-02', 64);
 CALL telemetry.project_once();
 SELECT device_id, region, sample_count, avg_temperature, last_temperature FROM telemetry.device_stats ORDER BY device_id;
@@ -46,7 +46,7 @@ SELECT batch_id, epoch, CASE WHEN epoch = 1 THEN from_snapshot::text WHEN pg_sna
 SELECT b.batch_id, array_agg(r.payload->>'temperature') FROM telemetry.batch b, telemetry.read_events(b.batch_id) AS r GROUP BY 1 ORDER BY 1;
 SELECT projection, state, applied, lag_events FROM telemetry.projection_status ORDER BY projection;
 
--- transaction numbers of the other place mean nothing here: a row of the drained epoch in the middle of a window is read over
+-- Transaction numbers of the other place mean nothing here: a window passes over a row of the drained epoch.
 BEGIN;
 SELECT status FROM telemetry.ingest_telemetry('z', '2024-05-03', 65);
 SELECT add_event(9, 1, pg_current_xact_id(), 'z', 1000);
@@ -55,7 +55,7 @@ CALL telemetry.project_once();
 SELECT device_id, sample_count, max_temperature FROM telemetry.device_stats ORDER BY device_id;
 SELECT batch_id, b.events, array_agg(r.payload->>'temperature') FROM telemetry.batch b, telemetry.read_events(b.batch_id) AS r WHERE b.epoch = 2 GROUP BY 1, 2 ORDER BY 1;
 
--- A later time line of this place: what was written before it in the old epoch is applied there, and the old one is drained.
+-- On a later timeline of this place the projector applies in the old epoch what was written before it, and the old one is drained.
 BEGIN;
 INSERT INTO telemetry.epoch SELECT DISTINCT 3, system_identifier, database_oid, log_oid, timeline, pg_current_xact_id(), clock_timestamp() FROM telemetry.epoch WHERE epoch = 2;
 UPDATE telemetry.epoch SET timeline = timeline - 1 WHERE epoch = 2;
@@ -65,7 +65,7 @@ SELECT add_event(8, 3, pg_current_xact_id(), 'new', 1);
 CALL telemetry.project_once();
 SELECT device_id, sample_count FROM telemetry.device_stats ORDER BY device_id;
 SELECT consumer, epoch, drained FROM telemetry.checkpoint WHERE epoch > 1 ORDER BY consumer, epoch;
--- each epoch has a range of 2^40 numbers, in which there is no gap
+-- Each epoch has a range of 2^40 numbers, in which there is no gap.
 SELECT range, min(number) = 1 AND max(number) = count(*) AS numbered_without_gaps FROM (SELECT batch_id / 1099511627776 AS range, batch_id % 1099511627776 AS number FROM telemetry.batch) AS b GROUP BY 1 ORDER BY 1;
 \c postgres
 SET client_min_messages = warning;

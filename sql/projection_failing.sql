@@ -1,5 +1,5 @@
 -- A projection that cannot write does not stop the others, and goes on where it stood when it can write again.
--- With a worker beside or without: the answers are the same.
+-- The answers are the same with a worker beside it and without.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 DROP DATABASE IF EXISTS telemetry_failing;
@@ -30,7 +30,7 @@ SELECT * FROM telemetry.projection_tail('region');
 SELECT events FROM telemetry.projection_tail('device');
 SELECT telemetry.as_of('device') < max(received_at) AS device_is_behind, telemetry.as_of('region') > max(received_at) AS region_is_not FROM telemetry.measurements;
 
--- the others go on without it
+-- The others go on without it.
 SELECT status FROM telemetry.ingest_telemetry('c', '2024-05-01 10:02', 4, NULL, 'k1', NULL, 'hall');
 CALL telemetry.project_once();
 SELECT region, sample_count FROM telemetry.region_stats ORDER BY region;
@@ -45,7 +45,7 @@ SELECT consumer, applied, applied = (SELECT count(*) FROM telemetry.event) AS al
 SELECT sum(events) AS in_batches FROM telemetry.batch;
 SELECT projection, state, lag_events FROM telemetry.projection_status ORDER BY projection;
 
--- an index that is only slow is kept up
+-- An index that is only slow is kept up.
 CREATE INDEX kept_up ON telemetry.device_state (sample_count);
 SELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:04', 6, NULL, 'k5');
 CALL telemetry.project_once();
@@ -54,7 +54,7 @@ SELECT device_id FROM telemetry.device_state WHERE sample_count = 4;
 SELECT device_id FROM telemetry.device_state WHERE sample_count = 3;
 RESET enable_seqscan;
 
--- not in a function, not where nothing may be written
+-- project_once() runs neither in a function nor where nothing may be written.
 CREATE PROCEDURE wrapped() LANGUAGE plpgsql AS $$ BEGIN CALL telemetry.project_once(); END $$;
 CALL wrapped();
 DO $$ BEGIN CALL telemetry.project_once(); END $$;

@@ -1,4 +1,4 @@
--- A paused projection is left out, by the worker and by project_once(), and catches up exactly.
+-- The worker and project_once() leave a paused projection out, and it catches up exactly.
 \set VERBOSITY terse
 SELECT status, token AS before FROM telemetry.ingest_telemetry('pause', '2024-05-01 10:00+00', 1, NULL, 'k1', NULL, 'pause') \gset
 SELECT :'status', telemetry.wait_for(:'before', '1 min', 'device'), telemetry.wait_for(:'before', '1 min', 'region');
@@ -12,7 +12,7 @@ SELECT d.sample_count AS device, r.sample_count AS region, d.as_of > r.as_of AS 
 FROM telemetry.device_stats d, telemetry.region_stats r WHERE d.device_id = 'pause' AND r.region = 'pause';
 SELECT projection, lag_events FROM telemetry.projection_status ORDER BY 1;
 
--- Both paused: batches and their notifications go on.
+-- With both paused, batches and their notifications go on.
 SELECT telemetry.pause_projection('device');
 SELECT max(batch_id) AS batch FROM telemetry.batch \gset
 SELECT token AS during FROM telemetry.ingest_telemetry('pause', '2024-05-01 10:02+00', 5, NULL, 'k3', NULL, 'pause') \gset
@@ -34,7 +34,7 @@ SELECT sample_count, avg_temperature, last_temperature FROM telemetry.region_sta
 SELECT projection, state, lag_events, paused_at, paused_by FROM telemetry.projection_status ORDER BY 1;
 SELECT count(*) FROM telemetry.projection;
 
--- Refused.
+-- Unknown names and read-only transactions are refused.
 SELECT telemetry.pause_projection('batch');
 SELECT telemetry.pause_projection('no such');
 SELECT telemetry.resume_projection('no such');

@@ -1,11 +1,11 @@
--- Type telemetry.summary: text and binary form, accessors, what is refused.
+-- Type telemetry.summary has a text form, a binary form and accessors, and refuses malformed input.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
 SET timezone = 'UTC';
 
--- Of 2, 4, 4, 4, 5, 5, 7, 9: mean 5, squared deviations 32
+-- Of 2, 4, 4, 4, 5, 5, 7, 9 the mean is 5 and the sum of squared deviations 32.
 CREATE TEMP TABLE s AS
     SELECT '{"version":1,"count":8,"mean":5,"m2":32,"min":2,"max":9,"first_value":2,"last_value":9,"first_at":0,"last_at":60000000}'::telemetry.summary AS s
     UNION ALL
@@ -14,14 +14,14 @@ SELECT telemetry.sample_count(s), telemetry.avg(s), abs(telemetry.stddev(s) - sq
        telemetry.first_value(s), telemetry.first_at(s), telemetry.last_value(s), telemetry.last_at(s) FROM s;
 SELECT s FROM s;
 SELECT bool_and((s::text::telemetry.summary)::text = s::text) AS text_reads_back FROM s;
--- beyond double precision: no standard deviation
+-- Beyond double precision there is no standard deviation.
 SELECT telemetry.stddev('{"version":1,"count":2,"mean":0,"m2":"Infinity","min":-1e308,"max":1e308,"first_value":-1e308,"last_value":1e308,"first_at":0,"last_at":1}');
 SELECT telemetry.avg(NULL);
 
--- the binary form: version, count, six doubles, two times
+-- The binary form has a version, a count, six doubles and two times.
 SELECT octet_length(telemetry.summary_send(s)), left(encode(telemetry.summary_send(s), 'hex'), 34) FROM s;
 
--- rows of the state tables survive a text round trip bit for bit
+-- Rows of the state tables survive a text round trip bit for bit.
 SELECT accepted FROM telemetry.ingest_telemetry_batch(
     (SELECT array_agg('summary-' || i % 3) FROM generate_series(1, 300) AS i),
     (SELECT array_agg('2024-05-01'::timestamptz + i * interval '1 second') FROM generate_series(1, 300) AS i),
@@ -31,7 +31,7 @@ CALL telemetry.project_once();
 SELECT count(*), bool_and(telemetry.summary_send(temperature::text::telemetry.summary) = telemetry.summary_send(temperature)) AS same_bits
 FROM telemetry.device_state WHERE device_id LIKE 'summary-%';
 
--- refused
+-- Malformed input is refused.
 \set VERBOSITY sqlstate
 SELECT ''::telemetry.summary;
 SELECT '{}'::telemetry.summary;

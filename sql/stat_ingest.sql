@@ -1,4 +1,4 @@
--- Statistics of the commands: each reading in one column, whatever becomes of its transaction. The numbers are counted by hand.
+-- stat_ingest counts each reading in one column, whatever becomes of its transaction. The expected numbers are counted by hand.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
@@ -18,7 +18,7 @@ SELECT telemetry.stat_ingest_reset();
 :show;
 SELECT stats_since <= clock_timestamp() AS since, last_error_at IS NULL AS no_error FROM telemetry.stat_ingest;
 
--- single calls: one of each; the last two raise
+-- Single calls bring one of each verdict; the last two raise.
 SELECT pg_temp.send('taken');
 SELECT pg_temp.send('taken');
 SELECT pg_temp.send('taken', 2);
@@ -26,7 +26,7 @@ SELECT pg_temp.send('a', 1, '');
 :show;
 SELECT last_error_at BETWEEN stats_since AND clock_timestamp() AS error_at FROM telemetry.stat_ingest;
 
--- a batch of five: two stored, one of each; then one that is refused as a whole by its third reading, and one that is malformed
+-- A batch of five stores two and has one of each other verdict. The next is refused as a whole by its third reading, and the last is malformed.
 SELECT pg_temp.send_batch(ARRAY['b', 'c', 'b', 'taken', 'bad']);
 :show;
 SELECT pg_temp.send_batch(ARRAY['d', 'e', 'bad', 'f'], 'abort');
@@ -34,13 +34,13 @@ SELECT pg_temp.send_batch(ARRAY['d', 'e', 'taken', 'f'], 'abort');
 SELECT pg_temp.send_batch(ARRAY['d', 'e'], 'whatever');
 :show;
 
--- not counted before the transaction is over; a whole one rolled back, whatever its verdicts were
+-- A transaction counts when it is over. A whole one is rolled back, whatever its verdicts were.
 BEGIN;
 SELECT pg_temp.send('g'), pg_temp.send('taken');
 :show;
 ROLLBACK;
 :show;
--- by an error that comes later in the statement, and by one at commit
+-- An error later in the statement rolls back as well, and so does one at commit.
 SELECT 1 / (length(pg_temp.send('g')) - length('accepted'));
 :show;
 CREATE TEMP TABLE deferred (a integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
@@ -50,7 +50,7 @@ SELECT pg_temp.send('g');
 COMMIT;
 :show;
 
--- savepoints: top 1; a 2; b and c inside a, c back, b released, a back; then 1 more, and a released pair of 2
+-- Savepoints: the top stores 1, a stores 2. Inside a are b and c: c is rolled back, b released, then a rolled back. Then come 1 more and a released pair of 2.
 BEGIN;
 SELECT pg_temp.send('h1');
 SAVEPOINT a;
@@ -71,9 +71,9 @@ SAVEPOINT f;
 SELECT pg_temp.send('h9');
 RELEASE d;
 COMMIT;
--- accepted h1, h7, h8, h9; rolled back h2 to h6
+-- Accepted are h1, h7, h8, h9; rolled back are h2 to h6.
 :show;
--- an error in a savepoint, then on
+-- After an error in a savepoint the transaction goes on.
 BEGIN;
 SAVEPOINT a;
 SELECT pg_temp.send('i1');
@@ -83,7 +83,7 @@ SELECT pg_temp.send('i2');
 COMMIT;
 :show;
 
--- exception blocks: of 100 readings each tenth fails with its block
+-- In exception blocks each tenth of 100 readings fails with its block.
 DO $$ BEGIN
     FOR i IN 1 .. 100 LOOP
         BEGIN
@@ -94,7 +94,7 @@ DO $$ BEGIN
     END LOOP;
 END $$;
 :show;
--- a procedure that ends transactions
+-- A procedure may end transactions.
 CREATE PROCEDURE pg_temp.ends() LANGUAGE plpgsql AS $$ BEGIN
     PERFORM pg_temp.send('k1');
     COMMIT;
@@ -105,7 +105,7 @@ END $$;
 CALL pg_temp.ends();
 :show;
 
--- prepared: counts when it is prepared, and nobody takes it back
+-- A prepared transaction counts when it is prepared, and nothing takes it back.
 BEGIN;
 SELECT telemetry.ingest_telemetry('stat-2', '2024-05-01 10:00:00+00', 1) IS NOT NULL AS sent;
 PREPARE TRANSACTION 'stat_ingest_1';
@@ -117,19 +117,19 @@ COMMIT PREPARED 'stat_ingest_1';
 ROLLBACK PREPARED 'stat_ingest_2';
 :show;
 
--- a receipt taken apart calls once a column: one row in the log, and the other calls are repeats
+-- A receipt taken apart calls once a column: the log has one row, and the other calls are repeats.
 SELECT (telemetry.ingest_telemetry('stat-4', '2024-05-01 10:00:00+00', 1)).status, (telemetry.ingest_telemetry('stat-4', '2024-05-01 10:00:00+00', 1)).received_at IS NOT NULL AS received;
 :show;
--- read-only
+-- A read-only transaction counts as well.
 BEGIN READ ONLY;
 SELECT pg_temp.send('l');
 ROLLBACK;
 :show;
--- other commands are not readings
+-- Other commands are no readings.
 SELECT telemetry.register_device('stat-5');
 :show;
 
--- accepted = rows of the log, and the one that was prepared and rolled back
+-- accepted = rows of the log, and the one that was prepared and rolled back.
 SELECT accepted - count(*) AS difference FROM telemetry.stat_ingest, telemetry.measurements WHERE device_id LIKE 'stat-%' GROUP BY accepted;
 SELECT telemetry.stat_ingest_reset();
 :show;

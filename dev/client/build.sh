@@ -1,5 +1,5 @@
-# client_build OUTPUT SOURCE...: builds one of our client programs (C++20, libpq) when a source or header is newer. For bash, after
-# dev/cluster.sh. Scripts that run at the same time may build the same program: each moves a finished one into place.
+# client_build OUTPUT SOURCE... builds one of our client programs (C++20, libpq) when a source or header is newer. It is for bash, after
+# dev/cluster.sh. Scripts that run at the same time may build the same program, because each moves a finished one into place.
 client_build() {
     local output=$1 newer
     shift

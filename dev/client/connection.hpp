@@ -1,4 +1,4 @@
-// A libpq connection and its results for our own client programs: closed by destructors, errors are exceptions with their
+// A libpq connection and its results for our own client programs. Destructors close them, and errors are exceptions with their
 // SQLSTATE.
 #pragma once
 
@@ -20,7 +20,7 @@ public:
     const std::string& sqlstate() const { return sqlstate_; }
 
 private:
-    std::string sqlstate_;  // empty: the connection failed
+    std::string sqlstate_;  // empty where the connection failed
 };
 
 class Result {
@@ -32,7 +32,7 @@ public:
     std::string_view text(int row, int column) const {
         return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
     }
-    // 0 for NULL.
+    // Returns 0 for NULL.
     std::int64_t integer(int row, int column) const {
         return is_null(row, column) ? 0 : std::stoll(std::string(text(row, column)));
     }
@@ -57,7 +57,7 @@ struct Notification {
 
 class Connection {
 public:
-    // conninfo as libpq takes it; "" means the PG* variables.
+    // conninfo is that of libpq; "" means the PG* variables.
     explicit Connection(const std::string& conninfo) : connection_(PQconnectdb(conninfo.c_str()), &PQfinish) {
         if (PQstatus(connection_.get()) != CONNECTION_OK) throw ServerError("", PQerrorMessage(connection_.get()));
         PQsetNoticeProcessor(
@@ -100,7 +100,7 @@ public:
         return std::stoll(PQcmdTuples(done.get()));
     }
 
-    // What arrived since the last look; does not wait.
+    // Returns the notifications that arrived since the last look. Does not wait.
     std::vector<Notification> notifications() {
         std::vector<Notification> found;
         PQconsumeInput(connection_.get());

@@ -1,4 +1,4 @@
-// Values as PostgreSQL takes them on the wire: arrays and COPY rows, in the text and in the binary format.
+// Encodes values as PostgreSQL takes them on the wire: arrays and COPY rows, in the text and in the binary format.
 #pragma once
 
 #include <bit>
@@ -12,7 +12,7 @@ namespace client::wire {
 
 enum class Format { text, binary };
 
-// Object ids of the server's built-in types; they never change.
+// The object ids of the server's built-in types never change.
 enum class TypeOid : std::uint32_t { text = 25, float8 = 701, timestamptz = 1184, jsonb = 3802 };
 
 template <typename Integer>
@@ -29,7 +29,7 @@ inline std::string binary_float8(double value) {
     return out;
 }
 
-// unix_us: microseconds since 1970.
+// unix_us counts microseconds since 1970.
 inline std::string binary_timestamptz(std::int64_t unix_us) {
     std::string out;
     append_big_endian(out, unix_us - kMicrosecondsFrom1970To2000);
@@ -40,7 +40,7 @@ inline std::string binary_jsonb(std::string_view json) {
     return std::string(1, '\1').append(json);
 }
 
-// The shortest text that reads back as the same number; NaN and Infinity as the server spells them.
+// Returns the shortest text that reads back as the same number, and NaN and Infinity in the server's spelling.
 inline std::string text_float8(double value) {
     if (value != value) return "NaN";
     if (value - value != 0) return value > 0 ? "Infinity" : "-Infinity";
@@ -48,9 +48,9 @@ inline std::string text_float8(double value) {
     return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
 }
 
-// ISO 8601 in UTC.
+// Returns ISO 8601 in UTC.
 inline std::string text_timestamptz(std::int64_t unix_us) {
-    // Days to a civil date by the usual 400-year cycle arithmetic (years run from March).
+    // The usual 400-year cycle arithmetic turns days into a civil date (years run from March).
     constexpr std::int64_t day_us = 86'400'000'000;
     std::int64_t days = unix_us / day_us, rest = unix_us % day_us;
     if (rest < 0) rest += day_us, --days;
@@ -115,7 +115,7 @@ public:
 
     std::int32_t count() const { return count_; }
 
-    // The value to send.
+    // Returns the value to send.
     std::string value() const {
         if (format_ == Format::text) return "{" + body_ + "}";
         std::string out;

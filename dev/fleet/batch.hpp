@@ -27,10 +27,10 @@ public:
     void add(const Reading& reading);
     int size() const { return devices_.count(); }
 
-    // Stores the batch in a transaction of its own, adds the receipt to the totals, and is empty again.
+    // Stores the batch in a transaction of its own, adds the receipt to the totals, and empties the batch.
     void send(client::Connection& connection, Totals& totals);
 
-    // To be called once for each connection.
+    // The caller calls this once for each connection.
     static void prepare(client::Connection& connection);
 
 private:

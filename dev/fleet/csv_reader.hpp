@@ -1,5 +1,5 @@
-// Reads comma-separated records: quotes as in RFC 4180, lines ended by LF or CRLF, with or without the byte order mark of
-// UTF-8.
+// Reads comma-separated records with quotes as in RFC 4180. Lines end with LF or CRLF, and the byte order mark of UTF-8 may be
+// there.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ class CsvReader {
 public:
     explicit CsvReader(std::istream& input);  // a file, at its beginning
 
-    // The next record that is not an empty line; false at the end.
+    // Reads the next record that is not an empty line; returns false at the end.
     bool next(std::vector<std::string>& fields);
     std::int64_t line() const { return record_line_; }  // where the last record began, from 1
     std::int64_t bytes() const;                         // read so far

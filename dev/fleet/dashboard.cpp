@@ -12,7 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The lag of many looks: one look a second would mostly see nothing.
+// The lag comes from many looks, because one look a second would mostly see nothing.
 constexpr auto kLook = std::chrono::milliseconds(25);
 
 }  // namespace
@@ -51,7 +51,7 @@ void Dashboard::loop() {
             found.at = std::chrono::duration<double>(now - begin).count();
             found.seconds = std::chrono::duration<double>(now - interval_began).count();
             found.sent = sent - sent_before;
-            // A rate over a moment says nothing: what is left goes with the last interval's line or not at all.
+            // A rate over a moment says nothing, so a short rest goes with the last interval's line or not at all.
             if (!last || found.sent > 0 || !found.payloads.empty()) view_.show(found, connection);
             sent_before = sent;
             interval_began = now;

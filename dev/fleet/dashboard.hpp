@@ -1,4 +1,4 @@
-// Shows what happens while readings stream in: what was answered, how far the read models are behind, what NOTIFY brought.
+// Shows what happens while readings stream in: the answers, how far the read models are behind, and the notifications.
 #pragma once
 
 #include <atomic>

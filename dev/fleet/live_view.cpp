@@ -12,8 +12,8 @@ namespace fleet {
 namespace {
 
 constexpr int kIntervalMs = 200;
-constexpr std::size_t kHistory = 240;   // intervals
-constexpr std::size_t kLagLooks = 200;  // lag is told of the last five seconds
+constexpr std::size_t kHistory = 240;   // in intervals
+constexpr std::size_t kLagLooks = 200;  // The view shows the lag of the last five seconds.
 constexpr std::string_view kEvents = "\"events\":";
 constexpr int kMostDevices = 10, kMostRegions = 6, kMostPayloads = 5;
 
@@ -28,7 +28,7 @@ void remember(std::vector<double>& history, double value) {
     history.push_back(value);
 }
 
-// The value of a number in a JSON text that we know to have it once; empty without.
+// Returns the value of a number that a JSON text has once; empty if it has none.
 std::string json_number(const std::string& json, const std::string& name) {
     const std::size_t at = json.find("\"" + name + "\":");
     if (at == std::string::npos) return "";
@@ -36,7 +36,7 @@ std::string json_number(const std::string& json, const std::string& name) {
     return json.substr(from, json.find_first_not_of("0123456789", from) - from);
 }
 
-// The text of a name in a JSON text at or after a place; escapes stay as they are.
+// Returns the text of a name in a JSON text at or after a place. Escapes stay as they are.
 std::string json_text(const std::string& json, const std::string& name, std::size_t after) {
     const std::size_t at = json.find("\"" + name + "\":", after);
     if (at == std::string::npos) return "-";
@@ -45,7 +45,7 @@ std::string json_text(const std::string& json, const std::string& name, std::siz
     return json.substr(from + 1, json.find('"', from + 1) - from - 1);
 }
 
-// The whole history in at most so many values, each the mean of its part.
+// Returns the whole history in at most so many values, each the mean of its part.
 std::vector<double> condensed(const std::vector<double>& values, int width) {
     const auto parts = static_cast<std::size_t>(width);
     if (values.size() <= parts) return values;
@@ -73,7 +73,7 @@ public:
                 SELECT region, count(*) AS devices, avg(last_temperature) AS temperature, avg(last_humidity) AS humidity
                 FROM telemetry.device_stats GROUP BY region) d ON d.region IS NOT DISTINCT FROM r.region
             ORDER BY r.region LIMIT $1::int)");
-        // The same ones each time, of every region as many: rows that jump cannot be read.
+        // The table shows the same devices each time, as many of every region, because nobody can read rows that jump.
         connection.prepare("devices", R"(
             SELECT device_id, coalesce(region, '(none)'), sample_count, last_temperature, avg_temperature, min_temperature,
                    max_temperature, last_humidity, to_char(last_seen, 'DD Mon HH24:MI')
@@ -96,7 +96,7 @@ public:
         }
 
         const Terminal::Size size = Terminal::size();
-        // The last row stays free for the cursor, the last column because some terminals wrap after it.
+        // The last row stays free for the cursor. The last column stays free because some terminals wrap after it.
         width_ = std::max(size.columns - 1, 20);
         const int rows = std::max(size.rows - 1, 6);
         const std::string region_limit = std::to_string(kMostRegions), device_limit = std::to_string(kMostDevices);
@@ -204,7 +204,7 @@ private:
         heading.put(" NOTIFY telemetry_ingested", Style::dim).put("  " + grouped(messages_), Style::bold);
         heading.put(" received", Style::dim);
         add(heading);
-        // Those that carry their events show more than those that only point to their batch: of each kind the newest.
+        // A notification with its events shows more than one that points to its batch. The view shows the newest of each kind.
         const int half = std::min((most + 1) / 2, static_cast<int>(telling_.size()));
         const int others = std::min(most - half, static_cast<int>(pointers_.size()));
         for (auto it = telling_.end() - half; it != telling_.end(); ++it) draw_notification(*it);
@@ -224,7 +224,7 @@ private:
         add(l);
     }
 
-    // In one write, so that it does not flicker; with wrapping off, so that a wide character cannot make two lines of one.
+    // One write keeps the picture from flickering. Wrapping is off, so that a wide character cannot make two lines of one.
     void print(const Terminal::Size& size) {
         std::string out = "\033[?25l\033[?7l";
         if (drawn_ > 0 && size.columns == size_.columns && size.rows == size_.rows)

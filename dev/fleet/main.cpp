@@ -1,4 +1,4 @@
-// Feeds the extension while a dashboard shows what happens, then proves that nothing was lost; started by dev/demo.
+// Feeds the extension while a dashboard shows what happens, then proves that nothing was lost. dev/demo starts it.
 //
 //   fleet simulate SECONDS      a simulated fleet
 //   fleet load FILE...          readings from CSV files

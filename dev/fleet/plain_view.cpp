@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kPayloadShown = 76;
 
-// Cuts a text without cutting a character of it.
+// Cuts a text between two characters.
 std::string shortened(const std::string& text, std::size_t limit) {
     if (text.size() <= limit) return text;
     std::size_t end = limit;
@@ -30,7 +30,7 @@ public:
     void show(const Interval& i, client::Connection&) override {
         std::string payload;
         for (const std::string& one : i.payloads) {
-            // One that carries its events shows more than one that only points to its batch.
+            // A notification with its events shows more than one that only points to its batch.
             const bool tells = one.find("\"events\"") != std::string::npos;
             if (tells || payload.find("\"events\"") == std::string::npos) payload = one;
         }

@@ -38,7 +38,7 @@ bool prove(const Totals& totals) {
         line.put("  ").left(what, 56).right(grouped(found), 12, Style::bold).put("  ");
         if (found == wanted)
             line.put("ok", Style::green);
-        else  // on a line of its own: it must not be cut
+        else  // It stands on a line of its own, because it must not be cut.
             line.put("DIFFERS", Style::red);
         print_line(line);
         if (found != wanted) std::printf("  %-56s %12s\n", "    wanted", grouped(wanted).c_str());

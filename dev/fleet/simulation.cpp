@@ -23,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 using client::Connection;
 
 constexpr const char* kRegions[] = {"north", "east", "south", "west", "harbour"};
-constexpr int kGatewayDevices = 39;  // and one hand-held a region: 200 devices
+constexpr int kGatewayDevices = 39;  // With one hand-held device a region they are 200.
 constexpr std::int64_t kMinute = 60'000'000;
 constexpr int kTicksPerSecond = 20;
 constexpr int kMinutesPerTick = 4;
@@ -69,7 +69,7 @@ private:
     std::uniform_real_distribution<double> uniform_{0.0, 1.0};
 };
 
-// A reading that must be refused, four kinds in turn. before is one that was accepted.
+// Makes a reading that must be refused, of four kinds in turn. before is one that was accepted.
 Reading spoil(Reading fresh, const Reading& before, int kind) {
     fresh.key = *fresh.key + "-faulty";
     switch (kind % 4) {
@@ -84,17 +84,17 @@ Reading spoil(Reading fresh, const Reading& before, int kind) {
             break;
         default:
             fresh = before;
-            fresh.temperature = *before.temperature + 1.0;  // the key of one reading with the value of another
+            fresh.temperature = *before.temperature + 1.0;  // It has the key of one reading with the value of another.
     }
     return fresh;
 }
 
-// Sends what the devices of a region measured, a batch each 50 ms.
+// Sends the readings of the devices of a region, a batch each 50 ms.
 void run_gateway(int region, int seconds, std::int64_t start_us, Totals& totals) {
     Connection connection("");
     Batch::prepare(connection);
     Climate climate(static_cast<unsigned>(100 + region));
-    std::deque<Reading> sent;               // what was accepted lately: what may be sent again
+    std::deque<Reading> sent;               // accepted lately, so they may be sent again
     std::multimap<int, Reading> held_back;  // by the tick at which the network is back
     std::vector<std::int64_t> numbers(kGatewayDevices, 0);
     int faults = region;
@@ -116,7 +116,7 @@ void run_gateway(int region, int seconds, std::int64_t start_us, Totals& totals)
                     batch.add(spoil(r, sent[static_cast<std::size_t>(climate.below(static_cast<int>(sent.size())))], faults++));
                     totals.faulty += 1;
                 }
-                // Late means: the device has been heard with a later time in between.
+                // A late reading comes after the device was heard with a later time.
                 if (tick + 30 < ticks && climate.chance(kLate))
                     held_back.emplace(tick + 5 + climate.below(25), std::move(r));
                 else
@@ -146,7 +146,7 @@ void run_gateway(int region, int seconds, std::int64_t start_us, Totals& totals)
     }
 }
 
-// Hand-held devices send one reading a call, ten a second, and ask for the receipt.
+// Hand-held devices send one reading a call, ten a second, and read the receipt.
 void run_hand_held(int seconds, Totals& totals) {
     Connection connection("");
     connection.prepare(

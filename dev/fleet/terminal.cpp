@@ -56,7 +56,7 @@ bool starts_character(char c) {
     return (c & 0xC0) != 0x80;
 }
 
-// The first characters of a text.
+// Returns the first characters of a text.
 std::string_view head(std::string_view text, int count) {
     std::size_t end = 0;
     for (; end < text.size(); ++end)
@@ -118,7 +118,7 @@ Line& Line::bars_by_value(const std::vector<double>& values, int width) {
 }
 
 void Line::draw_bars(const std::vector<double>& values, int width, bool from_zero, bool by_value, Style style) {
-    width = std::clamp(width, 0, left_);  // a narrow terminal may have no room for them
+    width = std::clamp(width, 0, left_);  // A narrow terminal may have no room for them.
     const int shown = std::min(width, static_cast<int>(values.size()));
     put(std::string(static_cast<std::size_t>(width - shown), ' '));
     if (shown == 0) return;

@@ -1,4 +1,5 @@
-// What standard output is: a terminal that can be redrawn or not, its size, whether it takes colours and more than ASCII.
+// Describes standard output: whether it is a terminal that can be redrawn, its size, whether it takes colours and more than
+// ASCII.
 #pragma once
 
 #include <string>
@@ -8,7 +9,7 @@
 namespace fleet {
 
 struct Terminal {
-    bool live = false;    // a terminal whose cursor moves: TERM is neither empty nor "dumb"
+    bool live = false;    // a terminal whose cursor moves; TERM is neither empty nor "dumb"
     bool colour = false;  // live, and NO_COLOR is not set
     bool utf8 = false;    // by the locale's variables
 
@@ -17,25 +18,25 @@ struct Terminal {
     struct Size {
         int columns, rows;
     };
-    // Asked for each time, because windows are resized.
+    // Asks the terminal each time, because users resize windows.
     static Size size();
 };
 
 enum class Style { plain, bold, dim, red, green, yellow, blue, cyan };
 
-// A line of at most so many characters; what is beyond is cut.
+// Holds a line of at most so many characters, and cuts the rest.
 class Line {
 public:
     Line(const Terminal& terminal, int columns) : terminal_(terminal), left_(columns) {}
 
     Line& put(std::string_view text, Style style = Style::plain);
-    // In a field of that width; longer texts are cut.
+    // Adds a text in a field of that width, and cuts a longer one.
     Line& left(std::string_view text, int width, Style style = Style::plain);
     Line& right(std::string_view text, int width, Style style = Style::plain);
-    // The last values as bars, newest at the right. Coloured from blue to red, or in one style.
+    // Adds the last values as bars, newest at the right, coloured from blue to red or in one style.
     Line& bars(const std::vector<double>& values, int width, bool from_zero, Style style);
     Line& bars_by_value(const std::vector<double>& values, int width);
-    // A bar that is full at 1.
+    // Adds a bar that is full at 1.
     Line& progress(double part, int width);
 
     int room() const { return left_; }
@@ -49,7 +50,7 @@ private:
     std::string text_;
 };
 
-// How many characters a text has.
+// Returns how many characters a text has.
 int characters(std::string_view text);
 
 }  // namespace fleet

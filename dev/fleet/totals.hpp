@@ -1,4 +1,4 @@
-// What the senders have been answered so far; written by their threads, read by the dashboard and the proof.
+// Counts the answers that the senders have got so far. Their threads write the counts, the dashboard and the proof read them.
 #pragma once
 
 #include <atomic>
@@ -11,10 +11,10 @@ struct Totals {
     std::atomic<std::int64_t> accepted = 0;
     std::atomic<std::int64_t> duplicates = 0;
     std::atomic<std::int64_t> refused = 0;  // rejected and conflicting
-    // How far the work is: milliseconds of a simulation, bytes of files.
+    // The work that is done, in milliseconds of a simulation or bytes of files.
     std::atomic<std::int64_t> work_done = 0;
     std::int64_t work_total = 0;  // set before the senders start
-    // What the simulation knows it sent; a file does not say.
+    // The simulation counts what it sends; a file has no such counts.
     bool simulated = false;  // set before the senders start
     std::atomic<std::int64_t> late = 0;
     std::atomic<std::int64_t> retries = 0;

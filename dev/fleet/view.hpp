@@ -1,4 +1,4 @@
-// What the dashboard found out in an interval, and how it is shown.
+// The figures that the dashboard found in an interval, and the views that show them.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@ namespace fleet {
 
 struct Interval {
     double at = 0;                // seconds since the dashboard began
-    double seconds = 0;           // how long it was
+    double seconds = 0;           // the length of the interval
     std::int64_t sent = 0;        // readings that were answered
     std::int64_t lag_events = 0;  // the greatest of its looks
     std::vector<double> lag_ms;   // one a look
@@ -29,12 +29,12 @@ public:
     virtual void show(const Interval& interval, client::Connection& connection) = 0;
 };
 
-// A line a second, for pipes and logs.
+// Prints a line a second, for pipes and logs.
 std::unique_ptr<View> plain_view(const Totals& totals);
-// A table that is drawn again five times a second, for terminals.
+// Draws a table five times a second, for terminals.
 std::unique_ptr<View> live_view(const Totals& totals);
 
-// 1234567 as 1,234,567.
+// Writes 1234567 as 1,234,567.
 std::string grouped(std::int64_t value);
 
 }  // namespace fleet

@@ -10,12 +10,12 @@
 
 const { Client } = require('pg');
 
-const MEASURED_AT = '2026-03-01 12:00+00'; // a real device takes its clock
+const MEASURED_AT = '2026-03-01 12:00+00'; // a real device takes the time of its clock
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function withConnection(work) {
     const client = new Client({ application_name: 'example_node' });
-    client.on('error', () => {}); // the query that was running is told, too
+    client.on('error', () => {}); // the running query fails with the same error
     try {
         await client.connect();
         return await work(client);
@@ -26,16 +26,16 @@ async function withConnection(work) {
 
 // Runs work(client) until it succeeds; every call has a key, so that a repetition stores nothing twice.
 //
-// A lost connection leaves open whether the server has stored the reading: the repetition is answered "duplicate" if it has.
-// 40001 and 40P01: the server has undone the transaction for another's sake. TC101: another session holds the key just now.
+// A lost connection leaves open whether the server has stored the reading; if it has, the answer to the repetition is "duplicate".
+// 40001 and 40P01 say that the server has undone the transaction because of another one, TC101 that another session is storing the key.
 async function withRetry(work) {
     for (let pause = 100; ; pause = Math.min(2 * pause, 5000)) {
         try {
             return await withConnection(work);
         } catch (error) {
-            // Errors of the server have a code of five characters, those of the network another or none.
+            // An error of the server has a code of five characters; an error of the network has another code or none.
             const ofServer = /^[0-9A-Z]{5}$/.test(error.code ?? '') && error.severity !== undefined;
-            if (ofServer && !/^(08|57P|53300|40001|40P01|TC101)/.test(error.code)) throw error; // a refusal stays one
+            if (ofServer && !/^(08|57P|53300|40001|40P01|TC101)/.test(error.code)) throw error; // a refused reading stays refused
             console.error(`again after: ${ofServer ? error.code : 'connection lost'}\n${error.message}`);
             await sleep(pause);
         }
@@ -49,11 +49,11 @@ async function send(device, key, temperature) {
         ]));
     const { event_id, status, token } = stored.rows[0];
     await withRetry(async (client) => {
-        // The statistics follow within milliseconds; who wants to see the own reading in them waits for its token.
+        // The statistics follow within milliseconds. A client that wants its own reading in them waits for the token.
         const waited = (await client.query('SELECT telemetry.wait_for($1) AS outcome', [token])).rows[0].outcome;
         const stats = (await client.query(
             'SELECT sample_count, avg_temperature FROM telemetry.device_stats WHERE device_id = $1', [device])).rows[0]
-            ?? { sample_count: 0, avg_temperature: null }; // nothing, where the wait was in vain
+            ?? { sample_count: 0, avg_temperature: null }; // there is no row when the wait timed out
         console.log(`event ${event_id} ${status}, ${waited}: ${stats.sample_count} readings, average ${stats.avg_temperature}`);
     });
 }
@@ -76,17 +76,16 @@ async function batch(device, temperatures) {
     }
 }
 
-// The events of some batches from a number on. follow_from() raises TC203 where the number is not to be had: then
-// telemetry_cqrs.batch_retention has passed it, or it is of another history of the log. The statistics or telemetry.events are the
-// place to start over.
+// The query reads the events of some batches from a number on. follow_from() raises TC203 when telemetry_cqrs.batch_retention has passed
+// the number, or when the number is of another history of the log. Then start over from the statistics or from telemetry.events.
 const EVENTS = `
     SELECT b.batch_id, e.id, e.aggregateid, e.payload->>'idempotency_key' AS key
     FROM (SELECT batch_id FROM telemetry.batch WHERE batch_id >= telemetry.follow_from($1) ORDER BY batch_id LIMIT 10) AS b,
         LATERAL telemetry.read_events(b.batch_id) AS e
     ORDER BY b.batch_id`;
 
-// A NOTIFY only says when to look: what is read are the batches by their numbers, so that nothing is missed that happened while
-// nobody listened. Keep the number of the next batch where the events' effects are kept.
+// A NOTIFY only says when to look. The client reads the batches by their numbers, so it misses nothing that happened while it did not
+// listen. Keep the number of the next batch where you keep the effects of the events.
 async function follow(nextBatch, wanted) {
     let seen = 0;
     await withRetry(async (client) => {
@@ -104,7 +103,7 @@ async function follow(nextBatch, wanted) {
             }
             seen += events.length;
             if (events.length === 0 && !notified) {
-                // No longer than five seconds: a notification may have been lost with a connection.
+                // The client waits five seconds at most, because a notification may have been lost with a connection.
                 let timer;
                 await new Promise((resolve) => { wake = resolve; timer = setTimeout(resolve, 5000); });
                 clearTimeout(timer);

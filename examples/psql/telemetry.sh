@@ -9,14 +9,16 @@
 set -euo pipefail
 export PGAPPNAME=example_psql
 
-measured_at='2026-03-01 12:00+00' # a real device takes its clock
+measured_at='2026-03-01 12:00+00' # A real device takes the time of its clock.
 
-# query [-v NAME=VALUE]...: runs the SQL from standard input until it succeeds, and prints its rows; columns are separated by
-# spaces. Every reading has a key, so that a repetition stores nothing twice.
+# query [-v NAME=VALUE]... runs the SQL from standard input until it succeeds, and prints its rows with spaces between the columns.
+# Every reading has a key, so that a repetition stores nothing twice.
 #
-# psql ends with 2 when the connection is lost, which leaves open whether the server has stored the reading: the repetition is
-# answered "duplicate" if it has. 40001 and 40P01: the server has undone the transaction for another's sake. TC101: another
-# session holds the key just now. Returns 1 for any other error.
+# - psql ends with 2 when the connection is lost. This leaves open whether the server has stored the reading; if it has, the answer to
+#   the repetition is "duplicate".
+# - 40001 and 40P01 say that the server has undone the transaction because of another one.
+# - TC101 says that another session is storing the key just now.
+# For any other error query returns 1.
 query() {
     local sql status state pause=0.1 errors
     sql=$(cat)
@@ -28,7 +30,7 @@ query() {
         case $status/$state in
             2/*) printf 'again after: connection lost\n%s\n' "$errors" >&2 ;;
             */08??? | */57P* | */53300 | */40001 | */40P01 | */TC101) printf 'again after: %s\n%s\n' "$state" "$errors" >&2 ;;
-            *) # a refusal stays one, however often it is sent
+            *) # A refused reading stays refused, however often it is sent.
                 printf '%s\n' "$errors" >&2
                 return 1
                 ;;
@@ -49,7 +51,7 @@ send() {
 SELECT event_id, status, token FROM telemetry.ingest_telemetry(:'device', :'at', :'temperature', NULL, :'key');
 SQL
     ) || fail 'the reading was refused'
-    # The statistics follow within milliseconds; who wants to see the own reading in them waits for its token.
+    # The statistics follow within milliseconds. A client that wants its own reading in them waits for the token.
     query -v device="$1" -v event="$event" -v status="$status" -v token="$token" <<'SQL'
 SELECT telemetry.wait_for(:'token') AS waited \gset
 -- Nothing, where the wait was in vain.
@@ -61,7 +63,7 @@ SQL
 batch() {
     local device=$1
     shift
-    # A list of temperatures as an array; the other columns are made of it by the server.
+    # The temperatures go as an array, and the server makes the other columns of it.
     query -v device="$device" -v temperatures="{$(IFS=,; printf '%s' "$*")}" -v at="$measured_at" <<'SQL'
 SELECT format('received %s accepted %s duplicates %s conflicts %s rejected %s', received, accepted, duplicates, conflicts, rejected)
 FROM (
@@ -76,10 +78,10 @@ WHERE payload->>'device_id' = :'device' ORDER BY rejected_id;
 SQL
 }
 
-# psql shows notifications only when it runs something: a script looks once a second. What it reads are the batches by their
-# numbers, so that nothing is missed that happened while it was not there. Keep the number of the next one where the events'
-# effects are kept. follow_from() raises TC203 where a number is not to be had: then telemetry_cqrs.batch_retention has passed it, or
-# it is of another history of the log. The statistics or telemetry.events are the place to start over.
+# psql shows notifications only when it runs something, so the script looks once a second. It reads the batches by their numbers, so it
+# misses nothing that happened while it was away. Keep the number of the next batch where you keep the effects of the events.
+# follow_from() raises TC203 when telemetry_cqrs.batch_retention has passed a number, or when the number is of another history of the
+# log. Then start over from the statistics or from telemetry.events.
 follow() {
     local next=$1 wanted=$2 seen=0 events batch id device key
     while [ $seen -lt "$wanted" ]; do

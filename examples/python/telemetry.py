@@ -13,7 +13,7 @@ import time
 
 import psycopg
 
-MEASURED_AT = "2026-03-01 12:00+00"  # a real device takes its clock
+MEASURED_AT = "2026-03-01 12:00+00"  # a real device takes the time of its clock
 
 
 def connect():
@@ -35,7 +35,7 @@ def with_retry(work):
             lost = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
             state = "connection lost" if lost else error.sqlstate
             if not lost and not state.startswith(("08", "57P", "53300", "40001", "40P01", "TC101")):
-                raise  # a refusal (TC001 to TC010) stays one, however often it is sent
+                raise  # a refused reading (TC001 to TC011) stays refused, however often it is sent
             print(f"again after: {state}\n{error}", file=sys.stderr, flush=True)
             time.sleep(pause)
             pause = min(2 * pause, 5)
@@ -51,12 +51,12 @@ def send(device, key, temperature):
     event_id, status, token = with_retry(store)
 
     def look(connection):
-        # The statistics follow within milliseconds; who wants to see the own reading in them waits for its token.
+        # The statistics follow within milliseconds. A client that wants its own reading in them waits for the token.
         waited = connection.execute("SELECT telemetry.wait_for(%s)", (token,)).fetchone()[0]
         stats = connection.execute(
             "SELECT sample_count, avg_temperature FROM telemetry.device_stats WHERE device_id = %s", (device,)
         ).fetchone()
-        return waited, *(stats or (0, None))  # nothing, where the wait was in vain
+        return waited, *(stats or (0, None))  # there is no row when the wait timed out
 
     waited, count, average = with_retry(look)
     print(f"event {event_id} {status}, {waited}: {count} readings, average {average}")
@@ -93,9 +93,8 @@ def batch(device, temperatures):
             print(f"refused {key} {state}")
 
 
-# The events of some batches from a number on. follow_from() raises TC203 where the number is not to be had: then
-# telemetry_cqrs.batch_retention has passed it, or it is of another history of the log. The statistics or telemetry.events are the
-# place to start over.
+# The query reads the events of some batches from a number on. follow_from() raises TC203 when telemetry_cqrs.batch_retention has passed
+# the number, or when the number is of another history of the log. Then start over from the statistics or from telemetry.events.
 EVENTS = """
     SELECT b.batch_id, e.id, e.aggregateid, e.payload->>'idempotency_key'
     FROM (SELECT batch_id FROM telemetry.batch WHERE batch_id >= telemetry.follow_from(%s) ORDER BY batch_id LIMIT 10) AS b,
@@ -104,8 +103,8 @@ EVENTS = """
 
 
 def follow(next_batch, wanted):
-    """A NOTIFY only says when to look: what is read are the batches by their numbers, so that nothing is missed that
-    happened while nobody listened. Keep the number of the next batch where the events' effects are kept."""
+    """A NOTIFY only says when to look. The client reads the batches by their numbers, so it misses nothing that happened
+    while it did not listen. Keep the number of the next batch where you keep the effects of the events."""
     seen = 0
     while seen < wanted:
         try:
@@ -124,8 +123,8 @@ def follow(next_batch, wanted):
 
 
 def wait(connection, seconds):
-    """Until a notification comes, but no longer than that: one may have been lost with a connection."""
-    if not connection.pgconn.notifies():  # what came with the last answer
+    """Waits for a notification, but only so long, because one may have been lost with a connection."""
+    if not connection.pgconn.notifies():  # those that came with the last answer
         select.select([connection.fileno()], [], [], seconds)
         connection.pgconn.consume_input()
     while connection.pgconn.notifies():

@@ -1,4 +1,4 @@
--- Commands: what changes something on the write side.
+-- The commands change the write side.
 
 CREATE FUNCTION telemetry.ingest_telemetry(
     device_id       text,
@@ -11,10 +11,10 @@ CREATE FUNCTION telemetry.ingest_telemetry(
 ) RETURNS telemetry.receipt
     AS 'MODULE_PATHNAME', 'telemetry_ingest_reading' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text) IS
-'Stores one reading exactly once, in the caller''s transaction. Call it as SELECT * FROM telemetry.ingest_telemetry(...); (telemetry.ingest_telemetry(...)).* calls once a column, which a reading without identity is stored by each time.
-temperature in °C, humidity in %RH, metrics: further numeric metrics as a JSON object. measured_at NULL: the time of receipt; region NULL: the registry''s.
-The idempotency key is scoped by device: the same request again gives status duplicate and the first receipt, another request TC009. Without a key the reading (device, measured_at, values) is its own identity; without measured_at too there is none and every call stores.
-Waits for another session that is storing the same key (bounded by lock_timeout: TC101). Errors: TC001 to TC009; 40001 above READ COMMITTED when the first delivery is not visible to the transaction.';
+'Stores one reading exactly once, in the caller''s transaction. Call it as SELECT * FROM telemetry.ingest_telemetry(...), because (telemetry.ingest_telemetry(...)).* calls it once for each column and stores a reading without identity each time.
+temperature is in °C, humidity in %RH; metrics has further numeric metrics as a JSON object. Without measured_at the time of receipt counts, without region the registry''s.
+The idempotency key is scoped by device: the same request again gets status duplicate and the first receipt, another request raises TC009. Without a key the reading (device, measured_at, values) is its own identity. Without key and measured_at it has no identity, and every call stores it.
+The call waits for another session that is storing the same key, for at most lock_timeout (TC101). Errors: TC001 to TC009; 40001 above READ COMMITTED when the first delivery is not visible to the transaction.';
 
 CREATE FUNCTION telemetry.ingest_telemetry_batch(
     device_ids       text[],
@@ -28,8 +28,8 @@ CREATE FUNCTION telemetry.ingest_telemetry_batch(
 ) RETURNS telemetry.batch_receipt
     AS 'MODULE_PATHNAME', 'telemetry_ingest_batch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text) IS
-'Stores many readings, each exactly once, in the caller''s transaction: one-dimensional arrays of one length, a reading an index; device_ids is required, any other array that is NULL means NULL for each reading. Units and rules as in ingest_telemetry.
-on_error quarantine: a refused or conflicting reading is kept in telemetry.rejected_readings with SQLSTATE and reason, the others are stored; abort: the first one raises its error and nothing is stored. TC010 for arrays that do not fit or an unknown on_error; TC011 for more readings than telemetry_cqrs.max_batch_readings.';
+'Stores many readings, each exactly once, in the caller''s transaction. The arrays have one dimension and one length, and each index stands for a reading. device_ids is required; any other array may be NULL, which means NULL for each reading. Units and rules are those of ingest_telemetry.
+With on_error quarantine the call keeps a refused or conflicting reading in telemetry.rejected_readings with SQLSTATE and reason, and stores the others. With abort it raises the error of the first such reading and stores nothing. Errors: TC010 for arrays that do not fit together or an unknown on_error; TC011 for more readings than telemetry_cqrs.max_batch_readings.';
 
 CREATE FUNCTION telemetry.register_device(
     device_id         text,
@@ -38,5 +38,4 @@ CREATE FUNCTION telemetry.register_device(
     attributes        jsonb = NULL
 ) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_register_device' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.register_device(text, text, interval, jsonb) IS
-'Registers a device: true if it is new, false (and nothing changed) if it is known already. region is what readings without a region get. Errors: TC001, TC007.';
+COMMENT ON FUNCTION telemetry.register_device(text, text, interval, jsonb) IS 'Registers a device. Returns true if the device is new; returns false and changes nothing if it is known already. Readings without a region get the region of their device. Errors: TC001, TC007.';

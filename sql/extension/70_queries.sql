@@ -1,10 +1,10 @@
--- Queries: views for people and dashboards, functions behind them.
+-- The queries are views for people and dashboards, and the functions behind them.
 
 CREATE VIEW telemetry.measurements AS
     SELECT event_id, device_id, region, measured_at, received_at, temperature, humidity, metrics, idempotency_key
     FROM telemetry.event
     WHERE type = 'telemetry.ingested';
-COMMENT ON VIEW telemetry.measurements IS 'Every accepted reading: temperature in °C, humidity in %RH, measured_at by the device''s clock, received_at by the server''s.';
+COMMENT ON VIEW telemetry.measurements IS 'Shows every accepted reading. temperature is in °C, humidity in %RH; measured_at is by the device''s clock, received_at by the server''s.';
 
 CREATE VIEW telemetry.events AS
     SELECT event_id AS id,
@@ -18,17 +18,17 @@ CREATE VIEW telemetry.events AS
            received_at AS created_at,
            epoch
     FROM telemetry.event;
-COMMENT ON VIEW telemetry.events IS 'The event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at; and the epoch in which the event was stored: another place of the log (server, database, timeline) is another epoch.';
+COMMENT ON VIEW telemetry.events IS 'Shows the event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at. epoch is the epoch in which the event was stored; each place of the log (server, database, timeline) has epochs of its own.';
 
 CREATE FUNCTION telemetry.read_events(batch bigint) RETURNS SETOF telemetry.events
     AS 'MODULE_PATHNAME', 'telemetry_read_events' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000;
-COMMENT ON FUNCTION telemetry.read_events(bigint) IS 'The events of a batch, ordered by writing transaction and event id; only what is left of a transaction that the batch before it cut comes first, whatever its number. This is what a notification on channel telemetry_ingested points to. Only batches that a crash of this server cannot take back are shown. TC203 when there is no such batch: telemetry.follow_from() says why.';
+COMMENT ON FUNCTION telemetry.read_events(bigint) IS 'Returns the events of a batch, ordered by writing transaction and event id. If the batch before it cut a transaction, the rest of that transaction comes first, whatever its number. A notification on channel telemetry_ingested gives the number of a batch. Only batches that a crash of this server cannot take back are shown. TC203 when there is no such batch; telemetry.follow_from() says why.';
 
 CREATE FUNCTION telemetry.follow_from(batch bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- Each epoch has a range of numbers of its own: src/model/batch_number.hpp.
+    -- Each epoch has a range of numbers of its own, as src/model/batch_number.hpp says.
     bits CONSTANT integer := 40;
     newest record;
     last CONSTANT bigint := (SELECT COALESCE(max(c.last_batch_id), 0) FROM telemetry.checkpoint c WHERE c.consumer = 'batch');
@@ -38,16 +38,17 @@ BEGIN
     SELECT e.epoch, e.timeline INTO newest FROM telemetry.epoch e ORDER BY e.epoch DESC LIMIT 1;
     next := greatest(last, (COALESCE(newest.epoch, 1) - 1)::bigint << bits) + 1;
     oldest := COALESCE((SELECT min(b.batch_id) FROM telemetry.batch b), next);
-    -- Where a timeline has just begun, the worker is about to begin a range for it; at another place the first command is. A standby
-    -- may lag.
+    -- A number ahead is no error where a range of numbers is about to begin: by the worker on a new timeline, by the first command at
+    -- another place. On a standby, which may lag, it is no error either.
     IF batch > next AND NOT pg_is_in_recovery() AND (SELECT s.state FROM telemetry.log_status() s) <> 'restored'
        AND ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer = COALESCE(newest.timeline, 0) THEN
         RAISE EXCEPTION 'batch % is ahead of the event log', batch USING ERRCODE = 'TC203',
             DETAIL = format('The next batch is %s, in epoch %s.', next, newest.epoch),
-            HINT = 'The number is of another history of this log, or of another log. Compare what was done with telemetry.events, then follow from the next batch.';
+            HINT = 'The number is of another history of this log, or of another log. Compare the work done so far with telemetry.events, then follow from the next batch.';
     END IF;
-    -- The oldest batches go first, and between ranges are numbers that no batch has had. An epoch says only where its last range ends:
-    -- it may have begun in the range of its own, and in the first one where version 1.0 opened it, which numbered them all through.
+    -- The projector deletes the oldest batches first, and between two ranges lie numbers that no batch has had. The checkpoint of an
+    -- epoch says only where its last range ends. The epoch began in the range of its own, or in the first range if version 1.0 opened
+    -- it, which numbered batches through all epochs.
     IF batch <= last AND batch < oldest AND (
         oldest - (oldest >> bits << bits) > 1
         OR EXISTS (SELECT FROM telemetry.checkpoint c WHERE c.consumer = 'batch' AND c.last_batch_id >= batch AND c.last_batch_id < oldest)
@@ -58,25 +59,26 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'batch % is not kept any more', batch USING ERRCODE = 'TC203',
             DETAIL = format('The oldest batch is %s.', oldest),
-            HINT = 'Batches older than telemetry_cqrs.batch_retention are deleted; their events stay in telemetry.events. Start over from there or from the statistics.';
+            HINT = 'The projector deletes batches older than telemetry_cqrs.batch_retention. Their events stay in telemetry.events: start over from there or from the statistics.';
     END IF;
     RETURN batch;
 END $$;
-COMMENT ON FUNCTION telemetry.follow_from(bigint) IS 'For consumers that read batch after batch: the number itself, where every batch from it on is there or yet to come. ... WHERE batch_id >= telemetry.follow_from(104) misses nothing without an error.
-Numbers ascend by one inside an epoch; each later epoch (the log was restored or moved, a standby was promoted, the server was recovered to an earlier moment) begins at a greater number than any earlier one had, also one that was lost. After such a loss events that were told before can come once more under another number; their id tells.
-TC203 when batches from this number on were deleted (telemetry_cqrs.batch_retention), or when the number is ahead of the log: then it is of another history. On a standby, which may lag, a number ahead is no error. NULL for NULL.';
+COMMENT ON FUNCTION telemetry.follow_from(bigint) IS
+'Tells a consumer that reads batch after batch whether it would miss something. Returns the number itself if every batch from it on is there or yet to come, so that ... WHERE batch_id >= telemetry.follow_from(104) misses nothing without an error.
+Numbers ascend by one inside an epoch. A later epoch begins when the log was restored or moved, a standby was promoted, or the server was recovered to an earlier moment. It begins at a greater number than any earlier epoch had, lost numbers included. After such a loss an event that was told before can come once more under another batch number; the id of the event tells.
+TC203 when batches from this number on were deleted (telemetry_cqrs.batch_retention), or when the number is ahead of the log and so of another history. On a standby, which may lag, a number ahead is no error. NULL for NULL.';
 
 CREATE FUNCTION telemetry.as_of(projection text) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'telemetry_get_as_of' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.as_of(text) IS 'A time up to which a projection, as the caller''s snapshot shows it, holds every committed reading. While readings wait: that of its checkpoint. When none waits: the start of the caller''s transaction or that of the checkpoint, whichever is later; under REPEATABLE READ and SERIALIZABLE and on a standby, where the snapshot may show less than that, that of the checkpoint. Never later than the snapshot; NULL where that is not known.';
+COMMENT ON FUNCTION telemetry.as_of(text) IS 'Returns a time up to which a projection, as the caller''s snapshot shows it, holds every committed reading. While readings wait, it is the time of the projection''s checkpoint. When none waits, it is that time or the start of the caller''s transaction, whichever is later. Under REPEATABLE READ and SERIALIZABLE and on a standby the snapshot may show less than that, so the time of the checkpoint counts. The result is never later than the snapshot; it is NULL where the time is not known.';
 
 CREATE FUNCTION telemetry.projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Events that are committed and not yet applied by a projection, and when the oldest of them was received: NULL where none waits, and where the log was restored and nothing was accepted here since, as those were received at another place. Costs as much as the tail is long.';
+COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Returns how many committed events a projection has not applied yet, and when the oldest of them was received. The time is NULL where none waits. It is also NULL where the log was restored and nothing was accepted here since, because those events were received at another place. The call costs as much as the tail is long.';
 
 CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.worker_status() IS 'The projector worker of this database. preloaded is false where shared_preload_libraries lacks telemetry_cqrs: then commands start the worker, and since and last_error_at may be unknown. state: none | starting | running | failing (with pid: it waits and tries again; without: it cannot be started).';
+COMMENT ON FUNCTION telemetry.worker_status() IS 'Returns the state of the projector worker of this database. preloaded is false where shared_preload_libraries lacks telemetry_cqrs: then commands start the worker, and since and last_error_at may be unknown. state: none | starting | running | failing (with a pid the worker waits and tries again; without one it cannot be started).';
 
 CREATE FUNCTION telemetry.is_background_worker(pid integer) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_is_background_worker' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
@@ -85,10 +87,10 @@ COMMENT ON FUNCTION telemetry.is_background_worker(integer) IS 'Whether a proces
 CREATE FUNCTION telemetry.wait_for(token text, timeout interval = '10 s', projection text = 'device') RETURNS text
     AS 'MODULE_PATHNAME', 'telemetry_wait_for' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.wait_for(text, interval, text) IS
-'Waits until a projection holds what the transaction of a receipt''s token stored: applied; timeout: not yet (0: one look); rolled back: that transaction was. For a reading that was a duplicate the token is the first delivery''s. For a batch it is its own transaction''s; a batch that stored nothing is applied when everything is that was committed before it.
-The token is the transaction''s: of what was stored after a savepoint that was rolled back it knows nothing. Ask only for a transaction whose COMMIT was answered. After a crash of the server the number of another one may be given out again, and of one that was committed with synchronous_commit = off: then the token is refused, or speaks of a stranger. Whether such a reading was stored tells sending it again.
-Looks at what is committed now, whatever the isolation level: after applied the next statement shows it under READ COMMITTED, the next transaction otherwise. Works on a standby, where it also waits for the token''s transaction to arrive. Holds no lock while it waits and can be cancelled; the caller''s snapshot is held as by any statement. NULL for a NULL argument.
-Errors: TC102 for the caller''s own transaction while it is open; 22023 for a token that is none or not of this database, a negative timeout, an unknown projection.';
+'Waits until a projection holds the readings that the transaction of a receipt''s token stored. Returns applied, timeout (not yet; with timeout 0 the call looks once) or rolled back (that transaction was). The token of a duplicate is that of the first delivery. The token of a batch is that of its own transaction; a batch that stored nothing is applied when everything that was committed before it is applied.
+A token stands for a transaction and knows nothing of a savepoint that was rolled back. Ask only for a transaction whose COMMIT was answered. After a crash the server may give out again the number of a transaction that was not answered, or of one that was committed with synchronous_commit = off. Then the token is refused or speaks of another transaction; send the reading again to learn whether it was stored.
+The call looks at what is committed now, whatever the isolation level. After applied the next statement shows the reading under READ COMMITTED, the next transaction otherwise. On a standby the call also waits for the token''s transaction to arrive. It holds no lock while it waits and can be cancelled; the caller''s snapshot is held as by any statement. NULL for a NULL argument.
+Errors: TC102 for the caller''s own transaction while it is open; 22023 for an invalid token or one of another database, a negative timeout or an unknown projection.';
 
 CREATE VIEW telemetry.device_stats AS
     SELECT device_id, region, first_seen, last_seen, last_received_at, sample_count,
@@ -100,7 +102,7 @@ CREATE VIEW telemetry.device_stats AS
            telemetry.last_value(humidity) AS last_humidity,
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.device_state;
-COMMENT ON VIEW telemetry.device_stats IS 'A row a device: °C and %RH; stddev is the sample''s; last_* and region are those of the last measured reading; as_of says up to when it is complete.';
+COMMENT ON VIEW telemetry.device_stats IS 'Shows a row for each device, in °C and %RH. stddev_* are sample standard deviations. last_* and region are those of the reading that was measured last. The row is complete up to as_of.';
 
 CREATE VIEW telemetry.device_metric_stats AS
     SELECT s.device_id, m.metric, telemetry.sample_count(m.summary) AS sample_count,
@@ -118,9 +120,10 @@ CREATE VIEW telemetry.device_metric_stats AS
            telemetry.first_value(summary), telemetry.first_at(summary), telemetry.last_value(summary), telemetry.last_at(summary),
            (SELECT telemetry.as_of('device'))
     FROM telemetry.device_metric_state;
-COMMENT ON VIEW telemetry.device_metric_stats IS 'A row a device and metric, temperature and humidity among them; sample_count counts the values that were not NULL.';
+COMMENT ON VIEW telemetry.device_metric_stats IS 'Shows a row for each device and metric, temperature and humidity among them. sample_count counts the values that were not NULL.';
 
--- Those without a region apart: NULLIF(region, '') in one piece would keep a query for a region from using the index.
+-- Rows without a region come from a branch of their own, because NULLIF(region, '') would keep a query for one region from using the
+-- index.
 CREATE VIEW telemetry.region_stats AS
     SELECT region, first_seen, last_seen, last_received_at, sample_count,
            telemetry.avg(temperature) AS avg_temperature, telemetry.minimum(temperature) AS min_temperature,
@@ -135,7 +138,7 @@ CREATE VIEW telemetry.region_stats AS
           UNION ALL
           SELECT NULL, first_seen, last_seen, last_received_at, sample_count, temperature, humidity
           FROM telemetry.region_state WHERE region = '') AS s;
-COMMENT ON VIEW telemetry.region_stats IS 'A row a region, by the region recorded with each reading; NULL for readings without one.';
+COMMENT ON VIEW telemetry.region_stats IS 'Shows a row for each region, by the region recorded with each reading. region is NULL for readings without one.';
 
 CREATE VIEW telemetry.region_metric_stats AS
     SELECT s.region, m.metric, telemetry.sample_count(m.summary) AS sample_count,
@@ -157,7 +160,7 @@ CREATE VIEW telemetry.region_metric_stats AS
     FROM (SELECT region, metric, summary FROM telemetry.region_metric_state WHERE region <> ''
           UNION ALL
           SELECT NULL, metric, summary FROM telemetry.region_metric_state WHERE region = '') AS s;
-COMMENT ON VIEW telemetry.region_metric_stats IS 'A row a region and metric, temperature and humidity among them.';
+COMMENT ON VIEW telemetry.region_metric_stats IS 'Shows a row for each region and metric, temperature and humidity among them.';
 
 CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,
@@ -188,4 +191,4 @@ CREATE VIEW telemetry.projection_status AS
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
     LEFT JOIN telemetry.projection z ON z.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'A row a projection. state: fresh (no reading yet) | current | catching up | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused (since when and by whom: paused_at, paused_by); applied: events applied; lag_events, lag_seconds: what is committed and waits, and for how long (0 s while it is restored); last_error: text of the last failure.';
+COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused.';

@@ -1,4 +1,5 @@
--- The triggers that guard the log and tell sessions of changes: as the script made them, or not.
+-- telemetry.trigger_defects() compares the triggers that guard the log and announce changes of the registry with those that the script
+-- made.
 
 CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, OUT defect text, OUT command text) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -41,4 +42,4 @@ CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, 
     WHERE known IS NULL OR known_definition <> definition OR known_fires <> fires
     ORDER BY "table", name
 $$;
-COMMENT ON FUNCTION telemetry.trigger_defects() IS 'Triggers of the extension that are not as its script made them, what is the matter, and the command that mends it. Internal.';
+COMMENT ON FUNCTION telemetry.trigger_defects() IS 'Lists the triggers of the extension that are not as its script made them, with the defect of each and the command that mends it. Internal.';

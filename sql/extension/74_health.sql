@@ -1,4 +1,4 @@
--- What is wrong, and who is in the way.
+-- telemetry.health() reports what is wrong and names what is in the way.
 
 CREATE FUNCTION telemetry.health_limits(
     OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval,
@@ -9,17 +9,17 @@ CREATE FUNCTION telemetry.health_limits(
            '5 minutes'::interval, '1 hour'::interval, 1000::bigint, 0.1::double precision, 0.5::double precision,
            '1 day'::interval, '1 minute'::interval, '10 minutes'::interval
 $$;
-COMMENT ON FUNCTION telemetry.health_limits() IS 'From where on telemetry.health() warns. Internal.';
+COMMENT ON FUNCTION telemetry.health_limits() IS 'Returns the limits from which telemetry.health() warns. Internal.';
 
 CREATE FUNCTION telemetry.table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'telemetry_table_obstacles' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.table_obstacles() IS 'What somebody put on tables of the extension and what keeps them from being written: the first such object of each table, why it is in the way, and the command that mends it (NULL: there is none). telemetry.health() and telemetry.setup() show it. Internal.';
+COMMENT ON FUNCTION telemetry.table_obstacles() IS 'Lists objects on tables of the extension that keep the extension from writing these tables: of each table the first such object, why it is in the way, and the command that mends it (NULL where no command does). telemetry.health() and telemetry.setup() show it. Internal.';
 
-CREATE FUNCTION telemetry.health(OUT name text, OUT state text, OUT detail text, OUT hint text) RETURNS SETOF record
+CREATE FUNCTION telemetry.health(OUT item text, OUT state text, OUT detail text, OUT hint text) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
 DECLARE
-    most CONSTANT integer := 5;  -- culprits that a row names, and deeds of one
+    most CONSTANT integer := 5;  -- A row names at most so many culprits, and of each so many deeds.
     limits record;
     worker record;
     seen record;
@@ -28,12 +28,12 @@ DECLARE
     at timestamptz;
 BEGIN
     SELECT * INTO limits FROM telemetry.health_limits();
-    FOREACH name IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'triggers', 'projection device', 'projection region', 'tables', 'locks',
+    FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'triggers', 'projection device', 'projection region', 'tables', 'locks',
                                 'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
-        -- A check that fails is a row, too.
+        -- A check that raises an error becomes a row that says so.
         BEGIN
-            CASE name
+            CASE item
             WHEN 'worker' THEN
                 SELECT * INTO worker FROM telemetry.worker_status();
                 detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since, ': ' || worker.last_error);
@@ -41,7 +41,7 @@ BEGIN
                     detail := 'none: a standby has no worker until it is promoted';
                 ELSIF worker.state = 'failing' THEN
                     state := 'error';
-                    hint := 'It tries again by itself; the server log has the details.';
+                    hint := 'The worker tries again by itself. The server log has the details.';
                 ELSIF worker.state = 'running' OR worker.state = 'starting' AND worker.since > clock_timestamp() - limits.starting THEN
                     detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since);
                 ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
@@ -49,10 +49,10 @@ BEGIN
                 ELSIF worker.preloaded AND (SELECT d.datistemplate FROM pg_database d WHERE d.datname = current_database()) THEN
                     state := 'warning';
                     detail := 'none: a template database has no worker';
-                    hint := 'Databases that are made of it have one. CALL telemetry.project_once() applies readings by hand.';
+                    hint := 'Databases that are created from it have one. CALL telemetry.project_once() applies readings by hand.';
                 ELSE
                     state := CASE current_setting('telemetry_cqrs.start_worker') WHEN 'on' THEN 'error' ELSE 'warning' END;
-                    hint := 'SELECT * FROM telemetry.setup() says what is missing; CALL telemetry.project_once() applies readings by hand.';
+                    hint := 'SELECT * FROM telemetry.setup() says what is missing. CALL telemetry.project_once() applies readings by hand.';
                 END IF;
 
             WHEN 'worker slots' THEN
@@ -62,14 +62,14 @@ BEGIN
                 detail := concat(number, ' of ', current_setting('max_worker_processes'), ' in use', ': ' || detail);
                 IF worker.pid IS NULL AND number >= current_setting('max_worker_processes')::integer THEN
                     state := 'error';
-                    hint := 'Increase max_worker_processes (and restart the server), or end one of these: then the worker starts by itself.';
+                    hint := 'Increase max_worker_processes and restart the server, or end one of these workers. Then the projector starts by itself.';
                 END IF;
 
             WHEN 'library' THEN
                 SELECT concat('extension ', e.extversion) INTO detail FROM pg_extension e WHERE e.extname = 'telemetry_cqrs';
                 IF detail <> 'extension ' || telemetry.library_version() THEN
                     state := 'error';
-                    hint := 'ALTER EXTENSION telemetry_cqrs UPDATE, or restart the server if the library was updated since it started.';
+                    hint := 'Run ALTER EXTENSION telemetry_cqrs UPDATE. If the library was replaced since the server started, restart the server instead.';
                 END IF;
                 detail := detail || ', library ' || telemetry.library_version();
 
@@ -78,7 +78,7 @@ BEGIN
                 detail := concat(seen.state, ', epoch ' || seen.epoch, ' since ' || seen.opened_at);
                 IF seen.state = 'restored' THEN
                     state := 'warning';
-                    hint := 'It was written at another place; readings are applied again after the first one that is accepted here, or after SELECT telemetry.resume_projection(''device'').';
+                    hint := 'The log was written at another place. The projector applies readings again after the first one that is accepted here, or after SELECT telemetry.resume_projection(''device'').';
                 END IF;
 
             WHEN 'triggers' THEN
@@ -88,42 +88,43 @@ BEGIN
                     detail := 'as installed';
                 ELSE
                     state := 'error';
-                    hint := 'The log may be changed, or sessions miss changes of telemetry.device. This mends it: ' || hint;
+                    hint := 'The log is open to changes, or sessions miss changes of telemetry.device. This mends it: ' || hint;
                 END IF;
 
             WHEN 'projection device', 'projection region' THEN
-                SELECT * INTO STRICT seen FROM telemetry.projection_status p WHERE p.projection = substr(health.name, 12);
+                SELECT * INTO STRICT seen FROM telemetry.projection_status p WHERE p.projection = substr(health.item, 12);
                 detail := format('%s, %s events wait, %s s behind', seen.state, seen.lag_events, round(seen.lag_seconds::numeric, 1));
-                -- What was restored lags since before the dump; that is no fault of this place.
+                -- A restored log lags since before its dump, which is no fault of this server.
                 state := CASE WHEN seen.state = 'restored' THEN 'warning'
                               WHEN seen.state = 'failing' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error) THEN 'error'
                               WHEN seen.state = 'paused' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning) THEN 'warning'
                               ELSE 'ok' END;
                 IF seen.state = 'failing' THEN
                     detail := concat(detail, ', ', seen.last_error_sqlstate, ': ', seen.last_error);
-                    hint := 'The others go on, and this one is tried again; the server log has the details.';
+                    hint := 'The other projections go on, and the projector tries this one again. The server log has the details.';
                 ELSIF seen.state = 'paused' THEN
-                    SELECT concat(detail, ', paused by ' || p.paused_by, ' since ' || p.paused_at) INTO detail FROM telemetry.projection p WHERE p.projection = substr(health.name, 12);
-                    hint := format('SELECT telemetry.resume_projection(%L) lets it go on.', substr(name, 12));
+                    SELECT concat(detail, ', paused by ' || p.paused_by, ' since ' || p.paused_at) INTO detail FROM telemetry.projection p WHERE p.projection = substr(health.item, 12);
+                    hint := format('SELECT telemetry.resume_projection(%L) lets it go on.', substr(item, 12));
                 ELSIF seen.state = 'restored' THEN
-                    hint := 'It waits for the first command here: see event log.';
+                    hint := 'The projection waits for the first command here: see event log.';
                 ELSIF state <> 'ok' THEN
                     hint := CASE WHEN worker.state = 'running' THEN 'The worker is busy, or something blocks it: see locks.' ELSE 'No worker applies readings: see worker.' END;
                 END IF;
 
             WHEN 'tables' THEN
                 SELECT string_agg(format('%s on %s: %s', o.object, o."table", o.reason), '; ' ORDER BY o."table"::text),
-                       'It goes on by itself after: ' || string_agg(o.command, '; ' ORDER BY o."table"::text) || '.'
+                       'The extension goes on by itself after: ' || string_agg(o.command, '; ' ORDER BY o."table"::text) || '.'
                 INTO detail, hint FROM telemetry.table_obstacles() o;
                 IF detail IS NOT NULL THEN
                     state := 'error';
                 ELSE
-                    detail := 'nothing keeps them from being written';
+                    detail := 'nothing keeps the extension from writing them';
                 END IF;
 
             WHEN 'locks' THEN
-                -- Who holds a lock on a table of ours that keeps others from writing it, and for whom a process waits that has to do with
-                -- our tables. pid 0: a prepared transaction.
+                -- There are two kinds of culprits: a session that holds a lock on a table of ours under which others cannot write it,
+                -- and a session for which the worker or another user of our tables waits. pg_blocking_pids() gives 0 for a prepared
+                -- transaction.
                 WITH ours AS MATERIALIZED (
                     SELECT l.pid, l.virtualtransaction, l.relation, l.mode, l.granted
                     FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
@@ -167,7 +168,7 @@ BEGIN
                     GROUP BY c.pid, c.gid ORDER BY 2 LIMIT most
                 )
                 SELECT string_agg(concat(n.who, ' (' || n.doing || ')', ' ', n.deeds, ' since ', n.since), '; ' ORDER BY n.since),
-                       'They let go when they end: ' || string_agg(n.remedy, '; ' ORDER BY n.since) || '.', min(n.since)
+                       'These commands end them: ' || string_agg(n.remedy, '; ' ORDER BY n.since) || '.', min(n.since)
                 INTO detail, hint, at FROM named n;
                 IF at IS NOT NULL THEN
                     state := CASE WHEN at <= clock_timestamp() - limits.blocked_error THEN 'error' ELSE 'warning' END;
@@ -176,8 +177,8 @@ BEGIN
                 END IF;
 
             WHEN 'vacuum' THEN
-                -- Old versions of rows of the read side, more than autovacuum would leave, and who may still want to see them. A slot has
-                -- no age in time.
+                -- This check counts dead rows of the read side, beyond those that autovacuum leaves, and names the transactions and slots
+                -- that may still need them. A slot has no age in time.
                 SELECT sum(pg_stat_get_dead_tuples(c.oid)), sum(greatest(pg_stat_get_live_tuples(c.oid), 0)) INTO number, amount
                 FROM pg_class c
                 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'
@@ -200,7 +201,7 @@ BEGIN
                     ORDER BY h.age DESC LIMIT most
                 )
                 SELECT string_agg(concat(o.who, ' since ' || o.since, ', ', o.age, ' transactions back'), '; ' ORDER BY o.age DESC),
-                       'Vacuum works again when they end: ' || string_agg(o.remedy, '; ' ORDER BY o.age DESC) || '.', min(o.since)
+                       'Vacuum removes these rows after: ' || string_agg(o.remedy, '; ' ORDER BY o.age DESC) || '.', min(o.since)
                 INTO detail, hint, at FROM old o;
                 IF detail IS NOT NULL AND number >= limits.dead_rows + 0.2 * amount THEN
                     state := CASE WHEN at <= clock_timestamp() - limits.held_error THEN 'error' ELSE 'warning' END;
@@ -218,7 +219,7 @@ BEGIN
                     SELECT concat(detail, ', idle in transaction: ' || string_agg('pid ' || i.pid || ' since ' || i.xact_start, ', ' ORDER BY i.xact_start)) INTO detail
                     FROM (SELECT a.pid, a.xact_start FROM pg_stat_activity a
                           WHERE a.state LIKE 'idle in transaction%' ORDER BY a.xact_start LIMIT most) AS i;
-                    hint := 'A session that listens and stays in a transaction, in any database, keeps the queue from being emptied; when it is full, nobody can NOTIFY.';
+                    hint := 'A listening session that stays in a transaction, in any database, keeps the server from emptying the queue. Every NOTIFY fails when the queue is full.';
                 END IF;
 
             WHEN 'rejected readings' THEN
@@ -231,7 +232,7 @@ BEGIN
                 END IF;
 
             WHEN 'prepared transactions' THEN
-                -- Not in the way of anybody; only that their readings count from COMMIT PREPARED on.
+                -- A prepared transaction blocks nothing here, but its readings count only from COMMIT PREPARED on.
                 SELECT count(*), string_agg(quote_literal(p.gid) || ' since ' || p.prepared, ', ' ORDER BY p.prepared) FILTER (WHERE p.rank <= most)
                 INTO number, detail
                 FROM (SELECT x.gid, x.prepared, row_number() OVER (ORDER BY x.prepared) AS rank FROM pg_prepared_xacts x
@@ -263,8 +264,8 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION telemetry.health() IS
-'A row a check: state ok | warning | error, what was seen, what to do. Never an error, also on a standby and without preloading; a check that cannot be made is a row with state error. Names who is in the way by pid, prepared transaction or replication slot.
-worker: error when it fails or none runs although one should, warning when none should. worker slots: error when all are taken and no worker runs. library: error when it is of another version than the extension. event log: warning when it was restored and nothing was accepted since. triggers: error when one of the extension''s is missing, disabled or otherwise not as it was installed, as a restore with --disable-triggers leaves them.
-projection ...: error when it fails or is 10 minutes behind, warning from 1 minute and while it is paused. tables: error when something that was put on a table of the extension keeps it from being written. locks: who blocks readings or the worker, or holds a lock that does: warning from 5 seconds, error from 1 minute.
-vacuum: who keeps 1,000 or more dead rows in the read models (and more than 20 % of them) from being removed, for 5 minutes: warning; 1 hour: error. notification queue: warning from 10 %, error from 50 %. rejected readings: warning while the last one is younger than a day.
+'Returns a row for each check: item, state (ok | warning | error), detail (what the check saw) and hint (what to do). It raises no error, not even on a standby or without preloading: a check that fails is a row with state error. Details name culprits by pid, prepared transaction or replication slot.
+worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
+projection ...: error when it fails or is 10 minutes behind, warning when it is 1 minute behind or paused. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
+vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day.
 prepared transactions: those that hold readings, for information. batch retention: warning when batches are not deleted 10 minutes after their time.';

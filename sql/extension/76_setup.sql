@@ -1,59 +1,60 @@
--- What is missing of the server's set-up, and the command that mends it.
+-- telemetry.setup() reports what the server's set-up lacks, with the command that mends it.
 
-CREATE FUNCTION telemetry.setup(OUT item text, OUT state text, OUT "current" text, OUT detail text, OUT command text) RETURNS SETOF record
+CREATE FUNCTION telemetry.setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
 DECLARE
     worker record;
     seen record;
     number bigint;
+    version text;
     library text;
     caller name := COALESCE(NULLIF(current_setting('role'), 'none'), session_user);
-    -- With its folder: Debian has it in nobody's PATH.
+    -- The folder stands in the command, because Debian has pg_ctl in no PATH.
     restart CONSTANT text := (SELECT quote_literal(c.setting || '/pg_ctl') FROM pg_config c WHERE c.name = 'BINDIR')
                              || ' restart -D ' || quote_literal(current_setting('data_directory'));
 BEGIN
     SELECT * INTO worker FROM telemetry.worker_status();
     FOREACH item IN ARRAY ARRAY['preload', 'library version', 'start_worker', 'worker slots', 'worker', 'tables', 'readers', 'writers', 'your rights', 'privileges',
                                 'synchronous_commit', 'fsync', 'autovacuum', 'track_activities', 'triggers'] LOOP
-        state := 'ok'; "current" := NULL; detail := NULL; command := NULL;
+        state := 'ok'; detail := NULL; hint := NULL; command := NULL;
         BEGIN
             CASE item
             WHEN 'preload' THEN
-                "current" := current_setting('shared_preload_libraries');
+                detail := current_setting('shared_preload_libraries');
                 IF NOT worker.preloaded THEN
                     state := CASE current_setting('telemetry_cqrs.start_worker') WHEN 'on' THEN 'advice' ELSE 'missing' END;
-                    -- What the next start will load: files may say more than the server does.
+                    -- The configuration files say what the next start will load; the server may run with less.
                     SELECT f.setting INTO seen FROM pg_file_settings f WHERE f.name = 'shared_preload_libraries' ORDER BY f.seqno DESC LIMIT 1;
-                    IF FOUND THEN "current" := seen.setting; END IF;
+                    IF FOUND THEN detail := seen.setting; END IF;
                     SELECT string_agg(quote_literal(COALESCE(replace(m.part[1], '""', '"'), m.part[2])), ', ' ORDER BY m.place),
                            count(*) FILTER (WHERE COALESCE(m.part[1], m.part[2]) = 'telemetry_cqrs') INTO command, number
-                    FROM regexp_matches("current", '"((?:[^"]|"")*)"|([^",\s](?:[^",]*[^",\s])?)', 'g') WITH ORDINALITY AS m (part, place);
+                    FROM regexp_matches(detail, '"((?:[^"]|"")*)"|([^",\s](?:[^",]*[^",\s])?)', 'g') WITH ORDINALITY AS m (part, place);
                     IF number > 0 THEN
                         command := restart;
-                        detail := 'The configuration names it; restart the server.';
+                        hint := 'The configuration names the library. Restart the server.';
                     ELSE
                         command := 'ALTER SYSTEM SET shared_preload_libraries = ' || concat(command || ', ', quote_literal('telemetry_cqrs'));
-                        detail := 'Then restart the server. Without preloading no worker starts with the server, only with the next command, and telemetry.stat_ingest counts nothing. A role that may use schema telemetry can then make everybody wait by a statement it has no right to, such as CREATE RULE on a table of ours, in a session that has not loaded the library.';
+                        hint := 'Restart the server after the command. Without preloading only a command starts a worker, and telemetry.stat_ingest counts nothing. A role that may use schema telemetry can also make every session wait by a statement that it has no right to, such as CREATE RULE on a table of the extension, from a session that has not loaded the library.';
                     END IF;
                 END IF;
 
             WHEN 'library version' THEN
-                SELECT e.extversion INTO "current" FROM pg_extension e WHERE e.extname = 'telemetry_cqrs';
+                SELECT e.extversion INTO version FROM pg_extension e WHERE e.extname = 'telemetry_cqrs';
                 library := telemetry.library_version();
-                IF library <> "current" THEN
+                detail := concat('extension ', version, ', library ', library);
+                IF library <> version THEN
                     state := 'missing';
-                    detail := 'The library in use is ' || library || '.';
                     command := CASE WHEN EXISTS (SELECT FROM pg_extension_update_paths('telemetry_cqrs') p
-                                                 WHERE p.source = "current" AND p.target = library AND p.path IS NOT NULL)
+                                                 WHERE p.source = version AND p.target = library AND p.path IS NOT NULL)
                                     THEN 'ALTER EXTENSION telemetry_cqrs UPDATE TO ' || quote_literal(library) ELSE restart END;
                 END IF;
 
             WHEN 'start_worker' THEN
-                "current" := current_setting('telemetry_cqrs.start_worker');
-                IF "current" = 'off' THEN
+                detail := current_setting('telemetry_cqrs.start_worker');
+                IF detail = 'off' THEN
                     state := 'advice';
-                    detail := 'Nobody starts a worker.';
+                    hint := 'No worker runs while it is off.';
                     command := 'ALTER SYSTEM SET telemetry_cqrs.start_worker = on; SELECT pg_reload_conf()';
                 END IF;
 
@@ -61,46 +62,53 @@ BEGIN
                 SELECT count(*) INTO number
                 FROM pg_stat_activity a
                 WHERE telemetry.is_background_worker(a.pid);
-                "current" := number || ' of ' || current_setting('max_worker_processes');
+                detail := concat(number, ' of ', current_setting('max_worker_processes'), ' in use');
                 IF worker.pid IS NULL AND number >= current_setting('max_worker_processes')::integer THEN
                     state := 'missing';
-                    detail := 'All are in use: telemetry.health() says by whom. Then restart the server.';
+                    hint := 'telemetry.health() says which workers have the slots. Restart the server after the command.';
                     command := 'ALTER SYSTEM SET max_worker_processes = ' || number + 8;
                 END IF;
 
             WHEN 'worker' THEN
-                "current" := concat_ws(', ', worker.state, 'pid ' || worker.pid);
+                detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since);
                 IF pg_is_in_recovery() THEN
-                    detail := 'A standby has no worker until it is promoted.';
+                    detail := 'none: a standby has no worker until it is promoted';
                 ELSIF worker.state = 'none' AND NOT worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN
-                    detail := 'The next command starts it.';
+                    detail := 'none: the next command starts it';
                 ELSIF worker.state = 'starting' AND worker.since > clock_timestamp() - (SELECT l.starting FROM telemetry.health_limits() l) THEN
-                    detail := 'It has been starting since ' || worker.since || '.';
+                    NULL;  -- A worker that has just been asked for is not missing.
                 ELSIF worker.pid IS NULL THEN
                     state := 'missing';
-                    detail := 'It starts by itself when the rows above are ok. This applies readings by hand:';
+                    detail := concat(detail, ': ' || worker.last_error);
+                    hint := 'A worker starts by itself when the rows above are ok. Until then the command applies readings by hand.';
                     command := 'CALL telemetry.project_once()';
                 ELSIF worker.state = 'failing' THEN
                     state := 'missing';
-                    detail := worker.last_error;
+                    detail := concat(detail, ': ' || worker.last_error);
+                    hint := 'The worker tries again by itself. The server log has the details.';
                 END IF;
 
             WHEN 'tables' THEN
-                SELECT string_agg(format('%s on %s', o.object, o."table"), ', ' ORDER BY o."table"::text),
-                       string_agg(format('%s: %s.', o.object, o.reason), ' ' ORDER BY o."table"::text),
+                SELECT string_agg(format('%s on %s: %s', o.object, o."table", o.reason), '; ' ORDER BY o."table"::text),
                        string_agg(o.command, '; ' ORDER BY o."table"::text)
-                INTO "current", detail, command FROM telemetry.table_obstacles() o;
-                IF "current" IS NOT NULL THEN state := 'missing'; END IF;
+                INTO detail, command FROM telemetry.table_obstacles() o;
+                IF detail IS NOT NULL THEN
+                    state := 'missing';
+                    IF command IS NOT NULL THEN hint := 'The extension goes on by itself after the command.'; END IF;
+                ELSE
+                    detail := 'nothing keeps the extension from writing them';
+                END IF;
 
             WHEN 'readers', 'writers' THEN
-                SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname) INTO "current"
+                SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname) INTO detail
                 FROM pg_roles r
                 WHERE NOT r.rolsuper AND r.rolname !~ '^pg_'
                   AND CASE item WHEN 'readers' THEN has_table_privilege(r.oid, 'telemetry.device_stats', 'SELECT')
                       ELSE has_function_privilege(r.oid, 'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text)', 'EXECUTE') END;
-                IF "current" IS NULL THEN
+                IF detail IS NULL THEN
                     state := 'advice';
-                    detail := 'No role but superusers may ' || CASE item WHEN 'readers' THEN 'query.' ELSE 'send readings.' END;
+                    detail := 'none but superusers';
+                    hint := 'Make a role that may ' || CASE item WHEN 'readers' THEN 'query.' ELSE 'send readings.' END;
                     command := format('CREATE ROLE telemetry_%1$s; SELECT telemetry.grant_%1$s(''telemetry_%1$s'')', rtrim(item, 's'));
                 END IF;
 
@@ -109,15 +117,15 @@ BEGIN
                 FROM (SELECT has_schema_privilege(caller, 'telemetry', 'USAGE') AND has_table_privilege(caller, 'telemetry.device_stats', 'SELECT') AS reads,
                              has_schema_privilege(caller, 'telemetry', 'USAGE') AND has_function_privilege(caller,
                                  'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text)', 'EXECUTE') AS writes) AS r;
-                "current" := caller || ': ' || COALESCE(NULLIF(seen.list, ''), 'none');
+                detail := caller || ': ' || COALESCE(NULLIF(seen.list, ''), 'none');
                 IF NOT seen.has_all THEN
                     state := 'advice';
                     command := format('SELECT telemetry.grant_admin(%L)', quote_ident(caller));
                 END IF;
 
             WHEN 'privileges' THEN
-                -- The tables device, rejected_readings and projection, and the numbers of rejected_readings, are the DBA's to grant: a role
-                -- that writes them changes no reading. A trigger is another matter, since the owner's commands run its function.
+                -- The DBA may grant the tables device, rejected_readings and projection, and the sequence of rejected_readings, because a
+                -- role that writes them changes no reading. TRIGGER is too much, because the owner's commands run a trigger's function.
                 WITH relation AS MATERIALIZED (
                     SELECT c.oid, c.oid::regclass::text AS name, c.relkind, c.relowner, c.relacl,
                            CASE WHEN c.relname = 'event_id_seq' THEN '{USAGE,UPDATE}'::text[]
@@ -147,18 +155,18 @@ BEGIN
                     FROM of_object o GROUP BY o.kind, o.privileges, o.grantees
                 )
                 SELECT (SELECT string_agg(DISTINCT x.grantee, ', ') FROM excess x), (SELECT string_agg(v.words, '; ' ORDER BY v.words) FROM revocation v)
-                INTO "current", command;
+                INTO detail, command;
                 IF command IS NOT NULL THEN
                     state := 'advice';
-                    detail := 'These roles may write internal tables, read their secret, create objects in the schema or give a table a trigger. ALTER DEFAULT PRIVILEGES does this where an earlier version was installed.';
+                    hint := 'These roles may write internal tables, read the secret of the installation, create objects in the schema or put a trigger on a table. ALTER DEFAULT PRIVILEGES gives such rights where an earlier version was installed.';
                 END IF;
 
             WHEN 'synchronous_commit' THEN
                 SELECT s.setting, s.source INTO seen FROM pg_settings s WHERE s.name = 'synchronous_commit';
-                "current" := seen.setting;
+                detail := seen.setting;
                 IF seen.setting = 'off' THEN
                     state := 'advice';
-                    detail := 'A crash of the server loses the last accepted readings of sessions with this setting. For new sessions:';
+                    hint := 'A crash of the server loses the last accepted readings of sessions with this setting. The command changes it for new sessions.';
                     command := CASE seen.source
                                    WHEN 'user' THEN format('ALTER ROLE %I SET synchronous_commit = on', session_user)
                                    WHEN 'database user' THEN format('ALTER ROLE %I IN DATABASE %I SET synchronous_commit = on', session_user, current_database())
@@ -166,48 +174,49 @@ BEGIN
                 END IF;
 
             WHEN 'fsync' THEN
-                "current" := current_setting('fsync');
-                IF "current" = 'off' THEN
+                detail := current_setting('fsync');
+                IF detail = 'off' THEN
                     state := 'advice';
-                    detail := 'A crash of the machine may lose the whole server.';
+                    hint := 'A crash of the machine may destroy every database of the server.';
                     command := 'ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf()';
                 END IF;
 
             WHEN 'autovacuum' THEN
                 SELECT string_agg(s.name || ' ' || s.setting, ', ' ORDER BY s.name),
-                       string_agg('ALTER SYSTEM SET ' || s.name || ' = on', '; ') FILTER (WHERE s.setting = 'off') INTO "current", command
+                       string_agg('ALTER SYSTEM SET ' || s.name || ' = on', '; ') FILTER (WHERE s.setting = 'off') INTO detail, command
                 FROM pg_settings s WHERE s.name IN ('autovacuum', 'track_counts');
                 IF command IS NOT NULL THEN
                     state := 'missing';
-                    detail := 'Read models grow with every batch, and the log is never frozen.';
+                    hint := 'Read models grow with every batch, and nothing freezes the log.';
                     command := command || '; SELECT pg_reload_conf()';
                 END IF;
 
             WHEN 'track_activities' THEN
-                "current" := current_setting('track_activities');
-                IF "current" = 'off' THEN
+                detail := current_setting('track_activities');
+                IF detail = 'off' THEN
                     state := 'advice';
-                    detail := 'telemetry.health() cannot say what those in the way are doing.';
+                    hint := 'telemetry.health() cannot say what the sessions in the way are doing.';
                     command := 'ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf()';
                 END IF;
 
             WHEN 'triggers' THEN
-                SELECT string_agg(format('%s of telemetry.%s %s', d.trigger, d.table, d.defect), ', '), string_agg(d.command, '; ') INTO "current", command
+                SELECT string_agg(format('%s of telemetry.%s %s', d.trigger, d.table, d.defect), ', '), string_agg(d.command, '; ') INTO detail, command
                 FROM telemetry.trigger_defects() d;
                 IF command IS NULL THEN
-                    "current" := 'as installed';
+                    detail := 'as installed';
                 ELSE
                     state := 'missing';
-                    detail := 'The log may be changed, or sessions miss changes of telemetry.device.';
+                    hint := 'The log is open to changes, or sessions miss changes of telemetry.device.';
                 END IF;
             END CASE;
         EXCEPTION WHEN OTHERS THEN
             state := 'missing';
             detail := concat('could not be checked: ', SQLSTATE, ' ', SQLERRM);
+            hint := NULL;
             command := NULL;
         END;
         RETURN NEXT;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION telemetry.setup() IS
-'What the extension needs of the server, a row an item: state ok | missing (something does not work) | advice (it works, but), the current value, why it matters, and the command that mends it: SQL for a superuser, statements separated by "; ", or pg_ctl for a shell of the server''s user. Settings are those of the caller''s session.';
+'Returns a row for each thing that the extension needs of the server: item, state (ok | missing: something does not work | advice: it works, but could be better), detail (what the server has), hint (why it matters) and command, which mends it. A command is SQL for a superuser, its statements separated by "; ", or a call of pg_ctl for a shell of the server''s user. Settings are those of the caller''s session.';

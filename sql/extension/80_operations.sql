@@ -1,28 +1,26 @@
--- What keeps the read side moving, and who may do what.
+-- An administrator runs and pauses the projections, and grants rights.
 
 CREATE PROCEDURE telemetry.project_once()
     AS 'MODULE_PATHNAME', 'telemetry_project_once' LANGUAGE C;
-COMMENT ON PROCEDURE telemetry.project_once() IS 'Applies everything that was committed before the call to all projections, in transactions of its own; for servers without the worker. 25001 inside a transaction block.';
+COMMENT ON PROCEDURE telemetry.project_once() IS 'Applies everything that was committed before the call to all projections, in transactions of its own. It is for servers without the worker. 25001 inside a transaction block.';
 
 CREATE FUNCTION telemetry.pause_projection(projection text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_pause_projection' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.pause_projection(text) IS
-'Leaves a projection (device, region) out until telemetry.resume_projection(): what is committed after the pause is, is not applied to it, neither by the worker nor by telemetry.project_once(). A pass under way is finished, the other projections go on, and batches are kept until it has caught up. Survives restart, dump and restore. True if it was not paused before. 22023 for an unknown projection.';
+COMMENT ON FUNCTION telemetry.pause_projection(text) IS 'Leaves a projection (device, region) out until telemetry.resume_projection(). Neither the worker nor telemetry.project_once() applies to it what is committed after the pause has committed. A pass under way is finished, the other projections go on, and batches are kept until this one has caught up. The pause survives restart, dump and restore. True if the projection was not paused before. 22023 for an unknown projection.';
 
 CREATE FUNCTION telemetry.resume_projection(projection text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_resume_projection' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.resume_projection(text) IS
-'Takes a paused projection in again: it catches up exactly where it was left. In a restored database, where nothing is applied before the first command, it also opens the log here, whether that projection is paused or not, so that readings the dump carried along and that were not applied are. True if it changed one of the two. 22023 for an unknown projection.';
+COMMENT ON FUNCTION telemetry.resume_projection(text) IS 'Takes a paused projection in again; it catches up from exactly where it was left. In a restored database, where nothing is applied before the first command, the call also opens the log, whether that projection is paused or not. Then readings that the dump carried along are applied where they had not been. True if the call changed one of the two. 22023 for an unknown projection.';
 
 CREATE FUNCTION telemetry.announce_installation() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_announce_installation' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.announce_installation() IS 'When the transaction commits, the launcher looks at this database, and every session looks the extension''s relations up anew. Internal.';
+COMMENT ON FUNCTION telemetry.announce_installation() IS 'Announces the installation when the transaction commits: the launcher looks at this database, and every session looks up the extension''s relations anew. Internal.';
 
 CREATE FUNCTION telemetry.grant_reader(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
-        RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('It was given as %L.', role),
+        RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('The role was given as %L.', role),
             HINT = 'Give the name of a role that CREATE ROLE has made.';
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
@@ -35,13 +33,13 @@ BEGIN
                    'telemetry.read_events(bigint), telemetry.follow_from(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
                    'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view, and read events batch by batch. For the extension''s owner or a superuser.';
+COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view and read events batch by batch. The extension''s owner and superusers may call it.';
 
 CREATE FUNCTION telemetry.grant_writer(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
-        RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('It was given as %L.', role),
+        RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('The role was given as %L.', role),
             HINT = 'Give the name of a role that CREATE ROLE has made.';
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
@@ -49,7 +47,7 @@ BEGIN
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text), '
                    'telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text) TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings and wait for its own, and nothing else. For the extension''s owner or a superuser.';
+COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings and wait for its own, and nothing else. The extension''s owner and superusers may call it.';
 
 CREATE FUNCTION telemetry.grant_admin(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
@@ -61,4 +59,4 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.checkpoint, telemetry.epoch, telemetry.projection_failure, telemetry.projection TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at what was rejected, and see what is missing or wrong. For the extension''s owner or a superuser.';
+COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';

@@ -1,11 +1,11 @@
 -- New objects belong to the owner of the log, whichever role ran the script, and no other role has a right to them: the script takes
 -- back the rights that ALTER DEFAULT PRIVILEGES gave. grant_reader, grant_writer and grant_admin hand out the three sets. Objects of an
 -- earlier version have initial privileges on record and are left alone: a REVOKE here would record later grants as part of the
--- extension, and dumps would leave them out. telemetry.setup() names the roles that have too much there.
+-- extension, and dumps would leave them out. telemetry.setup() names the roles that have too many rights there.
 DO $new$
 DECLARE
     log_owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'telemetry.event'::pg_catalog.regclass);
-    -- The schema has initial privileges already when this script has just made it, so the log tells.
+    -- A schema that this script has just made has initial privileges already, so the script looks at those of the log.
     is_fresh boolean := NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = 'pg_class'::regclass AND i.objoid = 'telemetry.event'::regclass AND i.objsubid = 0);
     item record;
 BEGIN
@@ -34,7 +34,7 @@ BEGIN
     LOOP
         IF item.owner <> log_owner THEN EXECUTE format('ALTER %s %s OWNER TO %s', item.kind, item.name, log_owner); END IF;
         EXECUTE format('REVOKE ALL ON %s %s FROM PUBLIC%s', item.granted_as, item.name, item.others);
-        -- Default privileges can also take from the owner.
+        -- Default privileges can also take rights from the owner.
         EXECUTE format('GRANT ALL ON %s %s TO %s', item.granted_as, item.name, log_owner);
     END LOOP;
 END $new$;

@@ -1,8 +1,9 @@
 // A table of small buckets: a device may stand anywhere in its bucket; in a full one the newcomer replaces another in turn.
-// Written wholly in P but for the trigger at the end.
+// Everything is P but the trigger at the end.
 #include "device/known_devices.hpp"
 
 #include "postgres/entry_point.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
@@ -25,20 +26,8 @@ Place* places = nullptr;  // kBuckets runs of kWays
 unsigned generation = 0;
 uint32 next_victim = 0;
 
-uint64 hash_of(text* device_id) {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(VARDATA_ANY(device_id)),
-                               static_cast<int>(VARSIZE_ANY_EXHDR(device_id)), 0);
-}
-
-bool equal(text* a, text* b) {
-    return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-text* copy(text* value) {
-    if (value == nullptr) return nullptr;
-    auto* result = static_cast<text*>(palloc(VARSIZE_ANY(value)));
-    memcpy(result, value, VARSIZE_ANY(value));
-    return result;
+text* copy_of(const text* region) {
+    return region == nullptr ? nullptr : postgres::copied_text(region);
 }
 
 }  // namespace
@@ -55,19 +44,19 @@ void refresh_known_devices() {
 }
 
 bool recall(text* device_id, text** region) {
-    const uint64 hash = hash_of(device_id);
+    const uint64 hash = postgres::hash_of(device_id);
     const Place* bucket = places + hash % kBuckets * kWays;
     for (uint32 way = 0; way < kWays; ++way) {
         const Place& place = bucket[way];
-        if (place.device_id == nullptr || place.hash != hash || !equal(place.device_id, device_id)) continue;
-        *region = copy(place.region);
+        if (place.device_id == nullptr || place.hash != hash || !postgres::is_equal(place.device_id, device_id)) continue;
+        *region = copy_of(place.region);
         return true;
     }
     return false;
 }
 
 void remember(text* device_id, text* region) {
-    const uint64 hash = hash_of(device_id);
+    const uint64 hash = postgres::hash_of(device_id);
     Place* bucket = places + hash % kBuckets * kWays;
     uint32 way = 0;
     while (way < kWays && bucket[way].device_id != nullptr) ++way;
@@ -78,8 +67,8 @@ void remember(text* device_id, text* region) {
     }
     place.device_id = nullptr;
     const MemoryContext before = MemoryContextSwitchTo(memory);
-    text* id_copy = copy(device_id);
-    place.region = copy(region);
+    text* id_copy = postgres::copied_text(device_id);
+    place.region = copy_of(region);
     place.hash = hash;
     place.device_id = id_copy;
     MemoryContextSwitchTo(before);

@@ -1,8 +1,8 @@
 // The session's memory of active devices, so that a device seen before costs no look into the registry.
 //
-// It holds committed rows only and forgets everything when any session commits a change to an existing row of
-// telemetry.device: a trigger sends a relcache invalidation of that table, which the server delivers with the commit
-// (COMMIT PREPARED included). Wholly P; plain data in a memory context of its own; bounded.
+// It holds committed rows only and forgets everything when any session commits a change to an existing row of telemetry.device:
+// a trigger sends a relcache invalidation of that table, which the server delivers with the commit (COMMIT PREPARED included).
+// All functions are P. The memory is plain data in a context of its own, and bounded.
 #pragma once
 
 #include "postgres/pg.hpp"

@@ -1,5 +1,5 @@
 // Looking devices up natively, and registering them by SQL, so that all counts that somebody put on the registry: defaults,
-// constraints, triggers. Written wholly in P but for the functions behind `look_up_unknown`.
+// constraints, triggers. Everything is P but the functions behind `look_up_unknown`.
 //
 // INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that inserted the same device. A rival is seen by the
 // look before, so only one that comes between look and insert is met. The insert waits a millisecond for it, in a
@@ -14,9 +14,10 @@
 #include "device/known_devices.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
-#include "postgres/owner_statement.hpp"
 #include "postgres/server_versions.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/subtransaction.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 
@@ -37,6 +38,7 @@ struct Registry {
     bool is_open;
 };
 
+// P.
 void open_registry(Registry& registry, const runtime::Installed& relations) {
     registry.is_open = true;
     registry.table = table_open(relations.device, RowExclusiveLock);
@@ -58,16 +60,15 @@ void close_registry(Registry& registry) {
 // Without a status, a device may send.
 Standing standing_of(const text* status) {
     if (status == nullptr) return Standing::kActive;
-    const bool is_retired = VARSIZE_ANY_EXHDR(status) == 7 && memcmp(VARDATA_ANY(status), "retired", 7) == 0;
-    return is_retired ? Standing::kRetired : Standing::kActive;
+    return postgres::view_of(status) == "retired" ? Standing::kRetired : Standing::kActive;
 }
 
 void take_row(TupleTableSlot* row, Entry& entry) {
     bool isnull;
     const Datum status = slot_getattr(row, kStatus, &isnull);
-    entry.standing = standing_of(isnull ? nullptr : DatumGetTextPP(status));
+    entry.standing = standing_of(isnull ? nullptr : postgres::text_of(status));
     const Datum region = slot_getattr(row, kRegion, &isnull);
-    entry.region = isnull ? nullptr : DatumGetTextPCopy(region);
+    entry.region = isnull ? nullptr : postgres::copied_text(region);
 }
 
 ScanKeyData key_of(const Registry& registry, const Entry& entry) {
@@ -77,8 +78,8 @@ ScanKeyData key_of(const Registry& registry, const Entry& entry) {
     return key;
 }
 
-// Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of this
-// transaction.
+// P. Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of
+// this transaction.
 bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
     ScanKeyData key = key_of(registry, entry);
     index_rescan(registry.scan, &key, 1, nullptr, 0);
@@ -164,52 +165,45 @@ std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_registe
 constexpr const char* kWaitForRival = "1ms";
 
 // A column that is not named gets its default.
-postgres::OwnerStatement register_with_region{
+postgres::Statement register_with_region{
+    postgres::Command::kInsertReturning,
     "INSERT INTO telemetry.device AS d (device_id, region) "
     "SELECT n.device_id, n.region FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (device_id, region) "
     "ON CONFLICT (device_id) DO NOTHING RETURNING d.device_id, d.region, d.status",
     2,
     {TEXTARRAYOID, TEXTARRAYOID},
     nullptr};
-postgres::OwnerStatement register_without_region{
+postgres::Statement register_without_region{
+    postgres::Command::kInsertReturning,
     "INSERT INTO telemetry.device AS d (device_id) SELECT n.device_id FROM pg_catalog.unnest($1) AS n (device_id) "
     "ON CONFLICT (device_id) DO NOTHING RETURNING d.device_id, d.region, d.status",
     1,
     {TEXTARRAYOID},
     nullptr};
 
-std::string_view id_of(const text* device_id) {
-    return {VARDATA_ANY(device_id), VARSIZE_ANY_EXHDR(device_id)};
-}
-
-Datum array_of(Datum* texts, int count) {
-    return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-// Fills in what the statement returned. A trigger may have changed the row, its id as well.
-void take_registered(Entry** entries, std::uint32_t count, MemoryContext caller) {
-    const TupleDesc columns = SPI_tuptable->tupdesc;
-    for (uint64 i = 0; i < SPI_processed; ++i) {
+// P. Fills in what the statement returned. A trigger may have changed the row, its id as well.
+void take_registered(const postgres::Result& registered, Entry** entries, std::uint32_t count, MemoryContext caller) {
+    for (std::uint64_t i = 0; i < registered.rows; ++i) {
         bool is_null;
-        const HeapTuple row = SPI_tuptable->vals[i];
-        text* device_id = DatumGetTextPP(SPI_getbinval(row, columns, 1, &is_null));
-        Entry** entry = std::lower_bound(entries, entries + count, id_of(device_id),
-                                         [](const Entry* each, std::string_view id) { return id_of(each->device_id) < id; });
-        if (entry == entries + count || id_of((*entry)->device_id) != id_of(device_id)) continue;
+        const std::string_view device_id = postgres::view_of(postgres::value_of(registered, i, 1, &is_null));
+        Entry** entry = std::lower_bound(entries, entries + count, device_id, [](const Entry* each, std::string_view id) {
+            return postgres::view_of(each->device_id) < id;
+        });
+        if (entry == entries + count || postgres::view_of((*entry)->device_id) != device_id) continue;
         const MemoryContext before = MemoryContextSwitchTo(caller);
-        const Datum region = SPI_getbinval(row, columns, 2, &is_null);
-        (*entry)->region = is_null ? nullptr : DatumGetTextPCopy(region);
-        const Datum status = SPI_getbinval(row, columns, 3, &is_null);
-        (*entry)->standing = standing_of(is_null ? nullptr : DatumGetTextPP(status));
+        const Datum region = postgres::value_of(registered, i, 2, &is_null);
+        (*entry)->region = is_null ? nullptr : postgres::copied_text(region);
+        const Datum status = postgres::value_of(registered, i, 3, &is_null);
+        (*entry)->standing = standing_of(is_null ? nullptr : postgres::text_of(status));
         MemoryContextSwitchTo(before);
     }
 }
 
-// `entries` are ordered by id. Those with a region and those without go separately.
+// P. `entries` are ordered by id. Those with a region and those without go separately.
 void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     const MemoryContext caller = CurrentMemoryContext;
     postgres::refuse_statement_obstacle(runtime::kDeviceTable);
-    const postgres::OwnerStatements statements = postgres::open_statements();
+    const postgres::Statements statements = postgres::open_statements();
     if (!has_patience) postgres::set_for_statements("lock_timeout", kWaitForRival);
     auto* ids = static_cast<Datum*>(palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE));
     auto* regions = static_cast<Datum*>(palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE));
@@ -221,9 +215,11 @@ void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
             regions[chosen++] = PointerGetDatum(entries[i]->proposed_region);
         }
         if (chosen == 0) continue;
-        Datum values[] = {array_of(ids, chosen), with_region ? array_of(regions, chosen) : Datum{}};
-        postgres::execute(with_region ? register_with_region : register_without_region, values);
-        take_registered(entries, count, caller);
+        Datum values[] = {postgres::text_array_datum(ids, chosen),
+                          with_region ? postgres::text_array_datum(regions, chosen) : Datum{}};
+        const postgres::Result registered =
+            postgres::execute_kept(with_region ? register_with_region : register_without_region, values);
+        take_registered(registered, entries, count, caller);
     }
     postgres::close_statements(statements);
 }
@@ -302,23 +298,21 @@ bool register_one(text* device_id, text* region, Interval* expected_interval, Js
         StringInfoData columns, parameters;
         initStringInfo(&columns);
         initStringInfo(&parameters);
-        Oid types[lengthof(all)];
+        postgres::Statement statement{postgres::Command::kInsert, nullptr, 0, {}, nullptr};
         Datum values[lengthof(all)];
-        int count = 0;
         for (const Given& each : all) {
             if (each.value == nullptr) continue;
-            types[count] = each.type;
-            values[count++] = PointerGetDatum(each.value);
-            appendStringInfo(&columns, "%s%s", count > 1 ? ", " : "", each.column);
-            appendStringInfo(&parameters, "%s$%d", count > 1 ? ", " : "", count);
+            statement.types[statement.parameters] = each.type;
+            values[statement.parameters++] = PointerGetDatum(each.value);
+            const char* separator = statement.parameters > 1 ? ", " : "";
+            appendStringInfo(&columns, "%s%s", separator, each.column);
+            appendStringInfo(&parameters, "%s$%d", separator, statement.parameters);
         }
-        const char* statement = psprintf("INSERT INTO telemetry.device (%s) VALUES (%s) ON CONFLICT (device_id) DO NOTHING",
-                                         columns.data, parameters.data);
+        statement.text = psprintf("INSERT INTO telemetry.device (%s) VALUES (%s) ON CONFLICT (device_id) DO NOTHING",
+                                  columns.data, parameters.data);
         postgres::refuse_statement_obstacle(runtime::kDeviceTable);
-        const postgres::OwnerStatements statements = postgres::open_statements();
-        if (SPI_execute_with_args(statement, count, types, values, nullptr, false, 0) < 0)
-            elog(ERROR, "cannot write telemetry.device");
-        const bool is_new = SPI_processed == 1;
+        const postgres::Statements statements = postgres::open_statements();
+        const bool is_new = postgres::execute(statement, values).rows == 1;
         postgres::close_statements(statements);
         return is_new;
     });

@@ -1,5 +1,5 @@
 // Appending a call's candidates: sort by fingerprint, probe and store in chunks inside a subtransaction; a rival that comes
-// between probe and insert undoes the subtransaction, and the rows go one by one. Design section 3 says why this order.
+// between probe and insert undoes the subtransaction, and the rows go one by one.
 #include "event_log/append.hpp"
 
 #include <algorithm>
@@ -59,9 +59,9 @@ void store_chunk(Segment& segment, Candidate** first, Candidate** last) {
 
 // P. The index by transaction is filled last and in the order of event ids, where each entry is the greatest so far.
 void store_chunks(Candidate** sorted, std::uint32_t count, Candidate* candidates, std::uint32_t all, const Stamp& stamp,
-                  const runtime::Installed& relations) {
+                  const runtime::Installed& relations, bool* waits_for_rival) {
     Segment segment;
-    open_segment(segment, relations, stamp);
+    open_segment(segment, relations, stamp, waits_for_rival);
     for (std::uint32_t at = 0; at < count; at += kSlots) {
         CHECK_FOR_INTERRUPTS();
         store_chunk(segment, sorted + at, sorted + std::min<std::uint32_t>(at + kSlots, count));
@@ -74,9 +74,10 @@ void store_chunks(Candidate** sorted, std::uint32_t count, Candidate* candidates
 }
 
 // P. The way that no race can fail.
-void store_singly(Candidate** sorted, std::uint32_t count, const Stamp& stamp, const runtime::Installed& relations) {
+void store_singly(Candidate** sorted, std::uint32_t count, const Stamp& stamp, const runtime::Installed& relations,
+                  bool* waits_for_rival) {
     Segment segment;
-    open_segment(segment, relations, stamp);
+    open_segment(segment, relations, stamp, waits_for_rival);
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
         append_one(segment, *sorted[i]);
@@ -142,11 +143,24 @@ void forget_attempt(Candidate* candidates, std::uint32_t count) {
     }
 }
 
+// Runs `store` in a guarded block and gives it the note that tells the end of a wait for a rival from other lock timeouts.
+template <typename Store>
+void guarded_store(Store store) {
+    bool waits_for_rival = false;
+    try {
+        postgres::guarded([store, note = &waits_for_rival] { store(note); });
+    } catch (const postgres::PgError& error) {
+        if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE || !waits_for_rival) throw;
+        throw postgres::Error(error_codes::kInProgress, "another session is storing this idempotency key",
+                              "That session's transaction did not end within lock_timeout.",
+                              "Send the same request again later.");
+    }
+}
+
 }  // namespace
 
-void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try {
+void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) {
     if (count == 0) return;
-    waits_for_rival = false;
     const runtime::Installed relations = runtime::installed();
     forget_attempt(candidates, count);
     std::vector<Candidate*> collided;
@@ -155,18 +169,18 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try 
         take_event_ids(candidates, count, relations.event_id_sequence, stale);
     };
     const auto singly = [&](std::vector<Candidate*>& rows) {
-        postgres::guarded([sorted = rows.data(), number = static_cast<std::uint32_t>(rows.size()), &stamp, &relations] {
-            store_singly(sorted, number, stamp, relations);
-        });
+        guarded_store([sorted = rows.data(), number = static_cast<std::uint32_t>(rows.size()), &stamp,
+                       &relations](bool* waits_for_rival) { store_singly(sorted, number, stamp, relations, waits_for_rival); });
     };
     postgres::guarded(take_ids);
     bool stored = false;
     if (leaders.size() >= kSingly) {
         try {
             postgres::in_subtransaction([&] {
-                postgres::guarded([sorted = leaders.data(), number = static_cast<std::uint32_t>(leaders.size()), candidates,
-                                   count, &stamp,
-                                   &relations] { store_chunks(sorted, number, candidates, count, stamp, relations); });
+                guarded_store([sorted = leaders.data(), number = static_cast<std::uint32_t>(leaders.size()), candidates, count,
+                               &stamp, &relations](bool* waits_for_rival) {
+                    store_chunks(sorted, number, candidates, count, stamp, relations, waits_for_rival);
+                });
             });
             stored = true;
         } catch (const postgres::PgError& error) {
@@ -175,7 +189,6 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try 
             if (error.sqlstate() != ERRCODE_UNIQUE_VIOLATION && error.sqlstate() != ERRCODE_EXCLUSION_VIOLATION) throw;
         }
         if (!stored) {
-            waits_for_rival = false;
             // Duplicates were given the ids of their first delivery: take new ones for the second attempt.
             forget_attempt(candidates, count);
             postgres::guarded(take_ids);
@@ -185,11 +198,6 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) try 
     if (!collided.empty()) singly(collided);
     for (std::uint32_t i = 0; i < count; ++i)
         if (candidates[i].leader != nullptr) answer_repeat(candidates[i]);
-} catch (const postgres::PgError& error) {
-    if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE || !waits_for_rival) throw;
-    throw postgres::Error(error_codes::kInProgress, "the idempotency key is being stored by another session",
-                          "lock_timeout passed while waiting for that session's transaction to end.",
-                          "Send the same request again later.");
 }
 
 }  // namespace event_log

@@ -5,6 +5,7 @@
 
 #include "event_log/position.hpp"
 #include "model/snapshot_text.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
@@ -75,6 +76,7 @@ PlainPosition read_position(TupleTableSlot* slot, int column) {
     return position;
 }
 
+// P.
 void set_position(postgres::KeyedTable& table, int column, const PlainPosition& position) {
     postgres::set_value(table, column, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(position.snapshot)));
     if (!position.has_partial) return;
@@ -82,10 +84,11 @@ void set_position(postgres::KeyedTable& table, int column, const PlainPosition& 
     postgres::set_value(table, column + 2, Int64GetDatum(position.partial_event_id));
 }
 
+// P.
 PlainBatch read_row(std::int64_t batch_id, ::Snapshot snapshot) {
     PlainBatch batch{};
     postgres::KeyLookup lookup;
-    postgres::open_lookup(lookup, postgres::find_table("telemetry", "batch"), kBatchColumns, snapshot, AccessShareLock);
+    postgres::open_lookup(lookup, postgres::require_relation("batch"), kBatchColumns, snapshot, AccessShareLock);
     const Datum key = Int64GetDatum(batch_id);
     if (postgres::find_row(lookup, &key)) {
         const Datum* value = lookup.found->tts_values;

@@ -9,10 +9,12 @@
 #include "event_log/position.hpp"
 #include "model/snapshot_text.hpp"
 #include "model/validation.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -76,9 +78,10 @@ Row& add_row(Rows<Row>& rows) {
     return rows.items[rows.count++];
 }
 
+// P.
 Rows<EpochRow> read_epochs(::Snapshot snapshot) {
     Rows<EpochRow> rows;
-    postgres::for_each_row(postgres::find_table("telemetry", "epoch"), snapshot, [&rows](TupleTableSlot* slot) {
+    postgres::for_each_row(postgres::require_relation("epoch"), snapshot, [&rows](TupleTableSlot* slot) {
         const Datum* value = slot->tts_values;
         EpochRow& row = add_row(rows);
         row.epoch = DatumGetInt32(value[kEpochNumber]);
@@ -97,7 +100,7 @@ Rows<EpochRow> read_epochs(::Snapshot snapshot) {
 
 void read_row(TupleTableSlot* slot, CheckpointRow& row) {
     const Datum* value = slot->tts_values;
-    row.consumer = TextDatumGetCString(value[kConsumer]);
+    row.consumer = postgres::c_string_of(value[kConsumer]);
     row.epoch = DatumGetInt32(value[kEpochOfCheckpoint]);
     row.snapshot = DatumGetCString(DirectFunctionCall1(pg_snapshot_out, value[kSnapshot]));
     row.has_partial = !slot->tts_isnull[kPartialXid];
@@ -111,17 +114,15 @@ void read_row(TupleTableSlot* slot, CheckpointRow& row) {
     row.row = slot->tts_tid;
 }
 
-// By key, not by a scan of the table: see KeyLookup.
+// P. By key, not by a scan of the table: see KeyLookup.
 Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot snapshot) {
     Rows<CheckpointRow> rows;
     postgres::KeyLookup lookup;
-    postgres::open_lookup(lookup, postgres::find_table("telemetry", "checkpoint"), kCheckpointColumns, snapshot,
-                          AccessShareLock, 2);
+    postgres::open_lookup(lookup, postgres::require_relation("checkpoint"), kCheckpointColumns, snapshot, AccessShareLock, 2);
     for (const Consumer consumer : kConsumers) {
-        const std::string_view name = name_of(consumer);
-        const Datum name_datum = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+        const Datum name = postgres::text_datum(name_of(consumer));
         for (int i = 0; i < epochs.count; ++i) {
-            const Datum key[] = {name_datum, Int32GetDatum(epochs.items[i].epoch)};
+            const Datum key[] = {name, Int32GetDatum(epochs.items[i].epoch)};
             if (postgres::find_row(lookup, key)) read_row(lookup.found, add_row(rows));
         }
     }
@@ -129,6 +130,7 @@ Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot sn
     return rows;
 }
 
+// P.
 void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
     if (!row.is_stored)
         postgres::start_row(table);
@@ -136,7 +138,7 @@ void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
         postgres::copy_found_row(table);
     else
         elog(ERROR, "the checkpoint of \"%s\" is not where it was", row.consumer);
-    postgres::set_value(table, kConsumer, CStringGetTextDatum(row.consumer));
+    postgres::set_value(table, kConsumer, postgres::text_datum(row.consumer));
     postgres::set_value(table, kEpochOfCheckpoint, Int32GetDatum(row.epoch));
     postgres::set_value(table, kSnapshot, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(row.snapshot)));
     postgres::set_null(table, kPartialXid);
@@ -174,32 +176,32 @@ bool is_same_place(const EpochProgress& a, const EpochProgress& b) noexcept {
            a.opened_xid == b.opened_xid;
 }
 
-}  // namespace
-
-std::string_view name_of(Consumer consumer) noexcept {
-    switch (consumer) {
-        case Consumer::batch:
-            return "batch";
-        case Consumer::device:
-            return "device";
-        case Consumer::region:
-            return "region";
-    }
-    return {};
-}
-
 std::optional<Consumer> find_consumer(std::string_view name) noexcept {
     for (const Consumer consumer : kConsumers)
         if (name_of(consumer) == name) return consumer;
     return std::nullopt;
 }
 
+}  // namespace
+
+std::string_view name_of(Consumer consumer) noexcept {
+    switch (consumer) {
+        case Consumer::kBatch:
+            return "batch";
+        case Consumer::kDevice:
+            return "device";
+        case Consumer::kRegion:
+            return "region";
+    }
+    return {};
+}
+
 Consumer projection_named(std::string_view name) {
     const auto consumer = find_consumer(name);
-    if (consumer && *consumer != Consumer::batch) return *consumer;
+    if (consumer && *consumer != Consumer::kBatch) return *consumer;
     std::string known;
     for (const Consumer each : kConsumers) {
-        if (each == Consumer::batch) continue;
+        if (each == Consumer::kBatch) continue;
         known.append(known.empty() ? "" : ", ").append(name_of(each));
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE,

@@ -18,14 +18,13 @@
 namespace event_log {
 
 // Who moves a checkpoint: the list of batches itself, and each projection.
-enum class Consumer : std::uint8_t { batch, device, region };
-inline constexpr std::array kConsumers{Consumer::batch, Consumer::device, Consumer::region};
+enum class Consumer : std::uint8_t { kBatch, kDevice, kRegion };
+inline constexpr std::array kConsumers{Consumer::kBatch, Consumer::kDevice, Consumer::kRegion};
 static_assert(kConsumers.size() <= runtime::kPassSignals);
 constexpr int number_of(Consumer consumer) noexcept {
     return static_cast<int>(consumer);
 }
 std::string_view name_of(Consumer consumer) noexcept;
-std::optional<Consumer> find_consumer(std::string_view name) noexcept;
 
 // The consumer that is the projection of this name; throws Error(22023), which lists the names there are.
 Consumer projection_named(std::string_view name);

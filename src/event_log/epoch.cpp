@@ -10,6 +10,8 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/keyed_table.hpp"
+#include "postgres/spi.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
@@ -57,6 +59,28 @@ enum EpochColumn {
     kEpochColumns  // of version 1.0; first_xid is behind them
 };
 
+constexpr postgres::Statement kInsertInstallation{
+    postgres::Command::kInsert,
+    "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) "
+    "VALUES ('key', $1::pg_catalog.int2, $2, $3)",
+    3,
+    {INT4OID, BYTEAOID, TIMESTAMPTZOID},
+    nullptr};
+constexpr postgres::Statement kInsertEpoch{
+    postgres::Command::kInsert,
+    "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at, first_xid) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    8,
+    {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID, XID8OID},
+    nullptr};
+constexpr postgres::Statement kInsertEpochOfFirstVersion{
+    postgres::Command::kInsert,
+    "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    7,
+    {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID},
+    nullptr};
+
 // The facts of the two tables, as a dirty read finds them: also those that another transaction has written and not committed.
 struct Found {
     bool has_secret, secret_in_flight;
@@ -91,10 +115,10 @@ void read_installation(Oid table, Found& found) {
     postgres::for_each_row(table, &dirty, [&](TupleTableSlot* row) {
         const bool in_flight = TransactionIdIsValid(dirty.xmin);
         const Datum* value = row->tts_values;
-        bytea* secret = DatumGetByteaPP(value[kSecret]);
-        if (found.has_secret && memcmp(found.secret, VARDATA_ANY(secret), sizeof found.secret) != 0) found.is_mixed = true;
+        const char* secret = postgres::view_of(value[kSecret]).data();
+        if (found.has_secret && memcmp(found.secret, secret, sizeof found.secret) != 0) found.is_mixed = true;
         if (found.has_secret && (in_flight || !found.secret_in_flight)) return;
-        memcpy(found.secret, VARDATA_ANY(secret), sizeof found.secret);
+        memcpy(found.secret, secret, sizeof found.secret);
         found.fingerprint_version = DatumGetInt16(value[kFingerprintVersion]);
         found.created_at = DatumGetTimestampTz(value[kCreatedAt]);
         found.has_secret = true;
@@ -145,12 +169,12 @@ bool is_complete(const Found& found, const runtime::Identity& here) {
     return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight && !found.is_mixed;
 }
 
-// After a statement of SPI that writes a row. Without its rows the log would be opened in vain, by each command anew.
-void require_written(const char* table) {
-    if (SPI_processed == 1) return;
+// P. Writes a row. Without its rows the log would be opened in vain, by each command anew.
+void write(const char* table, const postgres::Statement& statement, Datum* values, const char* nulls = nullptr) {
+    if (postgres::execute(statement, values, nulls).rows == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
-                    errdetail("A trigger or a rule that somebody put on it keeps rows out."),
-                    errhint("Drop it: \\d telemetry.%s in psql names it.", table)));
+                    errdetail("A trigger or a rule on the table keeps rows out."),
+                    errhint("\\d telemetry.%s in psql names it. Drop it.", table)));
 }
 
 void write_installation(Found& found) {
@@ -161,16 +185,10 @@ void write_installation(Found& found) {
         found.created_at = GetCurrentTimestamp();
         found.has_secret = true;
     }
-    auto* secret = static_cast<bytea*>(palloc(VARHDRSZ + sizeof found.secret));
-    SET_VARSIZE(secret, VARHDRSZ + sizeof found.secret);
-    memcpy(VARDATA(secret), found.secret, sizeof found.secret);
-    Oid types[] = {INT4OID, BYTEAOID, TIMESTAMPTZOID};
-    Datum values[] = {Int32GetDatum(found.fingerprint_version), PointerGetDatum(secret), TimestampTzGetDatum(found.created_at)};
-    SPI_execute_with_args(
-        "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) VALUES ('key', "
-        "$1::pg_catalog.int2, $2, $3)",
-        3, types, values, nullptr, false, 0);
-    require_written("installation");
+    const std::string_view secret(reinterpret_cast<const char*>(found.secret), sizeof found.secret);
+    Datum values[] = {Int32GetDatum(found.fingerprint_version), postgres::bytea_datum(secret),
+                      TimestampTzGetDatum(found.created_at)};
+    write("installation", kInsertInstallation, values);
 }
 
 void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
@@ -186,7 +204,6 @@ void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
     }
     // Installed by an older version the table lacks the last column.
     const bool has_column = get_attnum(table, "first_xid") != InvalidAttrNumber;
-    Oid types[] = {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID, XID8OID};
     Datum values[] = {Int32GetDatum(found.epoch),
                       Int64GetDatum(static_cast<int64>(here.system_identifier)),
                       Int64GetDatum(static_cast<int64>(here.database)),
@@ -196,14 +213,7 @@ void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
                       TimestampTzGetDatum(found.opened_at),
                       FullTransactionIdGetDatum(found.first_xid)};
     const char nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', found.has_first_xid ? ' ' : 'n', '\0'};
-    SPI_execute_with_args(
-        has_column
-            ? "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at, "
-              "first_xid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-            : "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
-              "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        has_column ? 8 : 7, types, values, nulls, false, 0);
-    require_written("epoch");
+    write("epoch", has_column ? kInsertEpoch : kInsertEpochOfFirstVersion, values, nulls);
 }
 
 // Held for the moment of looking and writing only, not to the end of the transaction.
@@ -219,7 +229,7 @@ void watch() {
     is_watching = true;
 }
 
-// Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
+// P. Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
 // the rows stand whichever of the two commits, and neither waits for the other.
 Found find_or_make(const runtime::Installed& relations, const runtime::Identity& here) {
     if (!is_watching) watch();
@@ -230,18 +240,17 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
         found = read_rows(relations);
         // Under the lock nobody makes new words, so what differs was loaded by hand.
         if (found.is_mixed)
-            ereport(ERROR,
-                    (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
-                     errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
-                     errhint("Data of a dump belongs into a database where no reading was accepted yet: restore it there.")));
+            ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
+                            errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
+                            errhint("Restore a dump into a database in which no reading was accepted yet.")));
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
-            SPI_connect();
+            const postgres::Statements statements = postgres::open_statements();
             if (!found.has_epoch || !is_same_log(found.identity, here)) move_sequences_past_stored_rows();
             if (!found.has_secret || found.secret_in_flight) write_installation(found);
             TELEMETRY_INJECTION_POINT_IN_P("epoch_half_open");
             if (!is_here(found, here) || found.epoch_in_flight) write_epoch(found, here, relations.epoch);
-            SPI_finish();
+            postgres::close_statements(statements);
             PopActiveSnapshot();
             found.is_mine = true;
         }
@@ -278,7 +287,7 @@ const Opened& open_for_writing() {
         throw postgres::Error(error_codes::kNotInstalled, "the event log is of another version of telemetry_cqrs",
                               "Its fingerprints are of version " + std::to_string(found.fingerprint_version) +
                                   ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
-                              "Install the version of telemetry_cqrs the log was written with, or a later one.");
+                              "Install the version of telemetry_cqrs that wrote the log, or a later one.");
     // Numbers that the session has in store may be of a time before the rows that came here from another place.
     const std::uint64_t opened_xid = U64FromFullTransactionId(found.opened_xid);
     if (opened.epoch != model::Epoch{found.epoch} || known_opening != opened_xid || known_log != here.log)

@@ -35,8 +35,8 @@ std::uint64_t oldest_running_transaction() {
 }
 
 model::Snapshot everything() {
-    constexpr model::Xid last{std::numeric_limits<std::uint64_t>::max()};
-    return {last, last, {}};
+    constexpr model::Xid kLast{std::numeric_limits<std::uint64_t>::max()};
+    return {kLast, kLast, {}};
 }
 
 model::Snapshot everything_shown_by(::Snapshot snapshot) {

@@ -1,4 +1,4 @@
-// Appending to one segment: opening, probing, storing. Written wholly in P: plain C types and palloc, no destructors.
+// Appending to one segment: opening, probing, storing. This file is written wholly in P.
 #include "event_log/segment.hpp"
 
 #include "event_log/event_columns.hpp"
@@ -8,6 +8,7 @@
 #include "postgres/command.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/server_versions.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -19,8 +20,7 @@ Datum fingerprint_datum(const Candidate& candidate) {
 }
 
 bool equals(Datum stored, std::string_view sent) {
-    text* value = DatumGetTextPP(stored);
-    return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) == sent;
+    return postgres::view_of(stored) == sent;
 }
 
 bool equals(Datum stored, bool stored_null, const std::optional<double>& sent) {
@@ -110,12 +110,12 @@ bool probe_index(Segment& segment, int index, Candidate& candidate) {
             const bool is_speculative = TransactionIdIsValid(segment.dirty.xmin) && token != 0;
             ExecClearTuple(segment.probed);
             let_go(probe, key);
-            waits_for_rival = true;
+            *segment.waits_for_rival = true;
             if (is_speculative)
                 SpeculativeInsertionWait(rival, token);
             else
                 XactLockTableWait(rival, segment.table, &tid, XLTW_InsertIndex);
-            waits_for_rival = false;
+            *segment.waits_for_rival = false;
             continue;
         }
         const bool found = is_same_identity(segment.probed, candidate);
@@ -143,9 +143,7 @@ int insert_speculatively(Segment& segment, const Candidate& candidate) {
 
 }  // namespace
 
-bool waits_for_rival = false;
-
-void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp) {
+void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp, bool* waits_for_rival) {
     segment.table = table_open(relations.segment, RowExclusiveLock);
     check_for_append(segment.table);
     open_indexes(segment.indexes, segment.table);
@@ -159,9 +157,9 @@ void open_segment(Segment& segment, const runtime::Installed& relations, const S
     segment.xid = GetTopFullTransactionId();
     segment.command = GetCurrentCommandId(true);
     segment.command_begun = postgres::command_begun();
-    segment.type =
-        PointerGetDatum(cstring_to_text_with_len(model::kTelemetryIngested.data(), model::kTelemetryIngested.size()));
+    segment.type = postgres::text_datum(model::kTelemetryIngested);
     segment.stamp = &stamp;
+    segment.waits_for_rival = waits_for_rival;
 }
 
 void close_segment(Segment& segment) {
@@ -238,10 +236,10 @@ void insert_fingerprint(Segment& segment, const Candidate& candidate) {
     Datum value = fingerprint_datum(candidate);
     bool isnull = !candidate.has_identity;
     ItemPointerData tid = candidate.tid;
-    waits_for_rival = true;  // should one have come between probe and insert
+    *segment.waits_for_rival = true;  // should one have come between probe and insert
     for (int i = 0; i < set.count; ++i)
         index_insert(set.indexes[i], &value, &isnull, &tid, segment.table, UNIQUE_CHECK_YES, false, set.infos[i]);
-    waits_for_rival = false;
+    *segment.waits_for_rival = false;
 }
 
 void insert_xid(Segment& segment, const Candidate& candidate) {

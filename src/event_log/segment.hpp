@@ -1,7 +1,7 @@
-// One segment of the log, opened for appending. Wholly P: used inside guarded blocks only.
+// One segment of the log, opened for appending. This file is written wholly in P.
 #pragma once
 
-#include "event_log/append.hpp"
+#include "event_log/candidate.hpp"
 #include "event_log/segment_indexes.hpp"
 #include "runtime/installed.hpp"
 
@@ -24,13 +24,12 @@ struct Segment {
     FullTransactionId xid;
     Datum type;
     const Stamp* stamp;
+    bool* waits_for_rival;  // true while this session may wait for a rival's transaction, so after an error that ends the wait
 };
 
-// True while this session may wait for a rival's transaction, and after an error that ended such a wait.
-extern bool waits_for_rival;
-
 // Takes RowExclusiveLock on the segment and its indexes. TC202 where the segment is not as we made it.
-void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp);
+// `waits_for_rival` belongs to a caller outside the guard.
+void open_segment(Segment& segment, const runtime::Installed& relations, const Stamp& stamp, bool* waits_for_rival);
 void close_segment(Segment& segment);
 
 // The slot number `index`, filled with what `candidate` becomes as an event.

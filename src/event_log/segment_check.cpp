@@ -1,5 +1,4 @@
-// The shape that a segment must have, and the errors that say how to mend it. Written wholly in P: plain C types, no
-// destructors.
+// The shape that a segment must have, and the errors that say how to mend it. This file is written wholly in P.
 #include "event_log/segment_check.hpp"
 
 #include "error_codes.hpp"
@@ -35,8 +34,7 @@ constexpr postgres::KnownColumn kColumns[kEventColumns] = {
 constexpr postgres::KnownColumns kSegment{kColumns, kEventColumns, nullptr, 0, nullptr, 0, false};
 
 void describe_no_index(Obstacle& found, Relation segment, const char* kind, const char* columns) {
-    postgres::describe_obstacle(found, psprintf("index on %s", columns),
-                                "there is none that is valid, and just as the extension made it",
+    postgres::describe_obstacle(found, psprintf("index on %s", columns), "no valid one is as the extension made it",
                                 psprintf("CREATE %s ON %s %s", kind, postgres::sql_name_of(segment), columns));
 }
 
@@ -56,11 +54,11 @@ bool has_index(Relation segment, bool (*fits)(Relation)) {
 }
 
 [[noreturn]] void report(Relation segment, const Obstacle& found) {
-    ereport(ERROR,
-            (errcode(error_codes::kLogWasAltered),
-             errmsg("segment \"%s\" of the event log was altered", RelationGetRelationName(segment)),
-             errdetail("%s: %s.", found.object, found.reason),
-             found.command[0] != '\0' ? errhint("Mend it by: %s", found.command) : errhint("Restore the log from a backup.")));
+    ereport(ERROR, (errcode(error_codes::kLogWasAltered),
+                    errmsg("segment \"%s\" of the event log was altered", RelationGetRelationName(segment)),
+                    errdetail("%s: %s.", found.object, found.reason),
+                    found.command[0] != '\0' ? errhint("This mends it: %s", found.command)
+                                             : errhint("Restore the log from a backup.")));
     pg_unreachable();
 }
 

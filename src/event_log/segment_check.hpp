@@ -1,4 +1,4 @@
-// Is a segment as natively written and read rows need it? Wholly P: used inside guarded blocks only.
+// Is a segment as natively written and read rows need it? This file is written wholly in P.
 #pragma once
 
 #include "postgres/obstacle.hpp"

@@ -1,5 +1,4 @@
-// Telling the indexes of a segment apart, and keeping up the further ones. Written wholly in P: plain C types and palloc, no
-// destructors.
+// Telling the indexes of a segment apart, and keeping up the further ones. This file is written wholly in P.
 #include "event_log/segment_indexes.hpp"
 
 #include "event_log/event_columns.hpp"

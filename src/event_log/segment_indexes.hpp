@@ -1,4 +1,4 @@
-// The indexes of a segment, told apart by what they are and not by their names. Wholly P: used inside guarded blocks only.
+// The indexes of a segment, told apart by what they are and not by their names. This file is written wholly in P.
 //
 // The append needs two: the unique one on (fingerprint), and the one on (xid, event_id). There may be several of each: REINDEX
 // CONCURRENTLY builds a second one, and sessions that take the older for the valid one work beside sessions that take the newer

@@ -1,20 +1,30 @@
-// Moving and reading the sequences. Written wholly in P: plain C types and palloc, no destructors.
+// Moving and reading the sequences. This file is written wholly in P.
 #include "event_log/sequences.hpp"
 
 #include <limits>
+
+#include "postgres/spi.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace event_log {
 namespace {
 
-constexpr const char* kMoves[] = {
-    "SELECT pg_catalog.setval('telemetry.event_id_seq', m.last) "
-    "FROM (SELECT pg_catalog.max(event_id) AS last FROM telemetry.event) AS m, telemetry.event_id_seq AS s "
-    "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
-    "SELECT pg_catalog.setval('telemetry.rejected_id_seq', m.last) "
-    "FROM (SELECT pg_catalog.max(rejected_id) AS last FROM telemetry.rejected_readings) AS m, telemetry.rejected_id_seq AS s "
-    "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
+constexpr postgres::Statement kMoves[] = {
+    {postgres::Command::kSelect,
+     "SELECT pg_catalog.setval('telemetry.event_id_seq', m.last) "
+     "FROM (SELECT pg_catalog.max(event_id) AS last FROM telemetry.event) AS m, telemetry.event_id_seq AS s "
+     "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
+     0,
+     {},
+     nullptr},
+    {postgres::Command::kSelect,
+     "SELECT pg_catalog.setval('telemetry.rejected_id_seq', m.last) "
+     "FROM (SELECT pg_catalog.max(rejected_id) AS last FROM telemetry.rejected_readings) AS m, telemetry.rejected_id_seq AS s "
+     "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
+     0,
+     {},
+     nullptr},
 };
 
 }  // namespace
@@ -22,8 +32,7 @@ constexpr const char* kMoves[] = {
 void move_sequences_past_stored_rows() {
     // The look sees everything that is committed by now, under any isolation level of the caller.
     PushActiveSnapshot(GetLatestSnapshot());
-    for (const char* move : kMoves)
-        if (SPI_execute(move, true, 0) != SPI_OK_SELECT) elog(ERROR, "cannot move the sequences of telemetry_cqrs");
+    for (const postgres::Statement& move : kMoves) postgres::execute(move, nullptr);
     PopActiveSnapshot();
 }
 

@@ -1,4 +1,4 @@
-// The sequences of the log at a place where it was not written before. Wholly P: used inside guarded blocks only.
+// The sequences of the log at a place where it was not written before. This file is written wholly in P.
 //
 // Rows that came by logical replication leave the sequences as they were: numbers would be given out that are taken.
 #pragma once
@@ -10,7 +10,8 @@
 namespace event_log {
 
 // Moves the sequences of event ids and of rejected readings up to the greatest number that is stored; never down. Reads the
-// whole log, as event ids have no index of their own. As the extension's owner, while nobody takes numbers, with SPI connected.
+// whole log, as event ids have no index of their own. As the extension's owner, while nobody takes numbers, with statements
+// open (postgres/spi.hpp).
 void move_sequences_past_stored_rows();
 
 // The last number that a sequence gave out, to any session; the one before its first one if it gave none. Numbers that it gives

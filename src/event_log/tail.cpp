@@ -1,4 +1,4 @@
-// Counting the tail. `count_rows` is written wholly in P.
+// Counting the tail. `count_rows` is P.
 #include "event_log/tail.hpp"
 
 #include <algorithm>

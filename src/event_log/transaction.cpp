@@ -17,9 +17,9 @@ Fate look_up(std::uint64_t xid, std::uint64_t next) {
     const auto low = static_cast<TransactionId>(xid);
     const std::uint64_t epoch = xid >> 32, next_epoch = next >> 32;
     const bool is_a_wrap_behind = epoch + 1 < next_epoch || (epoch + 1 == next_epoch && low < static_cast<TransactionId>(next));
-    if (is_a_wrap_behind || TransactionIdPrecedes(low, postgres::oldest_known_transaction())) return Fate::forgotten;
-    if (TransactionIdIsInProgress(low)) return Fate::in_progress;
-    return TransactionIdDidCommit(low) ? Fate::committed : Fate::rolled_back;
+    if (is_a_wrap_behind || TransactionIdPrecedes(low, postgres::oldest_known_transaction())) return Fate::kForgotten;
+    if (TransactionIdIsInProgress(low)) return Fate::kInProgress;
+    return TransactionIdDidCommit(low) ? Fate::kCommitted : Fate::kRolledBack;
 }
 
 }  // namespace
@@ -27,7 +27,7 @@ Fate look_up(std::uint64_t xid, std::uint64_t next) {
 Fate fate_of(model::Xid xid) {
     return postgres::guarded([number = xid.value] {
         const std::uint64_t next = U64FromFullTransactionId(ReadNextFullTransactionId());
-        if (number >= next) return Fate::not_begun;
+        if (number >= next) return Fate::kNotBegun;
         LWLockAcquire(XactTruncationLock, LW_SHARED);
         const Fate fate = look_up(number, next);
         LWLockRelease(XactTruncationLock);

@@ -9,11 +9,11 @@
 namespace event_log {
 
 enum class Fate : std::uint8_t {
-    in_progress,  // open or prepared
-    committed,
-    rolled_back,  // also: it was open when the server crashed
-    forgotten,    // so long ago that the server does not know any more
-    not_begun     // this server has not come to this number; a standby may still
+    kInProgress,  // open or prepared
+    kCommitted,
+    kRolledBack,  // also: it was open when the server crashed
+    kForgotten,   // so long ago that the server does not know any more
+    kNotBegun     // this server has not come to this number; a standby may still
 };
 
 // What this server knows of a top-level transaction. A snapshot taken after this was called shows the rows of a committed one.

@@ -1,4 +1,4 @@
-// From rows to events. `fill_block` is written wholly in P: plain C types and palloc, no destructors.
+// From rows to events. `fill_block` is P.
 #include "event_log/window_reader.hpp"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 
 #include "event_log/metrics.hpp"
 #include "postgres/error.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -24,23 +25,20 @@ struct TextArena {
 
 std::string_view keep_text(TextArena& arena, Datum value) {
     constexpr std::size_t kChunk = 64 * 1024;
-    text* source = DatumGetTextPP(value);
-    const std::size_t length = VARSIZE_ANY_EXHDR(source);
-    if (length > arena.left) {
-        arena.left = length > kChunk ? length : kChunk;
+    const std::string_view source = postgres::view_of(value);
+    if (source.size() > arena.left) {
+        arena.left = source.size() > kChunk ? source.size() : kChunk;
         arena.next = static_cast<char*>(MemoryContextAlloc(arena.memory, arena.left));
     }
     char* copy = arena.next;
-    memcpy(copy, VARDATA_ANY(source), length);
-    arena.next += length;
-    arena.left -= length;
-    return {copy, length};
+    memcpy(copy, source.data(), source.size());
+    arena.next += source.size();
+    arena.left -= source.size();
+    return {copy, source.size()};
 }
 
 bool is_reading(Datum type) {
-    text* name = DatumGetTextPP(type);
-    return VARSIZE_ANY_EXHDR(name) == model::kTelemetryIngested.size() &&
-           memcmp(VARDATA_ANY(name), model::kTelemetryIngested.data(), model::kTelemetryIngested.size()) == 0;
+    return postgres::view_of(type) == model::kTelemetryIngested;
 }
 
 std::optional<double> number_of(const WindowScan& scan, EventColumn column) {
@@ -54,6 +52,7 @@ struct Filled {
     std::int64_t last_event_id;
 };
 
+// P.
 Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, MemoryContext memory) {
     Filled filled{};
     TextArena arena{memory, nullptr, 0};

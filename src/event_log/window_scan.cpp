@@ -1,10 +1,11 @@
-// Index scans over the segments, merged. Written wholly in P: plain C types and palloc, no destructors.
+// Index scans over the segments, merged. This file is written wholly in P.
 #include "event_log/window_scan.hpp"
 
 #include <limits>
 
 #include "event_log/segment_check.hpp"
 #include "event_log/segment_indexes.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
@@ -84,10 +85,7 @@ void open_window(WindowScan& scan, const ScanPlan& plan, Snapshot snapshot) {
     scan.memory = CurrentMemoryContext;
     scan.step = 0;
     scan.current = nullptr;
-    const Oid parent = get_relname_relid("event", get_namespace_oid("telemetry", false));
-    if (!OidIsValid(parent))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"telemetry.event\" does not exist")));
-    List* children = find_inheritance_children(parent, AccessShareLock);
+    List* children = find_inheritance_children(postgres::require_relation("event"), AccessShareLock);
     scan.segment_count = list_length(children);
     scan.segments = static_cast<SegmentScan*>(palloc0(sizeof(SegmentScan) * static_cast<size_t>(scan.segment_count + 1)));
     for (int i = 0; i < scan.segment_count; ++i) open_segment(scan.segments[i], list_nth_oid(children, i), snapshot);

@@ -1,5 +1,5 @@
-// Reading the rows of a window from the segments, in order. Wholly P: used inside guarded blocks only; after an error the
-// transaction's abort frees everything.
+// Reading the rows of a window from the segments, in order. This file is written wholly in P. After an error the transaction's
+// abort frees everything.
 #pragma once
 
 #include <cstdint>

@@ -9,6 +9,7 @@
 #include "ingest/receipt.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "runtime/settings.hpp"
 
 #include "postgres/pg.hpp"
@@ -122,7 +123,7 @@ OnError on_error_of(FunctionCallInfo fcinfo) {
 }
 
 text* text_at(const Column& column, int i) {
-    return column.has(i) ? DatumGetTextPP(column.values[i]) : nullptr;
+    return column.has(i) ? postgres::text_of(column.values[i]) : nullptr;
 }
 
 // P. Rows out of columns.
@@ -159,11 +160,12 @@ Span accepted_span(const Verdicts& verdicts) {
     return span;
 }
 
+// P.
 Datum receipt_of(FunctionCallInfo fcinfo, const Verdicts& verdicts, Span span) {
     Datum values[] = {Int32GetDatum(verdicts.received),   Int32GetDatum(verdicts.accepted),
                       Int32GetDatum(verdicts.duplicates), Int32GetDatum(verdicts.conflicts),
                       Int32GetDatum(verdicts.rejected),   Int64GetDatum(span.first),
-                      Int64GetDatum(span.last),           PointerGetDatum(token_of(verdicts.stamp.opened.epoch, verdicts.xid))};
+                      Int64GetDatum(span.last),           token_of(verdicts.stamp.opened.epoch, verdicts.xid)};
     bool isnull[8] = {};
     isnull[5] = isnull[6] = verdicts.accepted == 0;
     return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, isnull));

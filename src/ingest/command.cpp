@@ -5,10 +5,13 @@
 #include <string_view>
 
 #include "device/registry.hpp"
+#include "event_log/append.hpp"
 #include "model/request_digest.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/jsonb.hpp"
+#include "postgres/text.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/wake.hpp"
 
@@ -20,13 +23,9 @@ namespace {
 using event_log::Candidate;
 using event_log::Outcome;
 
-std::string_view view(const text* value) {
-    return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
-}
-
 std::optional<std::string_view> optional_view(const text* value) {
     if (value == nullptr) return std::nullopt;
-    return view(value);
+    return postgres::view_of(value);
 }
 
 struct SentMetrics {
@@ -37,10 +36,10 @@ struct SentMetrics {
 
 // P.
 SentMetrics take_metrics(Jsonb* sent) {
-    if (VARSIZE(sent) > kMaxMetricsSize) return {VARSIZE(sent), {}, nullptr};
+    if (postgres::size_of(sent) > kMaxMetricsSize) return {postgres::size_of(sent), {}, nullptr};
     SentMetrics metrics{0, event_log::read_metrics(sent), sent};
     if (is_acceptable(metrics.read) && metrics.read.count < metrics.read.members)
-        metrics.kept = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, JsonbPGetDatum(sent)));
+        metrics.kept = postgres::without_nulls(JsonbPGetDatum(sent));
     if (metrics.read.count == 0) metrics.kept = nullptr;
     return metrics;
 }
@@ -52,7 +51,7 @@ void serve_interrupts(std::uint32_t turn) {
 
 Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::uint32_t position) {
     Candidate candidate{};
-    candidate.reading.device_id = view(request.device_id);
+    candidate.reading.device_id = postgres::view_of(request.device_id);
     if (request.has_measured_at) candidate.reading.measured_at = request.measured_at;
     if (request.has_temperature) candidate.reading.temperature = request.temperature;
     if (request.has_humidity) candidate.reading.humidity = request.humidity;
@@ -190,7 +189,7 @@ void raise_first(const Verdicts& verdicts, Tally& tally) {
     if (verdicts.refused.empty()) return;
     tally.refused.conflicts = verdicts.conflicts;
     tally.refused.rejected = verdicts.refused.size() - verdicts.conflicts;
-    raise(*std::ranges::min_element(verdicts.refused, {}, &Refused::position), verdicts.is_batch);
+    raise(verdicts.refused.front(), verdicts.is_batch);
 }
 
 }  // namespace
@@ -206,6 +205,7 @@ Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, 
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings);
     identify(verdicts);
+    // Step 4. The log answers for each candidate.
     event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
     count_up(verdicts, standings, count, tally);
     if (on_error == OnError::kRaise) raise_first(verdicts, tally);

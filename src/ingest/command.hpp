@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "event_log/append.hpp"
+#include "event_log/candidate.hpp"
 #include "ingest/refused.hpp"
 #include "ingest/tally.hpp"
 #include "postgres/pg.hpp"

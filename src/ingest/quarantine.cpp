@@ -8,8 +8,10 @@
 #include "ingest/payload.hpp"
 #include "postgres/command.hpp"
 #include "postgres/error.hpp"
-#include "postgres/owner_statement.hpp"
+#include "postgres/jsonb.hpp"
 #include "postgres/server_versions.hpp"
+#include "postgres/spi.hpp"
+#include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -21,12 +23,12 @@ namespace {
 struct Row {
     const Request* request;
     int sqlstate;
-    const char* reason;
-    int reason_size;
+    std::string_view reason;
 };
 
 // The number comes from the column's default.
-postgres::OwnerStatement insert_rejected{
+postgres::Statement insert_rejected{
+    postgres::Command::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
     "SELECT n.sqlstate, n.reason, n.payload, $4 "
     "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (sqlstate, reason, payload)",
@@ -38,10 +40,6 @@ postgres::OwnerStatement insert_rejected{
 constexpr int kChunkRows = 512;
 constexpr std::size_t kChunkBytes = 1 << 20;
 
-Datum array_of(Datum* values, int count, Oid type) {
-    return PointerGetDatum(construct_array(values, count, type, -1, false, TYPALIGN_INT));
-}
-
 // P. As many of the rows as go into a statement; how many.
 int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
     Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows];
@@ -49,14 +47,14 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
     for (std::size_t bytes = 0; taken < count && taken < kChunkRows && bytes < kChunkBytes; ++taken) {
         const Row& row = rows[taken];
         Jsonb* payload = payload_of(*row.request);
-        bytes += VARSIZE(payload) + static_cast<std::size_t>(row.reason_size);
-        sqlstates[taken] = CStringGetTextDatum(unpack_sql_state(row.sqlstate));
-        reasons[taken] = PointerGetDatum(cstring_to_text_with_len(row.reason, row.reason_size));
+        bytes += postgres::size_of(payload) + row.reason.size();
+        sqlstates[taken] = postgres::text_datum(unpack_sql_state(row.sqlstate));
+        reasons[taken] = postgres::text_datum(row.reason);
         payloads[taken] = JsonbPGetDatum(payload);
     }
-    Datum values[] = {array_of(sqlstates, taken, TEXTOID), array_of(reasons, taken, TEXTOID),
-                      array_of(payloads, taken, JSONBOID), TimestampTzGetDatum(received_at)};
-    postgres::execute(insert_rejected, values);
+    Datum values[] = {postgres::text_array_datum(sqlstates, taken), postgres::text_array_datum(reasons, taken),
+                      postgres::jsonb_array_datum(payloads, taken), TimestampTzGetDatum(received_at)};
+    postgres::execute_kept(insert_rejected, values);
     return taken;
 }
 
@@ -64,7 +62,7 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
 void insert_rows(const Row* rows, int count, TimestampTz received_at) {
     const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
-    const postgres::OwnerStatements statements = postgres::open_statements();
+    const postgres::Statements statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
         const MemoryContext caller = MemoryContextSwitchTo(chunk);
@@ -87,10 +85,9 @@ struct LastCall {
 };
 LastCall last_call{};
 
-uint64 hash_of(const void* value) {  // null: not sent
-    if (value == nullptr) return 0;
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(VARDATA_ANY(value)),
-                               static_cast<int>(VARSIZE_ANY_EXHDR(value)), 0);
+template <typename Value>
+uint64 hash_of_sent(const Value* value) {
+    return value == nullptr ? 0 : postgres::hash_of(value);
 }
 
 // Of all that was sent: calls that differ may well be refused in the same words.
@@ -98,9 +95,10 @@ uint64 digest_of(const Request* requests, std::uint32_t count) {
     uint64 digest = count;
     for (const Request* each = requests; each < requests + count; ++each)
         for (const uint64 part :
-             {hash_of(each->device_id), hash_of(each->idempotency_key), hash_of(each->region), hash_of(each->metrics),
-              uint64{each->has_measured_at}, static_cast<uint64>(each->measured_at), uint64{each->has_temperature},
-              std::bit_cast<uint64>(each->temperature), uint64{each->has_humidity}, std::bit_cast<uint64>(each->humidity)})
+             {hash_of_sent(each->device_id), hash_of_sent(each->idempotency_key), hash_of_sent(each->region),
+              hash_of_sent(each->metrics), uint64{each->has_measured_at}, static_cast<uint64>(each->measured_at),
+              uint64{each->has_temperature}, std::bit_cast<uint64>(each->temperature), uint64{each->has_humidity},
+              std::bit_cast<uint64>(each->humidity)})
             digest = hash_combine64(digest, part);
     return digest;
 }
@@ -126,8 +124,7 @@ void quarantine(const Verdicts& verdicts, const Request* requests, const void* c
     rows.reserve(verdicts.refused.size());
     for (const Refused& each : verdicts.refused) {
         reasons.push_back(each.detail.empty() ? each.message : each.message + ": " + each.detail);
-        rows.push_back(
-            Row{requests + each.position, each.sqlstate, reasons.back().data(), static_cast<int>(reasons.back().size())});
+        rows.push_back(Row{requests + each.position, each.sqlstate, reasons.back()});
     }
     postgres::guarded([data = rows.data(), count = static_cast<int>(rows.size()), received_at = verdicts.stamp.received_at] {
         insert_rows(data, count, received_at);

@@ -3,35 +3,34 @@
 #include "ingest/door.hpp"
 #include "ingest/receipt.hpp"
 #include "postgres/entry_point.hpp"
+#include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace ingest {
 namespace {
 
-text* text_argument(FunctionCallInfo fcinfo, int number) {
-    return PG_ARGISNULL(number) ? nullptr : PG_GETARG_TEXT_PP(number);
-}
-
 Request request_of(FunctionCallInfo fcinfo) {
     Request request{};
-    request.device_id = text_argument(fcinfo, 0);
+    request.device_id = postgres::optional_text(fcinfo, 0);
     request.has_measured_at = !PG_ARGISNULL(1);
     if (request.has_measured_at) request.measured_at = PG_GETARG_TIMESTAMPTZ(1);
     request.has_temperature = !PG_ARGISNULL(2);
     if (request.has_temperature) request.temperature = PG_GETARG_FLOAT8(2);
     request.has_humidity = !PG_ARGISNULL(3);
     if (request.has_humidity) request.humidity = PG_GETARG_FLOAT8(3);
-    request.idempotency_key = text_argument(fcinfo, 4);
+    request.idempotency_key = postgres::optional_text(fcinfo, 4);
     request.metrics = PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5);
-    request.region = text_argument(fcinfo, 6);
+    request.region = postgres::optional_text(fcinfo, 6);
     return request;
 }
 
+// P.
 Datum receipt_of(FunctionCallInfo fcinfo, const event_log::Candidate& stored) {
     const char* status = stored.outcome == event_log::Outcome::kAccepted ? "accepted" : "duplicate";
-    Datum values[] = {Int64GetDatum(stored.event_id.value), CStringGetTextDatum(status),
-                      TimestampTzGetDatum(stored.received_at), PointerGetDatum(token_of(stored.epoch, stored.xid))};
+    Datum values[] = {Int64GetDatum(stored.event_id.value), postgres::text_datum(status),
+                      TimestampTzGetDatum(stored.received_at), token_of(stored.epoch, stored.xid)};
     bool isnull[4] = {};
     return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, isnull));
 }

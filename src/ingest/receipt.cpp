@@ -1,5 +1,7 @@
-// Building receipts. Written wholly in P.
+// Building receipts. This file is written wholly in P.
 #include "ingest/receipt.hpp"
+
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -19,10 +21,10 @@ TupleDesc result_row_type(FunctionCallInfo fcinfo) {
     return static_cast<TupleDesc>(call_site->fn_extra);
 }
 
-text* token_of(model::Epoch epoch, model::Xid xid) {
+Datum token_of(model::Epoch epoch, model::Xid xid) {
     char token[40];
     const int length = snprintf(token, sizeof token, "%d:" UINT64_FORMAT, epoch.value, xid.value);
-    return cstring_to_text_with_len(token, length);
+    return postgres::text_datum({token, static_cast<std::size_t>(length)});
 }
 
 }  // namespace ingest

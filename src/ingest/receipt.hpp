@@ -1,4 +1,4 @@
-// Composite results of the commands.
+// Composite results of the commands. This file is written wholly in P.
 #pragma once
 
 #include "model/identifiers.hpp"
@@ -6,10 +6,10 @@
 
 namespace ingest {
 
-// P. The row type that the function called through `fcinfo` returns, blessed and kept with the call site.
+// The row type that the function called through `fcinfo` returns, blessed and kept with the call site.
 TupleDesc result_row_type(FunctionCallInfo fcinfo);
 
-// P. Names the transaction that stored a reading: "epoch:xid". Opaque to clients.
-text* token_of(model::Epoch epoch, model::Xid xid);
+// Names the transaction that stored a reading: "epoch:xid". Opaque to clients.
+Datum token_of(model::Epoch epoch, model::Xid xid);
 
 }  // namespace ingest

@@ -30,8 +30,7 @@ constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"ligh
 }  // namespace
 
 bool is_acceptable(const event_log::Metrics& metrics) noexcept {
-    return metrics.shape == event_log::MetricsShape::kObjectOfNumbers &&
-           metrics.members <= static_cast<int>(model::kMaxMetrics);
+    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers && metrics.members <= static_cast<int>(model::kMaxMetrics);
 }
 
 Refused refuse_missing_device(std::uint32_t position) {
@@ -48,22 +47,22 @@ Refused refuse_metrics_of_size(std::uint32_t position, std::size_t size) {
 
 Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics) {
     switch (metrics.shape) {
-        case event_log::MetricsShape::kNotAnObject:
+        case postgres::NumbersShape::kNotAnObject:
             return refuse(position, error_codes::kInvalidMetrics, "metrics are not a JSON object",
                           "The value is an array or a single value.", kMetricsHint);
-        case event_log::MetricsShape::kNotANumber:
+        case postgres::NumbersShape::kNotANumber:
             return refuse(position, error_codes::kInvalidMetrics, "metric is not a number",
                           "Metric " + model::quoted_for_message(metrics.offender) + " holds something else.", kMetricsHint);
-        case event_log::MetricsShape::kTooNearZero:
+        case postgres::NumbersShape::kTooNearZero:
             return refuse(position, error_codes::kInvalidMetrics, "metric is out of range",
                           "Metric " + model::quoted_for_message(metrics.offender) +
                               " is not zero, but too near to it for double precision.",
                           "Send zero, or a number of double precision.");
-        case event_log::MetricsShape::kObjectOfNumbers:
+        case postgres::NumbersShape::kObjectOfNumbers:
             break;
     }
     return refuse(position, error_codes::kInvalidMetrics, "too many metrics",
-                  "The reading has " + std::to_string(metrics.members) + ", at most " + std::to_string(model::kMaxMetrics) +
+                  "The reading has " + std::to_string(metrics.members) + "; at most " + std::to_string(model::kMaxMetrics) +
                       " are allowed.",
                   "Send several readings.");
 }
@@ -95,8 +94,8 @@ Refused refuse_conflict(const event_log::Candidate& candidate) {
                       std::to_string(candidate.event_id.value) + " with request digest " +
                       hexadecimal(candidate.stored_digest) + "; this request has " + hexadecimal(candidate.request_digest) +
                       ".",
-                  key ? "Use a new key for a new reading; send a retry exactly as the first time."
-                      : "Send a retry exactly as the first time; a key tells readings of the same time and values apart.");
+                  key ? "Use a new key for a new reading. Send a retry exactly as the first time."
+                      : "Send a retry exactly as the first time. A key tells apart readings of the same time and values.");
 }
 
 void raise(const Refused& refused, bool in_batch) {

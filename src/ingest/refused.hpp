@@ -5,7 +5,7 @@
 #include <string>
 
 #include "device/registry.hpp"
-#include "event_log/append.hpp"
+#include "event_log/candidate.hpp"
 #include "event_log/metrics.hpp"
 #include "model/validation.hpp"
 

@@ -6,6 +6,8 @@
 #include "model/validation.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
+#include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -18,18 +20,16 @@ TELEMETRY_FUNCTION(telemetry_register_device) {
         Jsonb* attributes;
     };
     const Arguments sent = postgres::guarded([fcinfo] {
-        return Arguments{PG_ARGISNULL(0) ? nullptr : PG_GETARG_TEXT_PP(0), PG_ARGISNULL(1) ? nullptr : PG_GETARG_TEXT_PP(1),
+        return Arguments{postgres::optional_text(fcinfo, 0), postgres::optional_text(fcinfo, 1),
                          PG_ARGISNULL(2) ? nullptr : PG_GETARG_INTERVAL_P(2), PG_ARGISNULL(3) ? nullptr : PG_GETARG_JSONB_P(3)};
     });
     // A registration obeys the rules of a reading's device and region.
-    model::Reading names{};
-    if (sent.device_id != nullptr)
-        names.device_id = {VARDATA_ANY(sent.device_id), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(sent.device_id))};
-    if (sent.region != nullptr)
-        names.region = {VARDATA_ANY(sent.region), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(sent.region))};
+    model::DeviceNames names{};
+    if (sent.device_id != nullptr) names.device_id = postgres::view_of(sent.device_id);
+    if (sent.region != nullptr) names.region = postgres::view_of(sent.region);
     const model::Utf8Form utf8_form = postgres::utf8_conversion();
-    const model::Refusal refusal = model::refusal_of(names, 0, 0, utf8_form);
+    const model::Refusal refusal = model::refusal_of(names, utf8_form);
     if (refusal != model::Refusal::kNone)
-        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, 0, 0, utf8_form)), false);
+        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, utf8_form)), false);
     PG_RETURN_BOOL(device::register_one(sent.device_id, sent.region, sent.expected_interval, sent.attributes));
 }

@@ -32,10 +32,6 @@ bool Snapshot::covers(Xid xid) const noexcept {
     return !std::binary_search(in_progress.begin(), in_progress.end(), xid);
 }
 
-bool Position::has_seen(Xid xid, EventId event_id) const noexcept {
-    return snapshot.covers(xid) || (partial && partial->xid == xid && event_id <= partial->event_id);
-}
-
 Window window_between(const Position& from, const Snapshot& now) {
     Window window{
         .resume = from.partial, .stragglers = {}, .first = from.snapshot.xmax, .last = {}, .in_progress = {}, .until = {}};

@@ -1,5 +1,5 @@
 // The arithmetic of "what is new": a snapshot says which transactions were over, a position how far a consumer has come,
-// a window what lies between a position and a later snapshot. The contract is section 4 of the design, in event_log/README.md.
+// a window what lies between a position and a later snapshot. event_log/README.md has the contract.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,6 @@ struct Position {
     Snapshot snapshot;
     std::optional<Partial> partial;
 
-    bool has_seen(Xid xid, EventId event_id) const noexcept;
     friend bool operator==(const Position&, const Position&) = default;
 };
 

@@ -81,8 +81,12 @@ std::string number_words(double value) {
     return std::to_string(value);
 }
 
-std::string of_device(const Reading& reading) {
-    return " of device " + quoted_for_message(reading.device_id);
+std::string of_device(std::string_view device_id) {
+    return " of device " + quoted_for_message(device_id);
+}
+
+DeviceNames names_in(const Reading& reading) {
+    return {reading.device_id, reading.region};
 }
 
 std::string time_words(Micros at) {
@@ -99,7 +103,7 @@ std::string duration_words(Micros duration) {
 RefusalText not_finite(std::string_view name, double value, const Reading& reading) {
     return {.sqlstate = error_codes::kNotFinite,
             .message = std::string(name) + " is not a finite number",
-            .detail = std::string(name) + of_device(reading) + " is " + number_words(value) + ".",
+            .detail = std::string(name) + of_device(reading.device_id) + " is " + number_words(value) + ".",
             .hint = "Send NULL, or leave it out, where there is no value."};
 }
 
@@ -120,13 +124,18 @@ std::string quoted_for_message(std::string_view text) {
     return quoted += '"';
 }
 
+Refusal refusal_of(const DeviceNames& names, Utf8Form utf8_form) {
+    if (!is_name(names.device_id, kMaxDeviceIdSize, false, utf8_form)) return Refusal::kDeviceId;
+    if (names.region && !is_name(*names.region, kMaxRegionSize, false, utf8_form)) return Refusal::kRegion;
+    return Refusal::kNone;
+}
+
 Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form) {
-    if (!is_name(reading.device_id, kMaxDeviceIdSize, false, utf8_form)) return Refusal::kDeviceId;
-    if (reading.region && !is_name(*reading.region, kMaxRegionSize, false, utf8_form)) return Refusal::kRegion;
+    const Refusal of_names = refusal_of(names_in(reading), utf8_form);
+    if (of_names != Refusal::kNone) return of_names;
     if (reading.idempotency_key && !is_name(*reading.idempotency_key, kMaxKeySize, true, utf8_form)) return Refusal::kKey;
     if (reading.temperature && !std::isfinite(*reading.temperature)) return Refusal::kTemperature;
     if (reading.humidity && !std::isfinite(*reading.humidity)) return Refusal::kHumidity;
-    if (reading.metrics.size() > kMaxMetrics) return Refusal::kTooManyMetrics;
     for (const Metric& metric : reading.metrics)
         if (!is_metric_name(metric.name, utf8_form)) return Refusal::kMetricName;
     for (const Metric& metric : reading.metrics)
@@ -138,29 +147,34 @@ Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead,
     return Refusal::kNone;
 }
 
+RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Form utf8_form) {
+    if (refusal == Refusal::kDeviceId)
+        return {.sqlstate = error_codes::kInvalidDeviceId,
+                .message = "device_id is not valid",
+                .detail = what_is_wrong_with("device_id", names.device_id, kMaxDeviceIdSize, false, utf8_form),
+                .hint = "A device_id has 1 to " + std::to_string(kMaxDeviceIdSize) +
+                        " bytes, no control or invisible characters, and no space at either end."};
+    return {.sqlstate = error_codes::kInvalidRegion,
+            .message = "region is not valid",
+            .detail = what_is_wrong_with("region" + of_device(names.device_id), names.region.value_or(""), kMaxRegionSize,
+                                         false, utf8_form),
+            .hint = "A region has 1 to " + std::to_string(kMaxRegionSize) +
+                    " bytes, no control or invisible characters, and no space at either end. Without one the "
+                    "registry's counts."};
+}
+
 RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form) {
     switch (refusal) {
         case Refusal::kNone:
             break;
         case Refusal::kDeviceId:
-            return {.sqlstate = error_codes::kInvalidDeviceId,
-                    .message = "device_id is not valid",
-                    .detail = what_is_wrong_with("device_id", reading.device_id, kMaxDeviceIdSize, false, utf8_form),
-                    .hint = "A device_id has 1 to " + std::to_string(kMaxDeviceIdSize) +
-                            " bytes, no control or invisible characters, and no space at either end."};
         case Refusal::kRegion:
-            return {.sqlstate = error_codes::kInvalidRegion,
-                    .message = "region is not valid",
-                    .detail = what_is_wrong_with("region" + of_device(reading), reading.region.value_or(""), kMaxRegionSize,
-                                                 false, utf8_form),
-                    .hint = "A region has 1 to " + std::to_string(kMaxRegionSize) +
-                            " bytes, no control or invisible characters, and no space at either end. Without one the "
-                            "registry's is taken."};
+            return describe(refusal, names_in(reading), utf8_form);
         case Refusal::kKey:
             return {.sqlstate = error_codes::kInvalidKey,
                     .message = "idempotency_key is not valid",
-                    .detail = what_is_wrong_with("idempotency_key" + of_device(reading), reading.idempotency_key.value_or(""),
-                                                 kMaxKeySize, true, utf8_form),
+                    .detail = what_is_wrong_with("idempotency_key" + of_device(reading.device_id),
+                                                 reading.idempotency_key.value_or(""), kMaxKeySize, true, utf8_form),
                     .hint = "An idempotency_key has 1 to " + std::to_string(kMaxKeySize) +
                             " bytes and no control or invisible characters. Without one, device, measured_at and values "
                             "identify the reading."};
@@ -168,24 +182,17 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
             return not_finite("temperature", reading.temperature.value_or(0), reading);
         case Refusal::kHumidity:
             return not_finite("humidity", reading.humidity.value_or(0), reading);
-        case Refusal::kTooManyMetrics:
-            return {.sqlstate = error_codes::kInvalidMetrics,
-                    .message = "reading has too many metrics",
-                    .detail = "The reading" + of_device(reading) + " has " + std::to_string(reading.metrics.size()) +
-                              " metrics; at most " + std::to_string(kMaxMetrics) + " are allowed.",
-                    .hint = "Send them in several readings."};
         case Refusal::kMetricName: {
             const auto metric = std::ranges::find_if_not(
                 reading.metrics, [utf8_form](std::string_view each) { return is_metric_name(each, utf8_form); }, &Metric::name);
             const auto name = metric == reading.metrics.end() ? std::string_view{} : metric->name;
-            const auto subject = "The name of a metric" + of_device(reading);
-            return {
-                .sqlstate = error_codes::kInvalidMetrics,
-                .message = "metric name is not valid",
-                .detail = is_reserved(name) ? subject + " is " + quoted_for_message(name) + ", which is a field of its own."
-                                            : what_is_wrong_with(subject, name, kMaxMetricNameSize, true, utf8_form),
-                .hint = "A metric name has 1 to " + std::to_string(kMaxMetricNameSize) +
-                        " bytes and no control or invisible characters; temperature and humidity are sent beside the metrics."};
+            const auto subject = "The name of a metric" + of_device(reading.device_id);
+            return {.sqlstate = error_codes::kInvalidMetrics,
+                    .message = "metric name is not valid",
+                    .detail = is_reserved(name) ? subject + " is " + quoted_for_message(name) + ", which is a field of its own."
+                                                : what_is_wrong_with(subject, name, kMaxMetricNameSize, true, utf8_form),
+                    .hint = "A metric name has 1 to " + std::to_string(kMaxMetricNameSize) +
+                            " bytes and no control or invisible characters. Send temperature and humidity beside the metrics."};
         }
         case Refusal::kMetricValue: {
             const auto metric = std::ranges::find_if(
@@ -198,15 +205,15 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
         case Refusal::kTooEarly:
             return {.sqlstate = error_codes::kMeasuredAtOutOfRange,
                     .message = "measured_at is out of range",
-                    .detail = "measured_at" + of_device(reading) + " is " + time_words(reading.measured_at.value_or(0)) +
-                              ", before " + time_words(kEarliestMeasuredAt) + ".",
+                    .detail = "measured_at" + of_device(reading.device_id) + " is " +
+                              time_words(reading.measured_at.value_or(0)) + ", before " + time_words(kEarliestMeasuredAt) + ".",
                     .hint = "Check the device's clock. Without measured_at the time of receipt is taken."};
         case Refusal::kTooFarAhead:
             return {.sqlstate = error_codes::kMeasuredAtOutOfRange,
                     .message = "measured_at is out of range",
-                    .detail = "measured_at" + of_device(reading) + " is " + time_words(reading.measured_at.value_or(0)) +
-                              ", more than " + duration_words(max_ahead) + " ahead of the server's clock, " +
-                              time_words(received_at) + ".",
+                    .detail = "measured_at" + of_device(reading.device_id) + " is " +
+                              time_words(reading.measured_at.value_or(0)) + ", more than " + duration_words(max_ahead) +
+                              " ahead of the server's clock, " + time_words(received_at) + ".",
                     .hint =
                         "Check the clocks of device and server, or raise telemetry_cqrs.max_ahead. Without measured_at the "
                         "time of receipt is taken."};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,12 @@ inline constexpr std::size_t kMaxMetricNameSize = 128;
 inline constexpr std::size_t kMaxMetrics = 64;
 inline constexpr Micros kEarliestMeasuredAt = -946'684'800'000'000;  // 1970-01-01 00:00 UTC
 
+// What a reading and the registration of its device have in common.
+struct DeviceNames {
+    std::string_view device_id;
+    std::optional<std::string_view> region;
+};
+
 enum class Refusal {
     kNone,
     kDeviceId,
@@ -27,7 +34,6 @@ enum class Refusal {
     kKey,
     kTemperature,  // not finite
     kHumidity,     // not finite
-    kTooManyMetrics,
     kMetricName,   // also "temperature" and "humidity", which have fields of their own
     kMetricValue,  // not finite
     kTooEarly,     // measured_at before kEarliestMeasuredAt, or -infinity
@@ -38,8 +44,11 @@ enum class Refusal {
 using Utf8Form = std::string (*)(std::string_view);
 
 // The first reason to refuse the reading, in the order above; kNone if it is accepted, which one without any value is too.
-// Throws what `utf8_form` throws.
+// Throws what `utf8_form` throws. The number of metrics is checked where they are read.
 Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form = nullptr);
+
+// The same of a registration: kDeviceId, kRegion or kNone.
+Refusal refusal_of(const DeviceNames& names, Utf8Form utf8_form = nullptr);
 
 struct RefusalText {
     int sqlstate = 0;
@@ -50,6 +59,7 @@ struct RefusalText {
 // spelt.
 RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead,
                      Utf8Form utf8_form = nullptr);
+RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Form utf8_form = nullptr);
 
 // The part of a text that a message can carry, in double quotes: at most some 60 bytes of it, cut between characters.
 std::string quoted_for_message(std::string_view text);

@@ -1,4 +1,4 @@
-// Triggers that wait for the end of the transaction. Wholly P.
+// Triggers that wait for the end of the transaction. This file is written wholly in P.
 //
 // The server refuses to put one off in a security-restricted operation (42501), and all that the library does as the owner is
 // one. So a table of ours that carries one cannot be written.

@@ -1,4 +1,4 @@
-// What happens at injection points. Written wholly in P; empty in ordinary builds.
+// What happens at injection points. The file is empty in ordinary builds.
 #include "postgres/injection_point.hpp"
 
 #ifdef TELEMETRY_INJECTION_POINTS
@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kPauseFile = "telemetry_cqrs.pause";  // in the data directory, where every process of the server stands
 constexpr long kPauseInterval = 10;                         // milliseconds
 
-enum class Action { none, error, kill, pause };
+enum class Action { kNone, kError, kKill, kPause };
 
 struct Order {
     char point[40];
@@ -36,16 +36,16 @@ bool parse(const char* text, Order& parsed) {
     char action[10] = {};
     parsed.at = 1;
     if (sscanf(text, "%39[^=]=%9[^:]:%d", parsed.point, action, &parsed.at) < 2 || parsed.at < 1) return false;
-    if (strcmp(action, "error") == 0) parsed.action = Action::error;
-    if (strcmp(action, "kill") == 0) parsed.action = Action::kill;
-    if (strcmp(action, "pause") == 0) parsed.action = Action::pause;
-    return parsed.action != Action::none;
+    if (strcmp(action, "error") == 0) parsed.action = Action::kError;
+    if (strcmp(action, "kill") == 0) parsed.action = Action::kKill;
+    if (strcmp(action, "pause") == 0) parsed.action = Action::kPause;
+    return parsed.action != Action::kNone;
 }
 
 bool check(char** text, void**, GucSource) {
     Order parsed;
     if (parse(*text, parsed)) return true;
-    GUC_check_errdetail("It is \"point=action\" or \"point=action:n\"; actions are error, kill and pause.");
+    GUC_check_errdetail("The value is \"point=action\" or \"point=action:n\"; actions are error, kill and pause.");
     return false;
 }
 
@@ -71,16 +71,16 @@ void define_injection_setting() {
 }
 
 void pass_injection_point(const char* point) {
-    if (order.action == Action::none || strcmp(point, order.point) != 0 || ++passed != order.at) return;
+    if (order.action == Action::kNone || strcmp(point, order.point) != 0 || ++passed != order.at) return;
     ereport(LOG, (errmsg("telemetry_cqrs injects at \"%s\"", point), errhidestmt(true), errhidecontext(true)));
     switch (order.action) {
-        case Action::kill:
+        case Action::kKill:
             ::kill(MyProcPid, SIGKILL);
             break;
-        case Action::pause:
+        case Action::kPause:
             return pause();
-        case Action::error:
-        case Action::none:
+        case Action::kError:
+        case Action::kNone:
             break;
     }
     ereport(ERROR, (errcode(error_codes::kInjected), errmsg("failure at injection point \"%s\"", point)));

@@ -1,4 +1,4 @@
-// Index scans for one key. Written wholly in P: plain C types and palloc, no destructors.
+// Index scans for one key. This file is written wholly in P.
 #include "postgres/key_lookup.hpp"
 
 #include "error_codes.hpp"
@@ -34,8 +34,8 @@ RegProcedure equality_of(Oid type) {
     const char* drop = OidIsValid(old) ? psprintf("DROP CONSTRAINT %s, ", quote_identifier(get_rel_name(old))) : "";
     ereport(ERROR, (errcode(error_codes::kLogWasAltered),
                     errmsg("primary key of table \"%s\" was altered", RelationGetRelationName(table)),
-                    errdetail("Rows are found natively by a primary key on (%s).", columns.data),
-                    errhint("Mend it by: ALTER TABLE %s %sADD PRIMARY KEY (%s)", name, drop, columns.data)));
+                    errdetail("The extension finds rows by a primary key on (%s).", columns.data),
+                    errhint("This mends it: ALTER TABLE %s %sADD PRIMARY KEY (%s)", name, drop, columns.data)));
     pg_unreachable();
 }
 
@@ -57,13 +57,6 @@ void open_key(KeyLookup& lookup, int keys) {
 }
 
 }  // namespace
-
-Oid find_table(const char* schema, const char* name) {
-    const Oid relation = get_relname_relid(name, get_namespace_oid(schema, false));
-    if (!OidIsValid(relation))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"%s.%s\" does not exist", schema, name)));
-    return relation;
-}
 
 Relation open_key_index(Relation table, LOCKMODE lock, int keys) {
     const Oid oid = primary_key_index_of(table);

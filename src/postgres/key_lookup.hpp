@@ -1,5 +1,5 @@
-// Finding rows of a table of our own by its primary key. Wholly P: used inside guarded blocks only; after an error the
-// transaction's abort frees everything.
+// Finding rows of a table of our own by its primary key. This file is written wholly in P. After an error the transaction's
+// abort frees everything.
 //
 // Of a row that is written over and over, the versions pile up as long as somebody holds an old snapshot. The newest lies at
 // the end of the table then, and so at the end of its key's entries in the index: the look-up goes backwards and finds it at
@@ -23,9 +23,6 @@ struct KeyLookup {
     TupleTableSlot* found;  // the row of the last find_row, complete
     MemoryContext memory;   // the scan's
 };
-
-// The oid of schema.name; an error where it is missing.
-Oid find_table(const char* schema, const char* name);
 
 // The index of the table's primary key, which is made of the first `keys` columns; TC202 where the table has another one, or
 // none. A primary key that INCLUDEs further columns is one.

@@ -1,6 +1,7 @@
-// Updating and inserting rows. Written wholly in P: plain C types and palloc, no destructors.
+// Updating and inserting rows. This file is written wholly in P.
 #include "postgres/keyed_table.hpp"
 
+#include "postgres/catalog.hpp"
 #include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
@@ -63,7 +64,7 @@ BlockNumber page_to_go_back_to(Relation table, BlockNumber now) {
 }  // namespace
 
 void open_table(KeyedTable& table, const OwnTable& own, Snapshot snapshot) {
-    open_lookup(table, find_table("telemetry", own.name), own.columns.count, snapshot, RowExclusiveLock, own.keys);
+    open_lookup(table, require_relation(own.name), own.columns.count, snapshot, RowExclusiveLock, own.keys);
     refuse_native_obstacle(table.table, own);
     table.written = MakeSingleTupleTableSlot(RelationGetDescr(table.table), &TTSOpsVirtual);
     table.executor = CreateExecutorState();

@@ -1,5 +1,6 @@
 // The server converts a numeric by printing and parsing it. Short numbers, which telemetry is made of, take a shorter way that
 // gives the same bits: an integer below 2^53 multiplied or divided by an exact power of ten is rounded once (Clinger 1990).
+// This file is written wholly in P.
 //
 // A numeric starts with 16 bits: the two highest say what it is (00 positive, 01 negative, both with the weight in the 16 bits
 // behind; 10 short; 11 NaN or infinity). In the short form bit 13 is the sign and the lowest 7 bits are the weight, signed.

@@ -1,4 +1,4 @@
-// Numbers of type numeric as doubles. Wholly P.
+// Numbers of type numeric as doubles. This file is written wholly in P.
 #pragma once
 
 #include "postgres/pg.hpp"

@@ -1,4 +1,4 @@
-// Looking for obstacles in what the relation cache holds of a table. Written wholly in P: plain C types, no destructors.
+// Looking for obstacles in what the relation cache holds of a table. This file is written wholly in P.
 #include "postgres/obstacle.hpp"
 
 #include "postgres/pg.hpp"
@@ -6,9 +6,9 @@
 namespace postgres {
 namespace {
 
-constexpr const char* kNotFired = "rows that are written natively do not fire it";
-constexpr const char* kNotChecked = "rows that are written natively are not checked against it";
-constexpr const char* kNotFilled = "rows that are written natively do not fill it";
+constexpr const char* kNotFired = "native writes do not fire it";
+constexpr const char* kNotChecked = "native writes do not check it";
+constexpr const char* kNotFilled = "native writes do not fill it";
 
 // The table that an inherited column or constraint comes from: only there it can be dropped.
 const char* parent_name_of(Relation table) {
@@ -135,7 +135,7 @@ bool find_not_null(Relation table, const KnownColumns& known, Obstacle& found) {
         const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
         if (!column->attnotnull || known.columns[i].is_not_null) continue;
         const char* name = NameStr(column->attname);
-        return describe(found, "column", name, "it is NOT NULL, and rows that are written natively may hold NULL there",
+        return describe(found, "column", name, "it is NOT NULL, and native writes may leave it NULL",
                         psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", sql_name_of(table), quote_identifier(name)));
     }
     return false;
@@ -167,7 +167,7 @@ bool find_property(Relation table, Obstacle& found) {
         describe_obstacle(found, "UNLOGGED", "a crash would empty the table",
                           psprintf("ALTER TABLE %s SET LOGGED", sql_name_of(table)));
     else if (properties->relam != HEAP_TABLE_AM_OID)
-        describe_obstacle(found, "access method", "rows are written natively to heap tables only",
+        describe_obstacle(found, "access method", "native writes need a heap table",
                           psprintf("ALTER TABLE %s SET ACCESS METHOD heap", sql_name_of(table)));
     else
         return false;
@@ -180,7 +180,7 @@ bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& fo
     const TupleDesc columns = RelationGetDescr(table);
     for (int i = 0; i < known.count; ++i) {
         if (i >= columns->natts || TupleDescAttr(columns, i)->attisdropped) {
-            describe_obstacle(found, "columns", "one of those that the extension made is missing", "");
+            describe_obstacle(found, "columns", "one that the extension made is missing", "");
             return true;
         }
         const Form_pg_attribute column = TupleDescAttr(columns, i);

@@ -1,4 +1,4 @@
-// Objects that a user added to a table of ours and that natively written rows would pass by. Wholly P.
+// Objects that a user added to a table of ours and that natively written rows would pass by. This file is written wholly in P.
 #pragma once
 
 #include "postgres/pg.hpp"

@@ -1,7 +1,8 @@
-// Refusing to write a table that carries what the write would pass by, or could not do. Written wholly in P.
+// Refusing to write a table that carries what the write would pass by, or could not do. This file is written wholly in P.
 #include "postgres/own_table.hpp"
 
 #include "error_codes.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/deferred_trigger.hpp"
 #include "postgres/key_lookup.hpp"
 
@@ -14,7 +15,7 @@ namespace {
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle),
                     errmsg("table telemetry.%s cannot be written because of %s", own.name, obstacle.object),
                     errdetail("It is in the way: %s.", obstacle.reason),
-                    obstacle.command[0] == '\0' ? 0 : errhint("Everything goes on by itself after %s.", obstacle.command)));
+                    obstacle.command[0] == '\0' ? 0 : errhint("The extension goes on by itself after: %s.", obstacle.command)));
     pg_unreachable();
 }
 
@@ -43,7 +44,7 @@ void refuse_changed_columns(Relation table, const OwnTable& own) {
 }
 
 void refuse_statement_obstacle(const OwnTable& own) {
-    Relation table = table_open(find_table("telemetry", own.name), RowExclusiveLock);
+    Relation table = table_open(require_relation(own.name), RowExclusiveLock);
     Obstacle obstacle;
     if (find_statement_obstacle(table, own, obstacle)) refuse(own, obstacle);
     table_close(table, NoLock);

@@ -1,4 +1,4 @@
-// A table of ours as its writers need it, and what is in their way. Wholly P.
+// A table of ours as its writers need it, and what is in their way. This file is written wholly in P.
 #pragma once
 
 #include "postgres/obstacle.hpp"

@@ -2,16 +2,18 @@
 #include "postgres/sql_function.hpp"
 
 #include "postgres/error.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace postgres {
 
 std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
-    return guarded([fcinfo, number] {
-        text* value = PG_GETARG_TEXT_PP(number);
-        return std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-    });
+    return guarded([fcinfo, number] { return view_of(PG_GETARG_TEXT_PP(number)); });
+}
+
+text* optional_text(FunctionCallInfo fcinfo, int number) {
+    return PG_ARGISNULL(number) ? nullptr : PG_GETARG_TEXT_PP(number);
 }
 
 Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls) {

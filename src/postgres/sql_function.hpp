@@ -10,6 +10,9 @@ namespace postgres {
 // The text of an argument that is not NULL; it lives as long as the memory of the call.
 std::string_view text_argument(FunctionCallInfo fcinfo, int number);
 
+// P. The argument as a detoasted text; null where it is NULL.
+text* optional_text(FunctionCallInfo fcinfo, int number);
+
 // P. A row of the composite type that the function returns.
 Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls);
 

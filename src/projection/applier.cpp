@@ -12,6 +12,7 @@
 #include "event_log/position.hpp"
 #include "model/batch_number.hpp"
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/key_lookup.hpp"
@@ -57,17 +58,16 @@ std::optional<model::Xid> next_local_opening(const std::vector<EpochProgress>& p
 model::BatchId last_batch(const std::vector<EpochProgress>& progress) {
     model::BatchId last{};
     for (const EpochProgress& epoch : progress)
-        if (const auto& checkpoint = epoch.of(Consumer::batch)) last = std::max(last, checkpoint->last_batch);
+        if (const auto& checkpoint = epoch.of(Consumer::kBatch)) last = std::max(last, checkpoint->last_batch);
     return last;
 }
 
 void refuse_mixed(const std::vector<EpochProgress>& progress) {
     for (const EpochProgress& each : progress)
         if (each.is_mixed)
-            throw postgres::Error(
-                error_codes::kLogWasAltered, "two histories are mixed in the event log",
-                "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
-                "Data of a dump belongs into a database where no reading was accepted yet: restore it there.");
+            throw postgres::Error(error_codes::kLogWasAltered, "two histories are mixed in the event log",
+                                  "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
+                                  "Restore a dump into a database in which no reading was accepted yet.");
 }
 
 void hold_tables() {
@@ -76,8 +76,8 @@ void hold_tables() {
     } catch (const postgres::PgError& error) {
         if (error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE) throw;
         throw postgres::Error(ERRCODE_LOCK_NOT_AVAILABLE, "a table of telemetry_cqrs is locked by another session",
-                              "Readings are stored meanwhile and applied when the lock is gone.",
-                              "pg_locks and pg_blocking_pids() tell who holds it.");
+                              "Commands store readings meanwhile. The projector applies them when the lock is gone.",
+                              "pg_locks and pg_blocking_pids() show the session that holds it.");
     }
 }
 
@@ -85,7 +85,7 @@ void hold_tables() {
 void refuse_obstacles(bool with_batch, bool with_device, bool with_region) {
     postgres::guarded([=] {
         const auto refuse = [](const postgres::OwnTable& own) {
-            Relation table = table_open(postgres::find_table("telemetry", own.name), RowExclusiveLock);
+            Relation table = table_open(postgres::require_relation(own.name), RowExclusiveLock);
             postgres::refuse_native_obstacle(table, own);
             table_close(table, NoLock);
         };
@@ -180,12 +180,12 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
                                      const PassOptions& options) {
     const model::Window window =
         task.other ? model::window_between(task.from, *task.other) : model::window_between(task.from, task.now);
-    const bool with_batch = is_served(Consumer::batch), with_device = is_served(Consumer::device),
-               with_region = is_served(Consumer::region);
+    const bool with_batch = is_served(Consumer::kBatch), with_device = is_served(Consumer::kDevice),
+               with_region = is_served(Consumer::kRegion);
     refuse_obstacles(with_batch, with_device, with_region);
     event_log::WindowReader reader(window, task.epoch->epoch, setting.snapshot);
 
-    Fold devices(Grain::device), regions(Grain::region);
+    Fold devices(Grain::kDevice), regions(Grain::kRegion);
     const model::BatchId batch_id = model::next_batch(last_batch(progress), progress.back().epoch);
     Pass pass;
     std::int64_t rows = 0;
@@ -245,7 +245,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     std::vector<event_log::CheckpointMove> moves;
     for (const Consumer consumer : served_) {
         const auto& before = task.epoch->of(consumer);
-        const auto& batches = task.epoch->of(Consumer::batch);
+        const auto& batches = task.epoch->of(Consumer::kBatch);
         Checkpoint to = reached;
         to.drained = becomes_drained;
         to.applied = (before ? before->applied : 0) + pass.events;
@@ -273,7 +273,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
 
     for (const Consumer consumer : served_) runtime::tell_waiters_at_commit(event_log::number_of(consumer));
     mend_triggers_of_new_epoch(task);
-    pass.outcome = Outcome::applied;
+    pass.outcome = Outcome::kApplied;
     pass.more = !is_complete || task.others_wait || !task.is_newest;
     // Where projections are paused, those ahead of the list may stand at several places: this pass reached the next one only.
     const auto is_ahead = [&](Consumer consumer) {
@@ -306,12 +306,12 @@ Pass Applier::run_as_owner(const PassOptions& options) {
     const std::vector<EpochProgress> progress = event_log::read_progress(setting.snapshot);
     refuse_mixed(progress);
     if (progress.empty() || !progress.back().is_local(setting.here)) {
-        pass.outcome = Outcome::unopened;
+        pass.outcome = Outcome::kUnopened;
     } else if (progress.back().timeline != setting.here.timeline) {
         // A standby was promoted, or the log recovered to an earlier moment: it may have lost batches, and their numbers must
         // not come again. So this place has an epoch of its own before it has a batch.
         event_log::open_for_writing();
-        pass.outcome = Outcome::applied;
+        pass.outcome = Outcome::kApplied;
         pass.more = true;
     } else {
         setting.now = event_log::snapshot_of(setting.snapshot);
@@ -341,7 +341,7 @@ Pass Applier::run(const PassOptions& options) {
     });
     if (!is_there) {
         Pass pass;
-        pass.outcome = Outcome::absent;
+        pass.outcome = Outcome::kAbsent;
         return pass;
     }
     const runtime::Installed installed = runtime::installed();

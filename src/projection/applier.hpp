@@ -18,14 +18,14 @@
 namespace projection {
 
 enum class Outcome : std::uint8_t {
-    idle,     // nothing to do
-    applied,  // something was written
-    absent,   // the extension is not (or no longer) in this database
-    unopened  // no reading was accepted here yet: a fresh installation or a restored one. Nothing is written then.
+    kIdle,     // nothing to do
+    kApplied,  // something was written
+    kAbsent,   // the extension is not (or no longer) in this database
+    kUnopened  // no reading was accepted here yet: a fresh installation or a restored one. Nothing is written then.
 };
 
 struct Pass {
-    Outcome outcome = Outcome::idle;
+    Outcome outcome = Outcome::kIdle;
     std::int64_t events = 0;              // of the log that were applied
     bool more = false;                    // another pass would find something to do at once
     std::optional<model::BatchId> batch;  // the batch that was written
@@ -98,7 +98,7 @@ private:
     bool is_served(event_log::Consumer consumer) const noexcept;
     bool is_left_out(event_log::Consumer consumer) const noexcept {
         const auto number = static_cast<std::size_t>(consumer);
-        return suspended_[number] || paused_[number] || (consumer == event_log::Consumer::batch && !with_batches_);
+        return suspended_[number] || paused_[number] || (consumer == event_log::Consumer::kBatch && !with_batches_);
     }
 
     Oid log_ = InvalidOid;

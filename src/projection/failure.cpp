@@ -5,10 +5,12 @@
 #include <new>
 
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
-#include "postgres/owner_statement.hpp"
+#include "postgres/spi.hpp"
+#include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
@@ -22,40 +24,46 @@ namespace {
 enum FailureColumn { kProjection, kSqlstate, kMessage, kFailedAt, kFailures, kFailureColumns };
 
 // The writer holds the apply lock, so nobody comes between the two.
-postgres::OwnerStatement count_another{
+postgres::Statement count_another{
+    postgres::Command::kUpdate,
     "UPDATE telemetry.projection_failure SET sqlstate = $2, message = $3, failed_at = $4, failures = failures + 1 "
     "WHERE projection = $1",
     4,
     {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
     nullptr};
-postgres::OwnerStatement count_first{
+postgres::Statement count_first{
+    postgres::Command::kInsert,
     "INSERT INTO telemetry.projection_failure (projection, sqlstate, message, failed_at, failures) VALUES ($1, $2, $3, $4, 1)",
     4,
     {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
     nullptr};
-postgres::OwnerStatement end_failures{
+postgres::Statement end_failures{
+    postgres::Command::kUpdate,
     "UPDATE telemetry.projection_failure SET failures = 0 WHERE projection = ANY ($1) AND failures > 0",
     1,
     {TEXTARRAYOID},
     nullptr};
 
-void count_failure(const char* consumer, int sqlstate, const char* message) {
+// P.
+void count_failure(std::string_view consumer, int sqlstate, std::string_view message) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
-    Datum values[] = {CStringGetTextDatum(consumer), CStringGetTextDatum(unpack_sql_state(sqlstate)),
-                      CStringGetTextDatum(message), TimestampTzGetDatum(GetCurrentTimestamp())};
-    const postgres::OwnerStatements statements = postgres::open_statements();
-    if (postgres::execute(count_another, values) == 0) postgres::execute(count_first, values);
+    Datum values[] = {postgres::text_datum(consumer), postgres::text_datum(unpack_sql_state(sqlstate)),
+                      postgres::text_datum(message), TimestampTzGetDatum(GetCurrentTimestamp())};
+    const postgres::Statements statements = postgres::open_statements();
+    if (postgres::execute_kept(count_another, values).rows == 0) postgres::execute_kept(count_first, values);
     postgres::close_statements(statements);
 }
 
+// P.
 void end_failures_of(Datum* consumers, int count) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
-    Datum names = PointerGetDatum(construct_array(consumers, count, TEXTOID, -1, false, TYPALIGN_INT));
-    const postgres::OwnerStatements statements = postgres::open_statements();
-    postgres::execute(end_failures, &names);
+    Datum names = postgres::text_array_datum(consumers, count);
+    const postgres::Statements statements = postgres::open_statements();
+    postgres::execute_kept(end_failures, &names);
     postgres::close_statements(statements);
 }
 
+// P.
 bool is_failing(postgres::KeyLookup& table, Datum consumer) {
     return postgres::find_row(table, &consumer) && DatumGetInt64(table.found->tts_values[kFailures]) > 0;
 }
@@ -91,11 +99,10 @@ void record_failure(const Failure& failure) {
     if (!postgres::guarded([] { return hold_extension(); })) return;
     {
         const postgres::AsOwner as_owner(runtime::installed().owner);
-        const std::string consumer(event_log::name_of(failure.consumer));
         postgres::guarded([&] {
             take_apply_lock();
             PushActiveSnapshot(GetTransactionSnapshot());
-            count_failure(consumer.c_str(), failure.sqlstate, failure.message.c_str());
+            count_failure(event_log::name_of(failure.consumer), failure.sqlstate, failure.message);
         });
     }
     transaction.commit();
@@ -106,14 +113,13 @@ bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot s
     return postgres::guarded([&memory, consumers, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         postgres::KeyLookup table;
-        postgres::open_lookup(table, postgres::find_table("telemetry", "projection_failure"), kFailureColumns, snapshot,
+        postgres::open_lookup(table, postgres::require_relation("projection_failure"), kFailureColumns, snapshot,
                               AccessShareLock);
         bool some_fail = false;
         Datum succeeded[event_log::kConsumers.size()];
         int count = 0;
         for (const event_log::Consumer each : event_log::kConsumers) {
-            // Names are literals, so they end with NUL.
-            const Datum name = CStringGetTextDatum(event_log::name_of(each).data());
+            const Datum name = postgres::text_datum(event_log::name_of(each));
             if (!is_failing(table, name)) continue;
             bool has_succeeded = false;
             for (const event_log::Consumer consumer : consumers) has_succeeded = has_succeeded || consumer == each;

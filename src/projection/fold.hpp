@@ -15,7 +15,7 @@
 
 namespace projection {
 
-enum class Grain { device, region };
+enum class Grain { kDevice, kRegion };
 
 // Deltas of one pass. Keys and regions are copied into an arena that lives as long as the fold, once each.
 class Fold {

@@ -1,4 +1,4 @@
-// What a transaction that writes the read side holds. Wholly P: used inside guarded blocks only.
+// What a transaction that writes the read side holds. This file is written wholly in P.
 #pragma once
 
 #include "postgres/pg.hpp"

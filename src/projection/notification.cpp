@@ -33,11 +33,11 @@ bool can_be_told(std::span<const model::Event> readings) {
 std::string notification_of(model::BatchId batch, model::Epoch epoch, std::int64_t events,
                             std::span<const model::Event> readings) {
     switch (runtime::settings().notify_payload) {
-        case runtime::NotifyPayload::off:
+        case runtime::NotifyPayload::kOff:
             return {};
-        case runtime::NotifyPayload::pointer:
+        case runtime::NotifyPayload::kPointer:
             return model::notification_payload(batch, epoch, events, {});
-        case runtime::NotifyPayload::events:
+        case runtime::NotifyPayload::kEvents:
             if (!can_be_told(readings)) return model::notification_payload(batch, epoch, events, {});
             return model::notification_payload(batch, epoch, events, readings);
     }

@@ -7,11 +7,14 @@
 
 #include "event_log/epoch.hpp"
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/wake.hpp"
 
@@ -24,11 +27,19 @@ using event_log::Consumer;
 
 constexpr int kColumns = 3;  // projection, paused_at, paused_by
 
-constexpr const char* kPause =
+constexpr postgres::Statement kPause{
+    postgres::Command::kInsert,
     "INSERT INTO telemetry.projection (projection, paused_at, paused_by) VALUES ($1, pg_catalog.clock_timestamp(), $2) "
-    "ON CONFLICT DO NOTHING";
-constexpr const char* kResume =
-    "DELETE FROM telemetry.projection WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL";
+    "ON CONFLICT DO NOTHING",
+    2,
+    {TEXTOID, TEXTOID},
+    nullptr};
+constexpr postgres::Statement kResume{
+    postgres::Command::kDelete,
+    "DELETE FROM telemetry.projection WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL",
+    2,
+    {TEXTOID, TEXTOID},
+    nullptr};
 
 Consumer projection_argument(FunctionCallInfo fcinfo) {
     return event_log::projection_named(postgres::text_argument(fcinfo, 0));
@@ -42,17 +53,13 @@ void refuse_where_nothing_may_be_written(const char* command) {
 }
 
 // Runs one of the two statements as the extension's owner. Whether it changed anything.
-bool change(const char* statement, Consumer projection) {
+bool change(const postgres::Statement& statement, Consumer projection) {
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
-    return postgres::guarded([statement, name = event_log::name_of(projection)] {
-        Oid types[] = {TEXTOID, TEXTOID};
-        Datum values[] = {PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))),
-                          CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
-        if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-        if (SPI_execute_with_args(statement, 2, types, values, nullptr, false, 0) < 0)
-            elog(ERROR, "cannot write telemetry.projection");
-        const bool is_changed = SPI_processed > 0;
-        SPI_finish();
+    return postgres::guarded([&statement, name = event_log::name_of(projection)] {
+        Datum values[] = {postgres::text_datum(name), postgres::text_datum(GetUserNameFromId(GetSessionUserId(), false))};
+        const postgres::Statements statements = postgres::open_statements();
+        const bool is_changed = postgres::execute(statement, values).rows > 0;
+        postgres::close_statements(statements);
         return is_changed;
     });
 }
@@ -78,9 +85,8 @@ ConsumerSet read_rows(Oid table, ::Snapshot snapshot) {
     postgres::KeyLookup lookup;
     postgres::open_lookup(lookup, table, kColumns, snapshot, AccessShareLock);
     for (const Consumer consumer : event_log::kConsumers) {
-        if (consumer == Consumer::batch) continue;
-        const std::string_view name = event_log::name_of(consumer);
-        const Datum key = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+        if (consumer == Consumer::kBatch) continue;
+        const Datum key = postgres::text_datum(event_log::name_of(consumer));
         paused[static_cast<std::size_t>(consumer)] = postgres::find_row(lookup, &key);
     }
     postgres::close_lookup(lookup);
@@ -93,7 +99,7 @@ ConsumerSet paused_consumers(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs paused projections");
     return postgres::guarded([&memory, snapshot] {
         // Installed by an older version that could not pause.
-        const Oid table = get_relname_relid("projection", get_namespace_oid("telemetry", false));
+        const Oid table = postgres::find_relation(postgres::require_schema(), "projection");
         if (!OidIsValid(table)) return ConsumerSet{};
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         const ConsumerSet paused = read_rows(table, snapshot);

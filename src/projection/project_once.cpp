@@ -6,6 +6,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/subtransaction.hpp"
 #include "projection/applier.hpp"
 #include "projection/failure.hpp"
@@ -22,9 +23,9 @@ bool is_in_callers_transaction(FunctionCallInfo fcinfo) {
            reinterpret_cast<CallContext*>(fcinfo->context)->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny());
 }
 
-// Ends the transaction and begins the next one, which no snapshot of the caller's reaches into.
+// P. Ends the transaction and begins the next one, which no snapshot of the caller's reaches into.
 void next_transaction() {
-    SPI_commit();
+    postgres::begin_next_transaction();
     XactIsoLevel = XACT_READ_COMMITTED;
 }
 
@@ -56,7 +57,7 @@ void apply_everything() {
             }
             continue;
         }
-        if (pass.outcome == Outcome::absent)
+        if (pass.outcome == Outcome::kAbsent)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped");
         more = pass.more;
         if (pass.notification.empty()) continue;
@@ -66,7 +67,7 @@ void apply_everything() {
             notify(payload);
         });
     }
-    postgres::guarded([] { SPI_commit(); });
+    postgres::guarded([] { postgres::begin_next_transaction(); });
     if (failure) std::rethrow_exception(failure);
 }
 
@@ -77,13 +78,13 @@ TELEMETRY_FUNCTION(telemetry_project_once) {
     if (projection::is_in_callers_transaction(fcinfo))
         throw postgres::Error(ERRCODE_ACTIVE_SQL_TRANSACTION,
                               "telemetry.project_once() cannot run inside a transaction block or a function", {},
-                              "Call it as a statement of its own: it has transactions of its own.");
+                              "Call it as a statement of its own, because it uses transactions of its own.");
     postgres::guarded([] {
         PreventCommandDuringRecovery("CALL telemetry.project_once()");
         PreventCommandIfReadOnly("CALL telemetry.project_once()");
-        if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+        postgres::open_own_transactions();
     });
     projection::apply_everything();
-    postgres::guarded([] { SPI_finish(); });
+    postgres::guarded([] { postgres::close_own_transactions(); });
     PG_RETURN_VOID();
 }

@@ -52,10 +52,10 @@ StepResult Stepper::step(const PassOptions& options) {
         postgres::Transaction transaction;
         const Pass pass = applier_.run(options);
         transaction.commit();
-        if (pass.outcome == Outcome::applied)
+        if (pass.outcome == Outcome::kApplied)
             for (const event_log::Consumer consumer : applier_.served()) retries_[static_cast<std::size_t>(consumer)] = {};
         // Nothing is left for those that could be served: somebody else has done what they failed to do.
-        if (pass.outcome == Outcome::idle)
+        if (pass.outcome == Outcome::kIdle)
             for (Retry& retry : retries_)
                 if (retry.is_due(now)) retry = {};
         return {pass, std::nullopt};

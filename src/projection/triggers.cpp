@@ -3,7 +3,9 @@
 
 #include <exception>
 
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
+#include "postgres/spi.hpp"
 #include "postgres/subtransaction.hpp"
 #include "projection/failure.hpp"
 
@@ -12,36 +14,27 @@
 namespace projection {
 namespace {
 
-constexpr const char* kDefects = "SELECT \"table\", command FROM telemetry.trigger_defects()";
-
-// P.
-char* column(uint64 row, int number) {
-    return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number);
-}
+constexpr postgres::Statement kDefects{
+    postgres::Command::kSelect, "SELECT \"table\", command FROM telemetry.trigger_defects()", 0, {}, nullptr};
 
 // P. False where a table is being written or changed.
 bool lock_without_waiting(const char* table) {
-    return ConditionalLockRelationOid(get_relname_relid(table, get_namespace_oid("telemetry", false)), ShareRowExclusiveLock);
+    return ConditionalLockRelationOid(postgres::find_relation(postgres::require_schema(), table), ShareRowExclusiveLock);
 }
 
 // P.
 bool run_commands() {
-    // A command that needs a stronger lock.
-    (void)set_config_option("lock_timeout", "1ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+    const postgres::Statements statements = postgres::open_statements();
+    postgres::set_for_statements("lock_timeout", "1ms");  // a command that needs a stronger lock
     PushActiveSnapshot(GetLatestSnapshot());
-    if (SPI_execute(kDefects, true, 0) != SPI_OK_SELECT) elog(ERROR, "cannot look at the triggers of telemetry_cqrs");
+    const postgres::Result defects = postgres::execute(kDefects, nullptr);
     PopActiveSnapshot();
-    const uint64 count = SPI_processed;
-    auto** commands = static_cast<char**>(palloc(sizeof(char*) * (count + 1)));
     bool is_free = true;
-    for (uint64 i = 0; i < count; ++i) {
-        commands[i] = column(i, 2);
-        is_free = is_free && lock_without_waiting(column(i, 1));
-    }
-    for (uint64 i = 0; is_free && i < count; ++i)
-        if (SPI_execute(commands[i], false, 0) < 0) elog(ERROR, "cannot mend a trigger of telemetry_cqrs");
-    SPI_finish();
+    for (std::uint64_t i = 0; i < defects.rows; ++i)
+        is_free = is_free && lock_without_waiting(postgres::printed_value_of(defects, i, 1));
+    for (std::uint64_t i = 0; is_free && i < defects.rows; ++i)
+        postgres::execute({postgres::Command::kUtility, postgres::printed_value_of(defects, i, 2), 0, {}, nullptr}, nullptr);
+    postgres::close_statements(statements);
     return is_free;
 }
 

@@ -62,7 +62,7 @@ TELEMETRY_FUNCTION(telemetry_measure_tail) {
 }
 
 TELEMETRY_FUNCTION(telemetry_measure_batch_tail) {
-    const event_log::Tail tail = event_log::measure_tail(event_log::Consumer::batch, query::callers_snapshot(), false);
+    const event_log::Tail tail = event_log::measure_tail(event_log::Consumer::kBatch, query::callers_snapshot(), false);
     const auto as_of = query::as_of_tail(tail);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0)),

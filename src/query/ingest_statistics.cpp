@@ -2,6 +2,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "runtime/statistics.hpp"
 
 #include "postgres/pg.hpp"
@@ -20,7 +21,7 @@ TELEMETRY_FUNCTION(telemetry_get_ingest_statistics) {
                 values[i] = Int64GetDatum(static_cast<int64>(statistics->counts[i]));
             values[kSince] = TimestampTzGetDatum(statistics->since);
             nulls[kSqlstate] = nulls[kErrorAt] = statistics->last_error_at == 0;
-            values[kSqlstate] = CStringGetTextDatum(unpack_sql_state(statistics->last_error_sqlstate));
+            values[kSqlstate] = postgres::text_datum(unpack_sql_state(statistics->last_error_sqlstate));
             values[kErrorAt] = TimestampTzGetDatum(statistics->last_error_at);
         }
         return postgres::row_of(fcinfo, values, nulls);

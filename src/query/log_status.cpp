@@ -5,6 +5,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
@@ -20,7 +21,7 @@ TELEMETRY_FUNCTION(telemetry_get_log_status) {
     const int epoch = epochs.empty() ? 0 : static_cast<int>(epochs.back().epoch.value);
     const TimestampTz opened_at = epochs.empty() ? 0 : epochs.back().opened_at;
     return postgres::guarded([&] {
-        Datum values[] = {CStringGetTextDatum(state), Int32GetDatum(epoch), TimestampTzGetDatum(opened_at)};
+        Datum values[] = {postgres::text_datum(state), Int32GetDatum(epoch), TimestampTzGetDatum(opened_at)};
         bool nulls[] = {false, epoch == 0, epoch == 0};
         return postgres::row_of(fcinfo, values, nulls);
     });

@@ -11,6 +11,7 @@
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/text.hpp"
 #include "read_model/stored_summary.hpp"
 
 #include "postgres/pg.hpp"
@@ -20,7 +21,7 @@ namespace {
 
 const model::Summary& summary_argument(FunctionCallInfo fcinfo) {
     const model::Summary* summary =
-        postgres::guarded([fcinfo] { return read_model::find_summary(PG_DETOAST_DATUM(PG_GETARG_DATUM(0))); });
+        postgres::guarded([fcinfo] { return read_model::find_summary(postgres::unpacked(PG_GETARG_DATUM(0))); });
     if (summary == nullptr || summary->count == 0)
         throw postgres::Error(error_codes::kCorruptSummary, "corrupt telemetry.summary");
     return *summary;
@@ -42,7 +43,7 @@ TELEMETRY_FUNCTION(telemetry_parse_summary) {
     const std::optional<model::Summary> summary = model::parse_summary(sent);
     if (!summary)
         throw postgres::Error(error_codes::kCorruptSummary, "invalid input for type telemetry.summary",
-                              "It is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
+                              "The text is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
                               "The text form is what a cast of a summary to text gives.");
     return query::datum_of(*summary);
 }

@@ -1,8 +1,10 @@
 // table_obstacles(): what is on our tables and keeps them from being written. The same looks as the writers'.
 #include "event_log/segment_check.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/own_table.hpp"
+#include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -12,8 +14,8 @@ namespace {
 
 // P.
 void put(ReturnSetInfo* result, Oid table, const postgres::Obstacle& obstacle) {
-    Datum values[] = {ObjectIdGetDatum(table), CStringGetTextDatum(obstacle.object), CStringGetTextDatum(obstacle.reason),
-                      CStringGetTextDatum(obstacle.command)};
+    Datum values[] = {ObjectIdGetDatum(table), postgres::text_datum(obstacle.object), postgres::text_datum(obstacle.reason),
+                      postgres::text_datum(obstacle.command)};
     bool nulls[] = {false, false, false, obstacle.command[0] == '\0'};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
@@ -21,7 +23,7 @@ void put(ReturnSetInfo* result, Oid table, const postgres::Obstacle& obstacle) {
 // P. One of each kind a table.
 void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own) {
     // The table of a newer version may not be there yet.
-    const Oid relation = get_relname_relid(own.name, get_namespace_oid("telemetry", false));
+    const Oid relation = postgres::find_relation(postgres::require_schema(), own.name);
     if (!OidIsValid(relation)) return;
     Relation table = table_open(relation, AccessShareLock);
     postgres::Obstacle obstacle;
@@ -32,7 +34,7 @@ void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own) {
 
 // P.
 void put_obstacles_on_segments(ReturnSetInfo* result) {
-    List* segments = find_inheritance_children(postgres::find_table("telemetry", "event"), AccessShareLock);
+    List* segments = find_inheritance_children(postgres::require_relation("event"), AccessShareLock);
     ListCell* each;
     foreach (each, segments) {
         Relation segment = table_open(lfirst_oid(each), NoLock);

@@ -24,6 +24,7 @@
 #include "postgres/server_versions.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/subtransaction.hpp"
+#include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/wake.hpp"
@@ -50,7 +51,7 @@ struct Token {
     model::Xid xid;
 };
 
-enum class Answer { not_yet, applied, rolled_back };
+enum class Answer { kNotYet, kApplied, kRolledBack };
 
 // A whole number and nothing else.
 template <typename Number>
@@ -69,7 +70,7 @@ Token parse_token(std::string_view sent) {
         if (epoch && xid && *epoch > 0 && *xid >= kFirstNormal) return {model::Epoch{*epoch}, model::Xid{*xid}};
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid token",
-                          "It is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
+                          "The token is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
                           "Give wait_for() the column token of a receipt, unchanged.");
 }
 
@@ -111,16 +112,16 @@ Answer Wait::look_for_rest(::Snapshot snapshot) {
     if (!since_)
         since_ = postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything_shown_by(snapshot)
                                                                         : event_log::snapshot_of(snapshot);
-    return event_log::measure_tail(projection_, snapshot, true, &*since_).events > 0 ? Answer::not_yet : Answer::applied;
+    return event_log::measure_tail(projection_, snapshot, true, &*since_).events > 0 ? Answer::kNotYet : Answer::kApplied;
 }
 
 // Where transaction numbers say nothing: the epoch is of another place, or over, and the numbers behind its end were given out
 // again. Its committed transactions are those that left events.
 Answer Wait::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate) {
-    if (is_local && fate == Fate::in_progress) return Answer::not_yet;  // prepared before a standby was promoted
-    if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::rolled_back;
+    if (is_local && fate == Fate::kInProgress) return Answer::kNotYet;  // prepared before a standby was promoted
+    if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::kRolledBack;
     const bool is_behind = epoch.is_drained(projection_) || epoch.position_of(projection_).snapshot.covers(token_.xid);
-    return is_behind ? Answer::applied : Answer::not_yet;
+    return is_behind ? Answer::kApplied : Answer::kNotYet;
 }
 
 // The one that a command opens here that finds these.
@@ -140,9 +141,9 @@ Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
                                     [this](const EpochProgress& each) { return each.epoch == token_.epoch; });
     if (epoch == progress.end()) {
         // Its row is not committed or not replayed yet, or there never was one.
-        if (in_recovery || fate == Fate::in_progress) return Answer::not_yet;
+        if (in_recovery || fate == Fate::kInProgress) return Answer::kNotYet;
         // Who opens an epoch and is rolled back takes its row along.
-        if (fate == Fate::rolled_back && token_.epoch == next_epoch(progress, here)) return Answer::rolled_back;
+        if (fate == Fate::kRolledBack && token_.epoch == next_epoch(progress, here)) return Answer::kRolledBack;
         refuse_unknown();
     }
     const bool is_local = epoch->is_local(here);
@@ -150,20 +151,20 @@ Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
         std::any_of(epoch + 1, progress.end(), [&here](const EpochProgress& each) { return each.is_local(here); });
     if (!is_local || is_over || epoch->timeline != here.timeline) return look_in_log(*epoch, snapshot, is_local, fate);
     switch (fate) {
-        case Fate::in_progress:
-            return Answer::not_yet;
-        case Fate::rolled_back:
-            return Answer::rolled_back;
-        case Fate::forgotten:
+        case Fate::kInProgress:
+            return Answer::kNotYet;
+        case Fate::kRolledBack:
+            return Answer::kRolledBack;
+        case Fate::kForgotten:
             return look_in_log(*epoch, snapshot, is_local, fate);
-        case Fate::not_begun:
-            if (in_recovery) return Answer::not_yet;
+        case Fate::kNotBegun:
+            if (in_recovery) return Answer::kNotYet;
             refuse_unknown();
-        case Fate::committed:
+        case Fate::kCommitted:
             break;
     }
-    if (epoch->is_drained(projection_) || epoch->position_of(projection_).snapshot.covers(token_.xid)) return Answer::applied;
-    if (!since_ && event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::not_yet;
+    if (epoch->is_drained(projection_) || epoch->position_of(projection_).snapshot.covers(token_.xid)) return Answer::kApplied;
+    if (!since_ && event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::kNotYet;
     return look_for_rest(snapshot);
 }
 
@@ -190,7 +191,7 @@ void refuse_own_transaction(const Token& token) {
     if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_identity()))
         return;
     throw postgres::Error(error_codes::kOwnTransaction, "the token is of the transaction in progress",
-                          "What it stored is applied after its commit.", "Commit first, then wait.");
+                          "The projector applies its readings after its commit.", "Commit first, then wait.");
 }
 
 // What can tell that a look is worthwhile, as it was before the last one.
@@ -239,10 +240,10 @@ const char* wait_for(const Token& token, milliseconds timeout, Consumer projecti
     runtime::start_missing_projector();
     for (;;) {
         const Seen seen(projection);
-        Answer answer = Answer::not_yet;
+        Answer answer = Answer::kNotYet;
         postgres::in_subtransaction_rolled_back([&] { answer = wait.look(); });
-        if (answer == Answer::applied) return "applied";
-        if (answer == Answer::rolled_back) return "rolled back";
+        if (answer == Answer::kApplied) return "applied";
+        if (answer == Answer::kRolledBack) return "rolled back";
         const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
         if (left <= milliseconds::zero()) return "timeout";
         if (seen.signal != nullptr) {
@@ -263,5 +264,5 @@ TELEMETRY_FUNCTION(telemetry_wait_for) {
     const event_log::Consumer projection = event_log::projection_named(postgres::text_argument(fcinfo, 2));
     query::refuse_own_transaction(token);
     const char* answer = query::wait_for(token, timeout, projection);
-    return postgres::guarded([answer] { return CStringGetTextDatum(answer); });
+    return postgres::guarded([answer] { return postgres::text_datum(answer); });
 }

@@ -5,6 +5,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
@@ -15,11 +16,11 @@ namespace query {
 namespace {
 
 constexpr int kInVain = 3;  // attempts; before that the next one may only be on its way
-constexpr const char* kNoneCame = "Workers that were started ended before they could work; the server log says why.";
+constexpr const char* kNoneCame = "Every worker that was started ended before it could work. The server log says why.";
 
 struct Status {
     int pid = 0;
-    runtime::WorkerState state = runtime::WorkerState::none;
+    runtime::WorkerState state = runtime::WorkerState::kNone;
     TimestampTz since = 0;
     const char* error = nullptr;  // palloc'd
     TimestampTz error_at = 0;     // 0: not known
@@ -37,9 +38,9 @@ Status status_of_process(int pid) {
     const std::string_view failing = runtime::kActivityOfFailing;
     Status status;
     status.pid = pid;
-    status.state = *activity == '\0' ? runtime::WorkerState::starting : runtime::WorkerState::running;
+    status.state = *activity == '\0' ? runtime::WorkerState::kStarting : runtime::WorkerState::kRunning;
     if (!std::string_view(activity).starts_with(failing)) return status;
-    status.state = runtime::WorkerState::failing;
+    status.state = runtime::WorkerState::kFailing;
     status.error = activity + failing.size();
     return status;
 }
@@ -50,7 +51,7 @@ Status status_without_shared_memory() {
     Status status;
     const bool come_to_nothing = record.failed_at == 0 && record.in_vain >= kInVain;
     if (record.failed_at == 0 && !come_to_nothing) return status;
-    status.state = runtime::WorkerState::failing;
+    status.state = runtime::WorkerState::kFailing;
     status.since = status.error_at = come_to_nothing ? record.tried_at : record.failed_at;
     status.error = postgres::guarded([reason = come_to_nothing ? kNoneCame : record.reason] { return pstrdup(reason); });
     return status;
@@ -65,9 +66,9 @@ TELEMETRY_FUNCTION(telemetry_get_worker_status) {
     return postgres::guarded([&] {
         Datum values[] = {BoolGetDatum(is_preloaded),
                           Int32GetDatum(status.pid),
-                          CStringGetTextDatum(runtime::name_of(status.state)),
+                          postgres::text_datum(runtime::name_of(status.state)),
                           TimestampTzGetDatum(status.since),
-                          CStringGetTextDatum(status.error ? status.error : ""),
+                          postgres::text_datum(status.error ? status.error : ""),
                           TimestampTzGetDatum(status.error_at)};
         bool nulls[] = {false, status.pid == 0, false, status.since == 0, status.error == nullptr, status.error_at == 0};
         return postgres::row_of(fcinfo, values, nulls);

@@ -1,4 +1,4 @@
-// Merging deltas into rows. All but the two entries is written wholly in P: plain C types and palloc, no destructors.
+// Merging deltas into rows. Everything but the two entries is P.
 #include "read_model/state_tables.hpp"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/text.hpp"
 #include "read_model/stored_summary.hpp"
 
 #include "postgres/pg.hpp"
@@ -28,27 +29,9 @@ enum MetricColumn { kMetricKey, kMetric, kSummary };
 
 constexpr std::size_t kRowsBetweenResets = 256;
 
-// A text value that is made anew for each row.
-struct TextBuffer {
-    MemoryContext memory;
-    char* bytes;
-    std::size_t capacity;
-};
-
-Datum text_in(TextBuffer& buffer, std::string_view value) {
-    if (VARHDRSZ + value.size() > buffer.capacity) {
-        buffer.capacity = 2 * (VARHDRSZ + value.size()) + 64;
-        buffer.bytes = static_cast<char*>(MemoryContextAlloc(buffer.memory, buffer.capacity));
-    }
-    SET_VARSIZE(buffer.bytes, VARHDRSZ + value.size());
-    std::copy_n(value.data(), value.size(), VARDATA(buffer.bytes));  // an empty text has no address
-    return PointerGetDatum(buffer.bytes);
-}
-
 std::string_view text_of(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
-    text* value = DatumGetTextPP(table.found->tts_values[column]);
-    return {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+    return postgres::view_of(table.found->tts_values[column]);
 }
 
 std::int64_t integer_of(const postgres::KeyedTable& table, int column) {
@@ -65,6 +48,7 @@ model::Summary summary_of(const postgres::KeyedTable& table, int column) {
     return *summary;
 }
 
+// P.
 void set_summary(postgres::KeyedTable& table, int column, StoredSummary& buffer, const model::Summary& summary) {
     if (summary.count == 0) return postgres::set_null(table, column);
     store(buffer, summary);
@@ -98,13 +82,14 @@ void merge_found(const postgres::KeyedTable& table, bool has_region, GroupDelta&
 struct GroupWriter {
     postgres::KeyedTable table;
     bool has_region;
-    TextBuffer key, region;
+    postgres::ReusedText key, region;
     StoredSummary temperature, humidity;
 };
 
+// P.
 void add_group(GroupWriter& writer, const GroupDelta& delta) {
     postgres::KeyedTable& table = writer.table;
-    const Datum key = text_in(writer.key, delta.key);
+    const Datum key = postgres::text_datum(writer.key, delta.key);
     GroupDelta total = delta;
     const bool is_found = postgres::find_row(table, &key);
     if (is_found) {
@@ -121,7 +106,8 @@ void add_group(GroupWriter& writer, const GroupDelta& delta) {
     set_summary(table, kTemperature, writer.temperature, total.temperature);
     set_summary(table, kHumidity, writer.humidity, total.humidity);
     if (writer.has_region && total.region.empty()) postgres::set_null(table, kRegion);
-    if (writer.has_region && !total.region.empty()) postgres::set_value(table, kRegion, text_in(writer.region, total.region));
+    if (writer.has_region && !total.region.empty())
+        postgres::set_value(table, kRegion, postgres::text_datum(writer.region, total.region));
     if (is_found)
         postgres::update_row(table);
     else
@@ -130,13 +116,14 @@ void add_group(GroupWriter& writer, const GroupDelta& delta) {
 
 struct MetricWriter {
     postgres::KeyedTable table;
-    TextBuffer key, metric;
+    postgres::ReusedText key, metric;
     StoredSummary summary;
 };
 
+// P.
 void add_metric(MetricWriter& writer, const MetricDelta& delta) {
     postgres::KeyedTable& table = writer.table;
-    const Datum key[] = {text_in(writer.key, delta.key), text_in(writer.metric, delta.metric)};
+    const Datum key[] = {postgres::text_datum(writer.key, delta.key), postgres::text_datum(writer.metric, delta.metric)};
     model::Summary total = delta.summary;
     const bool is_found = postgres::find_row(table, key);
     if (is_found) {

@@ -1,5 +1,5 @@
-// The gate: the relation of the extension that DROP EXTENSION locks before any other of its relations. Wholly P: for guarded
-// blocks.
+// The gate: the relation of the extension that DROP EXTENSION locks before any other of its relations. This file is written
+// wholly in P.
 //
 // 1. DROP EXTENSION locks the extension's object before it asks for the right, so a role without any right can wait there and
 //    be waited for. Nothing of ours takes that lock.

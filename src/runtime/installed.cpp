@@ -2,6 +2,7 @@
 #include "runtime/installed.hpp"
 
 #include "error_codes.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "runtime/gate.hpp"
 
@@ -9,6 +10,17 @@
 
 namespace runtime {
 namespace {
+
+struct NamedRelation {
+    const char* name;
+    Oid Installed::*oid;
+};
+constexpr NamedRelation kRelations[] = {{"installation", &Installed::installation},
+                                        {"epoch", &Installed::epoch},
+                                        {"event", &Installed::event},
+                                        {"event_1", &Installed::segment},
+                                        {"event_id_seq", &Installed::event_id_sequence},
+                                        {"device", &Installed::device}};
 
 // Session state: plain data without constructor. `current` is meaningful while `is_current`.
 Installed current;
@@ -19,10 +31,8 @@ unsigned generation = 0;
 // While nothing is current, whatever changes may be ours: who remembers something must not miss it. Of pg_depend the callback
 // hears only when it is rewritten; its order may then be another one.
 void forget_relation(Datum, Oid relation) noexcept {
-    const Oid* first = &current.gate;
-    const Oid* last = &current.device;
-    bool ours = !is_current || relation == InvalidOid || relation == DependRelationId;
-    for (const Oid* each = first; each <= last; ++each) ours = ours || *each == relation;
+    bool ours = !is_current || relation == InvalidOid || relation == DependRelationId || relation == current.gate;
+    for (const NamedRelation& each : kRelations) ours = ours || current.*each.oid == relation;
     if (!ours) return;
     is_current = false;
     ++generation;
@@ -33,34 +43,21 @@ void watch() {
     is_watching = true;
 }
 
-Oid find(Oid schema, const char* name, bool& complete) {
-    const Oid relation = get_relname_relid(name, schema);
-    complete = complete && OidIsValid(relation);
-    return relation;
-}
-
-// False when something is missing.
+// P. False when something is missing.
 bool look_up(Installed& found) {
     if (!is_watching) watch();
-    bool complete = true;
-    found.extension = get_extension_oid("telemetry_cqrs", true);
-    if (!OidIsValid(found.extension)) return false;
-    found.schema = get_namespace_oid("telemetry", true);
-    if (!OidIsValid(found.schema)) return false;
+    postgres::FoundExtension extension;
+    if (!postgres::find_extension(extension)) return false;
+    found.extension = extension.oid;
+    found.schema = postgres::find_schema();
     found.gate = find_gate(found.extension);
     if (!OidIsValid(found.gate)) return false;
-    found.installation = find(found.schema, "installation", complete);
-    found.epoch = find(found.schema, "epoch", complete);
-    found.event = find(found.schema, "event", complete);
-    found.segment = find(found.schema, "event_1", complete);
-    found.event_id_sequence = find(found.schema, "event_id_seq", complete);
-    found.device = find(found.schema, "device", complete);
-    if (!complete) return false;
-    HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(found.event));
-    if (!HeapTupleIsValid(row)) return false;
-    found.owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
-    ReleaseSysCache(row);
-    return true;
+    for (const NamedRelation& each : kRelations) {
+        found.*each.oid = postgres::find_relation(found.schema, each.name);
+        if (!OidIsValid(found.*each.oid)) return false;
+    }
+    found.owner = postgres::owner_of_relation(found.event);
+    return OidIsValid(found.owner);
 }
 
 }  // namespace

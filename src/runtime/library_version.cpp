@@ -3,6 +3,7 @@
 
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -19,5 +20,5 @@ const char* const kLibraryVersion = kMark + sizeof kMark - sizeof TELEMETRY_VERS
 }  // namespace runtime
 
 TELEMETRY_FUNCTION(telemetry_get_library_version) {
-    return postgres::guarded([] { return CStringGetTextDatum(runtime::kLibraryVersion); });
+    return postgres::guarded([] { return postgres::text_datum(runtime::kLibraryVersion); });
 }

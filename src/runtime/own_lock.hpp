@@ -6,9 +6,9 @@
 namespace runtime {
 
 enum class OwnLock : uint32 {
-    projector = 1,  // of the one projector, as long as it lives
-    apply = 2,      // of who writes the read side, to the end of the transaction
-    starter = 3,    // of who starts a projector, for a moment
+    kProjector = 1,  // of the one projector, as long as it lives
+    kApply = 2,      // of who writes the read side, to the end of the transaction
+    kStarter = 3,    // of who starts a projector, for a moment
 };
 
 inline LOCKTAG tag_of(OwnLock lock) {

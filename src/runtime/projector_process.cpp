@@ -56,14 +56,14 @@ bool try_to_start() {
 }  // namespace
 
 bool become_only_projector() {
-    const LOCKTAG tag = tag_of(OwnLock::projector);
+    const LOCKTAG tag = tag_of(OwnLock::kProjector);
     return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 ProjectorProcess find_projector() {
     return postgres::guarded([] {
         ProjectorProcess found{kNoProcess, 0};
-        const LOCKTAG tag = tag_of(OwnLock::projector);
+        const LOCKTAG tag = tag_of(OwnLock::kProjector);
         LockData* held = GetLockStatusData();
         for (int i = 0; i < held->nelements; ++i) {
             const LockInstanceData& each = held->locks[i];
@@ -87,7 +87,7 @@ bool is_there(const ProjectorProcess& projector) noexcept {
 
 bool start_projector() {
     if (IsBinaryUpgrade || !IsUnderPostmaster || RecoveryInProgress()) return false;
-    const LOCKTAG tag = tag_of(OwnLock::starter);
+    const LOCKTAG tag = tag_of(OwnLock::kStarter);
     // Taken: somebody is at it. No room in the lock table: later.
     const bool is_ours = postgres::guarded([&tag] { return postgres::try_lock(tag, ExclusiveLock); });
     if (!is_ours) return true;
@@ -98,7 +98,7 @@ bool start_projector() {
 
 void step_down() {
     postgres::Transaction transaction;
-    const LOCKTAG tag = tag_of(OwnLock::projector);
+    const LOCKTAG tag = tag_of(OwnLock::kProjector);
     postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, true); });
     transaction.commit();
 }

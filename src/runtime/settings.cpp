@@ -10,12 +10,12 @@ namespace runtime {
 namespace {
 
 Settings current;
-int notify_payload_value = static_cast<int>(NotifyPayload::events);
+int notify_payload_value = static_cast<int>(NotifyPayload::kEvents);
 
 const config_enum_entry kNotifyPayloads[] = {
-    {"events", static_cast<int>(NotifyPayload::events), false},
-    {"pointer", static_cast<int>(NotifyPayload::pointer), false},
-    {"off", static_cast<int>(NotifyPayload::off), false},
+    {"events", static_cast<int>(NotifyPayload::kEvents), false},
+    {"pointer", static_cast<int>(NotifyPayload::kPointer), false},
+    {"off", static_cast<int>(NotifyPayload::kOff), false},
     {nullptr, 0, false},
 };
 
@@ -37,31 +37,35 @@ void define_int(const char* name, int& value, int least, int greatest, int unit,
 // P.
 void define_all() {
     define_bool("telemetry_cqrs.auto_register", current.auto_register,
-                "Registers an unknown device with its first accepted reading.", "Off: its readings are refused with TC002.");
-    define_bool("telemetry_cqrs.start_worker", current.start_worker,
-                "Starts the projector worker of each database that has the extension.",
-                "Off: none is started and those that run end; readings are stored and telemetry.project_once() applies them.");
+                "Registers an unknown device with its first accepted reading.",
+                "While it is off, readings of unknown devices are refused with TC002.");
+    define_bool(
+        "telemetry_cqrs.start_worker", current.start_worker,
+        "Starts the projector worker of each database that has the extension.",
+        "While it is off, no projector runs. Commands still store readings, and telemetry.project_once() applies them.");
     define_int("telemetry_cqrs.max_ahead", current.max_ahead, 0, kSecondsAYear, GUC_UNIT_S,
-               "How far measured_at may be ahead of the server's clock.", "Readings further ahead are refused with TC004.");
-    define_int(
-        "telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMostBatchReadings, 0,
-        "How many readings one call of telemetry.ingest_telemetry_batch() may send.",
-        "A larger batch is refused with TC011. A call needs about 1 kB of memory for each reading, and its transaction keeps "
-        "what it stores from being applied until it commits.");
-    DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "What a notification on channel telemetry_ingested carries.",
-                             "events: the batch and, when they fit, its events; pointer: the batch only; off: nothing is sent. "
-                             "Everybody who can connect can listen.",
+               "Sets how far measured_at may be ahead of the server's clock.",
+               "Readings further ahead are refused with TC004.");
+    define_int("telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMostBatchReadings, 0,
+               "Sets how many readings one call of telemetry.ingest_telemetry_batch() may send.",
+               "A larger batch is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "
+               "applies its readings only after its transaction commits.");
+    DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "Sets what a notification on channel telemetry_ingested carries.",
+                             "events sends the number of the batch and, when they fit, its events; pointer sends the number "
+                             "only; off sends nothing. Every role that can connect can listen.",
                              &notify_payload_value, notify_payload_value, kNotifyPayloads, PGC_SIGHUP, 0, nullptr,
                              assign_notify_payload, nullptr);
     define_int("telemetry_cqrs.coalesce", current.coalesce, 0, 1000, GUC_UNIT_MS,
-               "How long the projector lets events gather after a busy batch.",
-               "Longer naps make larger batches and cost freshness; after a small batch there is none.");
+               "Sets how long the projector lets events gather after a busy batch.",
+               "Longer naps make larger batches and cost freshness. The projector takes no nap after a small batch.");
     define_int("telemetry_cqrs.poll_interval", current.poll_interval, 10, 60000, GUC_UNIT_MS,
-               "How often the projector looks for events when nobody wakes it.", "Commits wake it; COMMIT PREPARED does not.");
+               "Sets how often the projector looks for events without being woken.",
+               "A commit wakes it, but COMMIT PREPARED does not.");
     define_int("telemetry_cqrs.batch_retention", current.batch_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
-               "How long telemetry.read_events() can give the events of a batch.", "0: for ever.");
+               "Sets how long telemetry.read_events() can give the events of a batch.",
+               "With 0 the projector keeps every batch.");
     define_int("telemetry_cqrs.launcher_interval", current.launcher_interval, 100, 600000, GUC_UNIT_MS,
-               "How often the launcher looks for databases that are new.", nullptr);
+               "Sets how often the launcher looks for new databases.", nullptr);
     postgres::define_injection_setting();
     MarkGUCPrefixReserved("telemetry_cqrs");
 }

@@ -3,19 +3,19 @@
 
 namespace runtime {
 
-enum class NotifyPayload : int { events, pointer, off };
+enum class NotifyPayload : int { kEvents, kPointer, kOff };
 
 // Field = name of the setting without its prefix.
 struct Settings {
-    bool auto_register = true;                             // register unknown devices with their first reading
-    bool start_worker = true;                              // the launcher and commands start projectors
-    int max_ahead = 300;                                   // seconds measured_at may be ahead of the server's clock
-    int max_batch_readings = 100000;                       // readings that one call may send
-    NotifyPayload notify_payload = NotifyPayload::events;  // what a notification carries
-    int coalesce = 2;                                      // milliseconds the projector lets events gather after a busy batch
-    int poll_interval = 1000;                              // milliseconds after which the projector looks without being woken
-    int batch_retention = 86400;                           // seconds rows of telemetry.batch are kept; 0: for ever
-    int launcher_interval = 5000;                          // milliseconds between two looks for new databases
+    bool auto_register = true;                              // register unknown devices with their first reading
+    bool start_worker = true;                               // the launcher and commands start projectors
+    int max_ahead = 300;                                    // seconds measured_at may be ahead of the server's clock
+    int max_batch_readings = 100000;                        // readings that one call may send
+    NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries
+    int coalesce = 2;                                       // milliseconds the projector lets events gather after a busy batch
+    int poll_interval = 1000;                               // milliseconds after which the projector looks without being woken
+    int batch_retention = 86400;                            // seconds rows of telemetry.batch are kept; 0: for ever
+    int launcher_interval = 5000;                           // milliseconds between two looks for new databases
 };
 
 const Settings& settings() noexcept;

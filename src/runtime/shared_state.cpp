@@ -56,10 +56,10 @@ DatabaseSlot* slot_of_or_new(Oid database) {
     DatabaseSlot* slot = slot_of(InvalidOid);
     if (slot == nullptr) return nullptr;
     slot->pid = 0;
-    slot->state = WorkerState::none;
+    slot->state = WorkerState::kNone;
     slot->since = 0;
     slot->poked = false;
-    slot->end = WorkerEnd::died;
+    slot->end = WorkerEnd::kDied;
     slot->error = LastError{};
     reset(slot->ingest, GetCurrentTimestamp());
     pg_atomic_write_u32(&slot->procno, kNoProcess);
@@ -93,13 +93,13 @@ void request_shared_state() {
 
 const char* name_of(WorkerState worker_state) noexcept {
     switch (worker_state) {
-        case WorkerState::none:
+        case WorkerState::kNone:
             return "none";
-        case WorkerState::starting:
+        case WorkerState::kStarting:
             return "starting";
-        case WorkerState::running:
+        case WorkerState::kRunning:
             return "running";
-        case WorkerState::failing:
+        case WorkerState::kFailing:
             return "failing";
     }
     return "none";
@@ -122,8 +122,8 @@ bool report_starting(Oid database) noexcept {
     if (slot == nullptr) return false;
     slot->poked = false;
     if (slot->pid != 0) return true;  // somebody else's worker is there; the new one will see that and leave
-    slot->end = WorkerEnd::died;
-    enter(*slot, WorkerState::starting, now);
+    slot->end = WorkerEnd::kDied;
+    enter(*slot, WorkerState::kStarting, now);
     return true;
 }
 
@@ -133,7 +133,7 @@ void report_not_started(Oid database, int sqlstate, const char* reason, Timestam
     postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = slot_of_or_new(database);
     if (slot == nullptr || slot->pid != 0) return;
-    enter(*slot, WorkerState::failing, now);
+    enter(*slot, WorkerState::kFailing, now);
     if (slot->error.at == 0 || slot->error.at < unless_since) note_error(*slot, sqlstate, reason, now);
 }
 
@@ -169,8 +169,8 @@ bool attach_worker() noexcept {
     DatabaseSlot* slot = slot_of_or_new(MyDatabaseId);
     if (slot == nullptr || slot->pid != 0) return false;
     slot->pid = MyProcPid;
-    slot->end = WorkerEnd::died;
-    enter(*slot, WorkerState::starting, now);
+    slot->end = WorkerEnd::kDied;
+    enter(*slot, WorkerState::kStarting, now);
     pg_atomic_write_u32(&slot->procno, postgres::number_of_process(MyProc));
     return true;
 }
@@ -179,7 +179,7 @@ void report_running() noexcept {
     if (state == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    if (DatabaseSlot* slot = slot_of(MyDatabaseId)) enter(*slot, WorkerState::running, now);
+    if (DatabaseSlot* slot = slot_of(MyDatabaseId)) enter(*slot, WorkerState::kRunning, now);
 }
 
 void report_failing(int sqlstate, const char* text) noexcept {
@@ -187,7 +187,7 @@ void report_failing(int sqlstate, const char* text) noexcept {
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
     if (DatabaseSlot* slot = slot_of(MyDatabaseId)) {
-        enter(*slot, WorkerState::failing, now);
+        enter(*slot, WorkerState::kFailing, now);
         note_error(*slot, sqlstate, text, now);
     }
 }
@@ -202,7 +202,7 @@ void detach_worker(WorkerEnd end) noexcept {
         slot->pid = 0;
         slot->end = end;
         pg_atomic_write_u32(&slot->procno, kNoProcess);
-        enter(*slot, WorkerState::none, now);
+        enter(*slot, WorkerState::kNone, now);
     }
     set_latch_of(pg_atomic_read_u32(&state->launcher_procno));
 }

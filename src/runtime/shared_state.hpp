@@ -10,14 +10,14 @@
 
 namespace runtime {
 
-enum class WorkerState : int { none, starting, running, failing };
+enum class WorkerState : int { kNone, kStarting, kRunning, kFailing };
 
 // Why a worker is gone, said by itself in its last breath.
 enum class WorkerEnd : int {
-    died,      // it had no say: terminated, or an error
-    absent,    // there is no extension
-    gave_way,  // somebody changes the database as a whole
-    unwanted,  // telemetry_cqrs.start_worker is off
+    kDied,      // it had no say: terminated, or an error
+    kAbsent,    // there is no extension
+    kGaveWay,   // somebody changes the database as a whole
+    kUnwanted,  // telemetry_cqrs.start_worker is off
 };
 
 struct LastError {
@@ -27,7 +27,7 @@ struct LastError {
 };
 
 // What telemetry.stat_ingest counts, in the order of its columns.
-enum class IngestCount : int { accepted, duplicates, conflicts, rejected, rolled_back, raised, commands, batches };
+enum class IngestCount : int { kAccepted, kDuplicates, kConflicts, kRejected, kRolledBack, kRaised, kCommands, kBatches };
 constexpr int kIngestCounts = 8;
 
 struct IngestCounters {

@@ -1,7 +1,8 @@
-// The server's hook for utility statements. Written wholly in P and without C++ objects: the server's errors, and ours by the
-// server's functions, pass through as they are.
+// The server's hook for utility statements. The hook is P: it has no C++ objects, and the server's errors pass through as they
+// are.
 #include "runtime/statement_guard.hpp"
 
+#include "postgres/catalog.hpp"
 #include "postgres/server_versions.hpp"
 
 #include "postgres/pg.hpp"
@@ -9,26 +10,19 @@
 namespace runtime {
 namespace {
 
-constexpr const char* kSchema = "telemetry";
-
 ProcessUtility_hook_type next_hook = nullptr;
-
-// Whether the schema belongs to our extension and not to somebody who has given his own the same name.
-bool is_of_extension(Oid schema) {
-    const Oid extension = get_extension_oid("telemetry_cqrs", true);
-    return OidIsValid(extension) && getExtensionOfObject(NamespaceRelationId, schema) == extension;
-}
 
 // The relation that the name means, if it is in the extension's schema; InvalidOid otherwise. Where the role may not use the
 // schema, the server says so before it locks anything.
 Oid ours(const RangeVar* name) {
     if (name == nullptr) return InvalidOid;
-    if (name->schemaname != nullptr && strcmp(name->schemaname, kSchema) != 0) return InvalidOid;
-    const Oid schema = get_namespace_oid(kSchema, true);
+    if (name->schemaname != nullptr && strcmp(name->schemaname, postgres::kSchemaName) != 0) return InvalidOid;
+    const Oid schema = postgres::find_schema();
     if (!OidIsValid(schema) || !postgres::may_use_schema(GetUserId(), schema)) return InvalidOid;
     const Oid relation =
-        name->schemaname == nullptr ? RelnameGetRelid(name->relname) : get_relname_relid(name->relname, schema);
-    if (!OidIsValid(relation) || get_rel_namespace(relation) != schema || !is_of_extension(schema)) return InvalidOid;
+        name->schemaname == nullptr ? RelnameGetRelid(name->relname) : postgres::find_relation(schema, name->relname);
+    if (!OidIsValid(relation) || get_rel_namespace(relation) != schema || !postgres::is_schema_of_extension(schema))
+        return InvalidOid;
     return relation;
 }
 

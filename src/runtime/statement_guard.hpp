@@ -1,4 +1,4 @@
-// Refuses statements on the extension's relations for which the role has no right, before they wait for a lock. Wholly P.
+// Refuses statements on the extension's relations for which the role has no right, before they wait for a lock.
 //
 // The server locks first and asks for the right afterwards in the statements below. Such a lock conflicts with every open
 // transaction that has sent or applied readings, and everybody else waits behind it. So a role without the right could stall

@@ -36,14 +36,14 @@ void settle(IngestCount count, std::uint64_t number) noexcept {
 }
 
 void settle(const ReadingCounts& readings) noexcept {
-    settle(IngestCount::accepted, readings.accepted);
-    settle(IngestCount::duplicates, readings.duplicates);
-    settle(IngestCount::conflicts, readings.conflicts);
-    settle(IngestCount::rejected, readings.rejected);
+    settle(IngestCount::kAccepted, readings.accepted);
+    settle(IngestCount::kDuplicates, readings.duplicates);
+    settle(IngestCount::kConflicts, readings.conflicts);
+    settle(IngestCount::kRejected, readings.rejected);
 }
 
 void settle_as_rolled_back(const ReadingCounts& readings) noexcept {
-    settle(IngestCount::rolled_back, readings.accepted + readings.duplicates + readings.conflicts + readings.rejected);
+    settle(IngestCount::kRolledBack, readings.accepted + readings.duplicates + readings.conflicts + readings.rejected);
 }
 
 void add(ReadingCounts& to, const ReadingCounts& more) noexcept {
@@ -140,8 +140,8 @@ void expect_counts() {
 
 void count_command(bool is_batch) noexcept {
     if (shared_state() == nullptr) return;
-    settle(IngestCount::commands, 1);
-    if (is_batch) settle(IngestCount::batches, 1);
+    settle(IngestCount::kCommands, 1);
+    if (is_batch) settle(IngestCount::kBatches, 1);
 }
 
 void count_readings(const ReadingCounts& readings) noexcept {
@@ -151,9 +151,9 @@ void count_readings(const ReadingCounts& readings) noexcept {
 
 void count_raised(const ReadingCounts& refused, std::uint64_t others, int sqlstate) noexcept {
     if (shared_state() == nullptr) return;
-    settle(IngestCount::raised, 1);
+    settle(IngestCount::kRaised, 1);
     settle(refused);
-    settle(IngestCount::rolled_back, others);
+    settle(IngestCount::kRolledBack, others);
     settled_error = sqlstate;
     settled_error_at = GetCurrentTimestamp();
 }

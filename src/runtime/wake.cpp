@@ -116,6 +116,13 @@ void end_of_transaction(XactEvent event, void*) noexcept {
     }
 }
 
+// For CREATE EXTENSION and ALTER EXTENSION UPDATE: the launcher looks at this database. Where there is none, and a command has
+// wanted a projector before, one is started at the commit: that of the command may have found no extension yet, or another
+// version.
+void wake_launcher_at_commit() noexcept {
+    wants_launcher = true;
+}
+
 }  // namespace
 
 void wake_projector_at_commit() {
@@ -140,10 +147,6 @@ void start_missing_projector() {
 
 void tell_waiters_at_commit(int consumer) noexcept {
     wants_waiters[consumer] = true;
-}
-
-void wake_launcher_at_commit() noexcept {
-    wants_launcher = true;
 }
 
 void watch_commits() {

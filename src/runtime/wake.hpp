@@ -18,11 +18,6 @@ void start_missing_projector();
 // For a pass that served this consumer of the log, by its number: the sessions that wait for it look again.
 void tell_waiters_at_commit(int consumer) noexcept;
 
-// For CREATE EXTENSION and ALTER EXTENSION UPDATE: the launcher looks at this database. Where there is none, and a command has
-// wanted a projector before, one is started at the commit: that of the command may have found no extension yet, or another
-// version.
-void wake_launcher_at_commit() noexcept;
-
 // Called once, by _PG_init: processes forked later have it.
 void watch_commits();
 

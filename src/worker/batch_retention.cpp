@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <string_view>
 
 #include "error_codes.hpp"
 #include "event_log/checkpoint.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
+#include "postgres/spi.hpp"
+#include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
@@ -28,23 +29,25 @@ constexpr runtime::SteadyTime kIntervalOfObstacle = 5 * USECS_PER_SEC;
 
 // Looks at the kChunk oldest only, so that the cost does not depend on how many there are. A consumer without a checkpoint, as
 // one that was paused before the first event, has passed none; one whose epochs are all drained has passed their last.
-constexpr const char* kDelete =
+constexpr postgres::Statement kDelete{
+    postgres::Command::kDelete,
     "WITH oldest AS MATERIALIZED (SELECT batch_id, created_at FROM telemetry.batch ORDER BY batch_id LIMIT $1) "
     "DELETE FROM telemetry.batch b USING oldest o "
     "WHERE b.batch_id = o.batch_id AND o.created_at < $2 "
     "AND o.batch_id < (SELECT min(coalesce(c.unfinished, c.last, 0)) FROM ("
     "SELECT min(k.last_batch_id) FILTER (WHERE NOT k.drained) AS unfinished, max(k.last_batch_id) AS last "
-    "FROM unnest($3) AS n (name) LEFT JOIN telemetry.checkpoint k ON k.consumer = n.name COLLATE \"C\" GROUP BY n.name) AS c)";
+    "FROM unnest($3) AS n (name) LEFT JOIN telemetry.checkpoint k ON k.consumer = n.name COLLATE \"C\" GROUP BY n.name) AS c)",
+    3,
+    {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID},
+    nullptr};
 
 // P.
 Datum names_of_consumers() {
     Datum names[event_log::kConsumers.size()];
     int count = 0;
-    for (const event_log::Consumer consumer : event_log::kConsumers) {
-        const std::string_view name = event_log::name_of(consumer);
-        names[count++] = PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
-    }
-    return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+    for (const event_log::Consumer consumer : event_log::kConsumers)
+        names[count++] = postgres::text_datum(event_log::name_of(consumer));
+    return postgres::text_array_datum(names, count);
 }
 
 // Of an attempt.
@@ -58,13 +61,10 @@ uint64 delete_as_owner(TimestampTz cutoff) {
     const postgres::AsOwner as_owner(runtime::installed().owner);
     return postgres::guarded([cutoff] {
         postgres::refuse_statement_obstacle(runtime::kBatchTable);
-        Oid types[] = {INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
         Datum values[] = {Int32GetDatum(kChunk), TimestampTzGetDatum(cutoff), names_of_consumers()};
-        SPI_connect();
-        if (SPI_execute_with_args(kDelete, 3, types, values, nullptr, false, 0) < 0)
-            elog(ERROR, "cannot delete from telemetry.batch");
-        const uint64 count = SPI_processed;
-        SPI_finish();
+        const postgres::Statements statements = postgres::open_statements();
+        const std::uint64_t count = postgres::execute(kDelete, values).rows;
+        postgres::close_statements(statements);
         return count;
     });
 }

@@ -1,6 +1,7 @@
 // Reading the extension's row of pg_extension.
 #include "worker/extension.hpp"
 
+#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "runtime/library_version.hpp"
 
@@ -9,32 +10,19 @@
 namespace worker {
 namespace {
 
-constexpr int kVersionBytes = 64;
-
 struct Row {
-    bool found;
-    char version[kVersionBytes];
+    bool is_found;
+    postgres::FoundExtension extension;
 };
 
+// P.
 Row read_row() {
     Row row{};
     const MemoryContext before = CurrentMemoryContext;
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     (void)GetTransactionSnapshot();
-    Relation relation = table_open(ExtensionRelationId, AccessShareLock);
-    ScanKeyData key;
-    ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("telemetry_cqrs"));
-    SysScanDesc scan = systable_beginscan(relation, ExtensionNameIndexId, true, nullptr, 1, &key);
-    HeapTuple tuple = systable_getnext(scan);
-    if (HeapTupleIsValid(tuple)) {
-        bool isnull;
-        const Datum version = heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
-        row.found = true;
-        if (!isnull) strlcpy(row.version, TextDatumGetCString(version), kVersionBytes);
-    }
-    systable_endscan(scan);
-    table_close(relation, AccessShareLock);
+    row.is_found = postgres::find_extension(row.extension);
     CommitTransactionCommand();
     MemoryContextSwitchTo(before);
     return row;
@@ -44,9 +32,9 @@ Row read_row() {
 
 Extension look_up_extension() {
     const Row row = postgres::guarded(read_row);
-    if (!row.found) return {Presence::absent, {}};
-    const std::string version = row.version;
-    return {version == runtime::kLibraryVersion ? Presence::matching : Presence::other_version, version};
+    if (!row.is_found) return {Presence::kAbsent, {}};
+    const std::string version = row.extension.version;
+    return {version == runtime::kLibraryVersion ? Presence::kMatching : Presence::kOtherVersion, version};
 }
 
 }  // namespace worker

@@ -5,7 +5,7 @@
 
 namespace worker {
 
-enum class Presence { absent, matching, other_version };
+enum class Presence { kAbsent, kMatching, kOtherVersion };
 
 struct Extension {
     Presence presence;

@@ -39,11 +39,11 @@ constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kComplaintInterval = 60 * USECS_PER_SEC;
 constexpr int kMostProbes = 3;  // workers on their way to find out whether the extension is there
 
-enum class Phase { unknown, live, ended, absent };
+enum class Phase { kUnknown, kLive, kEnded, kAbsent };
 
 struct Served {
     std::string name;
-    Phase phase = Phase::unknown;
+    Phase phase = Phase::kUnknown;
     BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if another launcher started it
     TimestampTz started_at = 0;
     runtime::SteadyTime live_since = 0;
@@ -87,7 +87,8 @@ bool Launcher::is_live(Oid oid, const Served& served) const {
 
 int Launcher::probes() const {
     return static_cast<int>(std::count_if(served_.begin(), served_.end(), [](const auto& entry) {
-        return entry.second.phase == Phase::live && runtime::worker_status(entry.first).state == runtime::WorkerState::starting;
+        return entry.second.phase == Phase::kLive &&
+               runtime::worker_status(entry.first).state == runtime::WorkerState::kStarting;
     }));
 }
 
@@ -97,7 +98,7 @@ void Launcher::take_over(const std::vector<Database>& databases) {
         const auto [entry, is_new] = served_.try_emplace(database.oid);
         entry->second.name = database.name;
         if (is_new && runtime::worker_status(database.oid).pid != 0) {
-            entry->second.phase = Phase::live;
+            entry->second.phase = Phase::kLive;
             entry->second.started_at = GetCurrentTimestamp();
             entry->second.live_since = now_;
         }
@@ -106,7 +107,7 @@ void Launcher::take_over(const std::vector<Database>& databases) {
         const Oid oid = entry->first;
         const bool listed =
             std::any_of(databases.begin(), databases.end(), [oid](const Database& each) { return each.oid == oid; });
-        if (!listed && entry->second.phase == Phase::live && is_live(oid, entry->second)) {
+        if (!listed && entry->second.phase == Phase::kLive && is_live(oid, entry->second)) {
             let_go(oid, entry->second);
             ++entry;
         } else if (!listed) {
@@ -141,16 +142,16 @@ void Launcher::has_ended(Oid oid, Served& served) {
     served.asked_to_end = false;
     const runtime::WorkerStatus status = runtime::worker_status(oid);
     if (status.pid != 0) return;  // another launcher's worker was there first: it is the one to watch
-    if (status.end == runtime::WorkerEnd::absent) {
+    if (status.end == runtime::WorkerEnd::kAbsent) {
         served.failures = 0;
         served.due = 0;
-        served.phase = runtime::forget_unless_poked(oid) ? Phase::absent : Phase::unknown;
+        served.phase = runtime::forget_unless_poked(oid) ? Phase::kAbsent : Phase::kUnknown;
         return;
     }
     if (now_ - served.live_since >= kHealthy) served.failures = 0;
-    served.phase = Phase::ended;
+    served.phase = Phase::kEnded;
     served.due = now_;
-    if (status.end == runtime::WorkerEnd::gave_way || status.end == runtime::WorkerEnd::unwanted) return;
+    if (status.end == runtime::WorkerEnd::kGaveWay || status.end == runtime::WorkerEnd::kUnwanted) return;
     if (served.failures > 0) {
         served.due += std::min(kFirstDelay << std::min(served.failures - 1, 10), kLongestDelay);
         const std::string reason = "the worker ended " + std::to_string(served.failures + 1) + " times in a row";
@@ -160,8 +161,8 @@ void Launcher::has_ended(Oid oid, Served& served) {
 }
 
 void Launcher::watch(Oid oid, Served& served) {
-    if (served.phase == Phase::live && !is_live(oid, served)) has_ended(oid, served);
-    if (served.phase == Phase::absent && runtime::worker_status(oid).poked) served.phase = Phase::unknown;
+    if (served.phase == Phase::kLive && !is_live(oid, served)) has_ended(oid, served);
+    if (served.phase == Phase::kAbsent && runtime::worker_status(oid).poked) served.phase = Phase::kUnknown;
 }
 
 // At most once a minute: the server is short of slots for all databases alike.
@@ -199,7 +200,7 @@ void Launcher::start(Oid oid, Served& served) {
     }
     served.handle = handle;
     served.lock = {};
-    served.phase = Phase::live;
+    served.phase = Phase::kLive;
     served.started_at = GetCurrentTimestamp();
     served.live_since = now_;
 }
@@ -213,12 +214,12 @@ long Launcher::look() {
     runtime::SteadyTime next = now_ + runtime::settings().launcher_interval * runtime::SteadyTime{1000};
     for (auto& [oid, served] : served_) {
         watch(oid, served);
-        if (everywhere && served.phase == Phase::absent) served.phase = Phase::unknown;
-        const bool waits = served.phase == Phase::unknown || served.phase == Phase::ended;
+        if (everywhere && served.phase == Phase::kAbsent) served.phase = Phase::kUnknown;
+        const bool waits = served.phase == Phase::kUnknown || served.phase == Phase::kEnded;
         // The end of a probe wakes us, so a database that waits for its turn has no time of its own.
-        const bool has_turn = served.phase != Phase::unknown || probes() < kMostProbes;
+        const bool has_turn = served.phase != Phase::kUnknown || probes() < kMostProbes;
         if (waits && served.due <= now_ && has_turn && runtime::settings().start_worker) start(oid, served);
-        if (served.due > now_ && served.phase != Phase::live) next = std::min(next, served.due);
+        if (served.due > now_ && served.phase != Phase::kLive) next = std::min(next, served.due);
     }
     return std::max<long>(1, static_cast<long>((next - now_ + 999) / 1000));
 }

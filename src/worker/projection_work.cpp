@@ -48,8 +48,8 @@ WorkDone ProjectionWork::step(bool with_batches) {
     WorkDone done;
     done.events = pass.events;
     done.more = pass.more;
-    done.is_absent = pass.outcome == projection::Outcome::absent;
-    done.is_open = pass.outcome == projection::Outcome::idle || pass.outcome == projection::Outcome::applied;
+    done.is_absent = pass.outcome == projection::Outcome::kAbsent;
+    done.is_open = pass.outcome == projection::Outcome::kIdle || pass.outcome == projection::Outcome::kApplied;
     if (step.failure) done.failure = of_projection(*step.failure);
     done.tries_again = stepper_.waits_to_retry();
     if (!pass.notification.empty()) untold_.push_back(std::move(step.pass.notification));

@@ -39,7 +39,7 @@ constexpr long kLongestWait = 1000;  // milliseconds
 constexpr long kBatchDelay = 2;      // milliseconds without an event after which a batch is written
 
 // Read by the callback at process exit.
-runtime::WorkerEnd end = runtime::WorkerEnd::died;
+runtime::WorkerEnd end = runtime::WorkerEnd::kDied;
 
 void leave(int, Datum) noexcept {
     runtime::detach_worker(end);
@@ -76,10 +76,10 @@ bool is_cancellation(const Failure& failure) {
 
 // What follows a turn that went well.
 enum class Pace {
-    at_once,  // there is more to do
-    nap,      // a busy moment: let events gather
-    wait,     // nothing is left
-    hold      // nothing can be done
+    kAtOnce,  // there is more to do
+    kNap,     // a busy moment: let events gather
+    kWait,    // nothing is left
+    kHold     // nothing can be done
 };
 
 class Projector {
@@ -114,7 +114,7 @@ private:
     DatabaseLockWatch database_lock_;
     runtime::SteadyTime next_look_ = 0;  // at the lock of the database; not before
     runtime::SteadyTime looked_at_ = 0;  // when the extension was looked up last
-    Extension extension_{Presence::absent, {}};
+    Extension extension_{Presence::kAbsent, {}};
     std::string waits_for_;     // why it waits, as pg_stat_activity shows it; empty while it works
     bool is_running_ = false;   // as told in shared memory
     bool has_matched_ = false;  // ever: the extension was of this library's version
@@ -123,9 +123,9 @@ private:
 
 // Ends the process: the launcher does not come back until somebody pokes it.
 void Projector::leave_if_absent() {
-    if (extension_.presence != Presence::absent) return;
+    if (extension_.presence != Presence::kAbsent) return;
     runtime::remove_start_record();
-    leave_because(runtime::WorkerEnd::absent);
+    leave_because(runtime::WorkerEnd::kAbsent);
 }
 
 // Where sessions start projectors. Who has found its own version here, though it may have failed at its work, has an older
@@ -141,18 +141,18 @@ void Projector::leave_to_other_library(const Failure& reason) {
             runtime::StartRecord record = runtime::read_start_record();
             if (runtime::note_failure(record, reason.message.c_str())) failures_.log(reason);
             runtime::write_start_record(record);
-            if (look_up_extension().presence != Presence::matching) return;
+            if (look_up_extension().presence != Presence::kMatching) return;
         }
         runtime::start_successor();
     });
     if (error) failures_.log(*error);
-    leave_because(runtime::WorkerEnd::died);
+    leave_because(runtime::WorkerEnd::kDied);
 }
 
 void Projector::give_way() {
     const runtime::SteadyTime now = runtime::steady_time();
     if (now < next_look_) return;
-    if (database_lock_.look(MyDatabaseId) == DatabaseLockWatch::Sight::kSame) leave_because(runtime::WorkerEnd::gave_way);
+    if (database_lock_.look(MyDatabaseId) == DatabaseLockWatch::Sight::kSame) leave_because(runtime::WorkerEnd::kGaveWay);
     next_look_ = now + (database_lock_.has_seen() ? DatabaseLockWatch::kSecondLook : kGiveWayInterval);
 }
 
@@ -209,7 +209,7 @@ bool Projector::may_work() {
         looked_at_ = now;
     }
     leave_if_absent();
-    if (extension_.presence == Presence::other_version) {
+    if (extension_.presence == Presence::kOtherVersion) {
         const Failure reason{
             error_codes::kNotInstalled,
             "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
@@ -226,7 +226,7 @@ bool Projector::may_work() {
         hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
               "the server is read-only",
               "default_transaction_read_only is on for the whole server.",
-              "Readings are applied when it is off again.",
+              "The projector applies readings when it is off again.",
               {}});
         return false;
     }
@@ -234,21 +234,21 @@ bool Projector::may_work() {
 }
 
 Pace Projector::work() {
-    if (!runtime::settings().start_worker) leave_because(runtime::WorkerEnd::unwanted);
+    if (!runtime::settings().start_worker) leave_because(runtime::WorkerEnd::kUnwanted);
     give_way();
     completed_before_turn_ = postgres::completed_transactions();
-    if (!may_work()) return Pace::hold;
+    if (!may_work()) return Pace::kHold;
     postgres::guarded([] { pgstat_report_activity(STATE_RUNNING, "applying events"); });
     const WorkDone done = projection_work_.do_some();
-    if (done.is_absent) leave_because(runtime::WorkerEnd::absent);
+    if (done.is_absent) leave_because(runtime::WorkerEnd::kAbsent);
     tries_again_ = done.tries_again;
     if (done.failure)
         hold(*done.failure);
     else if (!tries_again_)
         works();
-    if (done.more) return Pace::at_once;
+    if (done.more) return Pace::kAtOnce;
     if (done.is_open) batch_retention_.delete_when_due();
-    return done.events >= kBusyBatch ? Pace::nap : Pace::wait;
+    return done.events >= kBusyBatch ? Pace::kNap : Pace::kWait;
 }
 
 // If the extension went away in mid-turn, the error was its farewell and nobody's business.
@@ -268,13 +268,13 @@ void Projector::report_idle() {
 }
 
 void Projector::rest(Pace pace) {
-    if (pace == Pace::at_once) {
+    if (pace == Pace::kAtOnce) {
         postgres::guarded([] { pgstat_report_stat(false); });
         return;
     }
     report_idle();
-    if (pace == Pace::hold) return wait_deaf(runtime::settings().poll_interval);
-    if (pace == Pace::nap) wait_deaf(runtime::settings().coalesce);
+    if (pace == Pace::kHold) return wait_deaf(runtime::settings().poll_interval);
+    if (pace == Pace::kNap) wait_deaf(runtime::settings().coalesce);
     if (projection_work_.owes_batches()) {
         if (postgres::wait_for_latch(kBatchDelay)) return;
         const WorkDone written = projection_work_.write_batches();

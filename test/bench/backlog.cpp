@@ -1,5 +1,5 @@
-// Applying a million waiting events to the device and region statistics: CALL project_once(), and the worker, against a plain
-// SQL job that reads the same log in chunks of 100,000 and keeps the same statistics in plain tables.
+// CALL project_once() and the worker each apply a million waiting events to the device and region statistics. Beside them a
+// plain SQL job reads the same log in chunks of 100,000 events and keeps the same statistics in plain tables.
 #include "benchmarks.hpp"
 
 #include <chrono>
@@ -16,13 +16,13 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kChunk = 100'000;
 
-// What the SQL job keeps of a device or region. The last two are arrays (time, temperature, humidity), which sort by time: a
-// cheaper way to first and last values than sorting each group.
+// The SQL job keeps these columns of a device or region. The last two are arrays (time, temperature, humidity), which sort by
+// time: this is a cheaper way to first and last values than sorting each group.
 struct Column {
     const char* name;
     const char* type;
-    const char* from_event;  // aggregate over events
-    const char* merge;       // of a state and a delta: +, least or greatest
+    const char* from_event;  // an aggregate over events
+    const char* merge;       // +, least or greatest of a state and a delta
 };
 
 constexpr Column kColumns[] = {
@@ -62,7 +62,7 @@ public:
         connection_.prepare("apply", statement());
     }
 
-    // Applies the events of these transactions: one statement and one commit a chunk.
+    // Applies the events of these transactions, with one statement and one commit a chunk.
     double seconds_for(const std::vector<std::string>& chunk_edges) {
         const auto begin = Clock::now();
         for (std::size_t i = 0; i + 1 < chunk_edges.size(); ++i)
@@ -83,8 +83,8 @@ private:
             const char* aggregate = merge == "+" ? "sum" : merge == "least" ? "min" : "max";
             from_devices += std::string(", ") + aggregate + "(" + c.name + ")";
         }
-        // One scan and one aggregation serve both tables. It leans on a device having one region in a chunk, which ours does
-        // not.
+        // One scan and one aggregation serve both tables. Unlike our projector, the job relies on a device having one region in
+        // a chunk.
         return "WITH delta AS MATERIALIZED (SELECT device_id, region" + from_events +
                " FROM telemetry.event_1 WHERE xid >= $1::xid8 AND xid < $2::xid8 AND type = 'telemetry.ingested' GROUP BY "
                "device_id, region), "
@@ -112,7 +112,7 @@ private:
     std::size_t columns_;
 };
 
-// The transactions since this one in chunks of about 100,000 events: the edges of half-open ranges of xids.
+// Cuts the transactions since this one into chunks of about 100,000 events. Returns the edges of half-open ranges of xids.
 std::vector<std::string> chunk_edges(Connection& connection, const std::string& since) {
     const client::Result per_transaction =
         connection.run("SELECT xid, count(*) FROM telemetry.event_1 WHERE xid >= '" + since + "' GROUP BY xid ORDER BY xid");
@@ -129,7 +129,7 @@ std::vector<std::string> chunk_edges(Connection& connection, const std::string& 
     return edges;
 }
 
-// Figures of jobs that do different things would compare nothing.
+// Throws where the two sides keep different statistics, because figures of different jobs would compare nothing.
 void check_equal(Connection& connection, const SqlJob& job) {
     const std::int64_t equal =
         connection.run_integer("SELECT count(*) FROM " + job.device_table() +
@@ -173,7 +173,7 @@ std::vector<Table> backlog(const Setup& setup) {
         const std::string since = connection.run_text("SELECT pg_snapshot_xmax(pg_current_snapshot())");
         prefill(conninfo, Door::arrays, fleet, first, count);
 
-        // Ours always goes first: it finds the rows as their writers left them and sets the hint bits for the others.
+        // Ours always goes first. It finds the rows as their writers left them, and sets the hint bits for the others.
         const auto begin = Clock::now();
         connection.run("CALL telemetry.project_once()");
         into.add(ours, rate(std::chrono::duration<double>(Clock::now() - begin).count()));
@@ -185,7 +185,7 @@ std::vector<Table> backlog(const Setup& setup) {
         check_equal(connection, same);
         check_equal(connection, fewer);
 
-        // Events of an open transaction wait; its commit makes a backlog for a worker that cannot be stopped.
+        // A running worker cannot be stopped, so the backlog is one open transaction until its commit.
         Fleet again(Keys::sequence);
         writer.prepare("store" + std::to_string(round),
                        "SELECT accepted FROM telemetry.ingest_telemetry_batch($1::text[], $2::timestamptz[], "

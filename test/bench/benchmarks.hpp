@@ -1,4 +1,4 @@
-// The benchmarks by name, and what they share: sizes, servers, where figures go.
+// Declares the benchmarks, and the sizes and servers that they share.
 #pragma once
 
 #include <cstdint>
@@ -22,22 +22,22 @@ struct Setup {
     double seconds_per_run() const { return quick ? 2 : 20; }
 };
 
-void say(const std::string& line);  // progress, to stderr
+void say(const std::string& line);  // writes progress to stderr
 
 using Benchmark = std::function<std::vector<Table>(const Setup&)>;
 
-// ingest.cpp: batches of 1,000 against COPY.
+// ingest.cpp: batches of 1,000 beside COPY.
 std::vector<Table> ingest(const Setup& setup);
 std::vector<Table> ingest_uuid4(const Setup& setup);
 std::vector<Table> ingest_uuid7(const Setup& setup);
 std::vector<Table> ingest_checkpoint(const Setup& setup);
 std::vector<Table> ingest_retries(const Setup& setup);
 std::vector<Table> ingest_two_clients(const Setup& setup);
-// single.cpp: one reading a call against one prepared INSERT.
+// single.cpp: one reading a call beside one prepared INSERT.
 std::vector<Table> single(const Setup& setup);
-// backlog.cpp: a million unapplied events against a plain SQL job.
+// backlog.cpp: a million unapplied events beside a plain SQL job.
 std::vector<Table> backlog(const Setup& setup);
-// freshness.cpp: commit to visible, against an outbox polled every 10 ms.
+// freshness.cpp: commit to visible, beside an outbox polled every 10 ms.
 std::vector<Table> freshness(const Setup& setup);
 
 }  // namespace bench

@@ -37,8 +37,8 @@ void make_plain_table(const std::string& conninfo) {
 
 double wait_applied(Connection& connection, std::int64_t readings) {
     const auto begin = Clock::now();
-    // region_stats has few rows, so asking often disturbs little; the many rows of device_stats are summed when those are
-    // there.
+    // region_stats has few rows, so asking often disturbs little. The function sums the many rows of device_stats only when
+    // region_stats is complete.
     for (const char* view : {"region_stats", "device_stats"}) {
         const std::string sql = std::string("SELECT coalesce(sum(sample_count), 0) FROM telemetry.") + view;
         for (;;) {

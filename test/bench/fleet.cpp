@@ -10,7 +10,7 @@ namespace {
 constexpr std::int64_t kStart = 1'735'689'600'000'000;  // 2025-01-01 00:00 UTC
 constexpr std::int64_t kInterval = 10'000'000;
 
-// splitmix64: good enough to scatter, and the same everywhere.
+// splitmix64 scatters well enough, and gives the same numbers everywhere.
 std::uint64_t scatter(std::uint64_t x) {
     x += 0x9E3779B97F4A7C15;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
@@ -32,7 +32,7 @@ std::string uuid_text(std::uint64_t high, std::uint64_t low, int version) {
     return text;
 }
 
-// One reading of each device, in the order of their clocks: nearly round-robin.
+// A turn has one reading of each device in the order of their clocks, which is nearly round-robin.
 std::vector<Reading> make_round(std::int64_t round, Keys keys) {
     std::vector<Reading> readings(kDevices);
     for (int device = 0; device < kDevices; ++device) {

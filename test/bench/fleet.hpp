@@ -1,5 +1,5 @@
-// The fleet whose readings are stored: 10,000 devices in 20 regions, a reading each ten seconds. Reading number i is a pure
-// function of i, so that both sides of a comparison store the same rows and a retry is the same number again.
+// The fleet has 10,000 devices in 20 regions, and each sends a reading each ten seconds. Reading number i is a pure function of
+// i, so both sides of a comparison store the same rows, and a retry is the same number again.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ class Fleet {
 public:
     explicit Fleet(Keys keys) : keys_(keys) {}
 
-    // Readings first .. first + count - 1. With retries_per_mille each reading may instead be one of the 5,000 before it,
-    // again.
+    // Holds the readings first .. first + count - 1. With retries_per_mille a reading may instead repeat one of the 5,000
+    // before it.
     std::vector<Reading> readings(std::int64_t first, std::int64_t count, int retries_per_mille = 0);
 
 private:

@@ -1,9 +1,9 @@
-// Commit to visible: a client sends 1,000 readings a second, one a call; from the moment a commit is answered another
-// connection asks for the device's count until the reading is in it. Against an outbox that a loop empties every 10 ms with
-// plain SQL.
+// The benchmark measures the time from commit to visible. A client sends 1,000 readings a second, one a call. When the server
+// has answered a commit, another connection asks for the device's count until the reading is in it. The other side is an outbox
+// that a loop empties every 10 ms with plain SQL.
 //
-// The reader asks for one reading in twenty, chosen at random so that it does not beat with anybody's period, and rests
-// otherwise: it sees what a user sees, and takes a few per cent of one core. Its resolution is one query, 0.1 ms.
+// The reader asks for one reading in twenty and rests otherwise, so it takes a few per cent of one core. It chooses the reading
+// at random, so that it keeps no rhythm with a loop. Its resolution is one query, 0.1 ms.
 #include "benchmarks.hpp"
 
 #include <algorithm>
@@ -35,8 +35,8 @@ constexpr int kProbeOneIn = 20;
 
 struct Side {
     std::string conninfo;
-    std::string store;  // $1 .. $6 as in single calls
-    std::string read;   // $1: device; one row, one column: the count of its readings
+    std::string store;  // $1 to $6 are those of single calls
+    std::string read;   // $1 is the device; returns the count of its readings
 };
 
 struct Probe {
@@ -51,7 +51,7 @@ struct Latencies {
     double per_second = 0;
 };
 
-// The reader: takes the newest probe when it is free.
+// The reader takes the newest probe when it is free.
 class Reader {
 public:
     explicit Reader(const Side& side) : connection_(side.conninfo) {
@@ -70,7 +70,7 @@ public:
     void ask(Probe probe) {
         {
             const std::lock_guard lock(mutex_);
-            if (probe_) return;  // still at the one before
+            if (probe_) return;  // The reader is still busy with the one before.
             probe_ = std::move(probe);
         }
         wake_.notify_one();
@@ -132,7 +132,7 @@ private:
     std::vector<double> visible_ms_;
 };
 
-// first: number of the first reading; each device has had first / kDevices readings before.
+// first is the number of the first reading; each device has had first / kDevices readings before.
 Latencies measure(const Side& side, std::int64_t first, double seconds) {
     Fleet fleet(Keys::sequence);
     const auto count = static_cast<std::int64_t>(seconds * kPerSecond);
@@ -165,7 +165,7 @@ Latencies measure(const Side& side, std::int64_t first, double seconds) {
     return result;
 }
 
-// The peer: readings and outbox are written by one statement; a loop takes from the outbox every 10 ms and applies.
+// On the other side one statement writes reading and outbox. A loop takes from the outbox every 10 ms and applies.
 class OutboxLoop {
 public:
     explicit OutboxLoop(const std::string& conninfo) : connection_(conninfo) {

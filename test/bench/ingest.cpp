@@ -1,5 +1,5 @@
-// Storing in batches of 1,000 readings a transaction onto five million stored before: our array function against COPY of the
-// same rows into a plain table with a unique key, and against the plain SQL that takes retries.
+// Clients store batches of 1,000 readings a transaction onto five million stored before. The array function stands beside COPY
+// of the same rows into a plain table with a unique key, and beside the plain SQL that takes retries.
 #include "benchmarks.hpp"
 
 #include <algorithm>
@@ -24,12 +24,12 @@ struct Options {
     std::vector<Format> formats = {Format::binary};
 };
 
-// Three stores that hold the same readings at the start; each counts on for itself.
+// The three stores hold the same readings at the start, and each counts on for itself.
 struct Stores {
     explicit Stores(Keys k) : keys(k) {}
     Keys keys;
     std::string ours_stopped, ours_running, plain;
-    std::int64_t next_stopped = 0, next_running = 0, next_plain = 0;  // number of the next reading
+    std::int64_t next_stopped = 0, next_running = 0, next_plain = 0;  // numbers of the next reading
     std::int64_t accepted_running = 0;
 };
 
@@ -60,7 +60,7 @@ Stores& stores_for(const Setup& setup, Keys keys) {
     client::Connection running(s.ours_running);
     wait_applied(running, count);
     for (const auto& [conninfo, door] : sides) settle(*conninfo);
-    // Full-page images and cold caches after that checkpoint are paid before the clock starts, on each side.
+    // Each side pays for full-page images and cold caches after that checkpoint before the clock starts.
     for (const auto& [conninfo, door] : sides) {
         Fleet fleet(keys);
         prefill(*conninfo, door, fleet, count, warm_up);

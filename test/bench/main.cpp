@@ -1,4 +1,4 @@
-// Runs benchmarks by name against two servers and prints their tables; started by test/bench/run.
+// Runs benchmarks by name against two servers and prints their tables. test/bench/run starts it.
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -33,16 +33,25 @@ const std::vector<std::pair<std::string, bench::Benchmark>> kBenchmarks = {
 };
 
 int usage() {
-    std::cerr << "telemetry_bench --stopped CONNINFO --running CONNINFO [--quick] [--rounds N] [--json FILE] [--environment "
-                 "JSON] NAME...\n";
+    std::cerr << "telemetry_bench --stopped CONNINFO --running CONNINFO [--quick] [--rounds N] [--tsv FILE] [--json FILE] "
+                 "[--environment JSON] NAME...\n";
     return 2;
+}
+
+// An empty name asks for no file.
+bool write_file(const std::string& name, const std::string& content) {
+    if (name.empty()) return true;
+    std::ofstream out(name);
+    out << content << std::flush;
+    if (!out) std::cerr << "could not write " << name << "\n";
+    return out.good();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     bench::Setup setup;
-    std::string json_file, environment = "{}";
+    std::string json_file, tsv_file, environment = "{}";
     std::vector<std::string> names;
     for (int i = 1; i < argc; ++i) {
         const std::string argument = argv[i];
@@ -61,6 +70,8 @@ int main(int argc, char** argv) {
             setup.rounds = std::atoi(argv[++i]);
         else if (argument == "--json" && has_value)
             json_file = argv[++i];
+        else if (argument == "--tsv" && has_value)
+            tsv_file = argv[++i];
         else if (argument == "--environment" && has_value)
             environment = argv[++i];
         else if (!argument.starts_with("-"))
@@ -70,7 +81,7 @@ int main(int argc, char** argv) {
     }
     if (setup.servers.stopped.empty() || setup.servers.running.empty() || setup.rounds < 1 || names.empty()) return usage();
 
-    std::string json;
+    std::string json, tsv;
     int failed = 0;
     for (const std::string& name : names) {
         const bench::Benchmark* benchmark = nullptr;
@@ -83,6 +94,7 @@ int main(int argc, char** argv) {
         try {
             for (const bench::Table& table : (*benchmark)(setup)) {
                 std::cout << table.as_text() << std::flush;
+                tsv += table.as_tsv();
                 json += (json.empty() ? "\n  " : ",\n  ") + table.as_json();
             }
         } catch (const std::exception& error) {
@@ -90,13 +102,7 @@ int main(int argc, char** argv) {
             ++failed;
         }
     }
-    if (!json_file.empty()) {
-        std::ofstream out(json_file);
-        out << "{\"environment\": " << environment << ",\n \"tables\": [" << json << "]}\n";
-        if (!out) {
-            std::cerr << "could not write " << json_file << "\n";
-            return 1;
-        }
-    }
+    if (!write_file(json_file, "{\"environment\": " + environment + ",\n \"tables\": [" + json + "]}\n")) return 1;
+    if (!write_file(tsv_file, tsv)) return 1;
     return failed == 0 ? 0 : 1;
 }

@@ -23,7 +23,7 @@ std::string figure(double value) {
     return text;
 }
 
-// Width in characters, not bytes: continuation bytes of UTF-8 take no place.
+// Counts characters, not bytes: continuation bytes of UTF-8 take no place.
 std::size_t width(const std::string& text) {
     return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
@@ -101,11 +101,12 @@ std::vector<std::string> Table::side_columns() const {
     return columns;
 }
 
-std::string Table::as_text() const {
+// The head of the table comes first. Each row has all columns.
+std::vector<std::vector<std::string>> Table::cells() const {
     const std::vector<std::string> sides = side_columns();
-    std::vector<std::vector<std::string>> cells;
-    cells.push_back({"", unit_, "lowest", "highest", "ratio"});
-    for (const std::string& column : sides) cells.back().push_back(column);
+    std::vector<std::vector<std::string>> rows;
+    rows.push_back({"", unit_, "lowest", "highest", "ratio"});
+    for (const std::string& column : sides) rows.back().push_back(column);
     for (const Line& line : lines_) {
         if (line.values.empty()) continue;
         const auto [low, high] = std::minmax_element(line.values.begin(), line.values.end());
@@ -116,29 +117,48 @@ std::string Table::as_text() const {
             ratio = text;
         }
         if (line.base == line.label) ratio = "1";
-        cells.push_back({line.label, figure(median(line.values)), figure(*low), figure(*high), ratio});
+        rows.push_back({line.label, figure(median(line.values)), figure(*low), figure(*high), ratio});
         for (const std::string& column : sides) {
             std::string cell;
             for (const Side& side : line.sides)
                 if (side.column == column) cell = figure(median(side.values));
-            cells.back().push_back(cell);
+            rows.back().push_back(cell);
         }
     }
+    return rows;
+}
 
-    std::vector<std::size_t> widths(cells[0].size(), 0);
-    for (const auto& row : cells)
+std::string Table::as_text() const {
+    const std::vector<std::vector<std::string>> rows = cells();
+    std::vector<std::size_t> widths(rows[0].size(), 0);
+    for (const auto& row : rows)
         for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width(row[c]));
     std::string out = "\n" + name_ + ": " + title_ + "\n\n";
-    for (std::size_t r = 0; r < cells.size(); ++r) {
+    for (std::size_t r = 0; r < rows.size(); ++r) {
         std::string text = " ";
-        for (std::size_t c = 0; c < cells[r].size(); ++c) {
-            const std::string fill(widths[c] - width(cells[r][c]), ' ');
-            text += c == 0 ? " " + cells[r][c] + fill : "  " + fill + cells[r][c];
+        for (std::size_t c = 0; c < rows[r].size(); ++c) {
+            const std::string fill(widths[c] - width(rows[r][c]), ' ');
+            text += c == 0 ? " " + rows[r][c] + fill : "  " + fill + rows[r][c];
         }
         out += text + "\n";
         if (r == 0) out += "  " + std::string(width(text) - 2, '-') + "\n";
     }
     for (const std::string& note : notes_) out += "  " + note + "\n";
+    return out;
+}
+
+std::string Table::as_tsv() const {
+    const std::vector<std::vector<std::string>> rows = cells();
+    constexpr std::size_t kFirstSide = 5;
+    std::string out;
+    for (std::size_t r = 1; r < rows.size(); ++r) {
+        const std::vector<std::string>& row = rows[r];
+        for (const std::string& cell : {name_, title_, row[0], unit_, row[1], row[2], row[3], row[4]}) out += cell + "\t";
+        std::string sides;
+        for (std::size_t c = kFirstSide; c < row.size(); ++c)
+            if (!row[c].empty()) sides += (sides.empty() ? "" : "; ") + rows[0][c] + " " + row[c];
+        out += sides + "\n";
+    }
     return out;
 }
 

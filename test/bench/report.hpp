@@ -1,5 +1,5 @@
-// Collects the figures of interleaved rounds and prints them as a table of medians, each with its ratio to another line of the
-// same rounds, and as JSON.
+// A Table collects the figures of interleaved rounds. It prints them as text and as tab-separated lines, each median with its
+// ratio to another line of the same rounds, and as JSON.
 #pragma once
 
 #include <string>
@@ -8,25 +8,27 @@
 namespace bench {
 
 double median(std::vector<double> values);
-// fraction 0.5 is the median, 0.99 the 99th percentile (nearest rank).
+// A fraction of 0.5 gives the median, 0.99 the 99th percentile (nearest rank).
 double percentile(std::vector<double> values, double fraction);
 
 class Table {
 public:
-    // base: the line that ratios are made to; higher_is_better decides which way a ratio reads ("1.2x" is always better than
-    // the base).
+    // higher_is_better decides which way a ratio reads: "1.2x" is always better than the line it is made to.
     Table(std::string name, std::string title, std::string unit, bool higher_is_better)
         : name_(std::move(name)), title_(std::move(title)), unit_(std::move(unit)), higher_is_better_(higher_is_better) {}
 
-    // Declares a line; lines print in this order. An empty base prints no ratio.
+    // Declares a line; lines print in this order. base names the line that ratios are made to; an empty one prints no ratio.
     void line(const std::string& label, const std::string& base);
-    // A figure of this round; side figures ("WAL B/reading") print in columns of their own.
+    // add() takes a figure of this round. Side figures ("WAL B/reading") print in columns of their own.
     void add(const std::string& label, double value);
     void add_side(const std::string& label, const std::string& column, double value);
     void note(const std::string& text) { notes_.push_back(text); }
 
     std::string as_text() const;
     std::string as_json() const;
+    // Each line of the table becomes a line of text. Its cells are those of as_text(), separated by tabs: benchmark, title,
+    // line, unit, median, lowest, highest, ratio, and the side figures in one cell.
+    std::string as_tsv() const;
 
 private:
     struct Side {
@@ -43,6 +45,7 @@ private:
     const Line* find(const std::string& label) const;
     std::vector<double> ratios(const Line& line) const;
     std::vector<std::string> side_columns() const;
+    std::vector<std::vector<std::string>> cells() const;
 
     std::string name_, title_, unit_;
     bool higher_is_better_;

@@ -1,4 +1,4 @@
-// One reading a call and a commit: ingest_telemetry() against one prepared INSERT .. ON CONFLICT, with 1 and with 8 clients.
+// 1 and 8 clients send one reading a call and a commit, by ingest_telemetry() and by one prepared INSERT .. ON CONFLICT.
 #include "benchmarks.hpp"
 
 #include <barrier>
@@ -92,7 +92,7 @@ std::vector<Table> single(const Setup& setup) {
                     "readings/s", true);
         for (const Side& side : sides) table.line(side.label, sides[0].label);
         const std::int64_t count = (setup.quick ? 1000 : 20'000) * (clients == 1 ? 1 : 4);
-        for (int round = -1; round < setup.rounds; ++round) {  // round -1 registers the devices and warms up
+        for (int round = -1; round < setup.rounds; ++round) {  // Round -1 registers the devices and warms up.
             for (std::size_t i = 0; i < sides.size(); ++i) {
                 Side& side = sides[round % 2 == 1 ? sides.size() - 1 - i : i];
                 Fleet fleet(Keys::sequence);

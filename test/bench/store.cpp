@@ -134,7 +134,7 @@ void prefill(const std::string& conninfo, Door door, Fleet& fleet, std::int64_t 
         send(connection, door, Format::binary,
              encode(door, Format::binary, readings.data(), readings.data() + readings.size()));
     }
-    // One commit that waits for the disk makes the others safe too, so that readers can set hint bits.
+    // One commit that waits for the disk makes the earlier ones safe too, so that readers can set hint bits.
     connection.run("SET synchronous_commit = on");
     connection.run("SELECT pg_current_xact_id()");
 }

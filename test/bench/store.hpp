@@ -1,4 +1,4 @@
-// Storing readings in transactions of a given size through one of three doors, the work prepared before the clock starts.
+// Stores readings in transactions of a given size through one of three doors. The work is prepared before the clock starts.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ namespace bench {
 
 using client::wire::Format;
 
-// The doors: our batch function; COPY into a plain table; the plain SQL that takes retries, INSERT .. SELECT unnest .. ON
-// CONFLICT.
+// The doors are our batch function, COPY into a plain table, and the plain SQL that takes retries: INSERT .. SELECT unnest ..
+// ON CONFLICT.
 enum class Door { arrays, copy, insert };
 
-// What a transaction sends, as bytes.
+// The bytes that a transaction sends.
 struct Transaction {
     int readings = 0;
     std::vector<std::string> arrays;  // Door::arrays and Door::insert
@@ -28,14 +28,14 @@ std::vector<Transaction> prepare(Door door, Format format, const std::vector<Rea
 
 struct Stored {
     double seconds = 0;          // from the first byte sent to the last answer
-    std::int64_t accepted = 0;   // as the server says
-    std::int64_t wal_bytes = 0;  // of the whole server in that time
+    std::int64_t accepted = 0;   // the server's count
+    std::int64_t wal_bytes = 0;  // those of the whole server in that time
 };
 
-// One connection and one thread for each client; they take the transactions in turn.
+// Each client has a connection and a thread. The clients take the transactions in turn.
 Stored store(const std::string& conninfo, Door door, Format format, const std::vector<Transaction>& transactions, int clients);
 
-// Untimed: stores readings first .. first + count - 1 in transactions of 10,000.
+// Stores readings first .. first + count - 1 in transactions of 10,000, without a clock.
 void prefill(const std::string& conninfo, Door door, Fleet& fleet, std::int64_t first, std::int64_t count);
 
 }  // namespace bench

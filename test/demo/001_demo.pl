@@ -1,5 +1,5 @@
-# The demo: in a terminal it draws, in a pipe it prints lines, and both end with counts that are equal; Ctrl-C at any moment
-# leaves neither a process nor a file. Part of issue 3, item 12. Runs as the user who called dev/test.
+# The demo draws in a terminal and prints lines into a pipe, and both end with counts that are equal. Ctrl-C at any moment leaves
+# neither a process nor a file. The test runs as the user who called dev/test.
 use strict;
 use warnings;
 use utf8;
@@ -14,13 +14,12 @@ binmode Test::More->builder->$_, ':encoding(UTF-8)' for qw(output failure_output
 
 my $deadline = 300;    # for each demo; it takes some 12 seconds on an idle machine
 
-# Where its temporary folders are, so that what is left can be seen; the server's user must be able to enter it.
+# The demo makes its temporary folders here, so that the test sees leftovers. The server's user must be able to enter it.
 my $tmp = File::Temp->newdir('telemetry_demo_XXXXXX', TMPDIR => 1);
 chmod 0777, "$tmp";
 
-# Runs a command and returns what it wrote and its wait status. With a size: in a terminal of that size. When `stop_at`, a
-# pattern, appears, the keys Ctrl-C are pressed (in a terminal) or the command is sent SIGTERM; with `hang_up` the terminal is
-# closed.
+# Runs a command, in a terminal if a size is given, and returns its output and its wait status. When the pattern `stop_at` appears, it
+# presses Ctrl-C in the terminal or sends SIGTERM to the command; with `hang_up` it closes the terminal.
 sub run_demo {
     my ($command, %options) = @_;
     my ($read, $pid);
@@ -57,7 +56,7 @@ sub run_demo {
     while (time < $end) {
         next unless $select->can_read(1);
         my $count = sysread $read, my $bytes, 65536;
-        last if !$count;    # the last writer is gone; a terminal says so by an error
+        last if !$count;    # The last writer is gone; a terminal says so by an error.
         $output .= $bytes;
         if (!$stopped && $options{stop_at} && $output =~ $options{stop_at}) {
             $stopped = 1;
@@ -86,7 +85,7 @@ sub become {
     exec @$command or die "exec: $!";
 }
 
-# Processes whose program or command line lies in our folder, with their command lines.
+# Returns the command lines of processes whose program or command line lies in our folder.
 sub processes_left {
     my @left;
     for my $folder (glob '/proc/[0-9]*') {
@@ -108,7 +107,7 @@ sub nothing_is_left {
     is_deeply([ glob "$tmp/*" ], [], "$name: no file is left");
 }
 
-# The lines of a terminal's output as they were printed, without what moves and colours.
+# Returns the lines of a terminal's output as they were printed, without movements and colours.
 sub printed_lines {
     my ($output) = @_;
     utf8::decode($output);
@@ -118,7 +117,7 @@ sub printed_lines {
 
 sub counts_are_equal {
     my ($name, @lines) = @_;
-    # Found by what the log itself holds, and by what was answered.
+    # The totals come from the log itself and from the answers.
     my ($receipts) = map { /accepted, by the receipts\s+([\d,]+)/ ? $1 : () } @lines;
     my ($log)      = map { /readings in the event log\s+([\d,]+)  ok/ ? $1 : () } @lines;
     my ($stats)    = map { /sample_count in device_stats\s+([\d,]+)  ok/ ? $1 : () } @lines;
@@ -130,7 +129,7 @@ sub counts_are_equal {
 
 my @short = ('dev/demo', '--seconds', 3);
 
-# A pipe: lines, and nothing that a log could not hold.
+# Into a pipe the demo prints lines, and nothing that a log could not hold.
 {
     my ($output, $status) = run_demo(\@short, name => 'pipe');
     is($status, 0, 'pipe: ends well');
@@ -140,11 +139,11 @@ my @short = ('dev/demo', '--seconds', 3);
     nothing_is_left('pipe');
 }
 
-# A terminal of the usual size, with a file long enough to be drawn more than once.
+# The terminal has the usual size, and the file is long enough to be drawn more than once.
 {
     my $file = "$tmp/climate.csv";
     open my $csv, '>', $file or die "$file: $!";
-    # As spreadsheets write it: a byte order mark, quotes.
+    # Spreadsheets write a byte order mark and quotes.
     print $csv "\xEF\xBB\xBF\"device_id\",region,measured_at,temperature,humidity,co2,idempotency_key\n";
     printf $csv "room-%d,house,2026-01-01 12:%02d:00+00,%.1f,%d,%d,k%d\n", $_ % 3, $_ % 60, 20 + $_ % 50, 40 + $_ % 9, 400 + $_ % 99, $_
         for 1 .. 60_000;
@@ -163,7 +162,7 @@ my @short = ('dev/demo', '--seconds', 3);
     nothing_is_left('terminal');
 }
 
-# Ctrl-C while the fleet streams; NO_COLOR leaves the drawing and takes the colour.
+# Ctrl-C comes while the fleet streams. NO_COLOR leaves the drawing and takes the colour.
 {
     my ($output, $status) =
         run_demo([ 'dev/demo', '--seconds', 600 ], name => 'Ctrl-C', size => [ 100, 30 ], env => { NO_COLOR => 1 },
@@ -174,17 +173,17 @@ my @short = ('dev/demo', '--seconds', 3);
     nothing_is_left('Ctrl-C');
 }
 
-# ... while the server is being made, and TERM=dumb: lines, no drawing.
+# Ctrl-C comes while the demo makes its server. With TERM=dumb it prints lines and draws nothing.
 {
     my ($output, $status) = run_demo(\@short, name => 'Ctrl-C early', size => [ 80, 24 ], env => { TERM => 'dumb' },
         stop_at => qr/starting a PostgreSQL/);
-    # By the signal itself before the shell has set its traps, 130 after it, 1 where initdb took it first.
+    # The signal itself ends the shell before it has set its traps. Afterwards the status is 130, or 1 where initdb took the signal.
     isnt($status, 0, 'Ctrl-C early: the exit status says so');
     unlike($output, qr/\e/, 'TERM=dumb: no control sequence');
     nothing_is_left('Ctrl-C early');
 }
 
-# ... the terminal, a narrow one, is closed: nothing can be written any more.
+# The test closes a narrow terminal, so the demo can write nothing any more.
 {
     my ($output, $status) =
         run_demo([ 'dev/demo', '--seconds', 600 ], name => 'hang-up', size => [ 40, 24 ], stop_at => qr/\e\[\d+A/, hang_up => 1);
@@ -192,7 +191,7 @@ my @short = ('dev/demo', '--seconds', 3);
     nothing_is_left('hang-up');
 }
 
-# ... and a supervisor's SIGTERM, to the script alone.
+# A supervisor sends SIGTERM to the script alone.
 {
     my ($output, $status) = run_demo([ 'dev/demo', '--seconds', 600 ], name => 'SIGTERM', stop_at => qr/^ +1 s +[\d,]+ /m);
     is($status >> 8, 143, 'SIGTERM: the exit status says so');

@@ -1,6 +1,6 @@
-# The examples of clients do what they say: they store once although the connection is lost and although the server undoes the
-# transaction (40001), look at what was refused, wait for their own writes, and follow events without a gap. Issue 3, item 13.
-# Part of acceptance check 6 (a client that repeats). Runs on a server made by dev/test, found by the PG* variables.
+# The examples of clients do what they say. They store once although the connection is lost and although the server undoes the
+# transaction (40001), look at refused readings, wait for their own writes, and follow events without a gap. The test is part of
+# acceptance check 6. It runs on a server that dev/test makes, found by the PG* variables.
 use strict;
 use warnings;
 use File::Temp;
@@ -23,7 +23,7 @@ my @examples = (
 $ENV{PGCONNECT_TIMEOUT} = $deadline;
 my %super = (PGUSER => $ENV{PGUSER}, PGDATABASE => $ENV{PGDATABASE});
 
-# SQL as a superuser in the database of the test; returns the rows, columns separated by |.
+# Runs SQL as a superuser in the database of the test. Returns the rows, columns separated by |.
 sub sql {
     my ($sql, $database) = @_;
     local $ENV{PGUSER}     = $super{PGUSER};
@@ -45,7 +45,7 @@ sub wait_until {
     return 1;
 }
 
-# A process with its output so far.
+# Starts a process and keeps its output.
 sub begin {
     my ($command, %env) = @_;
     my %run = (in => '', out => '', err => '');
@@ -67,7 +67,7 @@ sub run_example {
     return ($status, $run->{out}, $run->{err});
 }
 
-# The backend of an example that waits for a lock, or at least exists; empty if there is none.
+# Returns the backend of an example that waits for a lock, or at least exists; empty if there is none.
 sub backend_of {
     my ($name, $waiting) = @_;
     return sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'example_$name'"
@@ -89,9 +89,10 @@ for my $example (@examples) {
         }
         my $device = "$name-1";
 
-        # Another session is storing the very same reading, so that the example has to wait. Its connection is cut while it
-        # waits; it comes back and waits again. Then the other session commits: to the example, which asked for one snapshot
-        # a transaction, that is 40001; it tries once more and is told that the reading is there.
+        # 1. Another session is storing the very same reading, so the example waits.
+        # 2. The test cuts its connection; the example comes back and waits again.
+        # 3. The other session commits. The example gets 40001, because it asked for one snapshot a transaction.
+        # 4. It tries once more and is told that the reading is there.
         my $rival = begin([qw(psql -XAtq -v ON_ERROR_STOP=1)], PGAPPNAME => 'rival');
         $rival->{in} .= "BEGIN; SELECT status FROM telemetry.ingest_telemetry('$device', '2026-03-01 12:00+00', 21.5, NULL, 'first');\n";
         wait_until('the rival stored it', sub { $rival->{harness}->pump_nb; $rival->{out} =~ /accepted/ });
@@ -114,12 +115,12 @@ for my $example (@examples) {
         like($send->{err}, qr/^again after: (connection lost|57P01)$/m, "$name: it noticed the lost connection");
         like($send->{err}, qr/^again after: 40001$/m, "$name: and the serialization failure");
 
-        # What is refused is not sent for ever.
+        # The example does not send a refused reading for ever.
         my ($status, $out, $err) = run_example(@command, 'send', $device, 'bad', 'NaN');
         isnt($status, 0, "$name: a refused reading ends in an error");
         unlike($err, qr/again after/, "$name: which is not tried again");
 
-        # A batch with a faulty reading, and the same once more.
+        # The example sends a batch with a faulty reading, and the same once more.
         my $many = "$name-many";
         ($status, $out, $err) = run_example(@command, 'batch', $many, 20, 21, 'NaN', 23);
         is($status, 0, "$name: batch ends well") or diag($err);
@@ -130,7 +131,7 @@ for my $example (@examples) {
                 FROM telemetry.measurements WHERE device_id = '$many'"),
             "3|64|$many:1 $many:2 $many:4", "$name: the database has three of them");
 
-        # Following: what was before, what comes while it listens, and what comes while its connection is cut.
+        # The example follows events from before, events while it listens, and events while its connection is cut.
         my $known  = sql('SELECT count(*) FROM telemetry.measurements');
         my $follow = begin([ @command, 'follow', 1, $known + 2 ]);
         my $seen   = sub { $follow->{harness}->pump_nb; scalar(() = $follow->{out} =~ /^event /mg) };

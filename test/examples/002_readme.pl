@@ -1,9 +1,9 @@
-# What README.md shows is so: each console block is run, statement by statement, and its output compared; the tables of settings
-# and of error codes, links and commands are held to what is there. Issue 3, item 13. Runs on a server made by dev/test, found by
-# the PG* variables.
+# README.md tells the truth. The test runs each console block, statement by statement, and compares the output. It compares the tables
+# of settings and of error codes, the links and the commands with the repository. It runs on a server that dev/test makes, found by the
+# PG* variables.
 #
-# A statement begins after "=> " and ends with ";" or "\gset" at the end of a line; what follows up to the next is its output.
-# Times, transaction numbers, process numbers and digests are volatile, and so are widths: the rest must be equal.
+# A statement begins after "=> " and ends with ";" or "\gset" at the end of a line; the text up to the next one is its output.
+# Times, transaction numbers, process numbers, digests and widths may differ; the rest must be equal.
 use strict;
 use warnings;
 use utf8;
@@ -65,7 +65,7 @@ sub normalised {
     return $text;
 }
 
-# --- what is shown in console blocks --------------------------------------------------------------------------------------
+# --- console blocks -------------------------------------------------------------------------------------------------------
 
 my @steps;    # [statement, output]
 while ($readme =~ /^```console\n(.*?)^```$/gms) {
@@ -87,7 +87,7 @@ while ($readme =~ /^```console\n(.*?)^```$/gms) {
 }
 cmp_ok(scalar(@steps), '>=', 12, 'there is something to be run');
 
-# As an installation has it; the test's server does without.
+# An installation preloads the library; the test's server does not.
 sql('ALTER SYSTEM SET fsync = on', 'postgres');
 sql('SELECT pg_reload_conf()',     'postgres');
 sql('CREATE DATABASE readme',      'postgres');
@@ -114,7 +114,7 @@ sub answer_to {
 for my $step (@steps) {
     my ($statement, $wanted) = @$step;
     my $found = answer_to($statement);
-    # What a reader of the README does not notice: between two statements of theirs the worker has done its work.
+    # A reader of the README is slower than the worker, so the test lets the worker finish between two statements.
     wait_until('everything is applied or paused', sub {
         sql("SELECT count(*) FROM telemetry.projection_status WHERE lag_events > 0 AND state <> 'paused'") eq '0';
     });
@@ -154,7 +154,7 @@ my @codes_told = $readme =~ /^\| `(TC\d\d\d)` \|/gm;
 my @codes_real = content_of('src/error_codes.hpp') =~ /pack_sqlstate\("(TC\d\d\d)"\)/g;
 is_deeply(\@codes_told, \@codes_real, 'each error code is in the table');
 
-# The limits: what is just within them is accepted, one more is refused.
+# A value just within a limit is accepted, one more is refused.
 my ($id_size)  = $readme =~ /^\| device id, region \| (\d+) bytes/m;
 my ($key_size) = $readme =~ /^\| idempotency key \| (\d+) bytes/m;
 my ($metrics, $name_size) = $readme =~ /^\| further metrics \| (\d+) a reading, names of at most (\d+) bytes/m;

@@ -1,4 +1,4 @@
-// What the fuzzers share.
+// The fuzzers share these helpers.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace fuzz {
 
-// A property that does not hold ends the program; libFuzzer then writes the input to a file.
+// Ends the program where a property does not hold; libFuzzer then writes the input to a file.
 inline void expect(bool holds) {
     if (!holds) std::abort();
 }

@@ -1,5 +1,5 @@
-// Any bytes as a JSON string: ASCII that Boost.JSON reads, and what it reads is the text itself where that was UTF-8 by Boost's
-// own judgement; any double as a number that reads back the same.
+// Any bytes become a JSON string in ASCII that Boost.JSON reads. It reads the text itself where Boost judges the text to be
+// UTF-8. Any double becomes a number that reads back the same.
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -13,7 +13,7 @@
 
 namespace {
 
-// As it stands between quotes, where nothing in it needs an escape.
+// Returns the text between quotes, where nothing in it needs an escape.
 bool is_plain_utf8(std::string_view text) {
     for (const char c : text)
         if (static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\') return false;
@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!std::isfinite(number)) return 0;
     json.clear();
     model::append_json_number(json, number);
-    (void)boost::json::parse(json, error);  // of the syntax; its numbers are not exact to the last bit
+    (void)boost::json::parse(json, error);  // checks the syntax; Boost's numbers are not exact to the last bit
     fuzz::expect(!error && std::strtod(json.c_str(), nullptr) == number);
     return 0;
 }

@@ -1,4 +1,4 @@
-// Any bytes as an idempotency key: a class and a value in their ranges; and the fingerprint is led by them.
+// Any bytes as an idempotency key give a class and a value in their ranges, and these lead the fingerprint.
 #include "model/key_locality.hpp"
 
 #include "fuzz.hpp"

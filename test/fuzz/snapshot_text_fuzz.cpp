@@ -1,5 +1,5 @@
-// Any bytes as the text of a snapshot: refused, or a snapshot that is written and read back, and whose transactions are over or
-// in progress as listed.
+// The parser refuses any bytes as the text of a snapshot, or returns a snapshot that is written and read back. Its transactions
+// are over or in progress as listed.
 #include "model/snapshot_text.hpp"
 
 #include "fuzz.hpp"

@@ -1,5 +1,5 @@
-// Any bytes as the text of a summary: refused, or a possible summary that is written and read back bit for bit, and that takes
-// another value and itself without becoming impossible.
+// The parser refuses any bytes as the text of a summary, or returns a possible summary that is written and read back bit for
+// bit. The summary takes another value and itself without becoming impossible.
 #include <bit>
 
 #include "model/summary_text.hpp"

@@ -1,4 +1,4 @@
-# The sources keep to the layers of src/README.md; and the check sees each kind of violation, planted in a copy.
+# The sources keep to the layers of src/README.md. The check sees each kind of violation that the test plants in a copy.
 use strict;
 use warnings;
 use FindBin;
@@ -31,8 +31,8 @@ my $table = <<'TABLE';
 | postgres | | gates |
 | model | | pure C++ |
 | event_log | model, postgres | append |
-| ingest | event_log, model, postgres | commands |
-| (top) | ingest, event_log, model, postgres | the library's entry |
+| ingest | event_log | commands |
+| (top) | ingest, postgres | the library's entry |
 <!-- /layers -->
 TABLE
 
@@ -49,7 +49,7 @@ my %good = (
     'event_log/append.hpp' => qq{#include "model/reading.hpp"\n},
 );
 
-# The violations of a tree of the good files with some changed; undef removes a file.
+# Returns the violations of a tree of the good files, of which some are changed; undef removes a file.
 sub violations_with {
     my (%changes) = @_;
     my %files = (%good, %changes);
@@ -90,8 +90,22 @@ my @planted = (
     [ 'a row without a folder', qr/the table names relay, which does not exist/,
         'README.md' => $table =~ s/\| \(top\)/| relay | | |\n| (top)/r ],
     [ 'a row that allows an unknown folder', qr/allows utils, which has no row/,
-        'README.md' => $table =~ s/\| model, postgres/| utils, model, postgres/r ],
+        'README.md' => $table =~ s/\| model, postgres/| model, postgres, utils/r ],
     [ 'a circle', qr/circle/, 'README.md' => $table =~ s/\| postgres \| \|/| postgres | ingest |/r ],
+    [ 'a permission that nobody uses', qr/the row of ingest allows postgres, which none of its files includes/,
+        'README.md' => $table =~ s/\| event_log \|(?= commands)/| event_log, postgres |/r ],
+    [ 'a permission that only a comment uses', qr/the row of ingest allows event_log, which none of its files includes/,
+        'ingest/command.hpp' => qq{// #include "event_log/append.hpp"\n} ],
+    [ 'two headers that include each other', qr{circle: ingest/command -> ingest/door -> ingest/command$},
+        'ingest/command.hpp' => qq{#include "event_log/append.hpp"\n#include "ingest/door.hpp"\n},
+        'ingest/door.hpp' => qq{#include "ingest/command.hpp"\n} ],
+    [ 'a source that includes a header above its own', qr{circle: event_log/append -> event_log/segment -> event_log/append$},
+        'event_log/append.cpp' => qq{#include "event_log/append.hpp"\n#include "event_log/segment.hpp"\n},
+        'event_log/segment.hpp' => qq{#include "event_log/append.hpp"\n} ],
+    [ 'a circle of three', qr{circle: model/reading -> model/metric -> model/event -> model/reading$},
+        'model/event.hpp' => qq{#include "model/reading.hpp"\n},
+        'model/reading.cpp' => qq{#include "model/metric.hpp"\n},
+        'model/metric.hpp' => qq{#include "model/event.hpp"\n} ],
     [ 'no table', qr/has no table of layers/, 'README.md' => "# The source tree\n" ],
     [ 'no README', qr/is missing/, 'README.md' => undef ],
 );

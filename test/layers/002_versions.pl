@@ -1,4 +1,4 @@
-# The version stands in the control file; META.json repeats it, and what a released script made is never edited.
+# The version stands in the control file, and META.json repeats it. No part of a released script is edited.
 use strict;
 use warnings;
 use FindBin;
@@ -24,7 +24,7 @@ is($meta->{version}, "$version.0", 'META.json: version');
 is($meta->{provides}{telemetry_cqrs}{version}, "$version.0", 'META.json: version of the extension');
 is($meta->{provides}{telemetry_cqrs}{file}, "telemetry_cqrs--$version.sql", 'META.json: its script');
 
-# Every run-once part of a released version stands word for word in the script that was released.
+# Every run-once part of a released version stands word for word in the released script.
 my @released = map { m{--(.+)\.sql$} ? $1 : () } glob "$root/sql/released/*.sql";
 ok(@released > 0, 'there is a released script');
 ok(!(grep { $_ eq $version } @released), 'the version in the control file is not released yet');
@@ -40,7 +40,7 @@ for my $release (@released)
 	}
 }
 
-# What an upgrade repeats can be repeated, and nothing stands there that cannot.
+# Every statement that an upgrade repeats can be repeated.
 for my $part (map { s{^\Q$root/\E}{}r } glob "$root/sql/extension/[0-9]*.sql")
 {
 	my @wrong = grep { !/^CREATE (FUNCTION|PROCEDURE|AGGREGATE|VIEW) telemetry\./ } grep { /^\s*(CREATE|ALTER|DROP|GRANT|REVOKE)\b/ } split /\n/, content($part);

@@ -1,4 +1,4 @@
-# META.json keeps to the PGXN Meta Spec 1.0.0 and says what the control file says. Part of issue 3, item 14. Needs no build.
+# META.json keeps to the PGXN Meta Spec 1.0.0 and says what the control file says. Needs no build.
 use strict;
 use warnings;
 use FindBin;
@@ -13,10 +13,10 @@ sub content_of {
     return scalar <$file>;
 }
 
-# What the specification says, in our words: field, whether it must be there, and a test of its value that returns what is wrong.
+# The specification in our words: each field has a flag whether it must be there, and a check that returns what is wrong with a value.
 
 my $term = qr/^[^\s\/\\[:cntrl:]]{2,}$/;
-# "Semantic versions" as of semver 1.0.0-beta: three numbers without leading zeros, and perhaps a word at the end.
+# A version as of semver 1.0.0-beta has three numbers without leading zeros, and perhaps a word at the end.
 my $number  = qr/(?:0|[1-9][0-9]*)/;
 my $version = qr/^$number\.$number\.$number(?:[A-Za-z][0-9A-Za-z-]*)?$/;
 my $range   = qr/^\s*(?:(?:[<>]=?|[!=]=)\s*)?(?:0|$number\.$number\.$number\S*)(?:\s*,\s*(?:[<>]=?|[!=]=)?\s*$number\.$number\.$number\S*)*\s*$/;
@@ -46,7 +46,7 @@ sub licence {
     return list_of(sub { $known_licence{ $_[0] } ? () : "$_[0] is no licence of the specification" }, or_one => 1)->($value);
 }
 
-# A map with these fields: name => [required, check]. Others must begin with x_.
+# Checks a map with these fields: name => [required, check]. Other names must begin with x_.
 sub map_of {
     my ($fields) = @_;
     return sub {
@@ -63,7 +63,7 @@ sub map_of {
     };
 }
 
-# A map from names that we do not know.
+# Checks a map whose names the specification leaves open.
 sub map_by {
     my ($name, $check) = @_;
     return sub {
@@ -108,7 +108,7 @@ my $meta = eval { JSON::PP->new->utf8->decode(content_of('META.json')) };
 ok($meta, 'META.json is JSON') or BAIL_OUT("META.json: $@");
 is_deeply([ $spec->($meta) ], [], 'it keeps to the specification');
 
-# The check itself must be able to find something: each of these changes makes it complain.
+# The check must find something to be trusted: each of these changes makes it complain.
 my %breaks = (
     'a required field'     => sub { delete $_[0]{abstract} },
     'two numbers'          => sub { $_[0]{version} = '1.1' },
@@ -127,7 +127,7 @@ for my $what (sort keys %breaks) {
     isnt(scalar(() = $spec->($copy)), 0, "the check finds $what");
 }
 
-# What it says must be so.
+# The values agree with the repository.
 my ($installed) = content_of('telemetry_cqrs.control') =~ /^default_version *= *'([0-9]+\.[0-9]+)'/m;
 ok($installed, 'the control file has a version of two numbers');
 is($meta->{version}, "$installed.0", 'the version is the control file\'s');

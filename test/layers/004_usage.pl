@@ -1,4 +1,4 @@
-# --help of each command prints the comment at its head, whole. Needs no build.
+# --help of each command prints the whole comment at its head. Needs no build.
 use strict;
 use warnings;
 use FindBin;
@@ -6,7 +6,7 @@ use Test::More;
 
 my $project = "$FindBin::Bin/../..";
 
-for my $command (qw(dev/demo dev/setup dev/test dev/package test/bench/run)) {
+for my $command (qw(dev/demo dev/setup dev/test dev/package dev/matrix test/bench/run)) {
     open my $file, '<', "$project/$command" or die "$command: $!";
     my ($shebang, @lines) = <$file>;
     my $head = '';

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The Debian package: built, installed, used by a server, purged without leaving a file; installed over an older one beside a running
-# server. Part of issue 3, item 14.
+# The Debian package is built, installed, used by a server, and purged without leaving a file. It is also installed over an older one
+# beside a running server.
 #
-# The machine is not changed: dpkg works on a folder of its own (--root) that holds a copy of PostgreSQL, with a database of
-# packages of its own; for an ordinary user under fakeroot. Whether this machine has what the package depends on is asked of its
-# real database, without installing.
+# The test does not change the machine. dpkg works on a folder of its own (--root), which holds a copy of PostgreSQL and a database of
+# packages; an ordinary user runs it under fakeroot. The test asks the machine's real database, without installing, whether the machine
+# has the packages that ours depends on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . dev/cluster.sh
@@ -23,17 +23,17 @@ is() {
     fi
 }
 
-package=postgresql-15-telemetry-cqrs
+package=postgresql-$PG_VERSION-telemetry-cqrs
 scratch_open
 debs=$SCRATCH/debs root=$SCRATCH/root
 deb=$(dev/package --built "$debs" 2>"$SCRATCH/package.log") || { cat "$SCRATCH/package.log" >&2; fail 'dev/package failed'; }
 
-# --- what it says of itself
+# --- its description
 
 version=$(sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" telemetry_cqrs.control)
 is "$(dpkg-deb -f "$deb" Package)" "$package" 'its name'
 is "$(dpkg-deb -f "$deb" Version)" "$version" 'its version is the one in the control file'
-is "$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | grep -c '^ *postgresql-15$')" 1 'it depends on postgresql-15'
+is "$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | grep -c "^ *postgresql-$PG_VERSION\$")" 1 'it depends on its server'
 is "$(dpkg-deb --ctrl-tarfile "$deb" | tar -t | grep -E 'inst$|rm$' || true)" '' 'it has no script that could change a cluster'
 is "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" '' 'it is not installed on this machine'
 missing=$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/^ *//; s/ .*//' | while read -r name; do
@@ -41,19 +41,19 @@ missing=$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/^ *//; s/ .*//' | wh
 done)
 is "$missing" '' 'this machine has what it depends on'
 
-# --- what is in it
+# --- its files
 
 contents=$(dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's/^\.\(.*[^/]\)$/\1/p' | sort)
-is "$(grep -v -e '/bitcode/' -e '/extension/telemetry_cqrs--' <<<"$contents")" "/usr/lib/postgresql/15/lib/telemetry_cqrs.so
+is "$(grep -v -e '/bitcode/' -e '/extension/telemetry_cqrs--' <<<"$contents")" "/usr/lib/postgresql/$PG_VERSION/lib/telemetry_cqrs.so
 /usr/share/doc/$package/README.Debian
 /usr/share/doc/$package/README.md.gz
 /usr/share/doc/$package/changelog.Debian.gz
 /usr/share/doc/$package/changelog.gz
 /usr/share/doc/$package/copyright
-/usr/share/postgresql/15/extension/telemetry_cqrs.control" 'library, control file, documents and nothing else beside scripts and bitcode'
-ok "$(grep -qx "/usr/share/postgresql/15/extension/telemetry_cqrs--$version.sql" <<<"$contents"; echo $?)" 'the script of its version'
-if command -v clang-14 >/dev/null; then
-    ok "$(grep -qx '/usr/lib/postgresql/15/lib/bitcode/telemetry_cqrs.index.bc' <<<"$contents"; echo $?)" 'bitcode'
+/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs.control" 'library, control file, documents and nothing else beside scripts and bitcode'
+ok "$(grep -qx "/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs--$version.sql" <<<"$contents"; echo $?)" 'the script of its version'
+if command -v "$(sed -n 's/^CLANG *= *//p' "$("$PG_SYSTEM_CONFIG" --pgxs | xargs dirname)/../Makefile.global")" >/dev/null; then
+    ok "$(grep -qx "/usr/lib/postgresql/$PG_VERSION/lib/bitcode/telemetry_cqrs.index.bc" <<<"$contents"; echo $?)" 'bitcode'
 fi
 is "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/copyright" | sed '1,/^License/d; s/^ //; s/^\.$//')" "$(cat LICENSE)" \
     'the licence is ours, word for word'
@@ -65,7 +65,7 @@ ok "$(dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/share/doc/$package/README.
 mkdir -p "$root/usr" "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates"
 touch "$root/var/lib/dpkg/status" "$root/var/lib/dpkg/available"
 installation_copy "$root/usr"
-# The machine may have the extension by `make install`; the copy must not.
+# The machine may have the extension by `make install`, but the copy must not.
 find "$root/usr" -name 'telemetry_cqrs*' -prune -exec rm -rf {} +
 as_root=()
 if [ "$(id -u)" != 0 ]; then as_root=(fakeroot); fi
@@ -83,7 +83,7 @@ is "$(query "SELECT extversion FROM pg_extension WHERE extname = 'telemetry_cqrs
 is "$(query "SELECT source FROM pg_extension_update_paths('telemetry_cqrs') WHERE target = '$version' AND path IS NULL")" '' \
     'there is a way from each version to it'
 is "$(query "SELECT status FROM telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k')")" accepted 'it takes a reading'
-# The worker applies it by itself.
+# The worker applies the reading by itself.
 for ((i = 0; i < 1200; i++)); do
     found=$(query 'SELECT device_id, sample_count, avg_temperature FROM telemetry.device_stats')
     [ -z "$found" ] || break
@@ -100,15 +100,15 @@ is "$(dpkg-query --root="$root" -W 2>/dev/null)" '' 'and no entry'
 
 # --- over an older one, the server running
 
-# What the release before would have brought, and a file that is not in ours.
+# The older package has the scripts of the release before, and a file that ours lacks.
 release=$(ls sql/released | sed -n 's/^telemetry_cqrs--\(.*\)\.sql$/\1/p' | sort -V | tail -n 1)
 dpkg-deb -R "$deb" "$SCRATCH/older"
 (
     cd "$SCRATCH/older"
     sed -i "s/^Version: .*/Version: $release/" DEBIAN/control
-    rm DEBIAN/md5sums usr/share/postgresql/15/extension/telemetry_cqrs--*"$version".sql
-    sed -i "s/^default_version.*/default_version = '$release'/" usr/share/postgresql/15/extension/telemetry_cqrs.control
-    touch usr/share/postgresql/15/extension/telemetry_cqrs--older.sql
+    rm DEBIAN/md5sums usr/share/postgresql/"$PG_VERSION"/extension/telemetry_cqrs--*"$version".sql
+    sed -i "s/^default_version.*/default_version = '$release'/" "usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs.control"
+    touch "usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs--older.sql"
 )
 dpkg-deb --root-owner-group -b "$SCRATCH/older" "$SCRATCH/older.deb" >/dev/null
 dpkg_in --install "$SCRATCH/older.deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install of the older one failed'; }

@@ -1,6 +1,6 @@
--- The whole surface, used by roles that own nothing and are members of nothing: each table, view, sequence and routine of the
--- schema has a row here with what comes of it for a reader, a writer and an admin, '' for success, otherwise the SQLSTATE. An object
--- without a row fails the test.
+-- Roles that own nothing and are members of nothing use the whole surface. Each table, view, sequence and routine of the schema has a
+-- row here with the outcome for a reader, a writer and an admin: '' for success, otherwise the SQLSTATE. An object without a row fails
+-- the test.
 BEGIN;
 SELECT no_plan();
 SET LOCAL search_path = public, pg_catalog;
@@ -11,7 +11,7 @@ CREATE ROLE telemetry_test_admin;
 SELECT lives_ok($$ SELECT telemetry.grant_reader('telemetry_test_reader'), telemetry.grant_writer('telemetry_test_writer'), telemetry.grant_admin('telemetry_test_admin') $$, 'three bare roles');
 
 CREATE TEMP TABLE surface (object text PRIMARY KEY, reader text, writer text, admin text, command text);
--- what everybody may query who reads
+-- Every reader may query these.
 INSERT INTO surface SELECT o, '', '42501', '', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
                   'pipeline_status', 'stat_ingest']) AS o;
@@ -27,26 +27,26 @@ INSERT INTO surface VALUES
     ('worker_status()', '', '42501', '', 'SELECT * FROM telemetry.worker_status()'),
     ('ingest_statistics()', '', '42501', '', 'SELECT * FROM telemetry.ingest_statistics()'),
     ('library_version()', '', '42501', '', 'SELECT telemetry.library_version()'),
-    -- there is no batch 0
+    -- The right is there, but there is no batch 0.
     ('read_events(bigint)', 'TC203', '42501', 'TC203', 'SELECT * FROM telemetry.read_events(0)'),
     ('follow_from(bigint)', '', '42501', '', 'SELECT telemetry.follow_from(1)'),
--- who sends
+-- A writer may call these.
     ('ingest_telemetry(text,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry('bare-1', now(), 1, 2, 'k', '{"a": 3}', 'hall') $$),
     ('ingest_telemetry_batch(text[],timestamp with time zone[],double precision[],double precision[],text[],jsonb[],text[],text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry_batch(ARRAY['bare-1', ''], ARRAY[now(), NULL], ARRAY[1, 2], ARRAY[3, 4], ARRAY['k2', 'k3'], NULL, ARRAY['hall', 'yard'], 'quarantine') $$),
-    -- the right is there, it is no token
+    -- The right is there, but the text is no token.
     ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
--- who administers
+-- An admin may call these.
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
-    -- the right is there, the transaction block is in the way
+    -- The right is there, but the transaction block is in the way.
     ('project_once()', '42501', '42501', '25001', 'CALL telemetry.project_once()'),
     ('pause_projection(text)', '42501', '42501', '', $$ SELECT telemetry.pause_projection('device') $$),
     ('resume_projection(text)', '42501', '42501', '', $$ SELECT telemetry.resume_projection('device') $$),
     ('health()', '42501', '42501', '', 'SELECT * FROM telemetry.health()'),
     ('setup()', '42501', '42501', '', 'SELECT * FROM telemetry.setup()'),
     ('stat_ingest_reset()', '42501', '42501', '', 'SELECT telemetry.stat_ingest_reset()'),
--- for the owner of the extension
+-- These are for the owner of the extension.
     ('grant_reader(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_reader('telemetry_test_reader') $$),
     ('grant_writer(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$),
     ('grant_admin(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader') $$),
@@ -55,13 +55,13 @@ INSERT INTO surface VALUES
     ('trigger_defects()', '42501', '42501', '42501', 'SELECT * FROM telemetry.trigger_defects()'),
     ('event_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.event_id_seq') $$),
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
--- tables: an admin looks at some, a reader at the list of batches, nobody writes
+-- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'device', 'epoch', 'projection', 'projection_failure', 'rejected_readings']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state']) AS o;
--- triggers, the type's own functions and what health() asks are called by the server only
+-- Only the server calls trigger functions, the functions of the type, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL
 FROM unnest(ARRAY['refuse_change()', 'announce_registry_change()', 'table_obstacles()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
                   'summary_send(telemetry.summary)']) AS o;
@@ -73,9 +73,9 @@ SELECT bag_eq('SELECT object FROM surface',
     'every object of the schema has a row');
 SELECT is_empty($$ SELECT object, privilege FROM surface, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege,
                           unnest(ARRAY['reader', 'writer', 'admin']) AS role
-                   WHERE CASE WHEN object !~ '\(|_seq$' THEN has_table_privilege('telemetry_test_' || role, 'telemetry.' || object, privilege) END $$, 'nobody writes a table or view');
+                   WHERE CASE WHEN object !~ '\(|_seq$' THEN has_table_privilege('telemetry_test_' || role, 'telemetry.' || object, privilege) END $$, 'no role writes a table or view');
 
--- Does as a role what stands in the table; what it did is taken back.
+-- try() executes a command as the current role and takes it back. It returns '', or the SQLSTATE and message of the error.
 CREATE FUNCTION pg_temp.try(command text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE command;
@@ -94,18 +94,18 @@ SET LOCAL ROLE telemetry_test_admin;
 SELECT matches(pg_temp.try(command), '^' || admin || CASE admin WHEN '' THEN '$' ELSE ': ' END, 'admin: ' || command) FROM surface WHERE command IS NOT NULL ORDER BY object;
 RESET ROLE;
 SELECT is_empty($$ SELECT object, role FROM surface, unnest(ARRAY['reader', 'writer', 'admin']) AS role
-                   WHERE command IS NULL AND has_function_privilege('telemetry_test_' || role, 'telemetry.' || object, 'EXECUTE') $$, 'internal functions are nobody''s');
+                   WHERE command IS NULL AND has_function_privilege('telemetry_test_' || role, 'telemetry.' || object, 'EXECUTE') $$, 'no role may call internal functions');
 
--- Nobody gets at the schema's objects by a path of his own: unqualified names are not found, and nothing is made in the schema.
+-- No role reaches the schema's objects by a search_path of its own, and none makes an object in the schema.
 SET LOCAL ROLE telemetry_test_writer;
-SELECT matches(pg_temp.try('CREATE FUNCTION telemetry.mine() RETURNS int LANGUAGE sql AS $f$ SELECT 1 $f$'), '^42501', 'no function of one''s own in the schema');
-SELECT matches(pg_temp.try('CREATE VIEW telemetry.mine AS SELECT 1'), '^42501', 'no view');
-SELECT matches(pg_temp.try('COMMENT ON VIEW telemetry.device_stats IS NULL'), '^42501', 'no comment');
+SELECT matches(pg_temp.try('CREATE FUNCTION telemetry.mine() RETURNS int LANGUAGE sql AS $f$ SELECT 1 $f$'), '^42501', 'a writer makes no function in the schema');
+SELECT matches(pg_temp.try('CREATE VIEW telemetry.mine AS SELECT 1'), '^42501', 'and no view');
+SELECT matches(pg_temp.try('COMMENT ON VIEW telemetry.device_stats IS NULL'), '^42501', 'and no comment');
 SELECT matches(pg_temp.try('DROP EXTENSION telemetry_cqrs'), '^42501', 'and the extension stays');
 RESET ROLE;
 
--- Settings: each tried as a writer, for the session, for himself and for the database. What is changed for the server only is
--- refused as such, what a superuser may change for want of the right.
+-- A writer tries to change each setting for the session, for itself and for the database. A setting of the server is refused with
+-- 55P02, a setting of superusers with 42501.
 CREATE TEMP VIEW setting AS
     SELECT name, quote_literal(reset_val) AS value,
            CASE context WHEN 'user' THEN '^$' WHEN 'superuser' THEN '^42501' ELSE '^55P02' END AS outcome

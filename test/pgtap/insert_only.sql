@@ -1,4 +1,4 @@
--- The log refuses every change of what was recorded, in every session_replication_role, on the parent and on the segment.
+-- The log refuses every change of recorded events, in every session_replication_role, on the parent and on the segment.
 BEGIN;
 SELECT no_plan();
 SET LOCAL search_path = public, pg_catalog;
@@ -25,8 +25,8 @@ SELECT throws_ok($$ INSERT INTO telemetry.event (event_id, xid, measured_at, rec
 SELECT throws_ok('UPDATE telemetry.measurements SET temperature = 2', 'TC201', NULL, 'nor through the view');
 SELECT is((SELECT temperature FROM telemetry.measurements WHERE device_id = 'pgtap-log'), 1::double precision, 'the reading is as it was');
 
--- An altered segment stops the writers with a reason of its own instead of losing what they send.
--- (throws_ok takes back what its command did before the error.)
+-- An altered segment stops the writers with an error that names it, instead of losing readings.
+-- (throws_ok rolls back its command.)
 CREATE FUNCTION pg_temp.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 SELECT throws_ok(change || $$; SELECT telemetry.ingest_telemetry('pgtap-log', '2024-05-01 10:00:00+00', 1, NULL, 'k2') $$, 'TC202', NULL, change)
 FROM unnest(ARRAY[
@@ -37,7 +37,7 @@ FROM unnest(ARRAY[
     'ALTER TABLE telemetry.event_1 ADD CONSTRAINT mine CHECK (temperature < 100)',
     'ALTER TABLE telemetry.event_1 ADD CONSTRAINT mine UNIQUE (event_id) DEFERRABLE',
     'DROP INDEX telemetry.event_1_fingerprint']) AS change;
--- Further indexes are kept up.
+-- Commands keep up further indexes.
 SELECT lives_ok(change || $$; SELECT telemetry.ingest_telemetry('pgtap-log', '2024-05-01 10:00:00+00', 1, NULL, 'k of ' || $$ || quote_literal(change) || ')', change)
 FROM unnest(ARRAY[
     'CREATE INDEX by_device ON telemetry.event_1 (device_id)',

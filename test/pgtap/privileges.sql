@@ -1,4 +1,4 @@
--- Who may do what: nothing for PUBLIC, and each of the three grants exactly its own list.
+-- PUBLIC has no right, and each of the three grants gives exactly its own list.
 BEGIN;
 SELECT no_plan();
 SET LOCAL search_path = public, pg_catalog;
@@ -10,12 +10,12 @@ CREATE ROLE telemetry_test_admin;
 SELECT lives_ok($$ SELECT telemetry.grant_reader('telemetry_test_reader') $$, 'grant_reader');
 SELECT lives_ok($$ SELECT telemetry.grant_writer('telemetry_test_writer') $$, 'grant_writer');
 SELECT lives_ok($$ SELECT telemetry.grant_admin('telemetry_test_admin') $$, 'grant_admin');
--- a second time is no error
+-- A second grant is no error.
 SELECT lives_ok($$ SELECT telemetry.grant_reader('telemetry_test_reader'), telemetry.grant_writer('telemetry_test_writer'), telemetry.grant_admin('telemetry_test_admin') $$, 'again');
 SELECT throws_ok(format('SELECT telemetry.%s(%s)', f, r), '42704', 'there is no such role', f || ' of ' || r)
 FROM unnest(ARRAY['grant_reader', 'grant_writer', 'grant_admin']) AS f, unnest(ARRAY['NULL', '''-''', '4000000000']) AS r;
 
--- All that a role can do in the schema, a line each. Grantee 0 is PUBLIC; no acl at all would mean the built-in default.
+-- Each right in the schema has a row here. Grantee 0 is PUBLIC; an object without an acl would have the built-in default.
 CREATE VIEW pg_temp.granted AS
     SELECT a.grantee, what, object, a.privilege_type, a.is_grantable FROM (
         SELECT 'schema' AS what, n.nspname::text AS object, coalesce(n.nspacl, acldefault('n', n.nspowner)) AS acl
@@ -36,8 +36,8 @@ CREATE VIEW pg_temp.granted AS
     ) AS o, LATERAL aclexplode(o.acl) AS a;
 
 SELECT is_empty($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 0 $$, 'nothing for PUBLIC');
-SELECT is_empty($$ SELECT what, object FROM pg_temp.granted WHERE is_grantable AND grantee IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'telemetry\_test\_%') $$, 'nothing to hand on');
-SELECT is_empty($$ SELECT what, object FROM pg_temp.granted WHERE grantee = 'telemetry_test_none'::regrole $$, 'nothing for nobody');
+SELECT is_empty($$ SELECT what, object FROM pg_temp.granted WHERE is_grantable AND grantee IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'telemetry\_test\_%') $$, 'no role may hand on its rights');
+SELECT is_empty($$ SELECT what, object FROM pg_temp.granted WHERE grantee = 'telemetry_test_none'::regrole $$, 'nothing for a role without a grant');
 
 CREATE TEMP TABLE reads (what text, object text, privilege_type text);
 INSERT INTO reads VALUES ('schema', 'telemetry', 'USAGE');
@@ -54,16 +54,16 @@ INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['regist
 INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'checkpoint', 'epoch', 'projection_failure', 'projection']) AS o;
 
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_reader'::regrole $$,
-    'SELECT * FROM reads', 'what a reader has');
+    'SELECT * FROM reads', 'the rights of a reader');
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_writer'::regrole $$,
-    'SELECT * FROM writes', 'what a writer has');
+    'SELECT * FROM writes', 'the rights of a writer');
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_admin'::regrole $$,
-    'SELECT * FROM reads UNION SELECT * FROM writes UNION SELECT * FROM administers', 'what an admin has');
+    'SELECT * FROM reads UNION SELECT * FROM writes UNION SELECT * FROM administers', 'the rights of an admin');
 
--- And by doing it. First as nobody: not even the schema.
+-- The roles also try their rights. A role without a grant may not even use the schema.
 SET LOCAL ROLE telemetry_test_none;
-SELECT throws_ok('SELECT * FROM telemetry.device_stats', '42501', NULL, 'nobody reads nothing');
-SELECT throws_ok($$ SELECT * FROM telemetry.ingest_telemetry('pgtap-0', NULL, 1) $$, '42501', NULL, 'nobody sends nothing');
+SELECT throws_ok('SELECT * FROM telemetry.device_stats', '42501', NULL, 'a role without a grant reads nothing');
+SELECT throws_ok($$ SELECT * FROM telemetry.ingest_telemetry('pgtap-0', NULL, 1) $$, '42501', NULL, 'a role without a grant sends nothing');
 RESET ROLE;
 
 SET LOCAL ROLE telemetry_test_writer;
@@ -73,9 +73,9 @@ SELECT throws_ok($$ SELECT * FROM telemetry.ingest_telemetry('pgtap-1', '2024-05
 SELECT results_eq($$ SELECT received, accepted, duplicates, conflicts, rejected FROM telemetry.ingest_telemetry_batch(
         ARRAY['pgtap-1', 'pgtap-1', 'pgtap-2', ''], ARRAY['2024-05-01 10:00:00+00', NULL, NULL, NULL]::timestamptz[], ARRAY[1, 9, 1, 1], ARRAY[2, NULL, NULL, NULL],
         ARRAY['k', 'k', 'k', 'k'], ARRAY['{"a": 3}', NULL, NULL, NULL]::jsonb[], ARRAY['hall', NULL, NULL, NULL]) $$,
-    'VALUES (4, 1, 1, 1, 1)', 'a writer sends batches, and what is refused is kept');
+    'VALUES (4, 1, 1, 1, 1)', 'a writer sends batches, and the quarantine keeps refused readings');
 SELECT is(current_user::text, 'telemetry_test_writer', 'and is itself again afterwards');
--- TC102 and not 42501: the right is there, the open transaction is in the way
+-- TC102 instead of 42501 says that the right is there, but the open transaction is in the way.
 SELECT throws_ok(format('SELECT telemetry.wait_for(%L)', token), 'TC102', NULL, 'a writer waits for its own, after the commit')
 FROM telemetry.ingest_telemetry('pgtap-1', '2024-05-01 10:00:00+00', 1, 2, 'k', '{"a": 3}', 'hall');
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'a writer does not read ' || o)
@@ -109,7 +109,7 @@ RESET ROLE;
 SET LOCAL ROLE telemetry_test_admin;
 SELECT results_eq($$ SELECT telemetry.register_device('pgtap-5', 'hall'), telemetry.register_device('pgtap-5', 'yard') $$, 'VALUES (true, false)', 'an admin registers devices');
 SELECT results_eq($$ SELECT status FROM telemetry.ingest_telemetry('pgtap-5', '2024-05-01 10:00:00+00', 1) $$, ARRAY['accepted'], 'an admin sends');
--- 25001 and not 42501: the right is there, the transaction block is in the way
+-- 25001 instead of 42501 says that the right is there, but the transaction block is in the way.
 SELECT throws_ok('CALL telemetry.project_once()', '25001', NULL, 'an admin runs projections by hand');
 SELECT results_eq($$ SELECT telemetry.pause_projection('region'), telemetry.resume_projection('region') $$, 'VALUES (true, true)', 'an admin pauses projections');
 SELECT lives_ok('SELECT * FROM telemetry.' || o, 'an admin reads ' || o)
@@ -122,7 +122,8 @@ FROM unnest(ARRAY[$$ UPDATE telemetry.device SET region = 'x' $$, 'DELETE FROM t
     $$ SELECT telemetry.grant_admin('telemetry_test_none') $$, 'SELECT telemetry.announce_installation()']) AS c;
 RESET ROLE;
 
--- A role that owns nothing and is member of nothing is enough for all of this: the code inside acts as the extension's owner.
+-- All of this needs no more than a role that owns nothing and is member of nothing, because the code inside acts as the extension's
+-- owner.
 SELECT is((SELECT count(*) FROM telemetry.device WHERE device_id LIKE 'pgtap-%'), 3::bigint, 'devices that were registered');
 
 SELECT * FROM finish();

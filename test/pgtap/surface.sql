@@ -1,5 +1,5 @@
--- The public surface: which objects there are, with which signatures, columns, comments and members. The lists stand here in
--- full on purpose: what appears, disappears or changes its type must change this file too.
+-- The public surface has these objects, with these signatures, columns, comments and members. The lists stand here in full on
+-- purpose: an object that appears, disappears or changes its type must change this file too.
 BEGIN;
 SELECT no_plan();
 SET LOCAL search_path = public, pg_catalog;
@@ -33,7 +33,7 @@ SELECT views_are('telemetry', ARRAY[
     'stat_ingest']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'rejected_id_seq']);
 
--- Routines: name, arguments with defaults, result, kind, volatility, strictness, parallel safety, language.
+-- Each routine has its name, arguments with defaults, result, kind, volatility, strictness, parallel safety and language here.
 SELECT results_eq(
     $$ SELECT concat(p.proname, '(', pg_get_function_arguments(p.oid), ')') COLLATE "default",
               coalesce(pg_get_function_result(p.oid), ''),
@@ -53,7 +53,7 @@ SELECT results_eq(
         ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
-        ('health(OUT name text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
+        ('health(OUT item text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
         ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval)',
             'record', 'f i called s sql'),
         ('ingest_statistics(OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT rolled_back bigint, OUT raised bigint, OUT commands bigint, OUT batches bigint, OUT stats_since timestamp with time zone, OUT last_error_sqlstate text, OUT last_error_at timestamp with time zone)',
@@ -78,7 +78,7 @@ SELECT results_eq(
             'boolean', 'f v called u c'),
         ('resume_projection(projection text)', 'boolean', 'f v strict u c'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
-        ('setup(OUT item text, OUT state text, OUT current text, OUT detail text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
+        ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('summary_in(cstring)', 'telemetry.summary', 'f i strict s c'),
@@ -100,7 +100,7 @@ SELECT is_empty(
          AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false) $$,
     'functions that are not C fix their search_path');
 
--- Composite types and columns of views, in order.
+-- The columns of composite types and views stand in their order.
 SELECT results_eq(
     $$ SELECT concat(c.relname, '.', a.attname) COLLATE "default", format_type(a.atttypid, a.atttypmod)
        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -152,7 +152,7 @@ SELECT results_eq(
         ('stat_ingest.stats_since', 'timestamp with time zone') $$,
     'columns of composite types and views');
 
--- What identifies is compared byte by byte.
+-- Identifiers are compared byte by byte.
 SELECT is_empty(
     $$ SELECT c.relname, a.attname, l.collname
        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_collation l ON l.oid = a.attcollation
@@ -160,7 +160,7 @@ SELECT is_empty(
          AND a.attname IN ('device_id', 'region', 'idempotency_key', 'metric', 'consumer') AND l.collname <> 'C' $$,
     'identifiers have collation "C"');
 
--- Every public object says what it is. Objects behind the surface say so with the word Internal.
+-- Every public object has a comment. The comment of an object behind the surface has the word Internal.
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v', 'S')
          AND coalesce(length(obj_description(c.oid, 'pg_class')), 0) < 20 $$,
@@ -179,7 +179,8 @@ SELECT ok(length(obj_description((SELECT oid FROM pg_extension WHERE extname = '
 SELECT matches(obj_description('telemetry.ingest_telemetry(text, timestamptz, float8, float8, text, jsonb, text)'::regprocedure, 'pg_proc'),
     'SELECT \* FROM telemetry\.ingest_telemetry', 'the comment says how a receipt is asked for');
 
--- The log's guards, what tells sessions of changes in the registry (one of them where replication applies them), and the log's indexes: one more would cost every writer.
+-- Triggers guard the log and announce changes of the registry; one of them fires where replication applies these. The log has no further
+-- index, because each would cost every writer.
 SELECT results_eq(
     $$ SELECT t.tgrelid::regclass::text, t.tgname::text COLLATE "default", t.tgenabled::text, t.tgtype::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
        WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2 $$,
@@ -207,7 +208,7 @@ SELECT results_eq(
               ('telemetry.region_state', ARRAY['region']) $$,
     'state tables are indexed by their keys only');
 
--- What a dump carries: every table and sequence with user data, whole.
+-- A dump carries every table and sequence with user data whole.
 SELECT set_eq(
     $$ SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'telemetry_cqrs' $$,
     $$ SELECT c.oid::regclass::text FROM pg_class c
@@ -215,7 +216,7 @@ SELECT set_eq(
     'every table and sequence is dumped, but the parent of the log, which is always empty');
 SELECT is((SELECT array_agg(DISTINCT c) FROM pg_extension, unnest(extcondition) AS c WHERE extname = 'telemetry_cqrs'), ARRAY[''], 'and dumped whole');
 
--- Settings: the projector's and the policy's are the administrator's.
+-- Only the administrator changes the settings of policy and projector.
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
     $$ VALUES ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),

@@ -4,6 +4,8 @@ package LayerCheck;
 #
 # violations($src) returns one sentence for each thing that is wrong in the source folder $src; none when all is well:
 #   - the table between <!-- layers --> and <!-- /layers --> names exactly the folders that exist, and no circle;
+#   - each permission of the table is used by an include;
+#   - no includes go round in a circle, where x.hpp and x.cpp are one unit;
 #   - an #include of ours names a file from the root of src, in its own folder or one its row allows;
 #     files of the row "(top)" are for (top) only, but error_codes.hpp is for everybody;
 #   - server headers are included in postgres/pg.hpp only, and pg.hpp is the last include of its file;
@@ -37,6 +39,7 @@ sub violations {
     return @found unless $allowed;
 
     push @found, _check_folders($src, $allowed), _check_circles($allowed);
+    push @found, _check_permissions_are_used($src, $allowed), _check_include_loops($src);
     for my $file (_sources($src)) {
         push @found, map { "$file: $_" } _check_file($src, $file, $allowed);
     }
@@ -107,13 +110,72 @@ sub _folder_of {
     return $file =~ m{^([^/]+)/} ? $1 : '(top)';
 }
 
-sub _check_file {
-    my ($src, $file, $allowed) = @_;
-    open my $in, '<', "$src/$file" or return ('cannot be read');
+# The text of a source without its comments; undef if it cannot be read.
+sub _code_of {
+    my ($path) = @_;
+    open my $in, '<', $path or return undef;
     my $text = do { local $/; <$in> };
     close $in;
-    $text =~ s{/\*.*?\*/}{}gs;
-    $text =~ s{//[^\n]*}{}g;
+    return $text =~ s{/\*.*?\*/}{}gsr =~ s{//[^\n]*}{}gr;
+}
+
+# The files of src that a source includes.
+sub _own_includes {
+    my ($src, $file) = @_;
+    return grep { -f "$src/$_" } (_code_of("$src/$file") // '') =~ /^\s*#\s*include\s*"([^"]+)"/gm;
+}
+
+sub _check_permissions_are_used {
+    my ($src, $allowed) = @_;
+    my %used;
+    for my $file (_sources($src)) {
+        $used{ _folder_of($file) }{ _folder_of($_) } = 1 for _own_includes($src, $file);
+    }
+    my @found;
+    for my $folder (sort keys %$allowed) {
+        push @found, map { "the row of $folder allows $_, which none of its files includes" }
+            grep { !$used{$folder}{$_} } sort keys %{ $allowed->{$folder} };
+    }
+    return @found;
+}
+
+# A header and the source of the same name are one unit: the circle a.cpp -> b.hpp -> a.hpp compiles, but neither unit can be
+# understood without the other.
+sub _check_include_loops {
+    my ($src) = @_;
+    my %includes;
+    for my $file (_sources($src)) {
+        my $unit = _unit_of($file);
+        $includes{$unit}{$_} = 1 for grep { $_ ne $unit } map { _unit_of($_) } _own_includes($src, $file);
+    }
+    my (%state, @path, @found);
+    my $visit;
+    $visit = sub {
+        my ($unit) = @_;
+        return if ($state{$unit} // '') eq 'done';
+        push @path, $unit;
+        if ($state{$unit}) {
+            my ($start) = grep { $path[$_] eq $unit } 0 .. $#path;
+            push @found, 'includes go round in a circle: ' . join(' -> ', @path[$start .. $#path]);
+        } else {
+            $state{$unit} = 'open';
+            $visit->($_) for sort keys %{ $includes{$unit} // {} };
+            $state{$unit} = 'done';
+        }
+        pop @path;
+    };
+    $visit->($_) for sort keys %includes;
+    return @found;
+}
+
+sub _unit_of {
+    my ($file) = @_;
+    return $file =~ s/\.\w+$//r;
+}
+
+sub _check_file {
+    my ($src, $file, $allowed) = @_;
+    my $text = _code_of("$src/$file") // return ('cannot be read');
 
     my @found;
     push @found, "uses $1, which an exception would leave behind dangling" if $text =~ /\b(PG_(?:TRY|CATCH|FINALLY))\b/;

@@ -10,8 +10,10 @@ package TelemetryNode;
 use strict;
 use warnings;
 
+use ClusterTemplate ();
 use Exporter 'import';
 use IPC::Run ();
+use LastingSession ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -66,17 +68,27 @@ sub wait_for
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $deadline = time + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
 	my ($out, $err) = ('', '');
-	my $pause = 10_000;    # longer and longer: each look is a process that takes time from what is waited for
+	my $pause = 10_000;    # longer and longer: each look takes time from what is waited for
 	while (time < $deadline)
 	{
-		my $status = $node->psql($database, $query, stdout => \$out, stderr => \$err, on_error_die => 0, on_error_stop => 1);
-		return 1 if defined $status && $status == 0 && $out eq 't';
+		($out, $err) = _look($node, $query);
+		return 1 if defined $out && $out eq 't';
 		usleep($pause);
-		$pause *= 1.5 if $pause < 250_000;
+		$pause *= 1.5 if $pause < ($LastingSession::wanted ? 100_000 : 250_000);
 	}
+	$out //= '';
 	fail("waited in vain: $what");
 	diag("last answer: $out\n$err");
 	return 0;
+}
+
+sub _look
+{
+	my ($node, $query) = @_;
+	return LastingSession::look($node, $database, $query) if $LastingSession::wanted;
+	my ($out, $err);
+	my $status = $node->psql($database, $query, stdout => \$out, stderr => \$err, on_error_die => 0, on_error_stop => 1);
+	return defined $status && $status == 0 ? ($out, $err) : (undef, $err);
 }
 
 # Waits until the read models and the batches hold as many readings as the log does.
@@ -96,6 +108,7 @@ sub wait_applied
 sub psql_start
 {
 	my ($node, $script) = @_;
+	LastingSession::make_way_for($script);
 	my $base = PostgreSQL::Test::Utils::tempdir . '/script';
 	open my $file, '>', $base or die "$base: $!";
 	print $file $script;
@@ -214,7 +227,7 @@ sub read_models_follow
 {
 	my ($node, $relation, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $differences = $node->safe_psql($database, "SET work_mem = '256MB'; SET jit = off; SET enable_mergejoin = off;\n" . statistics_sql($relation));
+	my $differences = LastingSession::ask($node, $database, "SET LOCAL work_mem = '256MB'; SET LOCAL jit = off; SET LOCAL enable_mergejoin = off;\n" . statistics_sql($relation));
 	my @lines = split /\n/, $differences;
 	my $ok = is(scalar @lines, 0, "$name: read models = plain SQL over $relation");
 	diag(join "\n", @lines[ 0 .. ($#lines < 9 ? $#lines : 9) ]) if !$ok;

@@ -2,6 +2,7 @@
 # exactly once, the server's stacks are restored, memory stays flat, and running out of memory is an ordinary error.
 use strict;
 use warnings;
+use ClusterTemplate ();
 use JSON::PP qw(decode_json);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;

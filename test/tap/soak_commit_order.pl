@@ -1,9 +1,9 @@
-# 30_commit_order.pl for long.
+# 200_commit_order.pl for long.
 use strict;
 use warnings;
 use FindBin;
 use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 
 $ENV{TELEMETRY_ROUNDS} //= 5000;
-my $done = do "$FindBin::Bin/30_commit_order.pl";
+my $done = do "$FindBin::Bin/200_commit_order.pl";
 die $@ || $! if !defined $done;

@@ -1,4 +1,4 @@
-# 46_faults.pl for long: every request, a hundred faults of each kind in the worker.
+# 307_faults.pl for long: every request, a hundred faults of each kind in the worker.
 use strict;
 use warnings;
 use FindBin;
@@ -7,5 +7,5 @@ use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 $ENV{TELEMETRY_STRIDE} //= 1;
 $ENV{TELEMETRY_ERRORS} //= 100_000;
 $ENV{TELEMETRY_WORKER_FAULTS} //= 100;
-my $done = do "$FindBin::Bin/46_faults.pl";
+my $done = do "$FindBin::Bin/307_faults.pl";
 die $@ || $! if !defined $done;

@@ -1,4 +1,4 @@
-# 48_held_xmin.pl for ten minutes.
+# 304_held_xmin.pl for ten minutes.
 # Runs alone: it compares how long a pass takes at the beginning and at the end.
 use strict;
 use warnings;
@@ -6,5 +6,5 @@ use FindBin;
 use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 
 $ENV{TELEMETRY_SECONDS} //= 600;
-my $done = do "$FindBin::Bin/48_held_xmin.pl";
+my $done = do "$FindBin::Bin/304_held_xmin.pl";
 die $@ || $! if !defined $done;

@@ -1,4 +1,4 @@
-# 47_idle.pl for ten minutes, where the processor time counts.
+# 303_idle.pl for ten minutes, where the processor time counts.
 # Runs alone: the processor time of idle processes is bounded.
 use strict;
 use warnings;
@@ -6,5 +6,5 @@ use FindBin;
 use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 
 $ENV{TELEMETRY_SECONDS} //= 600;
-my $done = do "$FindBin::Bin/47_idle.pl";
+my $done = do "$FindBin::Bin/303_idle.pl";
 die $@ || $! if !defined $done;

@@ -1,4 +1,4 @@
-# 45_kills.pl for long.
+# 306_kills.pl for long.
 use strict;
 use warnings;
 use FindBin;
@@ -6,5 +6,5 @@ use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 
 # Needs TELEMETRY_DEBUG_INSTALLATION as well.
 $ENV{TELEMETRY_ROUNDS} //= 1000;
-my $done = do "$FindBin::Bin/45_kills.pl";
+my $done = do "$FindBin::Bin/306_kills.pl";
 die $@ || $! if !defined $done;

@@ -1,4 +1,4 @@
-# 54_old_library.pl with the real library of release 1.0, which takes minutes to build: dev/test --soak does where the history has it.
+# 503_old_library.pl with the real library of release 1.0, which takes minutes to build: dev/test --soak does where the history has it.
 use strict;
 use warnings;
 use FindBin;
@@ -6,5 +6,5 @@ use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 use Test::More;
 
 plan skip_all => 'no library of release 1.0' if !$ENV{TELEMETRY_LIBRARY_1_0};
-my $done = do "$FindBin::Bin/54_old_library.pl";
+my $done = do "$FindBin::Bin/503_old_library.pl";
 die $@ || $! if !defined $done;

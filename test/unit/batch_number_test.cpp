@@ -1,4 +1,4 @@
-// Numbers of batches: consecutive in an epoch, and greater in a later one.
+// Numbers of batches are consecutive in an epoch, and greater in a later one.
 #include "model/batch_number.hpp"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ TEST(BatchNumber, OfALaterEpochIsGreaterThanAnyOfAnEarlierOne) {
     EXPECT_EQ(next_batch(BatchId{1099511627778}, Epoch{4}), BatchId{3 * 1099511627776 + 1});
 }
 
-// A log may hold batches of an epoch that was lost: whoever restored it took the rows from another copy.
+// A log may hold batches of an epoch that was lost, because a restore took the rows from another copy.
 TEST(BatchNumber, NeverGoesBack) {
     EXPECT_EQ(next_batch(BatchId{5 * 1099511627776}, Epoch{2}), BatchId{5 * 1099511627776 + 1});
 }

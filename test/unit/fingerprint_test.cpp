@@ -1,4 +1,4 @@
-// Fingerprints: their layout byte by byte, with hashes from another implementation of SipHash, and what they tell apart.
+// Fingerprints have a fixed layout, with hashes from another implementation of SipHash, and tell different identities apart.
 #include "model/fingerprint.hpp"
 
 #include <cstdint>
@@ -123,7 +123,7 @@ TEST(Fingerprint, OfAReadingIsLedByItsMeasuredSecond) {
     EXPECT_EQ(hex(derived_fingerprint(reference_key(), reading, 0)).substr(0, 16), "0100000000000000");
     reading.measured_at = -946684800000000 + 1'000'000;
     EXPECT_EQ(hex(derived_fingerprint(reference_key(), reading, 0)).substr(0, 16), "0100000000000001");
-    for (const auto out_of_range : {INT64_MIN, INT64_MAX}) {  // refused before, but no trap
+    for (const auto out_of_range : {INT64_MIN, INT64_MAX}) {  // Commands refuse these before; here they must not trap.
         reading.measured_at = out_of_range;
         EXPECT_EQ(hex(derived_fingerprint(reference_key(), reading, 0)).substr(0, 2), "01");
     }

@@ -1,4 +1,4 @@
-// JSON text: escapes byte by byte, numbers that read back the same.
+// JSON text has exact escapes, and numbers that read back the same.
 #include "model/json_text.hpp"
 
 #include <bit>
@@ -40,18 +40,18 @@ TEST(JsonText, StringsAreAscii) {
     EXPECT_EQ(string_of("日本"), R"(:"\u65e5\u672c")");
     EXPECT_EQ(string_of("\x7f\xc2\x80\xdf\xbf"), ":\"\x7f\\u0080\\u07ff\"");
     EXPECT_EQ(string_of("\xe0\xa0\x80\xef\xbf\xbf"), R"(:"\u0800\uffff")");
-    // beyond the basic plane: U+10000, U+1F321, U+10FFFF as pairs of surrogates
+    // U+10000, U+1F321 and U+10FFFF are beyond the basic plane and become pairs of surrogates.
     EXPECT_EQ(string_of("\xf0\x90\x80\x80"), R"(:"\ud800\udc00")");
     EXPECT_EQ(string_of("🌡."), R"(:"\ud83c\udf21.")");
     EXPECT_EQ(string_of("\xf4\x8f\xbf\xbf"), R"(:"\udbff\udfff")");
 }
 
-TEST(JsonText, WhatIsNoUtf8IsReplaced) {
+TEST(JsonText, BytesThatAreNotUtf8AreReplaced) {
     EXPECT_EQ(string_of("a\xe4"), R"(:"a\ufffd")");
     EXPECT_EQ(string_of("\xe4t"), R"(:"\ufffdt")");
     EXPECT_EQ(string_of("\xf0\x9f\x8c"), R"(:"\ufffd\ufffd\ufffd")");
     EXPECT_EQ(string_of("\xff\x80"), R"(:"\ufffd\ufffd")");
-    // longer than need be (U+0000 and U+07FF), half a pair of surrogates, beyond U+10FFFF
+    // These are longer than need be (U+0000 and U+07FF), half a pair of surrogates, or beyond U+10FFFF.
     EXPECT_EQ(string_of("\xc0\x80"), R"(:"\ufffd\ufffd")");
     EXPECT_EQ(string_of("\xe0\x9f\xbf"), R"(:"\ufffd\ufffd\ufffd")");
     EXPECT_EQ(string_of("\xed\xa0\x80"), R"(:"\ufffd\ufffd\ufffd")");

@@ -1,4 +1,4 @@
-// What is found in idempotency keys. Times were converted with date(1).
+// Idempotency keys give a time, a number or nothing. The expected times come from date(1).
 #include "model/key_locality.hpp"
 
 #include <algorithm>
@@ -29,7 +29,7 @@ void expect_opaque(std::string_view key) {
 }
 
 TEST(KeyLocality, TimeOfUuidVersion7) {
-    // The example of RFC 9562, of 2022-02-22 19:22:22 UTC.
+    // This is the example of RFC 9562, of 2022-02-22 19:22:22 UTC.
     expect_time("017F22E2-79B0-7CC3-98C4-DC0C0C07398F", 1645557742);
     expect_time("017f22e2-79b0-7cc3-98c4-dc0c0c07398f", 1645557742);
     expect_time("sensor-1/017f22e2-79b0-7cc3-98c4-dc0c0c07398f", 1645557742);
@@ -41,11 +41,12 @@ TEST(KeyLocality, OtherUuidsAreOpaque) {
     expect_opaque("c232ab00-9414-11ec-b3c8-9f6bdeced846");
     expect_opaque("00000000-0000-4000-8000-000000000123");
     expect_number("017f22e2-79b0-7cc3-98c4-dc0c0c07398g-12", 12);
-    expect_number("x017f22e2-79b0-7cc3-98c4-dc0c0c073981", 73981);  // no word of its own: read as the number at its end
+    expect_number("x017f22e2-79b0-7cc3-98c4-dc0c0c073981",
+                  73981);  // It is no UUID of its own, so the number at its end counts.
 }
 
 TEST(KeyLocality, TimeOfUlid) {
-    // The example of the ULID specification: millisecond 1469922850259.
+    // This is the example of the ULID specification, of millisecond 1469922850259.
     expect_time("01ARZ3NDEKTSV4RRFFQ69G5FAV", 1469922850);
     expect_time("01arz3ndektsv4rrffq69g5fav", 1469922850);
     expect_time("reading:01ARZ3NDEKTSV4RRFFQ69G5FAV", 1469922850);
@@ -76,7 +77,7 @@ TEST(KeyLocality, TimesWrittenAsNumbers) {
     expect_time("sensor-1:1767323045678901234", 1767323045);
     expect_time("sensor-1:1767323045.678901", 1767323045);
     expect_time("9999999999999999999", 9999999999);
-    // More than 19 digits: the first 14 of them.
+    // Of more than 19 digits the first 14 count.
     expect_time("20260102030405678901", 20260102030405);
     expect_time("1767323045678901234000017", 17673230456789);
 }
@@ -99,7 +100,7 @@ TEST(KeyLocality, TimesInIsoForm) {
     expect_time("9999-12-31T23:59:59Z", 253402300799);
 }
 
-TEST(KeyLocality, WhatOnlyLooksLikeATime) {
+TEST(KeyLocality, KeysThatOnlyLookLikeATime) {
     expect_number("2026-13-02T03:04:05", 5);
     expect_number("2026-00-02T03:04:05", 5);
     expect_number("2026-01-32T03:04:05", 5);

@@ -1,4 +1,4 @@
-// Notification payloads: exact text, and the limit to the byte.
+// Notification payloads have an exact text, and keep their limit to the byte.
 #include "model/notification.hpp"
 
 #include <algorithm>

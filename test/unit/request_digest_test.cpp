@@ -1,4 +1,5 @@
-// The request digest: fixed values from another implementation of SipHash, and every difference a client can make.
+// The request digest has fixed values, which another implementation of SipHash gives, and shows every difference a client can
+// make.
 #include "model/request_digest.hpp"
 
 #include <algorithm>
@@ -39,7 +40,7 @@ std::int64_t digest_with(Change change) {
     return request_digest(reference_key(), reading);
 }
 
-// From `openssl mac ... SIPHASH` over the documented message. Stored digests depend on it.
+// The value comes from `openssl mac ... SIPHASH` over the documented message. Stored digests depend on it.
 TEST(RequestDigest, IsFixedForever) {
     EXPECT_EQ(digest_with([](Reading&) {}), 3641322122257692452);
     EXPECT_EQ(digest_with([](Reading& r) { r.region.reset(); }), -8050962901897231983);

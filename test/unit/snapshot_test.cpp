@@ -1,5 +1,5 @@
-// The snapshot arithmetic: examples worked out by hand, then random histories in which every committed event has to be
-// consumed exactly once, in the promised order, whatever is still running and wherever a slice ends.
+// The snapshot arithmetic agrees with examples worked out by hand. In random histories a consumer takes every committed event
+// exactly once and in the promised order, whatever is still running and wherever a slice ends.
 #include "model/snapshot.hpp"
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace model {
 
-// For messages of failed expectations.
+// GoogleTest prints these in messages of failed expectations.
 void PrintTo(const Snapshot& snapshot, std::ostream* out) {
     *out << snapshot.xmin.value << ':' << snapshot.xmax.value << ':';
     for (const Xid xid : snapshot.in_progress) *out << xid.value << ',';
@@ -66,15 +66,6 @@ TEST(Snapshot, CoversWhatWasOver) {
     EXPECT_TRUE(snapshot(7, 7).covers({6}));
 }
 
-TEST(Position, HasSeenUpToThePartial) {
-    const Position position{snapshot(10, 20, {10, 15}), partial(15, 100)};
-    EXPECT_TRUE(position.has_seen({19}, {999}));
-    EXPECT_TRUE(position.has_seen({15}, {100}));
-    EXPECT_FALSE(position.has_seen({15}, {101}));
-    EXPECT_FALSE(position.has_seen({10}, {1}));
-    EXPECT_FALSE(position.has_seen({20}, {1}));
-}
-
 TEST(Window, IsStragglersAndTheRangeBehind) {
     const auto window = window_between({snapshot(10, 20, {10, 12, 15}), {}}, snapshot(12, 30, {12, 25}));
     EXPECT_EQ(window.resume, std::nullopt);
@@ -93,7 +84,7 @@ TEST(Window, IsEmptyBetweenEqualSnapshots) {
 }
 
 TEST(Window, ReadsTheCutTransactionFirst) {
-    // 15 was cut; since then 10, below it, has come to an end.
+    // The slice cut 15. Since then 10, which is below it, has ended.
     const auto straggler = window_between({snapshot(10, 20, {10, 12, 15}), partial(15, 100)}, snapshot(12, 30, {12}));
     EXPECT_EQ(straggler.resume, partial(15, 100));
     EXPECT_EQ(straggler.stragglers, xids({10}));
@@ -105,7 +96,7 @@ TEST(Window, ReadsTheCutTransactionFirst) {
     EXPECT_EQ(in_range.first, Xid{21});
     EXPECT_EQ(in_range.last, Xid{30});
 
-    // Nothing behind the cut one: an empty range, not a reversed one.
+    // Nothing is behind the cut one, so the range is empty and not reversed.
     const auto alone = window_between({snapshot(20, 20), partial(20, 100)}, snapshot(21, 21));
     EXPECT_EQ(alone.first, alone.last);
 }
@@ -145,11 +136,11 @@ TEST(PositionAfter, AtAStraggler) {
 TEST(PositionAfter, ResumingACutTransaction) {
     const auto now = snapshot(40, 40);
     const Position straggler{snapshot(10, 20, {10, 14, 16}), partial(14, 5)};
-    // Still inside it: the stragglers below have not been read yet.
+    // The position is still inside it, so the stragglers below have not been read yet.
     EXPECT_EQ(position_after(straggler, now, partial(14, 6), false),
               (Position{snapshot(10, 20, {10, 14, 16}), partial(14, 6)}));
     EXPECT_EQ(position_after(straggler, now, partial(14, 6), true), (Position{snapshot(10, 20, {10, 16}), {}}));
-    // Past it, in the straggler below: one transaction is cut, not two.
+    // The position is past it, in the straggler below. One transaction is cut, not two.
     EXPECT_EQ(position_after(straggler, now, partial(10, 6), false), (Position{snapshot(10, 20, {10, 16}), partial(10, 6)}));
     EXPECT_EQ(position_after(straggler, now, partial(16, 6), false), (Position{snapshot(16, 20, {16}), partial(16, 6)}));
     EXPECT_EQ(position_after(straggler, now, partial(30, 6), true), (Position{snapshot(31, 31), {}}));
@@ -177,7 +168,7 @@ struct Event {
     friend auto operator<=>(const Event&, const Event&) = default;
 };
 
-// A server: transactions get numbers, write events, and end in any order. Snapshots are taken as the real one takes them.
+// A model of a server: transactions get numbers, write events, and end in any order. It takes snapshots as the real one does.
 class Server {
 public:
     explicit Server(std::uint64_t seed) : random_(seed) {}
@@ -198,7 +189,7 @@ public:
                     for (auto left = below(4) == 0 ? below(40) : below(4); left > 0; --left) write(any_running());
                 break;
             default:
-                // The last one running is let run on for long: a straggler over many snapshots.
+                // The last one running runs on for long, as a straggler over many snapshots.
                 if (running_.size() > 1 || (!running_.empty() && below(10) == 0)) end(any_running());
         }
     }
@@ -215,7 +206,7 @@ public:
         return s;
     }
 
-    // Events of committed transactions in the index's order.
+    // Returns the events of committed transactions in the index's order.
     const std::set<Event>& log() const { return log_; }
     bool was_over_before_began(Xid earlier, Xid later) const { return ended_.at(earlier) < begun_.at(later); }
 
@@ -225,7 +216,7 @@ private:
         std::advance(it, below(running_.size()));
         return *it;
     }
-    // Ids come from a sequence of which every session caches some: ascending in a transaction, not across them.
+    // Ids come from a sequence of which every session caches some, so they ascend in a transaction but not across transactions.
     void write(Xid xid) {
         auto& cache = cached_ids_[xid];
         if (cache.first == cache.second) {
@@ -259,7 +250,7 @@ template <typename Visible>
 std::vector<Event> read(const std::set<Event>& log, const Window& window, Visible visible) {
     constexpr EventId kAll{INT64_MAX};
     std::vector<Event> events;
-    // Events of transactions in [first, last), of each those in (after, up_to].
+    // Adds the events of transactions in [first, last), of each those in (after, up_to].
     const auto scan = [&](Xid first, Xid last, EventId after, EventId up_to) {
         for (auto it = log.lower_bound({first, {0}}); it != log.end() && it->xid < last; ++it)
             if (it->event_id > after && it->event_id <= up_to && visible(it->xid)) events.push_back(*it);
@@ -292,11 +283,18 @@ void expect_well_formed(const Position& position) {
     }
 }
 
+// What a position says, in the words of its definition.
+bool has_seen(const Position& position, Xid xid, EventId event_id) {
+    const auto& partial = position.partial;
+    return position.snapshot.covers(xid) || (partial && partial->xid == xid && event_id <= partial->event_id);
+}
+
 class Consumer {
 public:
     explicit Consumer(Server& server) : server_(server), position_(position_at(server.snapshot())), before_(server.log()) {}
 
-    // Consumes at most `limit` events. The snapshot may be older than what the server shows by now, never than the last one.
+    // Consumes at most `limit` events. The snapshot may be older than the server's present one, but not older than the last
+    // one.
     void consume(const Snapshot& now, std::size_t limit) {
         const auto window = window_between(position_, now);
         cut_ += window.resume.has_value();
@@ -313,7 +311,7 @@ public:
             const bool finished = looked && (count == found.size() || found[count].xid != last_seen.xid);
             next = position_after(position_, now, {last_seen.xid, last_seen.event_id}, finished);
         }
-        if (server_.below(8) == 0) return;  // crash before the commit: nothing was consumed, nothing moved
+        if (server_.below(8) == 0) return;  // A crash before the commit consumes nothing and moves nothing.
 
         for (std::size_t i = 0; i < count; ++i) {
             EXPECT_TRUE(seen_.insert(found[i]).second) << "twice: " << found[i].xid.value << '/' << found[i].event_id.value;
@@ -324,7 +322,7 @@ public:
         position_ = std::move(next);
         expect_well_formed(position_);
         for (const auto& event : server_.log())
-            EXPECT_EQ(position_.has_seen(event.xid, event.event_id), seen_.contains(event) || before_.contains(event))
+            EXPECT_EQ(has_seen(position_, event.xid, event.event_id), seen_.contains(event) || before_.contains(event))
                 << event.xid.value << '/' << event.event_id.value;
     }
 
@@ -407,7 +405,7 @@ TEST(History, EveryCommittedEventIsConsumedExactlyOnce) {
         consumer.expect_batches_read_again();
         if (HasFailure()) FAIL() << "seed " << seed;
     }
-    // The hard cases did occur.
+    // The histories had the hard cases.
     EXPECT_GT(consumed, 50000u);
     EXPECT_GT(cut, 10000);
     EXPECT_GT(straggler_below_cut, 200);

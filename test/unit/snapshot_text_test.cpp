@@ -1,4 +1,4 @@
-// The text form of a snapshot: as the server writes it, and a parser that takes nothing else.
+// The text form of a snapshot is the server's, and the parser takes nothing else.
 #include "model/snapshot_text.hpp"
 
 #include <limits>
@@ -27,7 +27,7 @@ TEST(SnapshotText, ReadsBack) {
     }
 }
 
-TEST(SnapshotText, RefusesWhatIsNoSnapshot) {
+TEST(SnapshotText, RefusesOtherTexts) {
     for (const std::string text : {"",
                                    ":",
                                    "::",

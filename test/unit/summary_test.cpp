@@ -1,4 +1,5 @@
-// model::Summary against two-pass formulas in long double, exact extremes, and values at the edge of double precision.
+// model::Summary agrees with two-pass formulas in long double, has exact extremes, and stands values at the edge of double
+// precision.
 #include "model/summary.hpp"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ Summary summary_of(const std::vector<Sample>& samples) {
     return summary;
 }
 
-// The definition, in two passes and in extended precision.
+// Computes the definition in two passes and in extended precision.
 void expect_is_summary_of(const Summary& summary, const std::vector<Sample>& samples) {
     ASSERT_EQ(summary.count, static_cast<std::int64_t>(samples.size()));
     long double sum = 0;
@@ -69,7 +70,7 @@ TEST(Summary, OfOneValue) {
 }
 
 TEST(Summary, KnownDeviation) {
-    // 2 4 4 4 5 5 7 9: mean 5, squared deviations 9+1+1+1+0+0+4+16 = 32.
+    // The mean of 2 4 4 4 5 5 7 9 is 5, and the squared deviations are 9+1+1+1+0+0+4+16 = 32.
     const auto summary = summary_of({{2, 1}, {4, 2}, {4, 3}, {4, 4}, {5, 5}, {5, 6}, {7, 7}, {9, 8}});
     EXPECT_DOUBLE_EQ(summary.mean, 5);
     EXPECT_DOUBLE_EQ(summary.m2, 32);

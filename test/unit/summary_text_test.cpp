@@ -1,4 +1,4 @@
-// The text form of a summary: bit-for-bit round trips, and a parser that takes nothing else.
+// The text form of a summary reads back bit for bit, and the parser takes nothing else.
 #include "model/summary_text.hpp"
 
 #include <bit>
@@ -83,7 +83,7 @@ TEST(SummaryText, TakesAnyOrderAndWhiteSpace) {
     EXPECT_EQ(read->first_at, 7);
 }
 
-TEST(SummaryText, RefusesWhatIsNoSummary) {
+TEST(SummaryText, RefusesOtherTexts) {
     ASSERT_TRUE(parse_summary(kGood));
     const std::string refused[] = {
         "",

@@ -1,4 +1,4 @@
-// Times in words, against date(1), the server's own limits and a walk through the calendar day by day.
+// Times in words agree with date(1), with the server's own limits, and with a walk through the calendar day by day.
 #include "model/time_text.hpp"
 
 #include <cstdint>

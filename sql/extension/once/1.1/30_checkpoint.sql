@@ -1,3 +1,3 @@
--- A few dead entries on its last page are enough to keep a table as long as it is: vacuum passes them over where they are few. The
--- indexes of this table have two pages, so it need not.
+-- Vacuum passes over the indexes of a table that has few dead rows, and then dead entries on the last page keep the table from
+-- shrinking. The index of this table has two pages, so vacuum always cleans it.
 ALTER TABLE telemetry.checkpoint SET (vacuum_index_cleanup = on);

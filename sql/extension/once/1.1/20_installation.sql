@@ -1,0 +1,1 @@
+COMMENT ON TABLE telemetry.installation IS 'Holds the secret and the version that decide the identity of a reading. The first event fixes them, and dumps carry them along. The table has no key, because commands that are first at the same time each write the same row. Internal.';

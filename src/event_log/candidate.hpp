@@ -1,0 +1,55 @@
+// What an append is given and what it answers: the readings of one call on their way into the log.
+#pragma once
+
+#include <cstdint>
+
+#include "event_log/epoch.hpp"
+#include "model/fingerprint.hpp"
+#include "model/identifiers.hpp"
+#include "model/reading.hpp"
+#include "postgres/pg.hpp"
+
+namespace event_log {
+
+enum class Outcome : std::uint8_t {
+    kUndecided,
+    kAccepted,   // stored by this call
+    kDuplicate,  // the same request was stored before
+    kConflict,   // another request was stored under this identity
+    kAbsent,     // was only to be looked up, and is not stored
+};
+
+// A valid reading on its way into the log. Plain data: texts and jsonb are detoasted values of the server that outlive the
+// call.
+struct Candidate {
+    model::Reading reading;  // what the client sent
+    text* device_id;
+    text* idempotency_key;      // null: none
+    text* region;               // resolved; null: none
+    Jsonb* metrics;             // null: none
+    model::Micros measured_at;  // resolved
+    bool has_identity;          // a key, or at least a time of measuring
+    bool is_only_looked_up;     // a duplicate is recognised, but nothing is stored
+    model::Fingerprint fingerprint;
+    std::int64_t request_digest;
+    std::uint32_t position;  // in the caller's input
+
+    // The answer. For a duplicate or conflict: of the event stored before.
+    Outcome outcome;
+    model::EventId event_id;
+    model::Micros received_at;
+    model::Epoch epoch;
+    model::Xid xid;
+    std::int64_t stored_digest;
+
+    // The append's own notes.
+    Candidate* leader;  // an earlier candidate of this call with the same identity
+    ItemPointerData tid;
+};
+
+struct Stamp {
+    Opened opened;
+    model::Micros received_at;
+};
+
+}  // namespace event_log

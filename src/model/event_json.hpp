@@ -1,0 +1,46 @@
+// An event as a JSON object: the names of its members and their order. Every rendering of an event comes from here.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "model/event.hpp"
+#include "model/identifiers.hpp"
+
+namespace model {
+
+// What the members hold. An absent value has no member. Plain data, fit for a guarded block.
+struct EventFields {
+    std::optional<std::string_view> device_id;
+    std::optional<std::string_view> region;
+    std::optional<Micros> measured_at;
+    std::optional<Micros> received_at;
+    std::optional<double> temperature;
+    std::optional<double> humidity;
+    std::optional<std::string_view> idempotency_key;
+};
+
+// Gives each member to `writer`, which decides how a value looks. `metrics` are in the writer's own form; null: absent. Holds
+// nothing that has a destructor, so that the writer may be server code.
+template <typename Metrics, typename Writer>
+void write_event_members(const EventFields& fields, Metrics* metrics, Writer& writer) {
+    if (fields.device_id) writer.text("device_id", *fields.device_id);
+    if (fields.region) writer.text("region", *fields.region);
+    if (fields.measured_at) writer.time("measured_at", *fields.measured_at);
+    if (fields.received_at) writer.time("received_at", *fields.received_at);
+    if (fields.temperature) writer.number("temperature", *fields.temperature);
+    if (fields.humidity) writer.number("humidity", *fields.humidity);
+    if (metrics != nullptr) writer.metrics("metrics", *metrics);
+    if (fields.idempotency_key) writer.text("idempotency_key", *fields.idempotency_key);
+}
+
+// Appends the event as JSON text, in ASCII, with times in UTC and numbers that read back the same:
+//
+//   {"id":12,"type":"telemetry.ingested","device_id":"sensor-1","region":"eu-west","measured_at":"2026-01-02T03:04:05.000000Z",
+//    "received_at":"2026-01-02T03:04:05.200000Z","temperature":21.5,"humidity":40.25,"metrics":{"co2":412}}
+//
+// Its texts are in UTF-8.
+void append_event_json(std::string& json, const Event& event);
+
+}  // namespace model

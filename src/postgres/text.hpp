@@ -1,0 +1,99 @@
+// Texts of the server as views, and views as texts. All is inline, because hot paths use it.
+//
+// | function                                             | world                                              |
+// |------------------------------------------------------|----------------------------------------------------|
+// | view_of, is_equal, hash_of of a `text*` or a `bytea*` | both: the value is detoasted, and nothing is raised |
+// | everything else                                      | P: detoasting and palloc may raise                 |
+//
+// A view lives as long as the bytes it shows: that of a `text*` as long as the text; that of a Datum as long as the row or the
+// argument it comes from and, where the server detoasted it, as long as the current memory context.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "postgres/pg.hpp"
+
+namespace postgres {
+
+inline std::string_view view_of(const text* value) noexcept {
+    return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+inline bool is_equal(const text* a, const text* b) noexcept {
+    return view_of(a) == view_of(b);
+}
+
+inline std::uint64_t hash_of(std::string_view bytes) noexcept {
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), 0);
+}
+inline std::uint64_t hash_of(const text* value) noexcept {
+    return hash_of(view_of(value));
+}
+
+// P. The text itself where it is stored plainly, otherwise a detoasted one in the current memory context.
+inline text* text_of(Datum value) {
+    return DatumGetTextPP(value);
+}
+
+// P. A text or bytea.
+inline std::string_view view_of(Datum value) {
+    return view_of(text_of(value));
+}
+
+// P. Ends with NUL, in the current memory context.
+inline char* c_string_of(Datum value) {
+    return TextDatumGetCString(value);
+}
+
+// P. A new value in the current memory context.
+inline text* new_text(std::string_view value) {
+    return cstring_to_text_with_len(value.data(), static_cast<int>(value.size()));
+}
+inline Datum text_datum(std::string_view value) {
+    return PointerGetDatum(new_text(value));
+}
+inline Datum bytea_datum(std::string_view bytes) {
+    return text_datum(bytes);
+}
+inline text* copied_text(const text* value) {
+    auto* copy = static_cast<text*>(palloc(VARSIZE_ANY(value)));
+    memcpy(copy, value, VARSIZE_ANY(value));
+    return copy;
+}
+inline text* copied_text(Datum value) {
+    return DatumGetTextPCopy(value);
+}
+
+// P. A text[] of texts that are not NULL.
+inline Datum text_array_datum(Datum* texts, int count) {
+    return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+// P. A value of variable length, detoasted and with a header of four bytes.
+inline void* unpacked(Datum value) {
+    return PG_DETOAST_DATUM(value);
+}
+
+// A text whose memory the next one takes over: for a value that is made anew for each row. Starts with `bytes` null and
+// `capacity` 0.
+struct ReusedText {
+    MemoryContext memory;
+    char* bytes;
+    std::size_t capacity;
+};
+
+// P. The Datum is good until the next call for the same `reused`.
+inline Datum text_datum(ReusedText& reused, std::string_view value) {
+    const std::size_t size = VARHDRSZ + value.size();
+    if (size > reused.capacity) {
+        reused.capacity = 2 * size + 64;
+        reused.bytes = static_cast<char*>(MemoryContextAlloc(reused.memory, reused.capacity));
+    }
+    SET_VARSIZE(reused.bytes, size);
+    if (!value.empty()) memcpy(VARDATA(reused.bytes), value.data(), value.size());  // an empty view may have no address
+    return PointerGetDatum(reused.bytes);
+}
+
+}  // namespace postgres

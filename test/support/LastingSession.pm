@@ -1,0 +1,185 @@
+# Lets the statements of safe_psql() share one session where it makes no difference: a psql that starts for each statement takes forty
+# times as much processor time as the statement.
+#
+# A statement that depends on its session, or that other sessions could be in the way of, gets a psql of its own as before (_has_own_session).
+# A test whose subject is sessions, processes or their end switches this off: $LastingSession::wanted = 0.
+#
+# 1. The first statement for a database opens a session, which stays.
+# 2. The session is given up when its server stops, when a statement could be in its way (a database, a role, the extension, settings),
+#    and after an error.
+# 3. A session whose server process is gone is replaced before the next statement is sent. No statement is ever sent twice.
+package LastingSession;
+
+use strict;
+use warnings;
+
+use IPC::Open3 qw(open3);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Scalar::Util qw(refaddr);
+use Time::HiRes qw(time);
+
+our $wanted = 1;
+my $most_databases = 3;
+my %sessions;    # address of the node -> database -> session
+my $number = 0;
+
+# What the statement leaves behind in its session, or depends on in it.
+my $of_a_session = qr/
+	\b(?:SET|RESET|DISCARD|BEGIN|START|COMMIT|ROLLBACK|ABORT|SAVEPOINT|PREPARE|PREPARED|DEALLOCATE|DECLARE|LISTEN|UNLISTEN|LOCK|TEMP|TEMPORARY|LOAD|COPY
+	   |set_config|pg_advisory_\w+|pg_backend_pid|pg_sleep|setseed|currval|lastval)\b
+/xi;
+# What sessions that are open could keep from happening, or would notice too late.
+my $of_the_server = qr/
+	\b(?:DATABASE|EXTENSION|ROLE|USER|TABLESPACE|SYSTEM|SUBSCRIPTION|PUBLICATION|VACUUM|ANALYZE|CLUSTER|REINDEX
+	   |pg_terminate_backend|pg_cancel_backend|pg_reload_conf|pg_promote|pg_stat_reset\w*|pg_log_backend_memory_contexts)\b
+/xi;
+
+{
+	no warnings 'redefine';
+	my $safe_psql = \&PostgreSQL::Test::Cluster::safe_psql;
+	*PostgreSQL::Test::Cluster::safe_psql = sub {
+		my ($node, $database, $sql, %params) = @_;
+		give_up($node) if $sql =~ $of_the_server;
+		return $safe_psql->(@_) if !$wanted || %params || _has_own_session($sql);
+		my ($output, $error, $failed) = _run($node, $database, $sql);
+		die "error running SQL: '$error'\nwhile running '$sql' in a lasting session" if $failed;
+		print "#### Begin standard error\n$error\n#### End standard error\n" if $error ne '';
+		return $output;
+	};
+	my $psql = \&PostgreSQL::Test::Cluster::psql;
+	*PostgreSQL::Test::Cluster::psql = sub {
+		give_up($_[0]) if $_[2] =~ $of_the_server;
+		goto &$psql;
+	};
+	# These two do not say on which node they are.
+	foreach my $name (qw(query query_until))
+	{
+		my $original = PostgreSQL::Test::BackgroundPsql->can($name) or next;
+		no strict 'refs';
+		*{"PostgreSQL::Test::BackgroundPsql::$name"} = sub {
+			make_way_for($_[-1]);
+			goto &$original;
+		};
+	}
+	foreach my $name (qw(stop start restart kill9 promote teardown_node clean_node backup backup_fs_cold logrotate command_ok command_fails command_like command_fails_like command_checks_all))
+	{
+		my $original = PostgreSQL::Test::Cluster->can($name) or next;
+		no strict 'refs';
+		*{"PostgreSQL::Test::Cluster::$name"} = sub {
+			give_up($_[0]);
+			goto &$original;
+		};
+	}
+}
+
+# The answer to a script that is run in a transaction of its own, SET LOCAL and all.
+sub ask
+{
+	my ($node, $database, $sql) = @_;
+	$sql = "BEGIN;\n$sql;\nCOMMIT";
+	return $node->safe_psql($database, $sql) if !$wanted;
+	my ($output, $error, $failed) = _run($node, $database, $sql);
+	die "error running SQL: '$error'\nwhile running '$sql' in a lasting session" if $failed;
+	return $output;
+}
+
+# The answer to a query, or undef where it cannot be had now: no server, an error.
+sub look
+{
+	my ($node, $database, $sql) = @_;
+	my ($output, $error, $failed) = eval { _run($node, $database, $sql) };
+	return $@ || $failed ? (undef, $@ || $error) : ($output, $error);
+}
+
+# Ends the sessions on a node.
+sub give_up
+{
+	my ($node) = @_;
+	_end($_) foreach values %{ delete $sessions{ refaddr $node } // {} };
+	return;
+}
+
+# Ends the sessions that could be in the way of a script.
+sub make_way_for
+{
+	my ($sql) = @_;
+	return if $sql !~ $of_the_server;
+	foreach my $of_node (values %sessions) { _end($_) foreach values %$of_node }
+	%sessions = ();
+	return;
+}
+
+END
+{
+	my $status = $?;
+	foreach my $of_node (values %sessions) { _end($_) foreach values %$of_node }
+	$? = $status;
+}
+
+sub _has_own_session
+{
+	my ($sql) = @_;
+	return $sql =~ /^\s*\\|\\g|[^\x00-\x7F]/m || $sql =~ $of_a_session || $sql =~ $of_the_server;
+}
+
+# What a statement writes to standard output and to standard error, and whether it failed.
+sub _run
+{
+	my ($node, $database, $sql) = @_;
+	my $session = _session($node, $database);
+	my $end = 'end of statement ' . ++$session->{statements};
+	local $SIG{PIPE} = 'IGNORE';
+	print { $session->{in} } "$sql\n;\n\\echo '$end'\n";
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+	my $output = '';
+	until ($output =~ s/(?:^|\n)\Q$end\E\n\z//)
+	{
+		my $ready = '';
+		vec($ready, fileno $session->{out}, 1) = 1;
+		die "no answer in time to '$sql'" if !select $ready, undef, undef, $deadline > time ? $deadline - time : 0;
+		next if sysread $session->{out}, $output, 65536, length $output;
+		# psql has left, as it does after an error.
+		my $error = slurp_file($session->{errors}, $session->{errors_read});
+		delete $sessions{ refaddr $node }{$database};
+		_end($session);
+		return ($output, $error, 1);
+	}
+	my $error = -s $session->{errors} > $session->{errors_read} ? slurp_file($session->{errors}, $session->{errors_read}) : '';
+	$session->{errors_read} += length $error;
+	return ($output, $error, 0);
+}
+
+sub _session
+{
+	my ($node, $database) = @_;
+	my $of_node = $sessions{ refaddr $node } //= {};
+	my $session = $of_node->{$database};
+	return $session if $session && (!$session->{server_process} || -e "/proc/$session->{server_process}");
+	give_up($node) if $session || keys %$of_node >= $most_databases;
+
+	my $errors = PostgreSQL::Test::Utils::tempdir . '/session_' . ++$number;
+	open my $error_file, '>', $errors or die "$errors: $!";
+	local %ENV = $node->_get_env();
+	local *STDERR_OF_PSQL = $error_file;
+	my $pid = open3(my $in, my $out, '>&STDERR_OF_PSQL', $node->installed_command('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', '-');
+	$in->autoflush(1);
+	$session = { pid => $pid, in => $in, out => $out, errors => $errors, errors_read => 0, statements => 0 };
+	$sessions{ refaddr $node }{$database} = $session;
+	my ($server_process, $error, $failed) = _run($node, $database, 'SELECT pg_catalog.pg_backend_pid()');
+	die "error running SQL: '$error'\nno connection to database $database" if $failed;
+	$session->{server_process} = $server_process;
+	return $session;
+}
+
+sub _end
+{
+	my ($session) = @_;
+	local ($?, $!);
+	close $session->{in};
+	close $session->{out};
+	waitpid $session->{pid}, 0;
+	return;
+}
+
+1;

@@ -1,0 +1,176 @@
+# Acceptance check 15. A streaming standby of a primary under load: no worker, no log line, every query works and says how fresh it
+# is, every command gives 25006. Promoted in the middle of the load it goes on where the replicated checkpoint stands: no gap, nothing
+# twice. Standbys behind it follow.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+use TelemetryNode;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', <<'CONF');
+shared_preload_libraries = 'telemetry_cqrs'
+telemetry_cqrs.launcher_interval = 100
+telemetry_cqrs.poll_interval = 50
+log_statement = none
+lc_messages = 'C'
+timezone = 'UTC'
+hot_standby_feedback = on
+max_prepared_transactions = 5
+CONF
+$primary->start;
+$primary->safe_psql('postgres', 'CREATE EXTENSION telemetry_cqrs');
+$primary->safe_psql('postgres', "SELECT status FROM telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')");
+wait_applied($primary);
+$primary->backup('backup');
+
+sub standby_of
+{
+	my ($name, $from) = @_;
+	my $standby = PostgreSQL::Test::Cluster->new($name);
+	$standby->init_from_backup($primary, 'backup', has_streaming => 1);
+	$standby->enable_streaming($from) if $from != $primary;
+	$standby->start;
+	return $standby;
+}
+my $standby = standby_of('standby', $primary);
+my $cascade = standby_of('cascade', $standby);
+
+# Readings one after the other, each a transaction, its key noted where it was acknowledged; until the server goes or load_end.
+sub load_start
+{
+	my ($node, $name) = @_;
+	my $file = $node->basedir . "/$name.sql";
+	append_to_file($file, "SELECT idempotency_key FROM (SELECT '$name-' || i AS idempotency_key, telemetry.ingest_telemetry('load' || i % 5, NULL, i % 40, i % 100, '$name-' || i, '{\"volt\": 3}', 'r' || i % 3) FROM (VALUES ($_)) AS n (i)) AS sent;\n")
+		foreach 1 .. 20_000;
+	local %ENV = $node->_get_env();
+	my $run = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $file ], '<', '/dev/null', '>', "$file.out", '2>', "$file.err");
+	wait_for($node, "SELECT count(*) > 50 FROM telemetry.measurements WHERE idempotency_key LIKE '$name-%'", 'the load to run');
+	return { run => $run, out => "$file.out" };
+}
+
+# The acknowledged keys.
+sub load_end
+{
+	my ($load) = @_;
+	$load->{run}->signal('TERM');
+	eval { $load->{run}->finish };
+	my @keys = split /\n/, slurp_file($load->{out});
+	pop @keys;    # perhaps half written
+	return @keys;
+}
+
+# Every function of the surface that is not internal, called in a way that would do something on a primary. Those of summaries are
+# called by the views, and wait_for() in 212_wait_for.pl.
+my @commands = (
+	"SELECT telemetry.ingest_telemetry('d', NULL, 1)",
+	"SELECT telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')",
+	"SELECT telemetry.ingest_telemetry_batch(ARRAY['d'], NULL, ARRAY[1], NULL)",
+	"SELECT telemetry.register_device('e')",
+	"SELECT telemetry.grant_reader('reader')", "SELECT telemetry.grant_writer('reader')", "SELECT telemetry.grant_admin('reader')",
+	'CALL telemetry.project_once()', "SELECT telemetry.pause_projection('device')", "SELECT telemetry.resume_projection('device')");
+$primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
+my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");
+my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', 'worker_status()', 'library_version()', 'read_events(1)',
+	map { "$_()" } qw(health setup table_obstacles log_status batch_tail ingest_statistics stat_ingest_reset));
+my @others = split /\n/, $primary->safe_psql('postgres', <<'SQL');
+SELECT DISTINCT proname FROM pg_proc
+WHERE pronamespace = 'telemetry'::regnamespace AND obj_description(oid, 'pg_proc') NOT LIKE '%Internal.'
+  AND 'telemetry.summary'::regtype <> ALL (proargtypes::oid[] || prorettype) AND proname <> 'wait_for'
+SQL
+is(join(' ', grep { my $name = $_; !grep { /\b$name\(/ } @commands, @functions } @others), '', 'each is called');
+
+# --- on the standby ------------------------------------------------------------------------------------------------------
+
+my $load = load_start($primary, 'first');
+$primary->safe_psql('postgres', "BEGIN; SELECT telemetry.ingest_telemetry('prepared', NULL, 1, 2, 'prepared'); PREPARE TRANSACTION 'prepared'");
+$primary->wait_for_catchup($standby);
+$standby->wait_for_catchup($cascade, 'replay', $standby->lsn('replay'));
+for my $node ($standby, $cascade)
+{
+	my $name = $node->name;
+	for my $query (map { "SELECT * FROM $_" } @views, map { "telemetry.$_" } @functions)
+	{
+		my ($out, $err);
+		my $status = $node->psql('postgres', "SET statement_timeout = '60s'; $query", stdout => \$out, stderr => \$err);
+		ok($status == 0 && $err eq '', "$name: $query") or diag $err;
+	}
+	for my $command (@commands)
+	{
+		my ($out, $err);
+		$node->psql('postgres', "\\set VERBOSITY sqlstate\nSET statement_timeout = '60s';\n$command", stdout => \$out, stderr => \$err);
+		is($err =~ /ERROR:\s+(\w{5})$/ ? $1 : "$out$err", '25006', "$name: $command");
+	}
+	is($node->safe_psql('postgres', "SELECT m, d + e, r + f FROM (SELECT (SELECT count(*) FROM telemetry.measurements) AS m,
+		(SELECT sum(sample_count) FROM telemetry.device_stats) AS d, (SELECT events FROM telemetry.projection_tail('device')) AS e,
+		(SELECT sum(sample_count) FROM telemetry.region_stats) AS r, (SELECT events FROM telemetry.projection_tail('region')) AS f) AS s
+		WHERE m <> d + e OR m <> r + f"), '', "$name: under one snapshot state and tail make the log");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'telemetry%'"), '0', "$name: nothing of ours runs");
+	is(join("\n", grep { /telemetry_cqrs|WARNING|ERROR|FATAL|PANIC/ && !/read-only transaction|during recovery|STATEMENT/ } split /\n/, slurp_file($node->logfile)), '', "$name: not a line in its log");
+}
+
+# --- promoted under load -------------------------------------------------------------------------------------------------
+
+my $start = time;
+$standby->promote;
+ok(wait_for($standby, "SELECT state = 'running' FROM telemetry.worker_status()", 'the worker of the promoted server', 30), 'promoted: the worker runs');
+note(sprintf 'worker after %.1f s', time - $start);
+my @acknowledged = load_end($load);
+my $epochs = 'SELECT count(DISTINCT epoch), count(DISTINCT timeline), count(DISTINCT log_oid) FROM telemetry.epoch';
+wait_applied($standby, 'what was replicated to be applied');
+read_models_follow($standby, 'telemetry.measurements', 'promoted, before the first command');
+is($standby->safe_psql('postgres', $epochs), '2|2|1', 'promoted: the worker opened an epoch of its timeline');
+# Each epoch numbers its batches in a range of 2^40.
+my $batches = 'SELECT count(*) = count(DISTINCT e.id) AND count(*) = (SELECT count(*) FROM telemetry.event),
+	(SELECT bool_and(last % (1::bigint << 40) = numbers) FROM (SELECT max(batch_id) AS last, count(*) AS numbers FROM telemetry.batch GROUP BY batch_id >> 40) AS r)
+	FROM telemetry.batch b, telemetry.read_events(b.batch_id) AS e';
+is($standby->safe_psql('postgres', $batches), 't|t', 'promoted: the batches hold every event once');
+is($standby->safe_psql('postgres', "SELECT status FROM telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')"), 'duplicate', 'promoted: a duplicate of before');
+
+# The clients of the old primary send again what they are not sure of, and go on.
+my $second = load_start($standby, 'second');
+my $again = 0;
+$again += $standby->safe_psql('postgres', "SELECT accepted FROM (SELECT array_agg('load' || i % 5) AS d, array_agg(i % 40 + 0::float8) AS t, array_agg(i % 100 + 0::float8) AS h,
+	array_agg('first-' || i) AS k, array_agg('{\"volt\": 3}'::jsonb) AS j, array_agg('r' || i % 3) AS r FROM generate_series(1, " . (@acknowledged + 2) . ") AS i) AS s,
+	telemetry.ingest_telemetry_batch(d, NULL, t, h, k, j, r)");
+note(@acknowledged . " acknowledged by the old primary, $again of them were not replicated");
+my @more = load_end($second);
+wait_for($standby, "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'psql' AND state <> 'idle' AND pid <> pg_backend_pid()", 'the load to end');
+wait_applied($standby, 'everything to be applied');
+is($standby->safe_psql('postgres', "SELECT count(*), count(DISTINCT idempotency_key) FROM telemetry.measurements WHERE idempotency_key LIKE 'first-%'"),
+	join('|', (@acknowledged + 2) x 2), 'promoted: what was sent again is there once');
+cmp_ok($standby->safe_psql('postgres', "SELECT count(*) FROM telemetry.measurements WHERE idempotency_key LIKE 'second-%'"), '>=', scalar @more, 'promoted: what it acknowledged is there');
+read_models_follow($standby, 'telemetry.measurements', 'promoted, and written to');
+is($standby->safe_psql('postgres', $epochs), '2|2|1', 'promoted: the first command opened no other epoch');
+wait_for($standby, 'SELECT sum(events) = (SELECT count(*) FROM telemetry.event) FROM telemetry.batch', 'the batches to follow');
+is($standby->safe_psql('postgres', $batches), 't|t', 'promoted, and written to: the batches hold every event once');
+
+$standby->safe_psql('postgres', "COMMIT PREPARED 'prepared'");
+wait_applied($standby, 'what was prepared on the old primary to be applied');
+is($standby->safe_psql('postgres', "SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'prepared'"), '1', 'promoted: what was prepared on the old primary is applied');
+
+# The old primary is on its own now, and as right as before.
+wait_applied($primary);
+read_models_follow($primary, 'telemetry.measurements', 'the old primary');
+
+# --- a standby further down ----------------------------------------------------------------------------------------------
+
+$standby->wait_for_catchup($cascade);
+$second = load_start($standby, 'third');
+$standby->stop('immediate');
+$cascade->promote;
+ok(wait_for($cascade, "SELECT state = 'running' FROM telemetry.worker_status()", 'the worker of the second promoted server', 30), 'promoted again: the worker runs');
+eval { $second->{run}->finish };
+is($cascade->safe_psql('postgres', "SELECT status FROM telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 7, 2, 'last')"), 'accepted', 'promoted again: it takes readings');
+wait_applied($cascade, 'everything to be applied');
+read_models_follow($cascade, 'telemetry.measurements', 'promoted again');
+is($cascade->safe_psql('postgres', $epochs), '3|3|1', 'promoted again: an epoch more');
+wait_for($cascade, 'SELECT sum(events) = (SELECT count(*) FROM telemetry.event) FROM telemetry.batch', 'the batches to follow');
+is($cascade->safe_psql('postgres', $batches), 't|t', 'promoted again: the batches hold every event once');
+
+$_->stop foreach $cascade, $primary;
+done_testing();

@@ -1,0 +1,139 @@
+# What somebody may do to our tables, tried on every one of them. Each has one of two outcomes: it works, and log = statistics, and
+# every refused reading is kept; or commands or passes are refused with a reason that health() shows, and everything goes on when the
+# thing is gone. Tried elsewhere: pg_repack (76), default privileges (71), data-only restore (80), replication of the tables (77, 79),
+# REINDEX CONCURRENTLY under load (74), every kind of obstacle on a table of the read side (78).
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+
+my $node = telemetry_node('dba', conf => "wal_level = logical\n");    # no worker: project_once() applies
+my $session = session($node);
+sub sql { return $session->query_safe($_[0]); }
+
+# SQLSTATE of a statement, '' where it succeeds.
+sub sqlstate_of
+{
+	my ($statement) = @_;
+	my $err = '';
+	$node->psql('postgres', $statement, stdout => \my $out, stderr => \$err, extra_params => ['-v', 'VERBOSITY=sqlstate']);
+	return $err =~ /ERROR:\s+(\w+)/ ? $1 : '';
+}
+
+my ($round, $refused) = (0, 0);
+# A batch of readings, of a known and a new device, with a region and a further metric; one is refused.
+sub batch_of_readings
+{
+	++$round;
+	return "SELECT accepted || ' ' || rejected FROM telemetry.ingest_telemetry_batch(ARRAY['d', 'new $round', 'd'], array_fill('2024-05-01 10:00:00+00'::timestamptz + $round * interval '1 minute', ARRAY[3]),
+		ARRAY[20, $round, 'NaN']::float8[], ARRAY[40, 50, 60], ARRAY['a$round', 'b$round', 'c$round'], array_fill('{\"light\": $round}'::jsonb, ARRAY[3]), ARRAY['hall', 'region $round', 'hall'])";
+}
+my $send_one = sub { ++$round; return "SELECT status FROM telemetry.ingest_telemetry('single $round', NULL, 1, 2, 's$round')" };
+
+sub everything_is_right
+{
+	my ($what) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($node->safe_psql('postgres', batch_of_readings()), '2 1', "$what: a batch is stored");
+	++$refused;
+	is($node->safe_psql('postgres', $send_one->()), 'accepted', "$what: a single reading is stored");
+	$node->safe_psql('postgres', 'CALL telemetry.project_once()');
+	read_models_follow($node, 'telemetry.measurements', $what);
+	is($node->safe_psql('postgres', "SELECT (SELECT count(*) FROM telemetry.rejected_readings), (SELECT sum(events) = (SELECT count(*) FROM telemetry.event) FROM telemetry.batch),
+			(SELECT count(*) FROM (SELECT DISTINCT device_id FROM telemetry.event EXCEPT SELECT device_id FROM telemetry.device) AS d),
+			(SELECT string_agg(detail, '; ') FROM telemetry.health() WHERE item = 'tables' AND state <> 'ok')"), "$refused|t|0|", "$what: quarantine, batches and registry are complete, health() is content");
+}
+
+everything_is_right('at the beginning');
+my @tables = split /\n/, sql("SELECT relname FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' ORDER BY relname");
+my @read_side = qw(batch checkpoint device_metric_state device_state region_metric_state region_state);
+is_deeply(\@tables, [ sort @read_side, qw(device epoch event event_1 installation projection projection_failure rejected_readings) ], 'the tables of the extension');
+my %first_column = map { split /\|/ } split /\n/, sql("SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = 1 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'");
+sql(<<'SQL');
+CREATE TABLE audit (table_name text, row_data jsonb);
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.audit VALUES (TG_TABLE_NAME, to_jsonb(NEW)); RETURN NEW; END $$;
+SQL
+
+# What is done to a table, what undoes it, and the tables where something is refused meanwhile: commands for the log (TC202) and the
+# registry (TC204), passes for the read side (TC204). There rows are written natively, and the thing would be passed by. '': nothing is
+# refused, and health() tells all the same. %t: the table, %c: its first column.
+my %native = (event_1 => 'TC202', map { $_ => 'TC204' } @read_side);
+my %of_log = (event => 'TC202', event_1 => 'TC202');    # what the segment inherits
+my @things = (
+	[ 'index', 'CREATE INDEX dba_%t ON telemetry.%t (%c)', 'DROP INDEX telemetry.dba_%t', {} ],
+	[ 'expression index', "CREATE INDEX dba_%t ON telemetry.%t ((%c::text || 'x'))", 'DROP INDEX telemetry.dba_%t', {} ],
+	[ 'partial index', 'CREATE INDEX dba_%t ON telemetry.%t (%c) WHERE %c IS NOT NULL', 'DROP INDEX telemetry.dba_%t', {} ],
+	[ 'index built concurrently', 'CREATE INDEX CONCURRENTLY dba_%t ON telemetry.%t (%c)', 'DROP INDEX CONCURRENTLY telemetry.dba_%t', {} ],
+	[ 'row trigger', 'CREATE TRIGGER dba AFTER INSERT OR UPDATE OR DELETE ON telemetry.%t FOR EACH ROW EXECUTE FUNCTION audit()', 'DROP TRIGGER dba ON telemetry.%t', \%native ],
+	[ 'statement trigger', 'CREATE TRIGGER dba BEFORE INSERT OR UPDATE OR DELETE ON telemetry.%t FOR EACH STATEMENT EXECUTE FUNCTION audit()', 'DROP TRIGGER dba ON telemetry.%t', \%native ],
+	[ 'rule', 'CREATE RULE dba AS ON DELETE TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', {} ],
+	[ 'rule on INSERT', 'CREATE RULE dba AS ON INSERT TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', { %native, device => 'TC204', projection => '' } ],
+	[ 'row security', 'ALTER TABLE telemetry.%t ENABLE ROW LEVEL SECURITY', 'ALTER TABLE telemetry.%t DISABLE ROW LEVEL SECURITY', \%native ],
+	[ 'column', 'ALTER TABLE telemetry.%t ADD COLUMN dba text', 'ALTER TABLE telemetry.%t DROP COLUMN dba', \%of_log ],
+	[ 'column with default', "ALTER TABLE telemetry.%t ADD COLUMN dba text NOT NULL DEFAULT 'x'", 'ALTER TABLE telemetry.%t DROP COLUMN dba', { %native, %of_log } ],
+	[ 'constraint', 'ALTER TABLE telemetry.%t ADD CONSTRAINT dba CHECK (%c IS NOT NULL)', 'ALTER TABLE telemetry.%t DROP CONSTRAINT dba', { %native, %of_log } ],
+	[ 'UNLOGGED', 'ALTER TABLE telemetry.%t SET UNLOGGED', 'ALTER TABLE telemetry.%t SET LOGGED', \%native ],
+	[ 'REINDEX', 'REINDEX TABLE telemetry.%t', undef, {} ],
+	[ 'REINDEX CONCURRENTLY', 'REINDEX TABLE CONCURRENTLY telemetry.%t', undef, {} ],
+	[ 'VACUUM FULL', 'VACUUM (FULL, ANALYZE) telemetry.%t', undef, {} ],
+	[ 'CLUSTER', 'CREATE INDEX dba_%t ON telemetry.%t (%c); CLUSTER telemetry.%t USING dba_%t; ALTER TABLE telemetry.%t SET WITHOUT CLUSTER', 'DROP INDEX telemetry.dba_%t', {} ],
+	[ 'publication', 'CREATE PUBLICATION dba_%t FOR TABLE telemetry.%t', 'DROP PUBLICATION dba_%t', {} ],
+	[ 'REPLICA IDENTITY FULL', 'ALTER TABLE telemetry.%t REPLICA IDENTITY FULL', 'ALTER TABLE telemetry.%t REPLICA IDENTITY DEFAULT', {} ],
+);
+
+sub statement_on
+{
+	my ($template, $table) = @_;
+	return $template =~ s/%t/$table/gr =~ s/%c/$first_column{$table}/gr;
+}
+
+foreach my $thing (@things)
+{
+	my ($what, $do, $undo, $refusals) = @$thing;
+	# A change of the parent of the log reaches its segments: what it does is that of the segment.
+	my @works = grep { !exists $refusals->{$_} } @tables;
+	$node->safe_psql('postgres', join("\n", map { statement_on($do, $_) . ';' } @works));
+	everything_is_right("$what on " . (@works == @tables ? 'every table' : join ', ', @works));
+	$node->safe_psql('postgres', join("\n", map { statement_on($undo, $_) . ';' } @works)) if $undo;
+	foreach my $table (grep { exists $refusals->{$_} } @tables)
+	{
+		my $sqlstate = $refusals->{$table};
+		$node->safe_psql('postgres', statement_on($do, $table));
+		my $waits = grep { $_ eq $table } @read_side;
+		my $state = $waits ? '' : $sqlstate;    # of commands
+		my $batch = batch_of_readings();
+		is(sqlstate_of($batch), $state, "$what on $table: a batch is " . ($state ? 'refused' : 'stored'));
+		++$refused if !$state;
+		is(sqlstate_of('CALL telemetry.project_once()'), $sqlstate, "$what on $table: a pass is refused") if $waits;
+		like($node->safe_psql('postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|.*telemetry\.$table\b/, "$what on $table: health() names it");
+		$node->safe_psql('postgres', statement_on($undo, $table));
+		if ($state)
+		{
+			is($node->safe_psql('postgres', $batch), '2 1', "$what on $table: the same batch is stored when it is gone");
+			++$refused;
+		}
+	}
+	everything_is_right("$what, gone") if grep { exists $refusals->{$_} } @tables;
+}
+is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'device rejected_readings', 'triggers saw the registrations and the refused readings, and nothing by half');
+# A trigger that keeps a row out which opens the log: the command says so, and the next one goes on when it is gone.
+$node->safe_psql('postgres', 'CREATE DATABASE fresh');
+$node->safe_psql('fresh', <<'SQL');
+CREATE EXTENSION telemetry_cqrs;
+CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SQL
+foreach my $table ('installation', 'epoch')
+{
+	$node->safe_psql('fresh', "CREATE TRIGGER keep_out BEFORE INSERT ON telemetry.$table FOR EACH ROW EXECUTE FUNCTION keep_out()");
+	my $err = '';
+	$node->psql('fresh', "SELECT telemetry.ingest_telemetry('d', NULL, 1)", stdout => \my $out, stderr => \$err, extra_params => ['-v', 'VERBOSITY=verbose']);
+	like($err, qr/TC204: .*telemetry\.$table/, "a trigger that keeps the row of $table out: the command is refused");
+	$node->safe_psql('fresh', "DROP TRIGGER keep_out ON telemetry.$table");
+}
+is($node->safe_psql('fresh', "SELECT status FROM telemetry.ingest_telemetry('d', NULL, 1)"), 'accepted', 'and goes on when it is gone');
+$session->{run}->finish if eval { $session->quit; 0 };
+$node->stop;
+done_testing();
