@@ -93,7 +93,7 @@ SELECT * FROM telemetry.read_events(9223372036854775807);
 \set VERBOSITY default
 SELECT count(*) FROM telemetry.read_events(NULL);
 
--- A query for one device or region goes by its key. Servers before 17 say of an InitPlan what it returns.
+-- A query for one device or region goes by its key. Servers before 17 add to an InitPlan what it returns.
 CREATE FUNCTION pg_temp.plan_of(query text, OUT plan text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     FOR plan IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP

@@ -1,5 +1,5 @@
-// What differs between PostgreSQL 15, 16, 17 and 18: no other file asks for the server's version. Written in P, and used inside
-// guarded blocks only, but for what is noexcept.
+// Differences between PostgreSQL 15, 16, 17 and 18. No other file asks for the server's version. This file is written wholly in
+// P.
 #pragma once
 
 #include "postgres/pg.hpp"
