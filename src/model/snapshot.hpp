@@ -57,18 +57,18 @@ struct Window {
     std::optional<Partial> until;  // only between two positions
 };
 
-// `now` is later than the position: it covers what from.snapshot covers and from.partial->xid.
-Window window_between(const Position& from, const Snapshot& now);
+// `far_end` is later than the position: it covers what from.snapshot covers and from.partial->xid.
+Window window_between(const Position& from, const Snapshot& far_end);
 
 // What a consumer read on its way from one position to a later one, in the same order: a batch, read again.
 Window window_between(const Position& from, const Position& to);
 
 // The position after everything in the window was consumed.
-Position position_at(const Snapshot& now);
+Position position_at(const Snapshot& far_end);
 
-// The position after window_between(from, now) was consumed, in its order, up to and including `last_seen`.
-// With `xid_finished` no further event of that transaction is left, so that it is covered; otherwise it becomes partial
+// The position after window_between(from, far_end) was consumed, in its order, up to and including `last_seen`.
+// With `is_finished` no further event of that transaction is left, so that it is covered; otherwise it becomes partial
 // (which is never wrong: the next window then finds nothing behind it).
-Position position_after(const Position& from, const Snapshot& now, Partial last_seen, bool xid_finished);
+Position position_after(const Position& from, const Snapshot& far_end, Partial last_seen, bool is_finished);
 
 }  // namespace model
