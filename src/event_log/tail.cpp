@@ -1,4 +1,4 @@
-// Counting the tail. `count_rows` is P.
+// Counts the tail.
 #include "event_log/tail.hpp"
 
 #include <algorithm>
@@ -20,11 +20,13 @@ struct Counted {
     TimestampTz oldest_received_at;
 };
 
+// P. 0: the transaction has no number.
 std::uint64_t own_transaction() {
     const FullTransactionId xid = GetTopFullTransactionIdIfAny();
     return FullTransactionIdIsValid(xid) ? U64FromFullTransactionId(xid) : 0;
 }
 
+// P.
 Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first) {
     Counted counted{};
     const std::uint64_t own = own_transaction();
@@ -42,7 +44,7 @@ Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first
     return counted;
 }
 
-// The far end of an epoch: behind everything that can be seen, or where a later epoch of the same place begins.
+// The far end of an epoch: where a later local epoch begins, or else behind everything that `snapshot` shows.
 model::Snapshot far_end_of(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::Identity& here,
                            ::Snapshot snapshot, const model::Snapshot* far_end) {
     if (!progress[epoch].is_local(here)) return everything();
