@@ -9,8 +9,8 @@
 
 namespace event_log {
 
-constexpr int kChunkRows =
-    64;  // rows of one multi-insert; few, so that their index pages stay in the cache between probe and insert
+// Rows of one multi-insert. They are few, so that their index pages stay in the cache between probe and insert.
+constexpr int kChunkRows = 64;
 
 struct SegmentAppender {
     Relation table;
