@@ -5,7 +5,7 @@
 // All functions are P. The memory is plain data in a context of its own, and bounded.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace device {
 

@@ -102,7 +102,7 @@ bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
     return is_mine;
 }
 
-// The row that a snapshot shows. False: none.
+// P. The row that a snapshot shows. False: none.
 bool look_up_in(Snapshot snapshot, Registry& registry, Entry& entry) {
     IndexScanDesc scan = postgres::begin_index_scan(registry.table, registry.by_id, snapshot, 1);
     ScanKeyData key = key_of(registry, entry);

@@ -6,7 +6,7 @@
 
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace event_log {
 

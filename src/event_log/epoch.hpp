@@ -5,9 +5,8 @@
 
 #include "model/fingerprint.hpp"
 #include "model/identifiers.hpp"
+#include "postgres/types.hpp"
 #include "runtime/installed.hpp"
-
-#include "postgres/pg.hpp"
 
 namespace event_log {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "postgres/obstacle.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace event_log {
 

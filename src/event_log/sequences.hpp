@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace event_log {
 

@@ -7,7 +7,7 @@
 #include "event_log/checkpoint.hpp"
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace event_log {
 

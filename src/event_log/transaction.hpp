@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "model/identifiers.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace event_log {
 

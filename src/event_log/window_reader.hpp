@@ -12,7 +12,7 @@
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
 #include "postgres/memory.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace event_log {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/identifiers.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace ingest {
 

@@ -8,8 +8,6 @@
 #include "postgres/error.hpp"
 #include "runtime/settings.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace ingest {
 namespace {
 

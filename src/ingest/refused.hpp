@@ -9,8 +9,6 @@
 #include "event_log/metrics.hpp"
 #include "model/validation.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace ingest {
 
 struct Refused {

@@ -1,7 +1,7 @@
 // Registering and starting background workers, and what each of them does first and while it waits.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace postgres {
 

@@ -1,5 +1,5 @@
-// A table of our own, read and written natively by its primary key, all its indexes maintained. This file is written wholly in
-// P. After an error the transaction's abort frees everything.
+// A table of our own, read and written natively by its primary key, all its indexes maintained.
+// This file is written wholly in P. After an error the transaction's abort frees everything.
 //
 // Nothing but the row and its index entries is written. So a table that carries what SQL would do besides (triggers, rules, row
 // security, constraints, columns with defaults) is refused when it is opened: TC204. Privileges are passed by. Rows found are

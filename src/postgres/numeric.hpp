@@ -1,7 +1,7 @@
 // Numbers of type numeric as doubles. This file is written wholly in P.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace postgres {
 

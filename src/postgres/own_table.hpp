@@ -2,6 +2,7 @@
 #pragma once
 
 #include "postgres/obstacle.hpp"
+#include "postgres/types.hpp"
 
 namespace postgres {
 

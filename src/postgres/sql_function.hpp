@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace postgres {
 

@@ -1,7 +1,7 @@
 // A transaction of a background worker, for the length of a scope.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace postgres {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "event_log/checkpoint.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace projection {
 

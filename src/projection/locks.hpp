@@ -1,8 +1,6 @@
 // What a transaction that writes the read side holds. This file is written wholly in P.
 #pragma once
 
-#include "postgres/pg.hpp"
-
 namespace projection {
 
 // Takes the lock on the extension's gate, so that DROP EXTENSION waits before it has locked any other relation (a lock on one

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "event_log/checkpoint.hpp"
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace projection {
 

@@ -3,10 +3,9 @@
 
 #include <span>
 
+#include "postgres/types.hpp"
 #include "read_model/delta.hpp"
 #include "runtime/own_tables.hpp"
-
-#include "postgres/pg.hpp"
 
 namespace read_model {
 

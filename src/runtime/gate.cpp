@@ -1,5 +1,5 @@
-// Finding the gate as DROP EXTENSION does (findDependentObjects in the server), and locking it. This file is written wholly in
-// P.
+// Finding the gate as DROP EXTENSION does (findDependentObjects in the server), and locking it.
+// This file is written wholly in P.
 #include "runtime/gate.hpp"
 
 #include "postgres/catalog.hpp"

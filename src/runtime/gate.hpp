@@ -1,5 +1,5 @@
-// The gate: the relation of the extension that DROP EXTENSION locks before any other of its relations. This file is written
-// wholly in P.
+// The gate: the relation of the extension that DROP EXTENSION locks before any other of its relations.
+// This file is written wholly in P.
 //
 // 1. DROP EXTENSION locks the extension's object before it asks for the right, so a role without any right can wait there and
 //    be waited for. Nothing of ours takes that lock.
@@ -15,7 +15,7 @@
 // the server's deadlock detection.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace runtime {
 

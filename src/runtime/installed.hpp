@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace runtime {
 

@@ -5,8 +5,6 @@
 #include "postgres/error.hpp"
 #include "postgres/text.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace runtime {
 namespace {
 

@@ -38,7 +38,7 @@ bool try_to_start() {
     record.tried_at = now;
     record.failed_at = 0;
     write_start_record(record);  // before the worker is there, which removes it
-    if (postgres::start_worker_unwatched(kProjector, MyDatabaseId)) return true;
+    if (postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId)) return true;
     constexpr const char* kReason = "All background worker slots of the server are in use.";
     const bool complains = note_failure(record, kReason);
     write_start_record(record);
@@ -106,7 +106,7 @@ void step_down() {
 // Whatever sessions are at: one that has read the record of before starts nobody, and a second successor finds the lock taken.
 void start_successor() {
     remove_start_record();
-    (void)postgres::start_worker_unwatched(kProjector, MyDatabaseId);
+    (void)postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);
 }
 
 }  // namespace runtime

@@ -2,13 +2,14 @@
 // shared memory of ours, finding and starting it.
 #pragma once
 
+#include <cstdint>
+
 #include "postgres/background_worker.hpp"
-#include "postgres/pg.hpp"
 
 namespace runtime {
 
 // Its argument is the database's oid. It ends with "absent" in the shared slot where the extension is not there.
-inline constexpr postgres::WorkerProgram kProjector{"telemetry_projector_main", "telemetry_cqrs projector"};
+inline constexpr postgres::WorkerProgram kProjectorProgram{"telemetry_projector_main", "telemetry_cqrs projector"};
 
 // What a projector that cannot work says in pg_stat_activity, followed by the reason.
 inline constexpr const char* kActivityOfFailing = "waits: ";
@@ -17,7 +18,7 @@ inline constexpr const char* kActivityOfFailing = "waits: ";
 bool become_only_projector();
 
 struct ProjectorProcess {
-    uint32 procno;  // kNoProcess: none
+    std::uint32_t procno;  // kNoProcess: none
     int pid;
 };
 

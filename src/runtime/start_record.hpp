@@ -5,7 +5,7 @@
 // Nothing here raises or throws. A file that cannot be read or written is no file: then somebody tries once too often.
 #pragma once
 
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace runtime {
 

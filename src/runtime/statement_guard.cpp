@@ -32,6 +32,7 @@ void refuse(AclResult reason, Oid relation) {
     aclcheck_error(reason, get_relkind_objtype(get_rel_relkind(relation)), name);
 }
 
+// P.
 void require_owner(const RangeVar* name) {
     const Oid relation = ours(name);
     if (OidIsValid(relation) && !postgres::owns_relation(GetUserId(), relation)) refuse(ACLCHECK_NOT_OWNER, relation);

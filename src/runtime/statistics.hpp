@@ -10,9 +10,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "postgres/types.hpp"
 #include "runtime/shared_state.hpp"
-
-#include "postgres/pg.hpp"
 
 namespace runtime {
 

@@ -71,7 +71,7 @@ void start_what_was_wanted() noexcept {
     const StartRecord record = read_start_record();
     if (!one_is_on_its_way && record.tried_at == 0) return;
     remove_start_record();
-    const bool is_started = postgres::start_worker_unwatched(kProjector, MyDatabaseId);
+    const bool is_started = postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);
     if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 

@@ -6,8 +6,6 @@
 
 #include "runtime/steady_time.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace worker {
 
 struct Failure {

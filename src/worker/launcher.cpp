@@ -189,7 +189,7 @@ void Launcher::start(Oid oid, Served& served) {
         return;
     }
     MemoryContextSwitchTo(handles_);
-    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::kProjector, oid);
+    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::kProjectorProgram, oid);
     MemoryContextSwitchTo(turn_);
     if (handle == nullptr) {
         served.due = now_ + kNoSlotDelay;

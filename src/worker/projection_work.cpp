@@ -8,8 +8,6 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace worker {
 namespace {
 

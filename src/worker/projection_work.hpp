@@ -13,8 +13,6 @@
 #include "runtime/steady_time.hpp"
 #include "worker/failure.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace worker {
 
 struct WorkDone {

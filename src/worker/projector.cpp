@@ -327,7 +327,7 @@ void Projector::run() {
 
 void run_projector(Oid database) {
     postgres::connect_worker(database);
-    postgres::prepare_worker_session(runtime::kProjector.type);
+    postgres::prepare_worker_session(runtime::kProjectorProgram.type);
     if (!become_the_projector()) return;
     const MemoryContext turn = postgres::guarded(
         [] { return AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES); });

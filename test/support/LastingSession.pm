@@ -1,8 +1,8 @@
-# Lets the statements of safe_psql() share one session where it makes no difference: a psql that starts for each statement takes forty
+# Lets the statements of safe_psql() and psql() share one session where that makes no difference. A psql for each statement takes forty
 # times as much processor time as the statement.
 #
-# A statement that depends on its session, or that other sessions could be in the way of, gets a psql of its own as before (_has_own_session).
-# A test whose subject is sessions, processes or their end switches this off: $LastingSession::wanted = 0.
+# A statement that depends on its session, or that an open session could hold up, gets a psql of its own (_has_own_session). A test
+# about sessions, processes or their end switches sharing off: $LastingSession::wanted = 0.
 #
 # 1. The first statement for a database opens a session, which stays.
 # 2. The session is given up when its server stops, when a statement could be in its way (a database, a role, the extension, settings),
@@ -24,12 +24,12 @@ my $most_databases = 3;
 my %sessions;    # address of the node -> database -> session
 my $number = 0;
 
-# What the statement leaves behind in its session, or depends on in it.
+# Statements that change their session or depend on it.
 my $of_a_session = qr/
 	\b(?:SET|RESET|DISCARD|BEGIN|START|COMMIT|ROLLBACK|ABORT|SAVEPOINT|PREPARE|PREPARED|DEALLOCATE|DECLARE|LISTEN|UNLISTEN|LOCK|TEMP|TEMPORARY|LOAD|COPY
 	   |set_config|pg_advisory_\w+|pg_backend_pid|pg_sleep|setseed|currval|lastval)\b
 /xi;
-# What sessions that are open could keep from happening, or would notice too late.
+# Statements that an open session could hold up, or whose effect it would notice too late.
 my $of_the_server = qr/
 	\b(?:DATABASE|EXTENSION|ROLE|USER|TABLESPACE|SYSTEM|SUBSCRIPTION|PUBLICATION|VACUUM|ANALYZE|CLUSTER|REINDEX
 	   |pg_terminate_backend|pg_cancel_backend|pg_reload_conf|pg_promote|pg_stat_reset\w*|pg_log_backend_memory_contexts)\b
@@ -49,10 +49,18 @@ my $of_the_server = qr/
 	};
 	my $psql = \&PostgreSQL::Test::Cluster::psql;
 	*PostgreSQL::Test::Cluster::psql = sub {
-		give_up($_[0]) if $_[2] =~ $of_the_server;
-		goto &$psql;
+		my ($node, $database, $sql, %params) = @_;
+		give_up($node) if $sql =~ $of_the_server;
+		my ($verbosity, $statement) = $wanted ? _single_statement($sql, %params) : ();
+		goto &$psql if !defined $statement || !eval { _session($node, $database) };
+		my ($output, $error, $failed) = _run($node, $database, "\\set ON_ERROR_STOP off\n\\set VERBOSITY $verbosity\n$statement\n;\n\\set VERBOSITY default\n\\set ON_ERROR_STOP on");
+		chomp $error;
+		my $status = $failed ? 2 : $error =~ /ERROR:/ && ($params{on_error_stop} // 1) ? 3 : 0;
+		${ $params{stdout} } = $output if $params{stdout};
+		${ $params{stderr} } = $error if $params{stderr};
+		return wantarray ? ($status, $output, $error) : $status;
 	};
-	# These two do not say on which node they are.
+	# These two do not know their node.
 	foreach my $name (qw(query query_until))
 	{
 		my $original = PostgreSQL::Test::BackgroundPsql->can($name) or next;
@@ -123,7 +131,23 @@ sub _has_own_session
 	return $sql =~ /^\s*\\|\\g|[^\x00-\x7F]/m || $sql =~ $of_a_session || $sql =~ $of_the_server;
 }
 
-# What a statement writes to standard output and to standard error, and whether it failed.
+# The verbosity that psql() is asked for and its statement, if it is one statement that may run in a lasting session.
+sub _single_statement
+{
+	my ($sql, %params) = @_;
+	my $verbosity = 'default';
+	if (my $extra = delete $params{extra_params})
+	{
+		return () if "@$extra" !~ /^-v VERBOSITY=(\w+)$/;
+		$verbosity = $1;
+	}
+	delete @params{qw(stdout stderr on_error_stop)};
+	$verbosity = $1 if $sql =~ s/\A\\set VERBOSITY (sqlstate|verbose)\n//;
+	return () if %params || $sql =~ /;(?!\s*\z)/ || _has_own_session($sql);
+	return ($verbosity, $sql);
+}
+
+# Runs a statement: its standard output, its standard error, and whether psql ended over it.
 sub _run
 {
 	my ($node, $database, $sql) = @_;
@@ -161,6 +185,7 @@ sub _session
 	my $errors = PostgreSQL::Test::Utils::tempdir . '/session_' . ++$number;
 	open my $error_file, '>', $errors or die "$errors: $!";
 	local %ENV = $node->_get_env();
+	no warnings 'once';
 	local *STDERR_OF_PSQL = $error_file;
 	my $pid = open3(my $in, my $out, '>&STDERR_OF_PSQL', $node->installed_command('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', '-');
 	$in->autoflush(1);

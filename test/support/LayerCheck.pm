@@ -11,12 +11,15 @@ package LayerCheck;
 #   - server headers are included in postgres/pg.hpp only, and pg.hpp is the last include of its file;
 #   - only postgres/server_versions.hpp asks for the server's version, and it may include what only some versions have;
 #   - model knows neither postgres nor the server;
+#   - a file includes what declares the names of the server that it uses, and only then (ServerNames.pm);
+#   - what differs between versions of the server, or is wrapped in postgres, is called in postgres only (ServerNames.pm);
 #   - no PG_TRY.
 
 use strict;
 use warnings;
 use File::Find;
 use Exporter 'import';
+use ServerNames qw(name_violations);
 
 our @EXPORT_OK = qw(violations);
 
@@ -195,7 +198,7 @@ sub _check_file {
     }
     push @found, "$DOOR is not its last include"
         if $file ne $VERSIONS && grep({ $_ eq "\"$DOOR" } @includes) && $includes[-1] ne "\"$DOOR";
-    return @found;
+    return (@found, name_violations($file, $text));
 }
 
 sub _check_include {

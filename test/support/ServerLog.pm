@@ -1,9 +1,9 @@
-# Reading the server's log: a test node whose lines carry process type and SQLSTATE, and what must not be found in them.
+# Reads the server's log. The lines carry process type and SQLSTATE; a test fails if the log has lines that must never be there.
 #
 #   $node->append_conf('postgresql.conf', $ServerLog::conf);
 #   my $from = log_end($node);
 #   ...
-#   nothing_repeats($node, $from, 'after DROP DATABASE');            # most => 3: what may come three times
+#   nothing_repeats($node, $from, 'after DROP DATABASE');            # most => 3: a line may come three times
 package ServerLog;
 
 use strict;
@@ -15,8 +15,8 @@ use Test::More;
 
 our @EXPORT = qw(log_end lines_of_ours nothing_repeats);
 
-# The server itself says "could not open relation" and the like to whoever parses a command while what it names is dropped. The
-# stack tells that from our doing.
+# A session that parses a command while its table is dropped gets "could not open relation" from the server itself. The stack tells
+# such an error from one of the extension.
 our $conf = <<'CONF';
 log_line_prefix = '%m [%p] [%b] %e '
 log_statement = none
@@ -24,7 +24,7 @@ lc_messages = 'C'
 backtrace_functions = 'relation_open,lookup_type_cache,fmgr_info_cxt_security'
 CONF
 
-# The internal errors since then in which we had a hand, or of which that is not known.
+# The internal errors since then that the extension caused, or whose cause is not known.
 sub internal_errors
 {
 	my ($node, $from) = @_;
@@ -46,7 +46,7 @@ sub log_end
 	return -s $node->logfile;
 }
 
-# What our processes have written since then, and what the postmaster says of them; each as "LEVEL SQLSTATE: text".
+# The lines that processes of the extension have written since then, and the postmaster's lines about them: "LEVEL SQLSTATE: text".
 sub lines_of_ours
 {
 	my ($node, $from) = @_;
@@ -59,8 +59,8 @@ sub lines_of_ours
 	return @lines;
 }
 
-# A test: since then nothing of ours was written more than `most` times (1), and nobody wrote what never may be: a crash, an
-# internal error, somebody waiting for a process that does not answer.
+# A test: since then no line of the extension was written more than `most` times (1), and the log shows no crash, no internal error and
+# no wait for a process that does not answer.
 sub nothing_repeats
 {
 	my ($node, $from, $name, %options) = @_;

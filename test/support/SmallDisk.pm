@@ -1,5 +1,5 @@
-# Disks that can be full: folders that are a tmpfs of a few megabytes each, in a mount namespace of their own, so that no rights are
-# needed. A server that is started by start_on_small_disks() sees them; the test itself does not, it looks by on_small_disks().
+# Disks that can be full: each is a folder with a tmpfs of a few megabytes. They are in a mount namespace of their own, so the test needs
+# no rights. A server that start_on_small_disks() starts sees them. The test itself looks at them by on_small_disks().
 #
 #   my $disks = small_disks(folder => 8, other => 24) or plan skip_all => ...;    # megabytes; undef where the machine refuses
 #   start_on_small_disks($disks, $node);
@@ -16,7 +16,7 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(small_disks start_on_small_disks on_small_disks fill free);
 
-# The holder of the namespace is a process that ends with the test, and the disks with it and the server.
+# A process that ends with the test holds the namespace. The disks and the server end with it.
 sub small_disks
 {
 	my (%megabytes) = @_;
@@ -27,7 +27,7 @@ sub small_disks
 	usleep(10_000) until -e "$path/ready" || -s "$path/refused" || time > $deadline;
 	return undef if !-e "$path/ready";
 
-	# A process in the namespace, as the very user that we are.
+	# Enters the namespace as the same user.
 	my $enter = "nsenter -t $pid -U -m --preserve-credentials unshare -U --map-user=$> --map-group=" . ($) + 0);
 	return undef if system("$enter test -w '$path/" . (sort keys %megabytes)[0] . "' 2>>'$path/refused'") != 0;
 	my ($pg_ctl) = grep { -x } map { "$_/pg_ctl" } split /:/, $ENV{PATH};

@@ -1,10 +1,10 @@
-# Clusters with the extension for tests of the whole, and what its read models must say: computed by plain SQL from raw rows.
+# Makes clusters with the extension, waits for conditions, and computes by plain SQL from raw rows what the read models must say.
 #
 #   my $node = telemetry_node('name', preload => 1, conf => "work_mem = '64MB'\n");
-#   wait_for($node, 'SELECT ...', 'what is awaited');          # until it gives t, with a deadline; a failed test otherwise
+#   wait_for($node, 'SELECT ...', 'what is awaited');          # until it gives t; a failed test after the deadline
 #   read_models_follow($node, 'telemetry.measurements', 'after the crash');
 #
-# All of them work in database postgres, or for a while in another one: local $TelemetryNode::database = 'copy'.
+# All of them work in database postgres. local $TelemetryNode::database = 'copy' chooses another one for a while.
 package TelemetryNode;
 
 use strict;
@@ -20,16 +20,17 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our $database = 'postgres';
-our @EXPORT = qw(telemetry_node wait_for wait_applied read_models_follow log_is statistics_sql psql_start psql_finish session real_data_folder);
+our @EXPORT = qw(telemetry_node telemetry_primary standby_of wait_for wait_applied read_models_follow log_is statistics_sql psql_start psql_finish session real_data_folder);
 
-# A cluster with the extension in database postgres. preload: the library is in shared_preload_libraries, so that a worker runs.
-# Without it nobody applies readings until project_once() is called, unless on_demand: then commands start a worker.
-# installation: another one than that in PATH.
+# A cluster with the extension in database postgres.
+# preload: the library is in shared_preload_libraries, so a worker runs. on_demand: commands start a worker. With neither of the two,
+# only a call of project_once() applies readings.
+# conf: lines for its settings. installation: another one than that in PATH. init: parameters for init().
 sub telemetry_node
 {
 	my ($name, %options) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name, $options{installation} ? (install_path => $options{installation}) : ());
-	$node->init;
+	$node->init(%{ $options{init} // {} });
 	$node->append_conf('postgresql.conf', <<"CONF");
 log_statement = none
 lc_messages = 'C'
@@ -45,8 +46,28 @@ CONF
 	return $node;
 }
 
-# A psql that cannot connect leaves before it has read its script, and the writing end of the pipe then dies of it. To a test that
-# kills servers it is what it is: no connection.
+# The same for a server that may have standbys, with a worker that looks often. archive: it archives its write-ahead log.
+sub telemetry_primary
+{
+	my ($name, %options) = @_;
+	return telemetry_node($name, preload => 1, init => { allows_streaming => 1, has_archiving => $options{archive} ? 1 : 0 },
+		conf => "telemetry_cqrs.launcher_interval = 100\ntelemetry_cqrs.poll_interval = 50\n" . ($options{conf} // ''));
+}
+
+# A standby of a server, started from a backup of it; conf: lines for its settings. from: it follows this other server.
+sub standby_of
+{
+	my ($primary, $name, $backup, %options) = @_;
+	my $standby = PostgreSQL::Test::Cluster->new($name);
+	$standby->init_from_backup($primary, $backup, has_streaming => 1);
+	$standby->enable_streaming($options{from}) if $options{from};
+	$standby->append_conf('postgresql.conf', $options{conf}) if $options{conf};
+	$standby->start;
+	return $standby;
+}
+
+# A psql that cannot connect ends before it has read its script, and then the write to its pipe fails. Tests that kill servers get the
+# status of a failed connection instead of that failure.
 {
 	no warnings 'redefine';
 	my $psql = \&PostgreSQL::Test::Cluster::psql;
@@ -61,7 +82,7 @@ CONF
 	};
 }
 
-# Waits until the query gives t; what goes wrong meanwhile (a server that is not up yet) counts as not yet.
+# Waits until the query gives t. An error meanwhile, such as a server that is not up yet, means: not yet.
 sub wait_for
 {
 	my ($node, $query, $what, $seconds) = @_;
@@ -104,7 +125,7 @@ sub wait_applied
 		$what // 'the read models to hold every reading of the log');
 }
 
-# Starts a psql that runs a script; psql_finish() waits for its end and gives what it wrote to standard output and error.
+# Starts a psql that runs a script. psql_finish() waits for its end, and returns its standard output and its standard error.
 sub psql_start
 {
 	my ($node, $script) = @_;
@@ -125,7 +146,7 @@ sub psql_finish
 	return map { slurp_file("$started->{base}.$_") } qw(out err);
 }
 
-# A psql to talk with; each query has the whole time limit for itself: the usual one, or so many seconds.
+# A psql that runs one query after the other. Each query has the whole time limit: the usual one, or so many seconds.
 sub session
 {
 	my ($node, $seconds) = @_;

@@ -4,7 +4,8 @@ package WorldCheck;
 #
 # Such a file says so in its first comment, in these words: "This file is written wholly in P." wholly_in_p($src) lists the
 # files that do. world_violations($src) returns one sentence for each thing that is wrong in the source folder $src:
-#   - a header and its source say it both, or neither, and nobody says it in other words or at another place;
+#   - a header and its source say it both, or neither, and nobody says it in other words or at another place; the words from
+#     "written" on are in one line, where git grep finds them;
 #   - such a file has no C++ exception, no gate, and nothing that owns memory of its own: a longjmp would pass by destructors;
 #   - other files call its functions in a call of guarded(...), or in a function whose comment, here or in the header, says P.
 # A call by way of a pointer, a macro or a template is not seen.
@@ -95,6 +96,8 @@ sub _check_words {
     my @found;
     my $others = _words(join "\n", $file->{text} =~ m{//([^\n]*)}g);
     $others =~ s/\Q$SENTENCE\E// if $file->{in_p};
+    push @found, "breaks '$SENTENCE' where nobody would find it by the words"
+        if $file->{in_p} && _first_comment($file->{text}) !~ /\bwritten wholly in P\./;
     push @found, "says '$1', but not '$SENTENCE' in its first comment" if $others =~ /($OTHER_WORDS)/;
     my $twin = $path =~ s/\.cpp$/.hpp/r;
     if ($twin ne $path && $files->{$twin} && !!$files->{$twin}{in_p} != !!$file->{in_p}) {

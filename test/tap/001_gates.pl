@@ -1,5 +1,5 @@
-# The gates between the server's errors and C++ exceptions: every field of an error survives both ways, destructors run
-# exactly once, the server's stacks are restored, memory stays flat, and running out of memory is an ordinary error.
+# The gates between errors of the server and C++ exceptions. Every field of an error survives in both directions. Destructors
+# run exactly once. The stacks of the server are restored, and memory stays flat. Running out of memory is an ordinary error.
 use strict;
 use warnings;
 use ClusterTemplate ();

@@ -1,5 +1,5 @@
-# The library as a file. It exports what the server looks up by name and nothing else (acceptance check 25), and has no static
-# constructors or destructors: they would run in the postmaster, and at the exit of every process.
+# The library as a file (acceptance check 25). It exports only the functions that the server looks up by name. It has no static
+# constructors and destructors, because they would run in the postmaster and at the exit of every process.
 use strict;
 use warnings;
 

@@ -1,4 +1,5 @@
-# Settings that decide policy: auto_register, max_ahead, and what a notification carries. And the way without preloading.
+# The settings that decide a policy: auto_register, max_ahead, and the content of a notification. The test also runs the
+# extension without preloading.
 use strict;
 use warnings;
 
@@ -96,7 +97,7 @@ is($node->safe_psql('postgres', "SELECT p->>'batch' = '$batch', p->>'count', p ?
 unlike($payloads[-1], qr/heard/, 'says nothing of the device');
 set('notify_payload', 'off');
 ($batch, @payloads) = heard("SELECT telemetry.ingest_telemetry('heard', '2024-05-01 10:02:00+00', 1, NULL, 'k3')");
-is("@payloads", '', 'notify_payload = off: nobody is told');
+is("@payloads", '', 'notify_payload = off: no listener is told');
 is($node->safe_psql('postgres', "SELECT count(*) FROM telemetry.read_events($batch)"), '1', 'but the batch is there');
 is($node->safe_psql('postgres', "SELECT state FROM telemetry.pipeline_status WHERE stage = 'notification'"), 'off', 'and the status says so');
 $listener->quit;

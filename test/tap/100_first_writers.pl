@@ -1,5 +1,6 @@
-# Who stands in whose way: the very first readings of an installation in open transactions, the first reading of a device, and a
-# prepared transaction that holds a key. Waiting sessions have a lock_timeout, so that a session that would stall is seen.
+# Sessions that could wait for each other: the first readings of an installation in open transactions, the first reading of a
+# device, and a prepared transaction that holds a key. Waiting sessions have a lock_timeout, so the test sees a session that
+# stalls.
 use strict;
 use warnings;
 
@@ -10,7 +11,7 @@ use TelemetryNode;
 
 my $node = telemetry_node('first');
 
-# Sends one reading as a session of its own that waits for nobody longer than five seconds: the answer or the SQLSTATE.
+# Sends one reading as a session of its own that waits at most five seconds. Returns the answer or the SQLSTATE.
 sub send_one
 {
 	my ($device, $key, $value) = @_;
@@ -42,7 +43,7 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 {
 	$first->query_safe("BEGIN; SELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:00:00+00', 7, NULL, 'prepared $end'); PREPARE TRANSACTION 'p'");
 	is(send_one('a', "other $end", 1), 'accepted', "$end PREPARED: another key of the device does not wait");
-	is(send_one('a', "prepared $end", 7), 'TC101', "$end PREPARED: who does not want to wait is told to come again");
+	is(send_one('a', "prepared $end", 7), 'TC101', "$end PREPARED: a session that does not want to wait is told to try again");
 	my $waiter = psql_start($node, "SELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:00:00+00', 7, NULL, 'prepared $end')");
 	wait_for($node, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')", 'a session that waits');
 	$first->query_safe("$end PREPARED 'p'");

@@ -1,5 +1,5 @@
-# In a database that is not UTF8 a refusal may cut what was sent inside a character; the words must reach a client all the same,
-# with the SQLSTATE that they explain.
+# In a database that is not UTF8, a refusal may cut the sent text inside a character. The client still gets the message and its
+# SQLSTATE.
 use strict;
 use warnings;
 
@@ -59,7 +59,7 @@ is(answer('japanese', "repeat(U&'\\3042', 127)"), 'accepted', 'EUC_JP: sizes are
 	is(answer('win1252', $bytes->('WIN1252', 'e2808b')), 'accepted', 'WIN1252: letters that were an invisible character in UTF-8');
 	is(answer('win1252', $bytes->('WIN1252', '61856f')), 'accepted', 'WIN1252: the same byte is an ellipsis');
 	is(answer('win1252', $bytes->('WIN1252', 'a061')), 'TC001', 'WIN1252: a no-break space at the begin');
-	is(answer('sql_ascii', $bytes->('SQL_ASCII', '61856f')), 'accepted', 'SQL_ASCII: a byte that nobody knows');
+	is(answer('sql_ascii', $bytes->('SQL_ASCII', '61856f')), 'accepted', 'SQL_ASCII: a byte without a meaning');
 	is(answer('sql_ascii', $bytes->('SQL_ASCII', '61e2808b')), 'TC001', 'SQL_ASCII: what is an invisible character in UTF-8');
 	is(answer('mule_internal', $bytes->('MULE_INTERNAL', '818561')), 'accepted', 'MULE_INTERNAL, which has no UTF-8 form');
 	is(answer('utf8', q{U&'a\200Bb'}), 'TC001', 'UTF8: a zero-width space');

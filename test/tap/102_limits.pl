@@ -1,5 +1,5 @@
-# What one call may send, where memory must be looked at: a batch that is refused for its length is not taken apart, and the largest
-# one that is allowed stays within what the setting's words promise.
+# The memory of large commands. A batch that is refused for its length is not unpacked. The largest allowed batch stays within
+# the bound that the text of the setting promises.
 use strict;
 use warnings;
 

@@ -1,6 +1,8 @@
-# 16 sessions send the same key at the same moment, again and again: exactly one is accepted, all others are told of it with the
-# identical receipt; under REPEATABLE READ there is success or 40001; when winners roll back a loser becomes the winner.
-# TELEMETRY_ROUNDS makes it longer.
+# Acceptance check 6. 16 sessions send the same key at the same moment, again and again. One session is accepted, and the others
+# get the same receipt as duplicates. Under REPEATABLE READ a session succeeds or gets 40001. When the winner rolls back, a
+# loser becomes the winner.
+#
+# TELEMETRY_ROUNDS: how many rounds.
 use strict;
 use warnings;
 
@@ -18,7 +20,7 @@ CREATE TABLE outcome (way text, round int, client int, state text, status text, 
 SELECT telemetry.register_device('race');
 SQL
 
-# Everybody waits for a shared advisory lock on the round; the starter gives it free when all are waiting.
+# All sessions wait for a shared advisory lock on the round. The starter releases it when all are waiting.
 my $receipt = sub { my ($r, $value) = @_; "SELECT status, event_id, received_at, token FROM telemetry.ingest_telemetry('race', '2024-05-01 10:00:00+00', $value, NULL, '%s-$r', '{\"m\": $r}') \\gset r_\n" };
 my $reset = "\\set r_status\n\\set r_event_id\n\\set r_received_at\n\\set r_token\n";
 my $record = "INSERT INTO outcome VALUES ('%s', %d, %d, :'state', nullif(:'r_status', ''), nullif(:'r_event_id', '')::bigint, nullif(:'r_received_at', '')::timestamptz, nullif(:'r_token', ''));\n";
@@ -35,7 +37,7 @@ FROM (SELECT round, count(*) FILTER (WHERE status = 'accepted') AS accepted, cou
       FROM outcome WHERE way = 'read committed' GROUP BY round) AS o
 SQL
 
-# The snapshot is older than the first delivery for everybody.
+# The snapshot of every session is older than the first delivery.
 race('repeatable read', sub {
 	my ($round, $client) = @_;
 	return "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1 \\g /dev/null\n" . $barrier->($round) . $reset . sprintf($receipt->($round, $round), 'repeatable read')
@@ -48,7 +50,7 @@ FROM (SELECT round, count(*) FILTER (WHERE state = '00000' AND status = 'accepte
       FROM outcome WHERE way = 'repeatable read' GROUP BY round) AS o
 SQL
 
-# Whoever wins rolls back, but for one session: the reading is stored in the end, once.
+# Every winner but one session rolls back: in the end the reading is stored once.
 race('rolled back', sub {
 	my ($round, $client) = @_;
 	my $end = $client == $round % $clients ? 'COMMIT' : 'ROLLBACK';
@@ -89,7 +91,7 @@ SQL
 
 is(ask("SELECT count(*), count(DISTINCT idempotency_key) FROM telemetry.measurements"), join('|', ($rounds * 24) x 2), 'the log: each key once');
 is(ask("SELECT count(*) FROM telemetry.measurements m WHERE NOT EXISTS (SELECT FROM outcome o WHERE o.event_id = m.event_id AND o.status = 'accepted') AND idempotency_key NOT LIKE 'batches%'"), '0',
-	'every stored reading was acknowledged to somebody');
+	'every stored reading was acknowledged to a session');
 wait_applied($node);
 read_models_follow($node, 'telemetry.measurements', 'after the races');
 $node->stop;

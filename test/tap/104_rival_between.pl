@@ -1,5 +1,6 @@
-# A rival that stores the same key exactly between a batch's probe and its insert (injection point of a debug build): the batch
-# waits for it and then decides anew, by itself or by TC101 where lock_timeout passes. Each end of the rival's transaction.
+# A rival stores the same key between the probe of a batch and its insert (an injection point of a debug build). The batch waits
+# for the rival and then decides anew. When lock_timeout ends the wait, the batch raises TC101. The test tries each end of the
+# rival's transaction.
 use strict;
 use warnings;
 

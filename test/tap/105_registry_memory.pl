@@ -1,5 +1,5 @@
-# A session remembers the devices it has seen. Whatever happens to a command in between (here: it fails after it took in somebody
-# else's change), a change that is committed later reaches the session all the same.
+# A session remembers the devices that it has seen. A command fails after it has read another session's change of the registry.
+# A change that commits later still reaches the session.
 use strict;
 use warnings;
 

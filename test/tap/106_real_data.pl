@@ -1,8 +1,9 @@
-# Real readings: both files of the data folder go in through batches and single calls, every 10th reading twice, some with
-# errors; every receipt and every figure of the read models is compared with plain SQL over the raw CSV. Once with the worker,
-# which works while the load runs, and once without preloading by CALL project_once().
+# Real readings. Both files of the data folder go in through batches and single calls. Every 10th reading is sent twice, and
+# some readings have errors. Plain SQL over the raw CSV gives the expected value of every receipt and of every figure of the
+# read models. The first round has a worker that works while the load runs. The second round has no preloading and ends with
+# CALL project_once().
 #
-# TELEMETRY_EVERY: only every so many-th reading of the files is sent; 1 for all.
+# TELEMETRY_EVERY: send every so many-th reading of the files; 1 sends all.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
-# A column that somebody put on telemetry.epoch under version 1.0 stands where a fresh installation has first_xid, which the update adds
-# behind it. It is not taken for first_xid.
+# A DBA added a column to telemetry.epoch under version 1.0. It stands where a fresh installation has first_xid, and the update
+# adds first_xid behind it. The library does not confuse the two.
 use strict;
 use warnings;
 

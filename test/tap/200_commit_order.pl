@@ -1,6 +1,8 @@
-# No reading is lost whatever the order of commits: slow transactions with savepoints stay open while others commit around them,
-# end in random order, a tenth of them rolled back, some prepared and ended much later. What counts as sent is written down in a
-# plain table by the same transactions. TELEMETRY_ROUNDS makes it longer.
+# Acceptance check 1. No reading is lost, whatever the order of commits. Slow transactions with savepoints stay open while
+# others commit. They end in random order: a tenth roll back, and some are prepared and end much later. The same transactions
+# write down in a plain table which readings they sent.
+#
+# TELEMETRY_ROUNDS: how many rounds.
 use strict;
 use warnings;
 
@@ -88,14 +90,14 @@ SQL
 		if (@prepared > 6 || @prepared && rand() < 0.3) { @prepared = shuffle(@prepared); $end_prepared->(pop @prepared) }
 		$projector->query_safe('CALL telemetry.project_once()') if !$preload || $turn % 7 == 0;
 
-		# Open transactions hold nobody else back.
+		# Open transactions hold no other session back.
 		if ($turn % 20 == 0)
 		{
 			$stalls++ if !wait_for($node, "SELECT sample_count = $sent_fast FROM telemetry.device_stats WHERE device_id = 'fast'",
 				"the readings of finished transactions while others are open, turn $turn", 60);
 		}
 	}
-	is($stalls, 0, "$way: open and prepared transactions held nobody back");
+	is($stalls, 0, "$way: open and prepared transactions held no session back");
 	$end->($_) foreach shuffle(grep { $_->{open} } @slow);
 	$end_prepared->($_) foreach shuffle(@prepared);
 	$_->{psql}->quit foreach @slow;

@@ -1,5 +1,5 @@
-# A backlog that is larger than a slice of the projector, in transactions that are larger than a slice, with one open writer in
-# the middle: every reading is applied once, and the parts of a transaction that is cut do not overlap.
+# A backlog that is larger than a slice of the projector. Its transactions are larger than a slice too, and a writer is open in
+# its middle. Every reading is applied once. The parts of a transaction that is cut do not overlap.
 use strict;
 use warnings;
 

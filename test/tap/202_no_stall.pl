@@ -1,6 +1,6 @@
-# Acceptance check 2: nobody's open transaction holds back the events of others. A writer in the same database, a writer in another
-# database and a prepared transaction are open, on our tables and on others; what is committed meanwhile is applied at once, and
-# theirs when they end.
+# Acceptance check 2. No open transaction holds back the events of other transactions. Writers in the same database, in another
+# database and in a prepared transaction are open, on tables of the extension and on other tables. Events that commit meanwhile
+# are applied at once. The events of the open writers are applied when these end.
 use strict;
 use warnings;
 

@@ -1,6 +1,6 @@
-# A batch that somebody could read is there after a crash, under its number and with its events: whatever showed it (the table,
-# read_events), whether it was told or not, whoever applied it. Nobody but the projector flushes here: writers and readers do not wait
-# for the disk, and the server's WAL writer sleeps.
+# A batch that a reader could see survives a crash, with its number and its events. This holds for each way to see it (the
+# table, read_events), for each process that applied it, and with and without a notification. Only the projector flushes in this
+# test: writers and readers do not wait for the disk, and the WAL writer sleeps.
 use strict;
 use warnings;
 
@@ -58,7 +58,7 @@ foreach my $payload ('events', 'off')
 	}
 }
 
-# A synchronous standby that is not there holds up nobody who does not ask for it, and the batches are on this server's disk.
+# A missing synchronous standby holds up only sessions that ask for it. The batches are on the disk of this server.
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'\n");
 $node->reload;
 my @seen = seen_before_crash(6);

@@ -1,6 +1,6 @@
-# A later history of the log gives out greater batch numbers than any earlier one had, those that were lost included: after the
-# promotion of a standby that lagged, and after the recovery to an earlier moment. A consumer that follows by number misses nothing
-# without an error; a number that is ahead of the log, or that retention has passed, raises TC203.
+# A later history of the log gives its batches greater numbers than any earlier history, including numbers that were lost. The
+# test promotes a standby that lagged, and recovers to an earlier moment. A consumer that follows by number misses nothing
+# without an error. A number ahead of the log, or older than the kept batches, raises TC203.
 use strict;
 use warnings;
 
@@ -9,19 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
-my $conf = <<'CONF';
-shared_preload_libraries = 'telemetry_cqrs'
-telemetry_cqrs.launcher_interval = 100
-telemetry_cqrs.poll_interval = 50
-log_statement = none
-lc_messages = 'C'
-timezone = 'UTC'
-CONF
-my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 1, has_archiving => 1);
-$primary->append_conf('postgresql.conf', $conf);
-$primary->start;
-$primary->safe_psql('postgres', 'CREATE EXTENSION telemetry_cqrs');
+my $primary = telemetry_primary('primary', archive => 1);
 
 # One reading, until it is in a batch. The number of that batch.
 my $sent = 0;
@@ -65,9 +53,7 @@ is($primary->safe_psql('postgres', 'SELECT DISTINCT epoch FROM telemetry.read_ev
 
 # --- a standby that lagged is promoted --------------------------------------------------------------------------------
 $primary->backup('backup');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'backup', has_streaming => 1);
-$standby->start;
+my $standby = standby_of($primary, 'standby', 'backup');
 send_one($primary);
 $primary->wait_for_catchup($standby);
 $standby->stop;

@@ -1,4 +1,5 @@
-# The list of batches catches up by itself, whatever kept it back: also where the projections stand at several places ahead of it.
+# The list of batches catches up by itself, whatever held it back. The projections may be ahead of it, each at a place of its
+# own.
 use strict;
 use warnings;
 

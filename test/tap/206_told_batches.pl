@@ -1,5 +1,5 @@
-# Acceptance check 8, beyond the tables: a batch that was told in a notification is there after a crash, with the events that were told,
-# also when nobody but the projector flushes.
+# Acceptance check 8 for notifications. A batch that a notification announced survives a crash with its events, also when only
+# the projector flushes.
 use strict;
 use warnings;
 

@@ -1,4 +1,4 @@
-# Listeners with other encodings: a payload is ASCII, so that it reaches all of them.
+# Listeners with other encodings. A payload is ASCII, so it reaches every listener.
 use strict;
 use warnings;
 

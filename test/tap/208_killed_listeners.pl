@@ -1,5 +1,5 @@
-# Acceptance check 5. A notification is only a hint: a consumer that listens under load and is killed 50 times at any moment has seen
-# every event exactly once in the end, because it goes on from the number of the last batch it has read.
+# Acceptance check 5. A notification is only a hint. The test kills a consumer 50 times while it listens under load. In the end
+# the consumer has seen every event exactly once, because it goes on from the last batch number that it read.
 use strict;
 use warnings;
 

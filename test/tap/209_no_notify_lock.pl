@@ -1,5 +1,5 @@
-# Ingest takes no lock of NOTIFY, which would let commits of the whole server stand in one line, and neither ingest nor the
-# worker waits for a synchronous standby that does not answer when the client does not ask for it.
+# Acceptance check 4. Ingest takes no lock of NOTIFY; such a lock would put all commits of the server in one line. Neither
+# ingest nor the worker waits for a synchronous standby that does not answer, unless the client asks for that.
 # Runs alone: it counts what sessions get done in some seconds.
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ $node->safe_psql('postgres', "CREATE TABLE sample (at timestamptz, locks bigint,
 my $listener = session($node);
 $listener->query_safe('LISTEN telemetry_ingested');
 
-# 8 clients while somebody looks
+# 8 clients, while a session looks at the locks
 sub ingest_and_sample
 {
 	my ($name, $seconds, $options) = @_;

@@ -1,6 +1,6 @@
-# One device behind a connection pool: two sessions take turns for 1,000 rounds, half of them with DISCARD ALL between the calls
-# (as a pool does that hands sessions on), while the registry's region of the device changes under them. All is stored, the
-# figures are exact, and a reading without a region gets the region that the registry had when it was sent.
+# One device behind a connection pool. Two sessions take turns for 1,000 rounds. In half of the rounds the session runs DISCARD
+# ALL between the calls, as a pool does. Meanwhile the registry changes the region of the device. All readings are stored and
+# the figures are exact. A reading without a region gets the region that the registry had when it was sent.
 use strict;
 use warnings;
 

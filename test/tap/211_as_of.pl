@@ -1,4 +1,4 @@
-# as_of never claims more than the reader's snapshot shows, however old that is.
+# as_of never claims more than the snapshot of the reader shows, however old that snapshot is.
 use strict;
 use warnings;
 
@@ -74,9 +74,7 @@ $_->quit for $reader, $exporter;
 # --- a standby -----------------------------------------------------------------------------------------------------------
 
 $node->backup('standby');
-my $standby = PostgreSQL::Test::Cluster->new('as_of_standby');
-$standby->init_from_backup($node, 'standby', has_streaming => 1);
-$standby->start;
+my $standby = standby_of($node, 'as_of_standby', 'standby');
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
 like($standby->safe_psql('postgres', $rows), qr/^4\|./, 'a standby');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
@@ -114,9 +112,7 @@ $target->safe_psql('restored', 'CALL telemetry.project_once()');
 cmp_ok($target->safe_psql('restored', "SELECT max(xid) FROM telemetry.event WHERE epoch = 1"), '>',
 	$target->safe_psql('restored', 'SELECT pg_current_xact_id()'), 'with numbers of the future');
 $target->backup('standby');
-my $copy = PostgreSQL::Test::Cluster->new('as_of_target_standby');
-$copy->init_from_backup($target, 'standby', has_streaming => 1);
-$copy->start;
+my $copy = standby_of($target, 'as_of_target_standby', 'standby');
 $target->wait_for_catchup($copy, 'replay', $target->lsn('write'));
 for my $server ($target, $copy)
 {

@@ -1,5 +1,5 @@
-# wait_for: each of its answers, woken or polling, while many wait, across a crash, on a standby and after its promotion.
-# Acceptance checks 8 and 15, in part.
+# Acceptance checks 8 and 15, in part. Each answer of wait_for(): woken and polling, with many waiting sessions, across a crash,
+# on a standby and after its promotion.
 use strict;
 use warnings;
 
@@ -59,7 +59,7 @@ for my $end ('COMMIT', 'ROLLBACK')
 	$writer->query_safe($end);
 	in_database('CALL telemetry.project_once()');
 	is((psql_finish($waiter))[0], $end eq 'COMMIT' ? "applied\n" : "rolled back\n", "$end: the waiter is told");
-	is(answer_of("'$open', '0'"), $end eq 'COMMIT' ? 'applied' : 'rolled back', "$end: and whoever asks later");
+	is(answer_of("'$open', '0'"), $end eq 'COMMIT' ? 'applied' : 'rolled back', "$end: and so is a session that asks later");
 	$writer->quit;
 }
 my $prepared = in_database("BEGIN; SELECT token FROM telemetry.ingest_telemetry('d', now(), 1, 50, 'prepared'); PREPARE TRANSACTION 'p'");
@@ -141,10 +141,10 @@ $waiter = psql_start($node, "SELECT telemetry.wait_for('$token', '1 hour')");
 wait_for($node, "SELECT count(*) = 1 FROM ($waiting) AS w", 'the waiter to wait');
 in_database("SELECT pg_terminate_backend(pid, 60000) FROM ($waiting) AS w");
 like((psql_finish($waiter))[1], qr/terminating connection/, 'terminated');
-# Whoever waits stands in nobody's way.
+# A waiting session is in no other session's way.
 $waiter = psql_start($node, "\\set VERBOSITY sqlstate\nSELECT telemetry.wait_for('$token', '1 hour')");
 wait_for($node, "SELECT count(*) = 1 FROM ($waiting) AS w", 'the waiter to wait');
-is(in_database("SET lock_timeout = '30s'; BEGIN; LOCK telemetry.checkpoint, telemetry.epoch, telemetry.event; ROLLBACK; SELECT 1"), '1', 'nobody waits for a waiter');
+is(in_database("SET lock_timeout = '30s'; BEGIN; LOCK telemetry.checkpoint, telemetry.epoch, telemetry.event; ROLLBACK; SELECT 1"), '1', 'no session waits for a waiter');
 is(in_database("SET lock_timeout = '30s'; BEGIN; DROP EXTENSION telemetry_cqrs; ROLLBACK; SELECT 1"), '1', 'not even DROP EXTENSION');
 in_database("SELECT pg_terminate_backend(pid, 60000) FROM ($waiting) AS w");
 psql_finish($waiter);
@@ -187,9 +187,7 @@ is(answer_of("'$lost', '90 s'"), 'rolled back', 'and what was open was rolled ba
 # --- a standby -----------------------------------------------------------------------------------------------------------------
 
 $node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->start;
+my $standby = standby_of($node, 'standby', 'base');
 $token = token();
 is(answer_of("'$token', '90 s'", node => $standby), 'applied', 'standby: applied there as well');
 is($standby->safe_psql('postgres', "SELECT last_temperature FROM telemetry.device_stats WHERE device_id = 'd'"), $sent, 'and seen');

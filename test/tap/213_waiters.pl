@@ -1,5 +1,5 @@
-# A pass wakes those who wait for a projection it served, and nobody else: a session that waits for a paused projection looks again
-# now and then only, however many passes the others have.
+# A pass wakes only the sessions that wait for a projection that it served. A session that waits for a paused projection looks
+# again only now and then, however many passes the other projections have.
 use strict;
 use warnings;
 

@@ -1,4 +1,4 @@
-# The processes: who starts, who comes back, who goes, and what the log says meanwhile.
+# The processes of the extension: when they start, come back and leave, and what the log says about it.
 # Runs alone: the time that commands take is bounded.
 use strict;
 use warnings;
@@ -120,7 +120,7 @@ in_database('postgres', 'DROP DATABASE bare WITH (FORCE)');
 in_database('postgres', 'DROP DATABASE copy WITH (FORCE)');
 wait_workers('DROP DATABASE WITH (FORCE) takes the workers along', qw(postgres north south));
 
-# --- making way for whoever wants the database for himself ---------------------------------------------------------------
+# --- the worker leaves when a command wants the database for itself ---------------------------------------------------------------
 
 $node->append_conf('postgresql.conf', "telemetry_cqrs.poll_interval = 60s\n");
 $node->reload;
@@ -138,7 +138,7 @@ in_database('without', 'DROP DATABASE west');
 cmp_ok(time - $start, '<', 4, 'and dropped, from a database without the extension');
 my $other = $node->background_psql('east_copy');
 my ($drop_status, undef, $drop_error) = $node->psql('without', 'DROP DATABASE east_copy');
-like($drop_error, qr/is being accessed by other users/, 'DROP DATABASE that fails because of somebody else');
+like($drop_error, qr/is being accessed by other users/, 'DROP DATABASE fails because another session is connected');
 wait_workers('gives the worker back', qw(postgres north south east_copy));
 $other->quit;
 in_database('postgres', 'DROP DATABASE east_copy');
@@ -169,9 +169,9 @@ is(in_database('north', $counted), '5', 'neither a rollback nor a prepared trans
 $node->append_conf('postgresql.conf', "telemetry_cqrs.poll_interval = 1s\n");
 $node->reload;
 in_database('north', "COMMIT PREPARED 'later'");
-wait_answer('north', $counted, qr/^6$/, 'COMMIT PREPARED, which wakes nobody, is found by the poll');
+wait_answer('north', $counted, qr/^6$/, 'COMMIT PREPARED wakes no process; the poll finds it');
 
-# A notification is sent by the worker; of old batches only those that nobody needs are deleted.
+# A notification is sent by the worker; of old batches it deletes only those that no reader needs.
 $node->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = 1s\n");
 $node->reload;
 wait_answer('north', 'SELECT count(*) = 1 AND min(batch_id) > 1 AND min(batch_id) = (SELECT min(last_batch_id) FROM telemetry.checkpoint) FROM telemetry.batch', qr/^t$/,
@@ -259,7 +259,7 @@ is(in_database('north', 'SELECT sum(sample_count) FROM telemetry.region_stats'),
 $lines = () = slurp_file($node->logfile, $offset) =~ /projector waits/g;
 is($lines, 1, 'one line in the log');
 
-# A projection that fails and is caught up by somebody else before the worker tries again: no failure is left.
+# A projection fails, and another session catches up before the worker tries again: no failure is left.
 in_database('north', <<'SQL');
 CREATE TABLE public.allowed (n bigint);
 INSERT INTO public.allowed VALUES (9);

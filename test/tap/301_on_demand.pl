@@ -1,6 +1,6 @@
-# Without preloading a command starts the worker: one a database, as fresh as a preloaded one, back after every end, away when the
-# extension or the database goes. The poll is so slow here that only a latch can be the reason why something is applied in time.
-# Acceptance checks 10, 13 and 14, for servers that do not preload.
+# Acceptance checks 10, 13 and 14 for servers that do not preload the library. A command starts the worker: one for each
+# database, as fresh as a preloaded worker. It comes back after every end, and leaves with the extension or the database. The
+# poll is so slow here that only a latch explains why a reading is applied in time.
 # Runs alone: the time that commands take is bounded.
 use strict;
 use warnings;
@@ -104,7 +104,7 @@ my @errors = grep { $_ ne '' } map { (psql_finish($_))[1] } @clients;
 is("@errors", '', 'eight sessions send at once');
 wait_all('postgres', 'all of it is applied');
 like(projectors('postgres'), qr/^\d+$/, 'by one worker');
-unlike(slurp_file($node->logfile, $offset), qr/cannot start a worker/, 'and nobody missed a slot');
+unlike(slurp_file($node->logfile, $offset), qr/cannot start a worker/, 'and no command missed a slot');
 
 $old = projectors('postgres');
 kill 'KILL', $old;
@@ -175,7 +175,7 @@ sub made
 set('telemetry_cqrs.poll_interval = 60s');
 made('north');
 measured('ALTER DATABASE north RENAME TO south', 6000, 'its database can be renamed');
-is(projectors('south'), '', 'nobody brings the worker back');
+is(projectors('south'), '', 'no process brings the worker back');
 send_one('south');
 wait_all('south', 'but the next command');
 my $folder = PostgreSQL::Test::Utils::tempdir;

@@ -1,5 +1,5 @@
-# A pause survives a restart and a dump, ends with a wake-up, and loses nothing under load; a resume opens a restored log.
-# Acceptance check 16, in part.
+# Acceptance check 16, in part. A pause survives a restart and a dump, ends with a wake-up, and loses nothing under load. A
+# resume opens a restored log.
 use strict;
 use warnings;
 
@@ -35,7 +35,7 @@ is(in_database($counts), '3 3', 'exactly');
 
 # --- beside DROP EXTENSION -----------------------------------------------------------------------------------------------------
 
-# A pause is a command: who drops the extension waits for its transaction before he locks a table.
+# A pause is a command: a session that drops the extension waits for its transaction before it locks a table.
 for my $command (qw(pause resume))
 {
 	my $session = session($node);

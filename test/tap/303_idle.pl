@@ -1,5 +1,7 @@
-# Acceptance check 20. A server with nothing to do: launcher and projector take no transaction number, hold no xmin in any sample,
-# do not grow and use hardly any processor time; with pg_stat_statements loaded. TELEMETRY_SECONDS: for how long.
+# Acceptance check 20. The server has nothing to do, and pg_stat_statements is loaded. Launcher and projector take no
+# transaction number, hold no xmin in any sample, do not grow, and use hardly any processor time.
+#
+# TELEMETRY_SECONDS: for how long.
 use strict;
 use warnings;
 

@@ -1,7 +1,7 @@
-# Acceptance check 19. One thread in every process of ours, in each of its states: launcher, projector (waiting, working, failing,
-# paused), a session that has ingested, read and applied. The signals that projector and launcher catch, ignore and block are those
-# of a plain background worker of the server. A storm of SIGUSR1 and a flood of notifications from another database make no
-# process read the configuration again.
+# Acceptance check 19. Every process of the extension has one thread, in each of its states: the launcher, the projector
+# (waiting, working, failing, paused), and a session that has sent, read and applied. Projector and launcher catch, ignore and
+# block the same signals as a plain background worker of the server. A storm of SIGUSR1 and a flood of notifications from
+# another database make no process read the configuration again.
 use strict;
 use warnings;
 
@@ -68,7 +68,7 @@ foreach my $round (1 .. 5)
 	$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d$round', NULL, 1)");
 	wait_for($node, 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status', 'the reading to be applied');
 }
-is($node->safe_psql('postgres', 'SHOW telemetry_cqrs.notify_payload'), 'events', 'nobody has read the configuration');
+is($node->safe_psql('postgres', 'SHOW telemetry_cqrs.notify_payload'), 'events', 'no process has read the configuration');
 my ($answer, $heard) = ('', 0);
 my $deadline = time + 180;
 while (!$heard && time < $deadline) { ($answer) = $session->query('SELECT 1'); $heard = $answer =~ /telemetry_ingested/ }

@@ -1,11 +1,13 @@
-# Acceptance check 8. kill -9 of the worker, of sessions that ingest and of the postmaster, pg_terminate_backend, an immediate
-# shutdown: at random points under a load of clients that send again what was not acknowledged, some of them exactly between the
-# state and its checkpoint, between the commit of a pass and its notification, between probe and insert, between insert and
-# receipt, and while the first epoch is opened (injection points of a debug build). After all of it the log holds each key once,
-# the read models say what SQL says of the log, and each receipt that a client was given is found again with its event_id. The
-# worker comes back without a command.
+# Acceptance check 8. The test kills the worker, sessions that send, and the postmaster with kill -9. It also uses
+# pg_terminate_backend and an immediate shutdown. The blows come at random under a load of clients, which send again what was
+# not acknowledged. Some blows hit an exact place (injection points of a debug build): between state and checkpoint, between the
+# commit of a pass and its notification, between probe and insert, between insert and receipt, and while the first epoch opens.
+#
+# Afterwards the log holds each key once, and the read models equal plain SQL over the log. Each receipt that a client got is
+# found again with its event_id. The worker comes back without a command.
 #
 # TELEMETRY_ROUNDS: how many kills. TELEMETRY_SEED: the seed of another run.
+# Begins early.
 use strict;
 use warnings;
 

@@ -1,11 +1,12 @@
-# Acceptance check 18. Every request for memory (palloc and new), every statement by SPI that a call of ours makes fails once,
-# one after the other, and a cancel comes at each palloc: ingest (single, batch, with duplicates, refused readings, new devices,
-# a cold session, the very first reading), the queries, a pass of the projections, the worker. The call raises an ordinary error,
-# the next one in the same session works, nothing is lost or twice, nothing leaks, the process does not grow. Then cancels and
-# terminations at random.
+# Acceptance check 18. Requests for memory (palloc and new) and statements by SPI fail, one in each call, and a cancel comes at
+# a palloc. The calls are: ingest (single, batch, duplicates, refused readings, new devices, a cold session, the very first
+# reading), the queries, a pass of the projections, and the worker. A call that fails raises an ordinary error, and the next
+# call in the session works. Nothing is lost or stored twice, nothing leaks, and the process does not grow. At the end the test
+# cancels and terminates at random.
 #
-# TELEMETRY_STRIDE: after the first requests only every so many-th fails; 1 for all. TELEMETRY_ERRORS: how many errors the
-# process must bear without growing. TELEMETRY_SEED: the seed of another run.
+# TELEMETRY_STRIDE: after the first requests only every so many-th fails; 1 lets each fail. TELEMETRY_ERRORS: how many errors
+# the process must bear without growing. TELEMETRY_SEED: the seed of another run.
+# Begins early.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
-# Acceptance check 8, where nothing is killed but the postmaster: a worker in the midst of a backlog leaves after the pass it is at, as
-# a new server cannot start before it is gone; the next one applies the rest.
+# Acceptance check 8 when only the postmaster is killed. A worker in the middle of a backlog leaves after its current pass,
+# because a new server cannot start before the worker is gone. The next worker applies the rest.
 use strict;
 use warnings;
 

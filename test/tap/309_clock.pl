@@ -1,5 +1,5 @@
-# Acceptance check 10 where the server's clock is set back, as that of a virtual machine is that wakes up: the worker still makes way
-# for whoever wants its database for himself.
+# Acceptance check 10 when the clock of the server is set back, as on a virtual machine that wakes up. The worker still leaves
+# its database to a command that needs the database for itself.
 use strict;
 use warnings;
 

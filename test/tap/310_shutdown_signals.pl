@@ -1,6 +1,6 @@
-# Acceptance checks 12, 14 and the last part of 19. The server stops in time whatever the worker is at; a worker or launcher that is
-# told to end does so at once and comes back; storms of signals and of notifications from elsewhere change nothing; without a free
-# worker slot ingest works, the state says why, and the worker comes by itself when a slot is free.
+# Acceptance checks 12, 14 and the last part of 19. The server stops in time, whatever the worker does. A worker or launcher
+# that is told to end does so at once, and comes back. Storms of signals and of notifications from elsewhere change nothing.
+# Without a free worker slot ingest works and the state says why no worker runs. The worker comes by itself when a slot is free.
 # Runs alone: the time that the end of processes takes is bounded.
 use strict;
 use warnings;
@@ -79,7 +79,7 @@ stops_in(5, 'fast', 'fast shutdown with a backlog');
 $node->start;
 wait_applied($node, 'the backlog to be applied after it');
 
-# Nobody acknowledges: whoever waits for that hangs, but not the worker, and not the shutdown.
+# No standby acknowledges. A session that waits for that hangs, but the worker and the shutdown do not.
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'\n");
 $node->reload;
 my $hanging = psql_start($node, "SELECT telemetry.ingest_telemetry('h', '2024-06-01', 1, 1, 'hangs')");

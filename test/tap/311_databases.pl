@@ -1,6 +1,6 @@
-# Acceptance checks 10, 11 and the second half of 14. Whoever drops, renames, moves or copies a database with a busy worker in it
-# succeeds in time, from a database without the extension; where he fails the worker is back and goes on. Databases that have
-# nothing to do with us come and go in the midst of a backlog, and no process of ours keeps them waiting.
+# Acceptance checks 10, 11 and the second half of 14. A command from a database without the extension drops, renames, moves or
+# copies a database with a busy worker. It succeeds in time. If it fails, the worker comes back and goes on. Unrelated databases
+# come and go in the middle of a backlog, and no process of the extension keeps these commands waiting.
 # Runs alone: the time that commands take is bounded.
 use strict;
 use warnings;
@@ -107,7 +107,7 @@ workers_are('and their workers are gone with them', qw(postgres south));
 in_database('without', 'DROP TABLESPACE space');
 nothing_repeats($node, $from, 'databases changed as a whole', most => 2);
 
-# --- who fails gets nothing for it, and the worker is back -------------------------------------------------------------------
+# --- a command that fails changes nothing, and the worker is back -------------------------------------------------------------------
 
 $from = log_end($node);
 in_database('postgres', 'CREATE ROLE stranger LOGIN');
@@ -120,7 +120,7 @@ is(refusal('without', 'DROP DATABASE IF EXISTS nowhere'), '', 'and with IF EXIST
 workers_are('the workers are there', qw(postgres south));
 
 my $guest = $node->background_psql('south');
-is(refusal('without', 'DROP DATABASE south'), '55006', 'DROP DATABASE fails where somebody else is connected');
+is(refusal('without', 'DROP DATABASE south'), '55006', 'DROP DATABASE fails while another session is connected');
 workers_are('and the worker is back', qw(postgres south));
 is(refusal('without', 'ALTER DATABASE south RENAME TO elsewhere'), '55006', 'so does RENAME');
 workers_are('and the worker is back again', qw(postgres south));

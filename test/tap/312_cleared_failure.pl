@@ -1,5 +1,5 @@
-# A failure that a pass cleared is cleared again where that pass was rolled back after all (injection point of a debug build): the
-# projection does not stay "failing" for ever.
+# A pass clears a failure and is then rolled back (an injection point of a debug build). A later pass clears the failure again,
+# so the projection does not stay "failing".
 use strict;
 use warnings;
 
@@ -19,7 +19,7 @@ sql('CALL telemetry.project_once()');
 sql("INSERT INTO telemetry.projection_failure VALUES ('region', 'XX000', 'of before', now(), 3)");
 is(sql("SELECT state FROM telemetry.projection_status WHERE projection = 'region'"), 'failing', 'a projection that failed');
 
-# The worker's first pass serves everybody, and is rolled back when all is written.
+# The first pass of the worker serves all projections, and is rolled back after it has written everything.
 my $offset = -s $node->logfile;
 sql("ALTER SYSTEM SET telemetry_cqrs.inject = 'pass_written=error'");
 sql('ALTER SYSTEM SET telemetry_cqrs.start_worker = on');

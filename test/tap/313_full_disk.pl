@@ -1,5 +1,6 @@
-# A full disk, of the read side, of the log and of the WAL. The worker says why it waits, a line a minute at most, and goes on by
-# itself; commands are refused cleanly and store nothing half; after the server's PANIC everything that was acknowledged is there.
+# A full disk under the read side, under the log and under the WAL. The worker says why it waits, at most once a minute, and
+# goes on by itself. Commands are refused cleanly and store nothing in part. After a PANIC of the server every acknowledged
+# reading is there.
 use strict;
 use warnings;
 

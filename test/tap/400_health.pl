@@ -1,5 +1,7 @@
-# Acceptance checks 2 (health names the blocker, and only who blocks something of ours), 5 (the queue blocked by a listener) and 14
-# (health says why no worker runs). Each check of telemetry.health() is driven out of order by a real cause, and back.
+# Acceptance checks 2 (health() names only sessions that block the extension), 5 (a listener blocks the queue) and 14 (health()
+# says why no worker runs). A real cause drives each check of telemetry.health() out of order, and its end brings the check
+# back.
+# Begins early.
 use strict;
 use warnings;
 
@@ -146,7 +148,7 @@ becomes('locks', 'warning', qr/pid $pids[0] \(idle in transaction\) (?:[^,|]+, )
 $blockers[0]->query_safe('ROLLBACK');
 all_ok('it was not');
 
-# somebody else's reading with the same key
+# another session's reading with the same key
 $blockers[0]->query_safe("BEGIN; SELECT telemetry.ingest_telemetry('d', NULL, 1, NULL, 'rival')");
 my $waiting = psql_start($node, "SELECT status FROM telemetry.ingest_telemetry('d', NULL, 1, NULL, 'rival')");
 becomes('locks', 'warning', qr/pid $pids[0] \(idle in transaction\) blocks pid \d+/, 'a client waits for another');
@@ -157,9 +159,9 @@ $waiting = psql_start($node, "SELECT status FROM telemetry.ingest_telemetry('d',
 becomes('locks', 'warning', qr/prepared transaction 'rival' blocks pid \d+/, 'a client waits for a prepared transaction');
 sql("COMMIT PREPARED 'rival'");
 psql_finish($waiting);
-all_ok('nobody waits');
+all_ok('no client waits');
 
-# --- who blocks nothing is not named ---------------------------------------------------------------------------------------------
+# --- a session that blocks nothing is not named ---------------------------------------------------------------------------------------------
 
 limits(blocked_warning => "interval '0'", held_warning => "interval '0'");
 $node->safe_psql('postgres', 'CREATE DATABASE other');
@@ -184,7 +186,7 @@ for (1 .. 4) { send_readings(600); wait_applied($node); }
 becomes('vacuum', 'warning', qr/\d{4,} dead rows .*pid $reader_pid \(idle in transaction\)/, 'a reader with an old snapshot');
 my $row = health_of('vacuum');
 like($row, qr/pid $pids[0] \(idle in transaction\).*prepared transaction 'open' since .*pg_terminate_backend\($pids[0]\).*ROLLBACK PREPARED 'open'/, 'vacuum: and open writers');
-unlike($row, qr/'other'/, 'vacuum: nobody of another database');
+unlike($row, qr/'other'/, 'vacuum: no session of another database');
 limits(held_warning => "interval '0'", held_error => "interval '0'");
 like(health_of('vacuum'), qr/^error\|/, 'vacuum: too long');
 limits();
@@ -195,15 +197,12 @@ $_->query_safe('COMMIT') for @blockers;
 sql("COMMIT PREPARED 'open'");
 $elsewhere->query_safe('COMMIT');
 $elsewhere->quit;
-becomes('vacuum', 'ok', qr/dead rows/, 'nobody is left who holds them');
+becomes('vacuum', 'ok', qr/dead rows/, 'no session is left that holds them');
 
 # A standby whose reader holds them back, by way of a slot that keeps the mark when the standby is gone.
 sql("SELECT pg_create_physical_replication_slot('the_standby', true)");
 $node->backup('standby');
-my $standby = PostgreSQL::Test::Cluster->new('health_standby');
-$standby->init_from_backup($node, 'standby', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "primary_slot_name = 'the_standby'\nautovacuum = off");
-$standby->start;
+my $standby = standby_of($node, 'health_standby', 'standby', conf => "primary_slot_name = 'the_standby'\nautovacuum = off");
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
 is($standby->safe_psql('postgres', $complaints), '', 'a standby: all is ok');
 like(health_of('worker', $standby), qr/^ok\|none: a standby has no worker/, 'a standby: and no worker is missing');
@@ -216,7 +215,7 @@ $standby->stop('immediate');
 for (1 .. 3) { send_readings(600); wait_applied($node); }
 becomes('vacuum', 'warning', qr/replication slot 'the_standby'.*pg_drop_replication_slot\('the_standby'\)/, 'a slot');
 sql("SELECT pg_drop_replication_slot('the_standby')");
-# A page that somebody looks at is left for the next time.
+# Vacuum leaves a page that another process looks at for the next time.
 becomes('vacuum', 'ok', qr/\|\d{1,3} dead rows/, 'vacuumed', sub { sql('VACUUM telemetry.device_state, telemetry.region_state, telemetry.batch, telemetry.checkpoint') });
 limits();
 all_ok('nothing holds back vacuum');
@@ -307,7 +306,7 @@ sql("SELECT telemetry.grant_admin('operator'), telemetry.grant_reader('dashboard
 is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '14', 'an operator sees it all');
 $blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
 limits(blocked_warning => "interval '0'");
-like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE item = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and who is in the way, whoever that is');
+like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE item = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and the session that is in the way, of whatever role');
 $blockers[0]->query_safe('ROLLBACK');
 my ($status, $out, $err) = $node->psql('postgres', '\set VERBOSITY sqlstate
 SET ROLE dashboard; SELECT * FROM telemetry.health()');

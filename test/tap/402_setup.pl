@@ -1,5 +1,6 @@
-# telemetry.setup(): each command that it gives is executed, as it stands, and mends its item. On a server without preloading, where
-# telemetry.health(), telemetry.pipeline_status and telemetry.stat_ingest answer, too. Acceptance check 14: all worker slots taken.
+# telemetry.setup(). The test runs each command that setup() gives, word for word, and the command mends its item. The server
+# does not preload the library; telemetry.health(), telemetry.pipeline_status and telemetry.stat_ingest answer there too.
+# Acceptance check 14: all worker slots are taken.
 use strict;
 use warnings;
 
@@ -152,7 +153,7 @@ sql('ALTER SYSTEM SET max_worker_processes = 2');
 $node->restart;
 ok(wait_for($node, "SELECT state = 'failing' FROM telemetry.worker_status()", 'the worker to fail'), 'no slot is left for the worker');
 like(health_of('worker'), qr/^error\|failing since [^:]*:\d\d:[^:]*: All background worker slots of the server are in use\./, 'health: why there is no worker');
-like(health_of('worker slots'), qr/^error\|2 of 2 in use: .*telemetry_cqrs launcher/, 'health: who has the slots');
+like(health_of('worker slots'), qr/^error\|2 of 2 in use: .*telemetry_cqrs launcher/, 'health: the processes that have the slots');
 is(sql("SELECT status FROM telemetry.ingest_telemetry('d', NULL, 2, NULL, 'k2')"), 'accepted', 'readings are accepted');
 is(items('missing'), 'worker slots, worker', 'setup: missing');
 obey('worker slots', qr/^ALTER SYSTEM SET max_worker_processes = \d+$/);

@@ -1,5 +1,5 @@
-# The status views ask for nothing that an administrator may have revoked from PUBLIC: readers read them also where
-# pg_control_system() is not for everybody, with the grants of version 1.0 as well, in a log that was restored as well.
+# The status views need no right that an administrator may have revoked from PUBLIC. Readers can use them when
+# pg_control_system() is revoked, with the grants of version 1.0, and in a restored log.
 use strict;
 use warnings;
 

@@ -1,6 +1,8 @@
-# Acceptance check 16. Dumps taken under load, restored with no special step into databases of this server and of another one, whose
-# launcher looks often: what was in the dump's snapshot is there, nothing is written before the first command, and from then on the copy
-# goes on by itself: nothing lost, nothing twice, duplicates of before the dump are duplicates.
+# Acceptance check 16. Dumps are taken under load and restored without a special step, into databases of this server and of
+# another server. The launcher there looks often. The copy has everything that the snapshot of the dump shows, and nothing
+# writes to it before the first command. Then the copy goes on by itself: nothing is lost, nothing is applied twice, and a
+# repeat of a reading from before the dump is a duplicate.
+# Begins early.
 use strict;
 use warnings;
 
@@ -238,7 +240,7 @@ for my $command ("SELECT telemetry.ingest_telemetry('d', NULL, 1)", 'CALL teleme
 	wait_for($target, "SELECT state = 'failing' AND last_error LIKE 'two histories are mixed%' FROM telemetry.worker_status()", 'the worker to say why it waits');
 }
 
-# --- who may dump --------------------------------------------------------------------------------------------------------
+# --- roles that may dump --------------------------------------------------------------------------------------------------------
 
 $target->safe_psql('postgres', "CREATE ROLE owner LOGIN; ALTER DATABASE cloned OWNER TO owner; CREATE ROLE backup LOGIN IN ROLE pg_read_all_data");
 $target->command_fails_like([ 'pg_dump', '-U', 'owner', '-f', '/dev/null', '-d', $target->connstr('cloned') ], qr/permission denied/, 'the owner of the database may not dump what he may not read');
@@ -247,7 +249,7 @@ $target->command_ok([ 'pg_dump', '-U', 'backup', '-f', '/dev/null', '-d', $targe
 for my $node ($source, $target)
 {
 	is(join("\n", grep { /PANIC|was terminated by signal|telemetry_cqrs projector waits/ && !/two histories|locked by another session|goes on/ } split /\n/, slurp_file($node->logfile)),
-		'', $node->name . ': nothing in the log that nobody asked for');
+		'', $node->name . ': nothing unasked in the log');
 }
 $target->stop;
 $source->stop;

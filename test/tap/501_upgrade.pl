@@ -1,5 +1,5 @@
-# Acceptance check 16 (upgrade). ALTER EXTENSION UPDATE from every released version: what comes out is what a fresh install makes,
-# data and grants are as they were, duplicates of before are still duplicates, and the projections go on.
+# Acceptance check 16 (update). ALTER EXTENSION UPDATE runs from every released version. The result equals a fresh installation.
+# Data and grants stay, repeats of earlier readings are still duplicates, and the projections go on.
 use strict;
 use warnings;
 
@@ -132,7 +132,7 @@ for my $release (split /\n/, $node->safe_psql('postgres', "SELECT version FROM p
 	wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", "$release: the worker to go on by itself");
 	wait_applied($node, "$release: what was stored before the update to be applied");
 	read_models_follow($node, 'telemetry.measurements', "$release: updated");
-	# A view's functions are called with the rights of whoever queries it.
+	# A view's functions are called with the rights of the role that queries it.
 	my @readable = split /\n/, $node->safe_psql('postgres', "SELECT DISTINCT table_name FROM information_schema.role_table_grants WHERE grantee = 'reader' AND table_schema = 'telemetry' ORDER BY 1");
 	cmp_ok(scalar @readable, '>=', 8, "$release: what a reader was granted");
 	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $node->connstr('postgres'), '-c', 'SET ROLE reader', '-c', "SELECT * FROM telemetry.$_" ],

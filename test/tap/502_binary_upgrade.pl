@@ -1,6 +1,6 @@
-# Acceptance check 17. Binary-upgrade mode starts nothing of ours; pg_upgrade carries an installation to a cluster with another system
-# identifier, where it goes on like a restored one: nothing lost, nothing twice, duplicates of before are duplicates. And a library
-# that is not preloaded says so where that matters.
+# Acceptance check 17. Binary-upgrade mode starts no process of the extension. pg_upgrade carries an installation to a cluster
+# with another system identifier. There it goes on like a restored installation: nothing is lost, nothing is applied twice, and
+# repeats of earlier readings are duplicates. A library that is not preloaded says so where that matters.
 use strict;
 use warnings;
 

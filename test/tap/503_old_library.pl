@@ -1,13 +1,15 @@
-# Acceptance check 16 (upgrade while a worker runs the old library). New files are installed beside a running server: until the restart
-# ALTER EXTENSION UPDATE is refused with a hint and everything goes on with the old library; between restart and update the worker waits
-# with a reason and commands store; afterwards it goes on by itself. Without preloading a new session is enough. Nothing is lost
-# and nothing is doubled.
+# Acceptance check 16 (update while a worker runs the old library):
+# 1. New files are installed beside a running server. Until the restart ALTER EXTENSION UPDATE is refused with a hint, and
+#    everything goes on with the old library.
+# 2. Between restart and update the worker waits with a reason, and commands store.
+# 3. After the update the worker goes on by itself. Nothing is lost, and nothing is applied twice.
 #
-# The old library is the new one with another version and without library_version(); TELEMETRY_LIBRARY_1_0 names a real one
-# (soak_old_library.pl).
+# Without preloading a new session is enough. The old library is the new one with another version and without library_version().
+# TELEMETRY_LIBRARY_1_0 names a real one (soak_old_library.pl).
 use strict;
 use warnings;
 
+use File::Basename qw(basename);
 use File::Copy qw(copy);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,10 +21,11 @@ $LastingSession::wanted = 0;
 # An installation of our own: the files of the common one stay as they are.
 my $root = PostgreSQL::Test::Utils::tempdir;
 my ($bindir, $sharedir) = map { my ($out) = run_command([ 'pg_config', $_ ]); $out } qw(--bindir --sharedir);
-my $installation = "$root/lib/postgresql/15";
+my $version = basename($sharedir);
+my $installation = "$root/lib/postgresql/$version";
 mkdir $_ or die "$_: $!" foreach "$root/lib", "$root/lib/postgresql", "$root/share", "$root/share/postgresql";
 system_or_bail('cp', '-R', "$bindir/..", $installation);
-system_or_bail('cp', '-R', $sharedir, "$root/share/postgresql/15");
+system_or_bail('cp', '-R', $sharedir, "$root/share/postgresql/$version");
 my $library = "$installation/lib/telemetry_cqrs.so";
 copy($library, "$root/new.so") or die $!;
 
@@ -41,7 +44,7 @@ else
 	close $file;
 }
 
-# By rename, as package managers do: who has the old file open keeps it.
+# By rename, as package managers do: a process that has the old file open keeps it.
 sub install_library
 {
 	my ($which) = @_;

@@ -1,6 +1,8 @@
-# Acceptance check 13. CREATE, DROP and re-CREATE EXTENSION while sessions ingest and read: alone, in one transaction, rolled
-# back, behind savepoints; and beside a foreign schema of our name. Nobody deadlocks, a command that meets the DROP gets a clean
-# SQLSTATE, and soon after there is one worker where the extension is and none where it is not. TELEMETRY_ROUNDS makes it longer.
+# Acceptance check 13. CREATE, DROP and re-CREATE EXTENSION run while sessions send and read: alone, in one transaction, rolled
+# back, behind savepoints, and beside a foreign schema of the same name. No session deadlocks. A command that meets the DROP
+# gets a clean SQLSTATE. Soon afterwards each database with the extension has one worker, and no other database has one.
+#
+# TELEMETRY_ROUNDS: how many rounds.
 use strict;
 use warnings;
 
@@ -112,7 +114,7 @@ note('errors of the load: ', join ', ', map { "$_ $errors{$_} times" } sort keys
 # Function, schema, table or type gone, not installed, and what follows in the rest of such a transaction. The server's parser may
 # stumble with XX000 over a type that is being dropped; that we never do is read in the log, below.
 delete @errors{qw(42883 3F000 42P01 42704 TC301 25P02 3B001 XX000)};
-is_deeply(\%errors, {}, 'what meets the DROP gets a clean SQLSTATE, and nobody deadlocks') or diag explain \%errors;
+is_deeply(\%errors, {}, 'a command that meets the DROP gets a clean SQLSTATE, and no session deadlocks') or diag explain \%errors;
 
 wait_applied($node);
 read_models_follow($node, 'telemetry.measurements', 'after coming and going');

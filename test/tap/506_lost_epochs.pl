@@ -1,5 +1,5 @@
-# Numbers of batches ascend through histories that lost the opening of an epoch, the first one included; and follow_from() raises where
-# retention has passed a batch, in whatever range, and only there.
+# Batch numbers ascend through histories that lost the opening of an epoch, even of the first one. follow_from() raises an error
+# only if a wanted batch is no longer kept, in whatever range.
 use strict;
 use warnings;
 
@@ -7,15 +7,6 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
-
-my $conf = <<'CONF';
-shared_preload_libraries = 'telemetry_cqrs'
-telemetry_cqrs.launcher_interval = 100
-telemetry_cqrs.poll_interval = 50
-log_statement = none
-lc_messages = 'C'
-timezone = 'UTC'
-CONF
 
 # A further database of the server, restored from a dump.
 sub restore_beside
@@ -28,11 +19,7 @@ sub restore_beside
 	return;
 }
 
-my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 1);
-$primary->append_conf('postgresql.conf', $conf);
-$primary->start;
-$primary->safe_psql('postgres', 'CREATE EXTENSION telemetry_cqrs');
+my $primary = telemetry_primary('primary');
 $primary->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d', NULL, 1, 1, 'first')");
 wait_applied($primary);
 $primary->safe_psql('postgres', 'CREATE DATABASE fresh');
@@ -54,9 +41,7 @@ foreach my $database ('fresh', 'copy')
 }
 $primary->stop;
 
-my $promoted = PostgreSQL::Test::Cluster->new('promoted');
-$promoted->init_from_backup($primary, 'backup', has_streaming => 1);
-$promoted->start;
+my $promoted = standby_of($primary, 'promoted', 'backup');
 $promoted->promote;
 foreach my $database ('fresh', 'copy')
 {

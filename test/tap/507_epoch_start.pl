@@ -1,5 +1,5 @@
-# A new epoch begins where it was opened: neither its first pass nor a view reads the log of before the copy again, although its
-# transaction numbers lie below. Transactions that were open or prepared then are not missed.
+# A new epoch begins at the moment of its opening. Neither its first pass nor a view reads the copied log again, although the
+# transaction numbers there are lower. Transactions that were open or prepared at that moment are not missed.
 use strict;
 use warnings;
 

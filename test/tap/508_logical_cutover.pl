@@ -1,6 +1,6 @@
-# Moving to another server by logical replication: the log and, if one likes, the read side are replicated, the subscription is dropped,
-# and the new side goes on. Sequences are not replicated: numbers that are taken are not given out again, also not by
-# sessions that have some in store.
+# A move to another server by logical replication. The log, and optionally the read side, are replicated; then the subscription
+# is dropped, and the new server goes on. Sequences are not replicated. The new server still gives out no number that is taken,
+# not even from a session that holds numbers in store.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
-# A registry that logical replication keeps up: a device that is retired on the publisher stops on the subscriber, in sessions
-# that remember it, too.
+# A registry that logical replication maintains. A device that is retired on the publisher may no longer send on the subscriber,
+# not even through a session that remembers the device.
 use strict;
 use warnings;
 

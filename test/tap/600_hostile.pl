@@ -1,6 +1,6 @@
-# Acceptance check 23. Whatever a database, a role, all roles or the owner of the extension are set to, the worker's read models are
-# right, and commands from such sessions store, recognise duplicates and refuse with the same SQLSTATEs. Where the settings make
-# work impossible (a server that is read-only), that is a state with a reason and a line in the log, not a storm.
+# Acceptance check 23. Settings of a database, of a role, of all roles or of the owner do not disturb the worker: its read
+# models stay right. Commands from such sessions store readings, recognise duplicates, and refuse with the same SQLSTATEs. A
+# setting that makes work impossible (a read-only server) leads to a state with a reason and one line in the log.
 use strict;
 use warnings;
 
@@ -189,14 +189,14 @@ wait_for($node, "SELECT current_setting('DateStyle') = 'ISO, MDY'", 'the setting
 wait_applied($node, 'postgresql.conf: everything to be applied');
 read_models_follow($node, 'telemetry.measurements', 'postgresql.conf');
 
-# The whole server is read-only, as somebody sets it to save a disk that is nearly full.
+# The whole server is read-only, as an operator sets it when the disk is nearly full.
 $from = log_end($node);
 $node->append_conf('postgresql.conf', "default_transaction_read_only = on\n");
 $node->reload;
 ok(wait_for($node, "SELECT state = 'failing' AND last_error LIKE 'the server is read-only%' FROM telemetry.worker_status()", 'the state'), 'a read-only server is a state with a reason');
 is(refused('work_mem = 1000', $one), '25006', 'commands are refused');
 my $watched_until = time + 4;
-# Who may write nevertheless can; the worker keeps still all the same.
+# A session that overrides the setting can write. The worker stays idle all the same.
 my $stored = 0;
 while (time < $watched_until) { sql("SET default_transaction_read_only = off;\nSELECT telemetry.ingest_telemetry('ro', '2024-05-06 00:00:00+00', 1, 2, 'ro-" . $stored++ . "')") }
 my @complaints = grep { /read-only/ } lines_of_ours($node, $from);

@@ -1,5 +1,6 @@
-# An object that a DBA adds to the extension's tables (an index whose expression calls a function, a trigger) runs as their owner
-# while a command of a writer or an admin works. The caller's settings must not decide which code that is.
+# A DBA adds an object to the tables of the extension: an index whose expression calls a function, or a trigger. It runs with
+# the rights of their owner while a writer's or an admin's command works. The settings of the caller must not decide which code
+# runs.
 use strict;
 use warnings;
 

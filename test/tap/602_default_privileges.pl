@@ -1,6 +1,6 @@
-# ALTER DEFAULT PRIVILEGES reaches what CREATE EXTENSION and ALTER EXTENSION UPDATE make: nobody but the owner may have a right to it.
-# What an installation of an earlier version has too much, telemetry.setup() names with the command that takes it back; dumps carry
-# what was granted and what was taken back, also into a database with default privileges of its own.
+# ALTER DEFAULT PRIVILEGES applies to objects that CREATE EXTENSION and ALTER EXTENSION UPDATE make. Still only the owner may
+# have a right to them. telemetry.setup() names each extra right of an earlier installation, with the command that revokes it.
+# Dumps carry grants and revokes, also into a database that has default privileges.
 use strict;
 use warnings;
 
@@ -16,7 +16,7 @@ my @kinds = qw(TABLES SEQUENCES FUNCTIONS TYPES SCHEMAS);
 my $defaults = join '', map { my $kind = $_; map { "ALTER DEFAULT PRIVILEGES GRANT ALL ON $kind TO $_;\n" } ('app', '"App Two" WITH GRANT OPTION', 'PUBLIC') } @kinds;
 sql('CREATE ROLE app LOGIN; CREATE ROLE "App Two" LOGIN; CREATE ROLE reader; CREATE ROLE writer; CREATE ROLE admin; CREATE ROLE second SUPERUSER LOGIN');
 
-# A line for each right of somebody but the owner, on whatever the extension consists of.
+# A line for each right of a role other than the owner, on each object of the extension.
 my $rights = <<'SQL';
 SELECT o.what, coalesce(nullif(a.grantee, 0)::regrole::text, 'public'), string_agg(a.privilege_type, ' ' ORDER BY a.privilege_type)
 FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'telemetry_cqrs' AND d.deptype = 'e',
@@ -40,7 +40,7 @@ sub privileges_of { my ($columns, $database) = @_; return sql("SELECT $columns F
 
 sql('CREATE DATABASE fresh');
 sql("$defaults ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM postgres; CREATE EXTENSION telemetry_cqrs", 'fresh');
-is(sql($rights, 'fresh'), '', 'a fresh install: nobody but the owner has a right');
+is(sql($rights, 'fresh'), '', 'a fresh install: only the owner has a right');
 is(sql($owner_lacks, 'fresh'), '0', 'and the owner has all');
 is(privileges_of('state', 'fresh'), 'ok', 'setup(): ok');
 sql("SELECT telemetry.grant_reader('reader'), telemetry.grant_writer('writer'), telemetry.grant_admin('admin')", 'fresh');
@@ -64,22 +64,22 @@ my %before = map { $_ => 1 } split /\n/, sql($rights, 'older');
 sql(join('', map { "ALTER DEFAULT PRIVILEGES FOR ROLE second GRANT ALL ON $_ TO app;\n" } @kinds), 'older');
 $node->safe_psql('older', 'ALTER EXTENSION telemetry_cqrs UPDATE', extra_params => [ '-U', 'second' ]);
 my @after = split /\n/, sql($rights, 'older');
-is(join("\n", grep { !$before{$_} } @after), '', 'the update gives nobody a right to what is new');
+is(join("\n", grep { !$before{$_} } @after), '', 'the update gives no role a right to new objects');
 is(scalar @after, scalar keys %before, 'and takes none of the old ones');
 
 my ($state, $who, $command) = split /\|/, privileges_of('state, detail, command', 'older');
 is($state, 'advice', 'setup(): advice');
-is($who, '"App Two", app', 'and those who have too much'); # PUBLIC had been revoked by 1.0
+is($who, '"App Two", app', 'and the roles that have too much'); # PUBLIC had been revoked by 1.0
 like($command, qr/REVOKE [^;]*SELECT[^;]* ON telemetry\.installation FROM [^;]*app/, 'and the command for the secret');
 sql($command, 'older');
 is(privileges_of('state || coalesce(command, $$$$)', 'older'), 'ok', 'its command mends it');
 @after = grep { /\|(?:app|"App Two")\|/ } split /\n/, sql($rights, 'older');
-is(join("\n", grep { /^schema telemetry.*CREATE|^telemetry\.event_id_seq.*(?:UPDATE|USAGE)|^telemetry\.installation.*SELECT/ } @after), '', 'nobody reads the secret, creates or numbers');
-is(join("\n", grep { /TRIGGER/ || (/INSERT|UPDATE|DELETE|TRUNCATE|REFERENCES/ && !/^telemetry\.(?:device|rejected_readings|projection|rejected_id_seq)\|/) } @after), '', 'nobody writes what is internal');
+is(join("\n", grep { /^schema telemetry.*CREATE|^telemetry\.event_id_seq.*(?:UPDATE|USAGE)|^telemetry\.installation.*SELECT/ } @after), '', 'no role reads the secret, creates objects or takes numbers');
+is(join("\n", grep { /TRIGGER/ || (/INSERT|UPDATE|DELETE|TRUNCATE|REFERENCES/ && !/^telemetry\.(?:device|rejected_readings|projection|rejected_id_seq)\|/) } @after), '', 'no role writes internal tables');
 like(sql($rights, 'older'), qr/^telemetry\.device\|writer\|INSERT SELECT$/m, 'what the DBA gave of the registry is there');
 like(sql($rights, 'older'), qr/^telemetry\.device_stats\|reader\|SELECT$/m, 'and what grant_reader gave');
 
-# Single rights are found as well: of a column, of everybody, handed on, by a name that needs quotes.
+# Single rights are found as well: on a column, of PUBLIC, handed on, of a role whose name needs quotes.
 sql(<<'SQL', 'older');
 GRANT UPDATE (sample_count) ON telemetry.region_state TO app;
 GRANT TRIGGER ON telemetry.device TO PUBLIC;
@@ -103,13 +103,13 @@ foreach my $database ('fresh', 'older')
 	sql($defaults, 'copy');
 	command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $file, '-d', $node->connstr('copy') ], "$database: restored");
 	my $have = sql($rights, 'copy');
-	# The harmless rights that the script of 1.0 left to app are part of the extension, as far as nobody changed the object's rights:
+	# The harmless rights that the script of 1.0 left to app are part of the extension, as long as no command changed the rights of the object:
 	# a dump does not carry those.
 	my %original = map { $_ => 1 } split /\n/, $want;
-	is(join("\n", grep { !$original{$_} } split /\n/, $have), '', "$database: nobody has a right in the copy that is not in the original");
+	is(join("\n", grep { !$original{$_} } split /\n/, $have), '', "$database: every right in the copy is in the original too");
 	my $of_default = qr/\|(?:app|"App Two")\|/;
 	is(join("\n", grep { !/$of_default/ } split /\n/, $have), join("\n", grep { !/$of_default/ } split /\n/, $want), "$database: what was granted is granted in the copy");
-	is(privileges_of('state', 'copy'), 'ok', "$database: nobody has too much there");
+	is(privileges_of('state', 'copy'), 'ok', "$database: no role has too much there");
 	sql('DROP DATABASE copy');
 }
 

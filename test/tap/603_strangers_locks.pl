@@ -1,9 +1,10 @@
-# A role without the right to do something does not keep others waiting by trying. The server often locks first and asks for the right
-# afterwards. Such a lock waits behind a transaction that has sent readings, and everybody else waits behind that lock.
+# A role without a right cannot keep others waiting by trying. The server often locks first and checks the right afterwards.
+# Such a lock waits behind a transaction that has sent readings, and all other sessions wait behind that lock.
 #
-# In each case a writer's transaction stays open after a command, a stranger runs his statement in another session, and a further
-# command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by a
-# stranger, again and again, moves no projector; by the owner it succeeds in time.
+# In each case a writer's transaction stays open after a command, and a stranger runs a statement in another session. A further
+# command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by
+# a stranger, again and again, moves no projector; by the owner it succeeds in time.
+# Begins early.
 use strict;
 use warnings;
 
@@ -65,7 +66,7 @@ sub stranger_is_refused
 	wait_for($node, "SELECT coalesce(bool_and(wait_event_type = 'Lock'), true) FROM pg_stat_activity WHERE application_name = 'stranger'", 'the stranger to wait or to be gone');
 	all_go_on($what);
 	my $waiting = sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stranger' AND wait_event_type = 'Lock'");
-	is($waiting, '0', "$what: the stranger waits for nobody");
+	is($waiting, '0', "$what: the stranger waits for no session");
 	$writer->query_safe('ROLLBACK');
 	$writer->quit;
 	is(end_of($stranger), $expected, "$what: refused") if $waiting eq '0';
@@ -90,7 +91,7 @@ sub owner_drops
 	$writer->quit;
 	is(end_of($drop), '', "$what: then DROP EXTENSION ends without an error");
 	like(end_of($late), qr/^(TC301|42883|3F000)$/, "$what: and the late command says that there is no extension");
-	unlike(slurp_file($node->logfile, $from), qr/ 40P01 /, "$what: nobody deadlocks");
+	unlike(slurp_file($node->logfile, $from), qr/ 40P01 /, "$what: no session deadlocks");
 	ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'", 'the projector to end', $deadline), "$what: the projector ends");
 	sql("CREATE EXTENSION telemetry_cqrs;\nSELECT telemetry.grant_writer('writer')");
 	return;

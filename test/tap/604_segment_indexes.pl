@@ -1,5 +1,5 @@
-# Further indexes on a segment are kept up by both ways of the append, whatever they are, also while CREATE INDEX CONCURRENTLY and
-# REINDEX CONCURRENTLY build them under load: no writer is told of an error, each key is in the log once, each index is whole.
+# Both ways to append maintain further indexes on a segment, of every kind, also while CREATE INDEX CONCURRENTLY and REINDEX
+# CONCURRENTLY build them under load. No writer gets an error, each key is in the log once, and each index is complete.
 use strict;
 use warnings;
 

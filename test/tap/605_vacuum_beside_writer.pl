@@ -1,6 +1,6 @@
-# A batch that waits for a rival's transaction holds no page of the log: VACUUM ends meanwhile. The rival stores the
-# batch's first reading between the batch's probe and its insert (injection point of a debug build); the others are repeats, which
-# the batch finds after that one.
+# A batch that waits for the transaction of a rival holds no page of the log, so VACUUM ends meanwhile. The rival stores the
+# first reading of the batch between its probe and its insert (an injection point of a debug build). The other readings are
+# repeats, which the batch finds after that one.
 use strict;
 use warnings;
 

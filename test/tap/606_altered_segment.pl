@@ -1,5 +1,5 @@
-# What a user may add to a segment, or change of it, and natively written rows would pass by: commands refuse with TC202, which
-# names the object and the command that mends it, and the command does mend it. What is harmless is let be.
+# Changes of a segment that rows written by the native append would bypass. Commands refuse with TC202, which names the object
+# and the command that mends it. That command does mend it. Harmless changes are allowed.
 use strict;
 use warnings;
 

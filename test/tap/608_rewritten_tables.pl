@@ -1,5 +1,5 @@
-# What a DBA does to our tables beside the worker: a rewrite of the log behind an open writer, state emptied table by table, a dump
-# with a tail restored into its own database. Nothing is lost and nothing is counted twice.
+# A DBA rewrites tables of the extension beside the worker: the log behind an open writer, the state emptied table by table, and
+# a dump with a tail restored into its own database. Nothing is lost, and nothing is counted twice.
 use strict;
 use warnings;
 

@@ -1,5 +1,6 @@
-# What somebody puts on tables of the extension is not passed by. The registry and the quarantine are written so that it counts.
-# The tables of the read side wait with a reason that names it, and everything goes on when it is gone.
+# Objects that users add to tables of the extension are not bypassed. Writes to the registry and to the quarantine obey them.
+# The tables of the read side wait with a reason that names the object, and go on when it is gone.
+# Begins early.
 use strict;
 use warnings;
 
@@ -103,7 +104,7 @@ for my $each (qw(checkpoint batch device_state device_metric_state region_state 
 	like(error_of('CALL telemetry.project_once()'), qr/TC204: table telemetry\.$each cannot be written because of trigger "mine"/, "$each: waits");
 	is(sql(q{SELECT string_agg("table"::text, ', ') FROM telemetry.table_obstacles()}), "telemetry.$each", "$each: listed");
 	my $waiting = { checkpoint => 'device 3, region 3', batch => 'device 0, region 0' }->{$each} // ($each =~ /^device/ ? 'device 3, region 0' : 'device 0, region 3');
-	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), $waiting, "$each: who waits");
+	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), $waiting, "$each: the waiting projections");
 	sql("DROP TRIGGER mine ON telemetry.$each");
 	sql('CALL telemetry.project_once()');
 	same_statistics($each);
@@ -208,7 +209,7 @@ sql('DROP TRIGGER late ON telemetry.rejected_readings');
 is(sql(q{SELECT accepted, rejected FROM telemetry.ingest_telemetry_batch(ARRAY['good 1', repeat('f', 268435456), 'good 2'], NULL, ARRAY[1, 2, 3], NULL)}), '2|1', 'a device id of 256 MB does no harm to the others');
 is(sql(q{SELECT octet_length(device), payload->'truncated' FROM telemetry.rejected_readings WHERE device LIKE 'fff%'}), '4096|{"device_id": 268435456}', '... and is kept in part');
 
-# A trigger of somebody's runs with the rights of the owner: the caller's search_path does not decide what it calls.
+# A user's trigger runs with the rights of the owner. The search_path of the caller does not decide which functions it calls.
 sql(<<'SQL');
 CREATE ROLE writer;
 SELECT telemetry.grant_writer('writer');

@@ -1,5 +1,5 @@
-# Guarantee 9 is not lost silently: health() and setup() tell of each trigger of the extension that is not as installed, with the command
-# that mends it. A restore of data with --disable-triggers leaves them so; opening the log there mends them.
+# Guarantee 9 is never lost silently. health() and setup() report each trigger of the extension that is not as installed, with
+# the command that mends it. A data-only restore with --disable-triggers leaves such triggers; opening the log mends them.
 use strict;
 use warnings;
 
@@ -94,7 +94,7 @@ sql("SELECT telemetry.ingest_telemetry('d', NULL, 2)");
 sql('CALL telemetry.project_once()');
 is(sql($facts), $installed, 'project_once() mends them as well');
 
-# A writer is not waited for, and keeps nobody waiting.
+# Mending waits for no writer, and keeps no session waiting.
 restore_data('in_use');
 my $writer = $node->background_psql($database);
 $writer->query_safe("BEGIN; SELECT telemetry.ingest_telemetry('open', NULL, 3)");
@@ -110,7 +110,7 @@ sql("SELECT command FROM telemetry.setup() WHERE item = 'triggers'");
 sql(sql("SELECT command FROM telemetry.setup() WHERE item = 'triggers'"));
 is(sql($facts), $installed, 'in use: the command mends them later');
 
-# In an epoch that was opened long ago nobody puts back a trigger that somebody took away.
+# In an epoch that was opened long ago the extension does not put back a trigger that a DBA removed.
 sql('ALTER TABLE telemetry.event_1 DISABLE TRIGGER insert_only');
 sql("SELECT telemetry.ingest_telemetry('d', NULL, 6)");
 sql('CALL telemetry.project_once()');

@@ -1,7 +1,9 @@
-# What somebody may do to our tables, tried on every one of them. Each has one of two outcomes: it works, and log = statistics, and
-# every refused reading is kept; or commands or passes are refused with a reason that health() shows, and everything goes on when the
-# thing is gone. Tried elsewhere: pg_repack (76), default privileges (71), data-only restore (80), replication of the tables (77, 79),
-# REINDEX CONCURRENTLY under load (74), every kind of obstacle on a table of the read side (78).
+# Changes that a DBA may make to tables of the extension, tried on each table. A change has one of two outcomes. Either it
+# works, so that log and statistics agree and every refused reading is kept. Or commands or passes are refused with a reason
+# that health() shows, and everything goes on when the change is undone.
+#
+# Other tests have: pg_repack (607), default privileges (602), a data-only restore (610), replication of the tables (508, 509),
+# REINDEX CONCURRENTLY under load (604), and every obstacle on a table of the read side (609).
 use strict;
 use warnings;
 

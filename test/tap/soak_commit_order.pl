@@ -1,4 +1,4 @@
-# 200_commit_order.pl for long.
+# The long form of 200_commit_order.pl.
 use strict;
 use warnings;
 use FindBin;

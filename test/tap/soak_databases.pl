@@ -1,5 +1,5 @@
-# Acceptance checks 10 and 13 for long: more databases come and go than the shared state has slots, and the next one still has its
-# worker; and in the minute after all that the log says nothing of ours.
+# Acceptance checks 10 and 13, long form. More databases come and go than the shared state has slots, and the next one still
+# gets its worker. In the minute afterwards the extension writes nothing to the log.
 use strict;
 use warnings;
 
@@ -32,7 +32,7 @@ foreach my $n (1 .. 80)
 }
 is($served, 80, 'each of 80 databases, more than there are slots, had its worker');
 ok(has_worker('original'), 'and so has the one they were copied from');
-ok(wait_for($node, "SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'", 'the others to be gone'), 'nobody is left of those that are gone');
+ok(wait_for($node, "SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'", 'the others to be gone'), 'no projector of a dropped database is left');
 
 my $from = log_end($node);
 my $watched_until = time + 60;

@@ -1,4 +1,4 @@
-# 307_faults.pl for long: every request, a hundred faults of each kind in the worker.
+# The long form of 307_faults.pl: every request fails once, and the worker gets a hundred faults of each kind.
 use strict;
 use warnings;
 use FindBin;

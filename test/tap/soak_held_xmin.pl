@@ -1,4 +1,4 @@
-# 304_held_xmin.pl for ten minutes.
+# The long form of 304_held_xmin.pl: ten minutes.
 # Runs alone: it compares how long a pass takes at the beginning and at the end.
 use strict;
 use warnings;

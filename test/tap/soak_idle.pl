@@ -1,4 +1,4 @@
-# 303_idle.pl for ten minutes, where the processor time counts.
+# The long form of 303_idle.pl: ten minutes. Here the processor time counts.
 # Runs alone: the processor time of idle processes is bounded.
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# 306_kills.pl for long.
+# The long form of 306_kills.pl.
 use strict;
 use warnings;
 use FindBin;

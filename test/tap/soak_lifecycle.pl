@@ -1,4 +1,4 @@
-# 504_extension_lifecycle.pl for long: a hundred times and more under load.
+# The long form of 504_extension_lifecycle.pl: a hundred rounds and more under load.
 use strict;
 use warnings;
 use FindBin;

@@ -1,5 +1,7 @@
-# Acceptance check 20. An hour of load: launcher, projector and a session that sends do not grow after the first tenth. It sends some
-# thousand readings a second, so that the log stays below ten gigabytes. TELEMETRY_SECONDS: for how long.
+# Acceptance check 20. Under an hour of load the launcher, the projector and a session that sends do not grow after the first
+# tenth of the time. The session sends some thousand readings a second, so the log stays below ten gigabytes.
+#
+# TELEMETRY_SECONDS: for how long.
 use strict;
 use warnings;
 

@@ -1,4 +1,5 @@
-# 503_old_library.pl with the real library of release 1.0, which takes minutes to build: dev/test --soak does where the history has it.
+# 503_old_library.pl with the real library of release 1.0. `dev/test --soak` builds it where the history has its sources; that
+# takes minutes.
 use strict;
 use warnings;
 use FindBin;

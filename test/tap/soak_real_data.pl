@@ -1,4 +1,4 @@
-# 106_real_data.pl with every reading of the files.
+# The long form of 106_real_data.pl: every reading of the files.
 use strict;
 use warnings;
 use FindBin;

@@ -1,4 +1,4 @@
-# 103_same_key.pl for long.
+# The long form of 103_same_key.pl.
 use strict;
 use warnings;
 use FindBin;

@@ -60,6 +60,7 @@ my @planted = (
     [ 'a header that does not say what its source says', qr/scan\.cpp: says '\Q$says\E', but event_log\/scan\.hpp does not/,
         'event_log/scan.hpp' => $good{'event_log/scan.hpp'} =~ s/ This file[^\n]*//r ],
     [ 'other words', qr/look\.cpp: says 'wholly in P'/, 'query/look.cpp' => "// Looking. Written wholly in P.\n" ],
+    [ 'words that grep would not find', qr/scan\.cpp: breaks '\Q$says\E'/, 'event_log/scan.cpp' => $scan =~ s/written wholly in P/written wholly in\n\/\/ P/r ],
     [ 'fewer words', qr/look\.cpp: says 'Wholly P'/, 'query/look.cpp' => "// Looking. Wholly P.\n" ],
     [ 'the words at another place', qr/look\.cpp: says 'wholly in P'/, 'query/look.cpp' => "// Looking.\nint one;\n// $says\n" ],
     [ 'a call outside of a guard', qr/reader\.cpp: line 15 calls open_scan\(\) of event_log\/scan\.hpp neither in a guard/,
