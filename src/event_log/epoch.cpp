@@ -90,7 +90,7 @@ struct Found {
 
     bool has_epoch, epoch_in_flight;  // of the newest epoch
     int epoch;
-    runtime::Identity identity;
+    runtime::LogPlace identity;
     FullTransactionId opened_xid;
     TimestampTz opened_at;
     bool has_first_xid;
@@ -100,12 +100,12 @@ struct Found {
     bool is_mixed;  // rows that must be the same word for word are not
 };
 
-bool is_same_place(const runtime::Identity& a, const runtime::Identity& b) {
+bool is_same_place(const runtime::LogPlace& a, const runtime::LogPlace& b) {
     return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log && a.timeline == b.timeline;
 }
 
 // The same log, perhaps on an earlier timeline: its sequences go on.
-bool is_same_log(const runtime::Identity& a, const runtime::Identity& b) {
+bool is_same_log(const runtime::LogPlace& a, const runtime::LogPlace& b) {
     return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log;
 }
 
@@ -135,7 +135,7 @@ void read_epoch(Oid table, Found& found) {
         const Datum* value = row->tts_values;
         const int epoch = DatumGetInt32(value[kEpoch]);
         if (found.has_epoch && epoch < found.epoch) return;
-        const runtime::Identity place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
+        const runtime::LogPlace place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
                                       .database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid])),
                                       .log = static_cast<Oid>(DatumGetInt64(value[kLogOid])),
                                       .timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]))};
@@ -161,11 +161,11 @@ Found read_rows(const runtime::Installed& relations) {
     return found;
 }
 
-bool is_here(const Found& found, const runtime::Identity& here) {
+bool is_here(const Found& found, const runtime::LogPlace& here) {
     return found.has_epoch && is_same_place(found.identity, here);
 }
 
-bool is_complete(const Found& found, const runtime::Identity& here) {
+bool is_complete(const Found& found, const runtime::LogPlace& here) {
     return found.has_secret && !found.secret_in_flight && is_here(found, here) && !found.epoch_in_flight && !found.is_mixed;
 }
 
@@ -191,7 +191,7 @@ void write_installation(Found& found) {
     write("installation", kInsertInstallation, values);
 }
 
-void write_epoch(Found& found, const runtime::Identity& here, Oid table) {
+void write_epoch(Found& found, const runtime::LogPlace& here, Oid table) {
     if (!is_here(found, here)) {
         found.epoch = number_of_next_epoch(found.epoch, found.has_epoch ? &found.identity : nullptr, here);
         found.has_epoch = true;
@@ -231,7 +231,7 @@ void watch() {
 
 // P. Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
 // the rows stand whichever of the two commits, and neither waits for the other.
-Found find_or_make(const runtime::Installed& relations, const runtime::Identity& here) {
+Found find_or_make(const runtime::Installed& relations, const runtime::LogPlace& here) {
     if (!is_watching) watch();
     Found found = read_rows(relations);
     if (!is_complete(found, here)) {
@@ -272,7 +272,7 @@ bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid) {
     return false;
 }
 
-std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here) {
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* last_place, const runtime::LogPlace& here) {
     const bool goes_on = last_place != nullptr && is_same_log(*last_place, here) && here.timeline > last_place->timeline;
     return last + static_cast<std::int32_t>(goes_on ? here.timeline - last_place->timeline : here.timeline);
 }
@@ -280,7 +280,7 @@ std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* la
 const Opened& open_for_writing() {
     const runtime::Installed& relations = runtime::installed();
     if (is_opened && generation == runtime::installed_generation()) return opened;
-    const runtime::Identity here = runtime::current_identity();
+    const runtime::LogPlace here = runtime::current_place();
     const Found found = postgres::guarded([&] { return find_or_make(relations, here); });
     // Nobody's earlier delivery would be recognised.
     if (found.fingerprint_version != kVersionOfFingerprints)

@@ -24,7 +24,7 @@ bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid);
 // The number of the epoch that is opened next at a place, where `last` is the number of the newest one that is known and
 // `last_place` where that was written; 0 and null where none is known. Each timeline up to this one may have had an epoch here
 // that a recovery took back: its number, and those of its batches, do not come again.
-std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here);
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* last_place, const runtime::LogPlace& here);
 
 // The current epoch. The first command after installation or restore makes the rows that are missing, in the caller's
 // transaction. Commands that are first at the same time agree on the same rows and do not wait for each other's end; so the

@@ -43,7 +43,7 @@ Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first
 }
 
 // The far end of an epoch: behind everything that can be seen, or where a later epoch of the same place begins.
-model::Snapshot far_end(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::Identity& here,
+model::Snapshot far_end(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::LogPlace& here,
                         ::Snapshot snapshot, const model::Snapshot* until) {
     if (!progress[epoch].is_local(here)) return everything();
     for (std::size_t later = epoch + 1; later < progress.size(); ++later)
@@ -55,7 +55,7 @@ model::Snapshot far_end(const std::vector<EpochProgress>& progress, std::size_t 
 
 Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* until) {
     Tail tail;
-    const runtime::Identity here = runtime::current_identity();
+    const runtime::LogPlace here = runtime::current_place();
     const std::vector<EpochProgress> progress = read_progress(snapshot);
     const postgres::ScopedMemory memory("telemetry_cqrs tail");
     for (std::size_t i = 0; i < progress.size(); ++i) {

@@ -24,7 +24,7 @@ struct Request {
 
 struct Verdicts {
     std::vector<event_log::Candidate> candidates;  // the valid readings, decided, in input order
-    std::vector<Refused> refused;                  // the others and the conflicts, in input order
+    std::vector<RefusedReading> refused;           // the others and the conflicts, in input order
     std::uint32_t received = 0, accepted = 0, duplicates = 0, conflicts = 0, rejected = 0;
     event_log::Stamp stamp;
     model::Xid xid;  // of the caller's transaction
@@ -36,6 +36,6 @@ enum class OnError { kRaise, kCollect };
 // Validates, resolves defaults, registers devices and appends, in the caller's transaction and as the extension's owner.
 // With OnError::kRaise the first reading that is not stored raises its error; nothing of the call remains then.
 // `tally` is filled as far as it came.
-Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch, Tally& tally);
+Verdicts handle_command(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch, Tally& tally);
 
 }  // namespace ingest

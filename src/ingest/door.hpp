@@ -13,10 +13,10 @@ namespace ingest {
 // EXECUTE on the function was the permission.
 class Door {
 public:
-    explicit Door(const char* command) : owner_(owner_of(command)) {}
+    explicit Door(const char* command) : owner_(admit(command)) {}
 
 private:
-    static Oid owner_of(const char* command) {
+    static Oid admit(const char* command) {
         postgres::guarded([command] {
             PreventCommandIfReadOnly(command);
             PreventCommandIfParallelMode(command);

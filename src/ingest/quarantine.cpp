@@ -20,7 +20,7 @@ namespace ingest {
 namespace {
 
 // Plain view of a refusal, fit for a guarded block.
-struct Row {
+struct RejectedRow {
     const Request* request;
     int sqlstate;
     std::string_view reason;
@@ -41,11 +41,11 @@ constexpr int kChunkRows = 512;
 constexpr std::size_t kChunkBytes = 1 << 20;
 
 // P. As many of the rows as go into a statement; how many.
-int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
+int insert_chunk(const RejectedRow* rows, int count, TimestampTz received_at) {
     Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows];
     int taken = 0;
     for (std::size_t bytes = 0; taken < count && taken < kChunkRows && bytes < kChunkBytes; ++taken) {
-        const Row& row = rows[taken];
+        const RejectedRow& row = rows[taken];
         Jsonb* payload = payload_of(*row.request);
         bytes += postgres::size_of(payload) + row.reason.size();
         sqlstates[taken] = postgres::text_datum(unpack_sql_state(row.sqlstate));
@@ -59,19 +59,20 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
 }
 
 // P. `rows` of one call, received together.
-void insert_rows(const Row* rows, int count, TimestampTz received_at) {
-    const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
+void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
+    const MemoryContext chunk_context =
+        AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
     const postgres::Statements statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
-        const MemoryContext caller = MemoryContextSwitchTo(chunk);
+        const MemoryContext callers_context = MemoryContextSwitchTo(chunk_context);
         done += insert_chunk(rows + done, count - done, received_at);
-        MemoryContextSwitchTo(caller);
-        MemoryContextReset(chunk);
+        MemoryContextSwitchTo(callers_context);
+        MemoryContextReset(chunk_context);
     }
     postgres::close_statements(statements);
-    MemoryContextDelete(chunk);
+    MemoryContextDelete(chunk_context);
 }
 
 // The last call that quarantined something, to know its repeat: `(ingest_telemetry_batch(...)).*` calls once a column, each
@@ -119,15 +120,15 @@ bool is_repeat(const void* call_site, uint64 digest) {
 void quarantine(const Verdicts& verdicts, const Request* requests, const void* call_site) {
     if (verdicts.refused.empty() || is_repeat(call_site, digest_of(requests, verdicts.received))) return;
     std::vector<std::string> reasons;
-    std::vector<Row> rows;
+    std::vector<RejectedRow> rows;
     reasons.reserve(verdicts.refused.size());
     rows.reserve(verdicts.refused.size());
-    for (const Refused& each : verdicts.refused) {
+    for (const RefusedReading& each : verdicts.refused) {
         reasons.push_back(each.detail.empty() ? each.message : each.message + ": " + each.detail);
-        rows.push_back(Row{requests + each.position, each.sqlstate, reasons.back()});
+        rows.push_back(RejectedRow{requests + each.input_index, each.sqlstate, reasons.back()});
     }
-    postgres::guarded([data = rows.data(), count = static_cast<int>(rows.size()), received_at = verdicts.stamp.received_at] {
-        insert_rows(data, count, received_at);
+    postgres::guarded([first = rows.data(), count = static_cast<int>(rows.size()), received_at = verdicts.stamp.received_at] {
+        insert_rows(first, count, received_at);
     });
 }
 

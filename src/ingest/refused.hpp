@@ -11,8 +11,8 @@
 
 namespace ingest {
 
-struct Refused {
-    std::uint32_t position;  // in the input, from 0
+struct RefusedReading {
+    std::uint32_t input_index;  // in the input, from 0
     int sqlstate;
     std::string message, detail, hint;
 };
@@ -24,13 +24,13 @@ inline constexpr std::size_t kMaxMetricsSize = 65536;
 // Are these metrics an object of numbers, and not too many?
 bool is_acceptable(const event_log::Metrics& metrics) noexcept;
 
-Refused refuse_missing_device(std::uint32_t position);
-Refused refuse_metrics_of_size(std::uint32_t position, std::size_t size);
-Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics);
-Refused refuse_reading(std::uint32_t position, model::RefusalText text);
-Refused refuse_device(const event_log::Candidate& candidate, device::Standing standing);
-Refused refuse_conflict(const event_log::Candidate& candidate);
+RefusedReading refuse_missing_device(std::uint32_t input_index);
+RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t size);
+RefusedReading refuse_metrics(std::uint32_t input_index, const event_log::Metrics& metrics);
+RefusedReading refuse_reading(std::uint32_t input_index, model::RefusalText text);
+RefusedReading refuse_device(const event_log::Candidate& candidate, device::Standing standing);
+RefusedReading refuse_conflict(const event_log::Candidate& candidate);
 
-[[noreturn]] void raise(const Refused& refused, bool in_batch);
+[[noreturn]] void raise(const RefusedReading& refused, bool is_batch);
 
 }  // namespace ingest

@@ -49,7 +49,7 @@ bool is_behind(const model::Position& a, const model::Position& b) {
 }
 
 std::optional<model::Xid> next_local_opening(const std::vector<EpochProgress>& progress, std::size_t epoch,
-                                             const runtime::Identity& here) {
+                                             const runtime::LogPlace& here) {
     for (std::size_t i = epoch + 1; i < progress.size(); ++i)
         if (progress[i].is_local(here)) return progress[i].opened_xid;
     return std::nullopt;
@@ -296,7 +296,7 @@ void Applier::mend_triggers_of_new_epoch(const Task& task) {
 
 Pass Applier::run_as_owner(const PassOptions& options) {
     Setting setting{};
-    setting.here = runtime::current_identity();
+    setting.here = runtime::current_place();
     postgres::guarded([&setting] {
         setting.taken_at = GetCurrentTimestamp();
         postgres::push_snapshot_of_now();

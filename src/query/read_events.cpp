@@ -80,19 +80,20 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     if (result->setDesc->natts < kFewestColumns || result->setDesc->natts > kFewestColumns + 1)
         elog(ERROR, "telemetry.events has other columns than read_events returns");
     const Datum aggregate_type = postgres::text_datum("device");
-    const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext event_context =
+        AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
     WindowScan scan;
     event_log::open_window(scan, plan, GetActiveSnapshot());
-    const MemoryContext caller = MemoryContextSwitchTo(row);
+    const MemoryContext callers_context = MemoryContextSwitchTo(event_context);
     for (; scan.current != nullptr; event_log::advance(scan)) {
         CHECK_FOR_INTERRUPTS();
         if (!event_log::is_part_of_window(scan)) continue;
         put_event(result, scan, aggregate_type);
-        MemoryContextReset(row);
+        MemoryContextReset(event_context);
     }
-    MemoryContextSwitchTo(caller);
+    MemoryContextSwitchTo(callers_context);
     event_log::close_window(scan);
-    MemoryContextDelete(row);
+    MemoryContextDelete(event_context);
 }
 
 }  // namespace

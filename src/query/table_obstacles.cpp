@@ -13,7 +13,7 @@ namespace query {
 namespace {
 
 // P.
-void put(ReturnSetInfo* result, Oid table, const postgres::Obstacle& obstacle) {
+void put_obstacle(ReturnSetInfo* result, Oid table, const postgres::Obstacle& obstacle) {
     Datum values[] = {ObjectIdGetDatum(table), postgres::text_datum(obstacle.object), postgres::text_datum(obstacle.reason),
                       postgres::text_datum(obstacle.command)};
     bool nulls[] = {false, false, false, obstacle.command[0] == '\0'};
@@ -21,14 +21,15 @@ void put(ReturnSetInfo* result, Oid table, const postgres::Obstacle& obstacle) {
 }
 
 // P. One of each kind a table.
-void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own) {
+void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own_table) {
     // The table of a newer version may not be there yet.
-    const Oid relation = postgres::find_relation(postgres::require_schema(), own.name);
+    const Oid relation = postgres::find_relation(postgres::require_schema(), own_table.name);
     if (!OidIsValid(relation)) return;
     Relation table = table_open(relation, AccessShareLock);
     postgres::Obstacle obstacle;
-    if (postgres::find_native_obstacle(table, own, obstacle) || postgres::find_statement_obstacle(table, own, obstacle))
-        put(result, relation, obstacle);
+    if (postgres::find_native_obstacle(table, own_table, obstacle) ||
+        postgres::find_statement_obstacle(table, own_table, obstacle))
+        put_obstacle(result, relation, obstacle);
     table_close(table, AccessShareLock);
 }
 
@@ -39,7 +40,7 @@ void put_obstacles_on_segments(ReturnSetInfo* result) {
     foreach (each, segments) {
         Relation segment = table_open(lfirst_oid(each), NoLock);
         postgres::Obstacle obstacle;
-        if (event_log::find_segment_obstacle(segment, obstacle)) put(result, RelationGetRelid(segment), obstacle);
+        if (event_log::find_segment_obstacle(segment, obstacle)) put_obstacle(result, RelationGetRelid(segment), obstacle);
         table_close(segment, AccessShareLock);
     }
     list_free(segments);
@@ -52,7 +53,7 @@ TELEMETRY_FUNCTION(telemetry_table_obstacles) {
     postgres::guarded([fcinfo] {
         InitMaterializedSRF(fcinfo, 0);
         auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-        for (const postgres::OwnTable* own : runtime::own_tables()) query::put_obstacles_on(result, *own);
+        for (const postgres::OwnTable* own_table : runtime::own_tables()) query::put_obstacles_on(result, *own_table);
         query::put_obstacles_on_segments(result);
     });
     return Datum{};

@@ -6,6 +6,7 @@
 #include "postgres/pg.hpp"
 
 TELEMETRY_FUNCTION(telemetry_is_background_worker) {
-    const bool is_one = postgres::guarded([pid = PG_GETARG_INT32(0)] { return GetBackgroundWorkerTypeByPid(pid) != nullptr; });
-    return BoolGetDatum(is_one);
+    const bool is_worker =
+        postgres::guarded([pid = PG_GETARG_INT32(0)] { return GetBackgroundWorkerTypeByPid(pid) != nullptr; });
+    return BoolGetDatum(is_worker);
 }

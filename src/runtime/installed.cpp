@@ -31,9 +31,9 @@ unsigned generation = 0;
 // While nothing is current, whatever changes may be ours: who remembers something must not miss it. Of pg_depend the callback
 // hears only when it is rewritten; its order may then be another one.
 void forget_relation(Datum, Oid relation) noexcept {
-    bool ours = !is_current || relation == InvalidOid || relation == DependRelationId || relation == current.gate;
-    for (const NamedRelation& each : kRelations) ours = ours || current.*each.oid == relation;
-    if (!ours) return;
+    bool is_ours = !is_current || relation == InvalidOid || relation == DependRelationId || relation == current.gate;
+    for (const NamedRelation& each : kRelations) is_ours = is_ours || current.*each.oid == relation;
+    if (!is_ours) return;
     is_current = false;
     ++generation;
 }
@@ -66,8 +66,8 @@ const Installed& installed() {
     // Reading the catalogue may itself deliver an invalidation, so the answer is taken into a local first.
     if (!is_current) {
         Installed found;
-        const bool complete = postgres::guarded([&found] { return look_up(found); });
-        if (!complete) {
+        const bool is_complete = postgres::guarded([&found] { return look_up(found); });
+        if (!is_complete) {
             throw postgres::Error(error_codes::kNotInstalled, "telemetry_cqrs is not completely installed in this database",
                                   "Schema \"telemetry\" or one of its relations is missing.",
                                   "Run CREATE EXTENSION telemetry_cqrs.");
@@ -99,17 +99,17 @@ unsigned installed_generation() noexcept {
     return generation;
 }
 
-Identity current_identity() {
+LogPlace current_place() {
     return postgres::guarded([log = installed().event] {
-        Identity identity;
-        identity.system_identifier = GetSystemIdentifier();
-        identity.database = MyDatabaseId;
-        identity.log = log;
+        LogPlace place;
+        place.system_identifier = GetSystemIdentifier();
+        place.database = MyDatabaseId;
+        place.log = log;
         if (RecoveryInProgress())
-            GetXLogReplayRecPtr(&identity.timeline);
+            GetXLogReplayRecPtr(&place.timeline);
         else
-            identity.timeline = GetWALInsertionTimeLine();
-        return identity;
+            place.timeline = GetWALInsertionTimeLine();
+        return place;
     });
 }
 

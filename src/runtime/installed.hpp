@@ -39,12 +39,12 @@ unsigned installed_generation() noexcept;
 
 // Where this server process works. Comparable transaction numbers need an equal system and database; the log's own oid tells
 // a log that was restored into its old database from the one that was written there.
-struct Identity {
+struct LogPlace {
     std::uint64_t system_identifier;
     Oid database;
     Oid log;
     TimeLineID timeline;
 };
-Identity current_identity();
+LogPlace current_place();
 
 }  // namespace runtime

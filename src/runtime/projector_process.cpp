@@ -17,16 +17,16 @@ namespace {
 // each has left a FATAL in the log), and after one that could not be started.
 constexpr TimestampTz kOnItsWay = 200 * 1000;
 constexpr TimestampTz kLongestOnItsWay = 60 * USECS_PER_SEC;
-constexpr int kMostDoublings = 10;
+constexpr int kMaxDoublings = 10;
 constexpr TimestampTz kAfterFailure = 2 * USECS_PER_SEC;
 
-bool is_same(const LOCKTAG& a, const LOCKTAG& b) {
-    return memcmp(&a, &b, sizeof(LOCKTAG)) == 0;
+bool is_same(const LOCKTAG& left, const LOCKTAG& right) {
+    return memcmp(&left, &right, sizeof(LOCKTAG)) == 0;
 }
 
 TimestampTz pause_after(const StartRecord& record) {
     if (record.failed_at != 0) return kAfterFailure;
-    return Min(kOnItsWay << Min(Max(record.in_vain, 0), kMostDoublings), kLongestOnItsWay);
+    return Min(kOnItsWay << Min(Max(record.attempts_in_vain, 0), kMaxDoublings), kLongestOnItsWay);
 }
 
 // With the starter's lock held.
@@ -34,15 +34,16 @@ bool try_to_start() {
     const TimestampTz now = GetCurrentTimestamp();
     StartRecord record = read_start_record();
     if (record.tried_at <= now && now < record.tried_at + pause_after(record)) return record.failed_at == 0;
-    record.in_vain = record.tried_at != 0 && record.failed_at == 0 ? Min(record.in_vain, kMostDoublings) + 1 : 0;
+    record.attempts_in_vain =
+        record.tried_at != 0 && record.failed_at == 0 ? Min(record.attempts_in_vain, kMaxDoublings) + 1 : 0;
     record.tried_at = now;
     record.failed_at = 0;
     write_start_record(record);  // before the worker is there, which removes it
     if (postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId)) return true;
     constexpr const char* kReason = "All background worker slots of the server are in use.";
-    const bool complains = note_failure(record, kReason);
+    const bool may_log = note_failure(record, kReason);
     write_start_record(record);
-    if (complains) {
+    if (may_log) {
         postgres::guarded([reason = kReason] {
             const char* name = get_database_name(MyDatabaseId);
             ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

@@ -27,11 +27,11 @@ struct LastError {
 };
 
 // What telemetry.stat_ingest counts, in the order of its columns.
-enum class IngestCount : int { kAccepted, kDuplicates, kConflicts, kRejected, kRolledBack, kRaised, kCommands, kBatches };
-constexpr int kIngestCounts = 8;
+enum class IngestFigure : int { kAccepted, kDuplicates, kConflicts, kRejected, kRolledBack, kRaised, kCommands, kBatches };
+constexpr int kIngestFigures = 8;
 
 struct IngestCounters {
-    pg_atomic_uint64 counts[kIngestCounts];
+    pg_atomic_uint64 counts[kIngestFigures];
     TimestampTz since;  // when counting began
     int last_error_sqlstate;
     TimestampTz last_error_at;  // 0: there was none
@@ -39,32 +39,32 @@ struct IngestCounters {
 
 // Given by the session that committed a pass for a consumer of the log: counted first, then told.
 struct PassSignal {
-    pg_atomic_uint64 count;
-    ConditionVariable is_over;
+    pg_atomic_uint64 pass_count;
+    ConditionVariable pass_ended;
 };
-constexpr int kPassSignals = 4;  // one for each consumer of the log, by its number
+constexpr int kPassSignalCount = 4;  // one for each consumer of the log, by its number
 
 struct DatabaseSlot {
     pg_atomic_uint32 database;  // its oid; InvalidOid: the slot is free
     pg_atomic_uint32 procno;    // of the attached projector, kNoProcess without one
     int pid;                    // of the attached projector, 0 without one
     WorkerState state;
-    TimestampTz since;  // when `state` began
-    bool poked;         // somebody asked the launcher to look; cleared when it starts a worker
-    WorkerEnd end;      // of the last worker
+    TimestampTz since;   // when `state` began
+    bool is_poked;       // somebody asked the launcher to look; cleared when it starts a worker
+    WorkerEnd last_end;  // of the last worker
     LastError error;
-    PassSignal passes[kPassSignals];
+    PassSignal pass_signals[kPassSignalCount];
     IngestCounters ingest;  // runtime/statistics.hpp
 };
 
-// Locking: every field of the slots and `look_everywhere` are written under `lock` held exclusively and read under it held
-// shared. `database`, `procno`, `passes`, `ingest.counts` and the fields outside the slots are atomic and may be read at any
-// time; who acts on such a look must bear that it is a moment old (a latch set for nothing is harmless).
+// Locking: every field of the slots and `must_look_everywhere` are written under `lock` held exclusively and read under it held
+// shared. `database`, `procno`, `pass_signals`, `ingest.counts` and the fields outside the slots are atomic and may be read at
+// any time; who acts on such a look must bear that it is a moment old (a latch set for nothing is harmless).
 struct SharedState {
     LWLock* lock;
     pg_atomic_uint32 launcher_procno;
     pg_atomic_uint32 server_read_only;  // the server's own default_transaction_read_only, as the launcher sees it
-    bool look_everywhere;               // somebody poked for whom there was no free slot
+    bool must_look_everywhere;          // somebody poked for whom there was no free slot
     int slot_count;
     DatabaseSlot slots[1];  // slot_count of them
 };
@@ -86,8 +86,8 @@ struct WorkerStatus {
     WorkerState state;
     TimestampTz since;  // 0 where no worker was ever started
     LastError error;
-    bool poked;
-    WorkerEnd end;
+    bool is_poked;
+    WorkerEnd last_end;
 };
 
 // A copy of what is known about a database's worker.
@@ -108,13 +108,13 @@ void report_failing(int sqlstate, const char* text) noexcept;
 void detach_worker(WorkerEnd end) noexcept;
 
 // Number of the slot of a database, or -1.
-int find_slot(Oid database) noexcept;
+int find_slot_number(Oid database) noexcept;
 
 // The slot of a database, made if it has none; null when all are taken. It is the database's for as long as it names it.
 DatabaseSlot* find_or_make_slot(Oid database) noexcept;
 
 // Counts from nothing. With the lock held.
-void reset(IngestCounters& counters, TimestampTz now) noexcept;
+void reset_counters(IngestCounters& counters, TimestampTz now) noexcept;
 
 // Asks the launcher to look at a database, now.
 void poke_launcher(Oid database) noexcept;

@@ -10,11 +10,11 @@
 namespace runtime {
 
 struct StartRecord {
-    TimestampTz tried_at;       // the last attempt
-    TimestampTz failed_at;      // when `reason` was found; 0: the last attempt is not known to have failed
-    TimestampTz complained_at;  // the last line in the log; 0: none
-    int in_vain;                // attempts in a row after which no worker was found at work
-    char reason[240];           // ends with NUL
+    TimestampTz tried_at;   // the last attempt
+    TimestampTz failed_at;  // when `reason` was found; 0: the last attempt is not known to have failed
+    TimestampTz logged_at;  // the last line in the log; 0: none
+    int attempts_in_vain;   // attempts in a row after which no worker was found at work
+    char reason[240];       // ends with NUL
 };
 
 // All zero where there is none.

@@ -14,7 +14,7 @@ ProcessUtility_hook_type next_hook = nullptr;
 
 // The relation that the name means, if it is in the extension's schema; InvalidOid otherwise. Where the role may not use the
 // schema, the server says so before it locks anything.
-Oid ours(const RangeVar* name) {
+Oid own_relation(const RangeVar* name) {
     if (name == nullptr) return InvalidOid;
     if (name->schemaname != nullptr && strcmp(name->schemaname, postgres::kSchemaName) != 0) return InvalidOid;
     const Oid schema = postgres::find_schema();
@@ -34,13 +34,13 @@ void refuse(AclResult reason, Oid relation) {
 
 // P.
 void require_owner(const RangeVar* name) {
-    const Oid relation = ours(name);
+    const Oid relation = own_relation(name);
     if (OidIsValid(relation) && !postgres::owns_relation(GetUserId(), relation)) refuse(ACLCHECK_NOT_OWNER, relation);
 }
 
 // As the server does for REFERENCES, a right on columns counts; on which ones is left to the server.
 void require_right(const RangeVar* name, AclMode right) {
-    const Oid relation = ours(name);
+    const Oid relation = own_relation(name);
     if (!OidIsValid(relation)) return;
     const AclResult result = pg_class_aclcheck(relation, GetUserId(), right);
     if (result == ACLCHECK_OK) return;

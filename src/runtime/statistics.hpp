@@ -29,11 +29,11 @@ void count_command(bool is_batch) noexcept;
 // It succeeded. After `expect_counts` at the same nesting level.
 void count_readings(const ReadingCounts& readings) noexcept;
 
-// It raised an error. `refused`: what it is to blame on; `others`: readings that were sent with it and fell with it.
-void count_raised(const ReadingCounts& refused, std::uint64_t others, int sqlstate) noexcept;
+// It raised an error. `refused`: what it is to blame on; `fallen_readings`: readings that were sent with it and fell with it.
+void count_raised(const ReadingCounts& refused, std::uint64_t fallen_readings, int sqlstate) noexcept;
 
 struct IngestStatistics {
-    std::uint64_t counts[kIngestCounts];
+    std::uint64_t counts[kIngestFigures];
     TimestampTz since;
     int last_error_sqlstate;
     TimestampTz last_error_at;  // 0: there was none

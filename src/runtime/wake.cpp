@@ -20,25 +20,25 @@ namespace {
 // Wishes of the transaction in progress.
 bool wants_projector = false;
 bool wants_launcher = false;
-bool wants_waiters[kPassSignals] = {};  // of these consumers of the log
+bool wants_waiters_told[kPassSignalCount] = {};  // of these consumers of the log
 
-int known_slot = -1;  // where this database was found last
+int known_slot_number = -1;  // where this database was found last
 SteadyTime last_poke_at = 0;
 
 // Without shared memory.
 ProjectorProcess known_projector{kNoProcess, 0};
-bool one_is_on_its_way = false;  // started, and not found yet
+bool is_projector_on_its_way = false;  // started, and not found yet
 SteadyTime last_look_at = 0;
 
 constexpr SteadyTime kPokeInterval = USECS_PER_SEC;
 constexpr SteadyTime kLookInterval = USECS_PER_SEC;
 
-bool is_ours(int slot) noexcept {
-    return slot >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot].database) == MyDatabaseId;
+bool is_ours(int slot_number) noexcept {
+    return slot_number >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot_number].database) == MyDatabaseId;
 }
 
 uint32 projector_procno() noexcept {
-    return is_ours(known_slot) ? pg_atomic_read_u32(&shared_state()->slots[known_slot].procno) : kNoProcess;
+    return is_ours(known_slot_number) ? pg_atomic_read_u32(&shared_state()->slots[known_slot_number].procno) : kNoProcess;
 }
 
 // The one that was started may be among them. It took its first snapshot after the commit if it is not.
@@ -49,49 +49,49 @@ void wake_workers_of_database() noexcept {
     }
 }
 
-bool wants_some_waiters() noexcept {
-    bool some = false;
-    for (const bool each : wants_waiters) some = some || each;
-    return some;
+bool wants_some_waiters_told() noexcept {
+    bool is_any_wanted = false;
+    for (const bool each : wants_waiters_told) is_any_wanted = is_any_wanted || each;
+    return is_any_wanted;
 }
 
-void tell_waiters() noexcept {
-    for (int consumer = 0; consumer < kPassSignals; ++consumer) {
-        PassSignal* pass = wants_waiters[consumer] ? pass_signal(consumer) : nullptr;
-        if (pass == nullptr) continue;
-        pg_atomic_fetch_add_u64(&pass->count, 1);
-        ConditionVariableBroadcast(&pass->is_over);
+void tell_wanted_waiters() noexcept {
+    for (int consumer = 0; consumer < kPassSignalCount; ++consumer) {
+        PassSignal* signal = wants_waiters_told[consumer] ? pass_signal(consumer) : nullptr;
+        if (signal == nullptr) continue;
+        pg_atomic_fetch_add_u64(&signal->pass_count, 1);
+        ConditionVariableBroadcast(&signal->pass_ended);
     }
 }
 
 // One that looked for the extension before the transaction that made or updated it was over has left again; where it found
 // another version it has left a record. Whoever wanted it may send no further command.
-void start_what_was_wanted() noexcept {
+void start_wanted_projector() noexcept {
     if (!settings().start_worker) return;
     const StartRecord record = read_start_record();
-    if (!one_is_on_its_way && record.tried_at == 0) return;
+    if (!is_projector_on_its_way && record.tried_at == 0) return;
     remove_start_record();
     const bool is_started = postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);
     if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 
-void committed_without_shared_memory() noexcept {
+void wake_without_shared_memory() noexcept {
     if (wants_projector) {
         if (is_there(known_projector))
             set_latch_of(known_projector.procno);
-        else if (one_is_on_its_way)
+        else if (is_projector_on_its_way)
             wake_workers_of_database();
     }
-    if (wants_launcher) start_what_was_wanted();
+    if (wants_launcher) start_wanted_projector();
 }
 
-void committed() noexcept {
-    if (shared_state() == nullptr) return committed_without_shared_memory();
+void wake_wanted() noexcept {
+    if (shared_state() == nullptr) return wake_without_shared_memory();
     const uint32 projector = projector_procno();
     // Always SetLatch, never "is it set already": it has the memory barrier that keeps a wake-up from being lost.
     if (wants_projector) set_latch_of(projector);
-    const bool nobody = wants_projector && projector == kNoProcess && settings().start_worker;
-    if (!wants_launcher && !nobody) return;
+    const bool is_nobody_there = wants_projector && projector == kNoProcess && settings().start_worker;
+    if (!wants_launcher && !is_nobody_there) return;
     const SteadyTime now = steady_time();
     if (!wants_launcher && now - last_poke_at < kPokeInterval) return;
     last_poke_at = now;
@@ -100,16 +100,16 @@ void committed() noexcept {
 
 // Runs after the commit became visible. Raises nothing, allocates nothing, reads no table.
 void end_of_transaction(XactEvent event, void*) noexcept {
-    if (!wants_projector && !wants_launcher && !wants_some_waiters()) return;
+    if (!wants_projector && !wants_launcher && !wants_some_waiters_told()) return;
     switch (event) {
         case XACT_EVENT_COMMIT:
-            tell_waiters();
-            if (wants_projector || wants_launcher) committed();
+            tell_wanted_waiters();
+            if (wants_projector || wants_launcher) wake_wanted();
             [[fallthrough]];
         case XACT_EVENT_ABORT:
         case XACT_EVENT_PREPARE:
             wants_projector = wants_launcher = false;
-            for (bool& each : wants_waiters) each = false;
+            for (bool& each : wants_waiters_told) each = false;
             break;
         default:
             break;
@@ -129,8 +129,8 @@ void wake_projector_at_commit() {
     if (wants_projector) return;
     if (shared_state() == nullptr)
         start_missing_projector();
-    else if (!is_ours(known_slot))
-        known_slot = find_slot(MyDatabaseId);
+    else if (!is_ours(known_slot_number))
+        known_slot_number = find_slot_number(MyDatabaseId);
     wants_projector = true;
 }
 
@@ -142,11 +142,11 @@ void start_missing_projector() {
     if (known_projector.procno == kNoProcess && is_soon) return;
     last_look_at = now;
     known_projector = find_projector();
-    one_is_on_its_way = known_projector.procno == kNoProcess && start_projector();
+    is_projector_on_its_way = known_projector.procno == kNoProcess && start_projector();
 }
 
 void tell_waiters_at_commit(int consumer) noexcept {
-    wants_waiters[consumer] = true;
+    wants_waiters_told[consumer] = true;
 }
 
 void watch_commits() {

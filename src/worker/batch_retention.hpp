@@ -13,12 +13,12 @@ public:
     void delete_when_due();
 
     // When it is time again.
-    runtime::SteadyTime due() const noexcept { return due_; }
+    runtime::SteadyTime due_at() const noexcept { return due_at_; }
 
 private:
-    runtime::SteadyTime due_ = 0;
+    runtime::SteadyTime due_at_ = 0;
     bool is_obstructed_ = false;
-    int retention_ = -1;  // seconds, as the setting was when `due_` was determined
+    int retention_setting_ = -1;  // seconds, as the setting was when `due_at_` was determined
 };
 
 }  // namespace worker

@@ -26,15 +26,15 @@ class DatabaseLockWatch {
 public:
     enum class Sight {
         kNobody,  // holds the lock
-        kFirst,   // somebody holds it, and the look before found nobody: look again after kSecondLook
+        kFirst,   // somebody holds it, and the look before found nobody: look again after kSecondLookDelay
         kSame,    // a transaction that held it at the look before: the command is at work
         kOthers   // hold it than at the look before: commands that come and go
     };
-    static constexpr runtime::SteadyTime kSecondLook = 100 * 1000;
+    static constexpr runtime::SteadyTime kSecondLookDelay = 100 * 1000;
 
     Sight look(Oid database);
     // Whether the last look found somebody.
-    bool has_seen() const { return !holders_.empty(); }
+    bool has_holders() const { return !holders_.empty(); }
 
 private:
     std::vector<VirtualTransactionId> holders_;

@@ -16,7 +16,7 @@ struct Failure {
 // In a catch block: the words of what was caught. Without memory for them only the SQLSTATE.
 Failure describe_current_exception() noexcept;
 
-class Failures {
+class FailureThrottle {
 public:
     // Writes a line to the server's log: the first time a failure with this SQLSTATE comes, then once a minute while one lasts.
     // The others' words are in telemetry.projection_failure.
@@ -31,7 +31,7 @@ public:
 private:
     std::map<int, runtime::SteadyTime> logged_at_;  // by SQLSTATE
     long delay_ = 0;
-    bool last_line_was_a_failure_ = false;
+    bool has_logged_failure_ = false;
 };
 
 }  // namespace worker

@@ -17,7 +17,7 @@ namespace worker {
 
 struct WorkDone {
     std::int64_t events = 0;         // that were applied
-    bool more = false;               // there is more to do now
+    bool has_more = false;           // there is more to do now
     bool is_absent = false;          // the extension is gone
     bool is_open = false;            // the log was opened here: only then may anything be written
     bool tries_again = false;        // something failed and is tried again later
@@ -38,12 +38,12 @@ public:
 
 private:
     WorkDone step(bool with_batches);
-    void tell(WorkDone& done);
+    void notify(WorkDone& done);
 
     projection::Stepper stepper_;
-    std::vector<std::string> untold_;          // payloads in the order of their batches; after a failure the newest only
-    bool is_busy_ = true;                      // the next step is worth a wait for the disk of its own
-    runtime::SteadyTime unbatched_since_ = 0;  // since the first step that left its events to a later batch; 0: there is none
+    std::vector<std::string> unsent_payloads_;  // payloads in the order of their batches; after a failure the newest only
+    bool is_busy_ = true;                       // the next step is worth a wait for the disk of its own
+    runtime::SteadyTime unbatched_since_ = 0;   // since the first step that left its events to a later batch; 0: there is none
 };
 
 }  // namespace worker
