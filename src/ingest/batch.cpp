@@ -1,4 +1,4 @@
-// ingest_telemetry_batch(arrays): the door for many readings.
+// SQL function ingest_telemetry_batch: the door for many readings.
 #include <algorithm>
 #include <string>
 
@@ -17,7 +17,7 @@
 namespace ingest {
 namespace {
 
-// One argument: an array taken apart, or nothing where the argument is NULL.
+// An array argument, taken apart.
 struct ArrayArgument {
     Datum* values;
     bool* nulls;
@@ -49,7 +49,7 @@ struct ArrayArguments {
     ArrayArgument of[kArrayCount];
 };
 
-// P. Of an argument that is not NULL, without taking the array apart or bringing it in from a TOAST table.
+// P. Counts the elements of an array without taking it apart. Of an array in a TOAST table it fetches the head only.
 int elements_of(Datum array) {
     if (VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(array))) {
         AnyArrayType* expanded = DatumGetAnyArrayP(array);
@@ -127,7 +127,7 @@ text* text_at(const ArrayArgument& array, int i) {
     return array.has(i) ? postgres::text_of(array.values[i]) : nullptr;
 }
 
-// P. Rows out of arrays.
+// P. Turns the columns, which are of one length, into rows.
 Request* requests_of(const ArrayArguments& arrays, int count) {
     auto* requests =
         static_cast<Request*>(palloc_extended(sizeof(Request) * std::max(count, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));

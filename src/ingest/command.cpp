@@ -1,4 +1,4 @@
-// Handling a command in five steps: validate, find the devices, identify, append, count.
+// The handler takes five steps: it validates, finds the devices, identifies, appends and counts.
 #include "ingest/command.hpp"
 
 #include <algorithm>
@@ -29,9 +29,9 @@ std::optional<std::string_view> optional_view(const text* value) {
 }
 
 struct SentMetrics {
-    std::size_t excess_size;  // of the jsonb, where it is too large to be read; 0 otherwise
+    std::size_t excess_size;  // bytes of a jsonb that is too large to be read; 0 otherwise
     event_log::Metrics parsed;
-    Jsonb* kept;  // without members that are null: they say nothing; null if nothing is left
+    Jsonb* kept;  // without members that are null, because they say nothing; null if nothing is left
 };
 
 // P.
@@ -44,7 +44,7 @@ SentMetrics take_metrics(Jsonb* sent) {
     return metrics;
 }
 
-// Long loops over readings let a cancel through now and then.
+// Lets a cancel through once in 1,024 iterations. Loops over readings call it, as they may be long.
 void serve_interrupts(std::uint32_t iteration) {
     if (iteration % 1024 == 1023) postgres::guarded([] { CHECK_FOR_INTERRUPTS(); });
 }
@@ -66,7 +66,7 @@ Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::
     return candidate;
 }
 
-// Step 1. What is valid becomes a candidate, the rest is refused.
+// Step 1. A valid reading becomes a candidate. Every other reading is refused.
 void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) {
     const model::Micros max_ahead = static_cast<model::Micros>(runtime::settings().max_ahead) * USECS_PER_SEC;
     const model::Micros received_at = verdicts.stamp.received_at;
@@ -100,7 +100,7 @@ void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) 
     }
 }
 
-// One entry a device, ordered by id; `entry_of_candidate[i]` is the entry of candidate i.
+// Makes one entry for each device, ordered by id. `entry_of_candidate[i]` becomes the index of candidate i's entry.
 std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates,
                                       std::vector<std::uint32_t>& entry_of_candidate) {
     std::vector<std::uint32_t> order(candidates.size());
@@ -122,8 +122,9 @@ std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates,
     return entries;
 }
 
-// Step 2. A reading without a region gets the registry's. A repeat of a reading that was stored before its device was retired
-// is still a duplicate, so readings of a device that may not send are looked up; `standings` says why they are not stored.
+// Step 2. A reading without a region gets the one of the registry. A repeat of a reading that was stored before its device was
+// retired is still a duplicate. So the log only looks up the readings of a device that may not send, and `standings` says why
+// it stores none of them.
 void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) {
     std::vector<Candidate>& candidates = verdicts.candidates;
     if (candidates.empty()) return;
@@ -142,7 +143,7 @@ void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) 
     }
 }
 
-// Step 3. What a reading is recognised by, from what the client sent alone.
+// Step 3. The identity and the digest of a reading depend only on what the client sent.
 void identify(Verdicts& verdicts) {
     const model::Secret& secret = verdicts.stamp.opened.secret;
     std::uint32_t iteration = 0;
@@ -158,7 +159,7 @@ void identify(Verdicts& verdicts) {
     }
 }
 
-// Step 5. After the append: what was not stored joins the refused, everything is counted.
+// Step 5. The verdict of the log is known. Readings that it did not store join the refused ones, and all are counted.
 void count_verdicts(Verdicts& verdicts, const std::vector<device::Standing>& standings, std::uint32_t received, Tally& tally) {
     verdicts.received = received;
     for (std::size_t i = 0; i < verdicts.candidates.size(); ++i) {
@@ -206,7 +207,7 @@ Verdicts handle_command(const Request* requests, std::uint32_t count, OnError on
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings);
     identify(verdicts);
-    // Step 4. The log answers for each candidate.
+    // Step 4. The log decides each candidate.
     event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
     count_verdicts(verdicts, standings, count, tally);
     if (on_error == OnError::kRaise) raise_first(verdicts, tally);

@@ -1,4 +1,4 @@
-// Building payloads. This file is written wholly in P.
+// Payloads are built here, with limits on size. This file is written wholly in P.
 #include "ingest/payload.hpp"
 
 #include <optional>
@@ -16,13 +16,13 @@ namespace {
 constexpr std::size_t kMaxTextBytes = 4096;
 constexpr std::size_t kMaxJsonBytes = 64 * 1024;
 
-// Of a member that was cut or left out: how many bytes it had.
+// A member that was cut or left out, and how many bytes it had.
 struct Truncated {
     std::string_view name;
     std::size_t bytes;
 };
 
-// Writes members of at most a certain size, and notes those that were larger.
+// Writes members up to the limits, and notes those that were larger.
 struct PayloadWriter {
     postgres::JsonbBuilder payload;
     Truncated truncated[4];

@@ -1,4 +1,4 @@
-// Writing telemetry.rejected_readings by SQL, so that all counts that somebody put on it: defaults, constraints, triggers.
+// The quarantine writes telemetry.rejected_readings by SQL, so that defaults, constraints and triggers of that table count.
 #include "ingest/quarantine.hpp"
 
 #include <bit>
@@ -19,14 +19,14 @@
 namespace ingest {
 namespace {
 
-// Plain view of a refusal, fit for a guarded block.
+// A row of telemetry.rejected_readings before its payload is built. Plain data, fit for a guarded block.
 struct RejectedRow {
     const Request* request;
     int sqlstate;
     std::string_view reason;
 };
 
-// The number comes from the column's default.
+// The column's default gives each row its number.
 postgres::Statement insert_rejected{
     postgres::Command::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
@@ -36,11 +36,11 @@ postgres::Statement insert_rejected{
     {TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZOID},
     nullptr};
 
-// One statement's rows.
+// The limits of one statement. Rows are added until one of the two is reached.
 constexpr int kChunkRows = 512;
 constexpr std::size_t kChunkBytes = 1 << 20;
 
-// P. As many of the rows as go into a statement; how many.
+// P. Inserts as many of the rows as one statement takes, and returns how many.
 int insert_chunk(const RejectedRow* rows, int count, TimestampTz received_at) {
     Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows];
     int taken = 0;
@@ -58,7 +58,7 @@ int insert_chunk(const RejectedRow* rows, int count, TimestampTz received_at) {
     return taken;
 }
 
-// P. `rows` of one call, received together.
+// P. Inserts the rows of one call.
 void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
     const MemoryContext chunk_context =
         AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
@@ -75,8 +75,8 @@ void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
     MemoryContextDelete(chunk_context);
 }
 
-// The last call that quarantined something, to know its repeat: `(ingest_telemetry_batch(...)).*` calls once a column, each
-// time from another place in the plan. Session state, plain data.
+// The last call that quarantined something, so that its repeat is known. `(ingest_telemetry_batch(...)).*` calls the function
+// once for each column, and each call comes from another place in the plan. Session state, plain data.
 struct LastCall {
     const void* call_site;
     LocalTransactionId transaction;
@@ -91,7 +91,7 @@ uint64 hash_of_sent(const Value* value) {
     return value == nullptr ? 0 : postgres::hash_of(value);
 }
 
-// Of all that was sent: calls that differ may well be refused in the same words.
+// Covers all that the client sent, because calls that differ may be refused in the same words.
 uint64 digest_of(const Request* requests, std::uint32_t count) {
     uint64 digest = count;
     for (const Request* each = requests; each < requests + count; ++each)
@@ -104,7 +104,7 @@ uint64 digest_of(const Request* requests, std::uint32_t count) {
     return digest;
 }
 
-// Was this very call made a moment ago by another column of the same row?
+// True if another column of the same row made this very call before.
 bool is_repeat(const void* call_site, uint64 digest) {
     const LastCall call{call_site, postgres::local_transaction_id(), GetCurrentSubTransactionId(), postgres::command_begun(),
                         digest};

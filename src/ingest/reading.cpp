@@ -1,4 +1,4 @@
-// ingest_telemetry(...): the door for one reading.
+// SQL function ingest_telemetry: the door for one reading.
 #include "ingest/command.hpp"
 #include "ingest/door.hpp"
 #include "ingest/receipt.hpp"

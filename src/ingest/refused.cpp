@@ -1,4 +1,4 @@
-// The words of each refusal.
+// Each refusal has its SQLSTATE and its words here.
 #include "ingest/refused.hpp"
 
 #include <utility>
@@ -83,7 +83,7 @@ RefusedReading refuse_device(const event_log::Candidate& candidate, device::Stan
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
 }
 
-// Without a key the values are the identity, so that only the region can be another.
+// Without a key the values are the identity. So only the region can differ between two requests of one identity.
 RefusedReading refuse_conflict(const event_log::Candidate& candidate) {
     const auto& key = candidate.reading.idempotency_key;
     const std::string identity = key ? "Key " + model::quoted_for_message(*key) + " of device " : "The reading of device ";
