@@ -1,4 +1,4 @@
-// SQL function log_status: whether the log was written here, or at another place and brought here by a restore.
+// SQL function log_status: tells whether the log was written here, or was restored from another place.
 #include <vector>
 
 #include "event_log/checkpoint.hpp"

@@ -1,4 +1,4 @@
-// SQL function read_events: the events of a batch, in the shape of the view telemetry.events.
+// SQL function read_events: returns the events of a batch as rows of the view telemetry.events.
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +20,7 @@ namespace {
 using event_log::EventColumn;
 using event_log::WindowScan;
 
-// P. Writes members as the view's jsonb_build_object does.
+// P. Writes members as jsonb_build_object does in the view.
 struct JsonbWriter {
     postgres::JsonbBuilder payload;
 
@@ -59,8 +59,8 @@ Jsonb* payload_of(const WindowScan& scan) {
     return postgres::finish_object(writer.payload);
 }
 
-// Columns of telemetry.events: id, aggregatetype, aggregateid, type, version, payload, created_at, epoch. The last one is not
-// there as long as the script of version 1.0 is installed.
+// The columns of telemetry.events are id, aggregatetype, aggregateid, type, version, payload, created_at, epoch. The script of
+// version 1.0 installs a view without the last one.
 constexpr int kFewestColumns = 7;
 
 // P.

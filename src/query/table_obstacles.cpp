@@ -1,4 +1,6 @@
-// table_obstacles(): what is on our tables and keeps them from being written. The same looks as the writers'.
+// SQL function table_obstacles: returns the objects on the extension's tables that keep the extension from writing them.
+//
+// It looks by the same functions as the writers do.
 #include "event_log/segment_check.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/entry_point.hpp"
@@ -20,7 +22,7 @@ void put_obstacle(ReturnSetInfo* result, Oid table, const postgres::Obstacle& ob
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-// P. One of each kind a table.
+// P. Puts at most one obstacle, the first that a writer of this table would meet.
 void put_obstacles_on(ReturnSetInfo* result, const postgres::OwnTable& own_table) {
     // The table of a newer version may not be there yet.
     const Oid relation = postgres::find_relation(postgres::require_schema(), own_table.name);

@@ -1,7 +1,9 @@
-// SQL function wait_for: until what a transaction stored is applied by a projection.
+// SQL function wait_for: waits until a projection has applied the events that a transaction stored.
 //
-// Each look is taken under a fresh snapshot, in a subtransaction that is rolled back, so that no lock outlives it. Between two
-// looks the session sleeps until a pass of the projector is over, or for a short while where nobody tells it.
+// The session looks again and again:
+// 1. Each look has a fresh snapshot and a subtransaction that is rolled back, so no lock outlives the look.
+// 2. Between two looks the session sleeps until a pass of the projector is over. Without shared memory nothing tells it so, and
+//    it naps for a short while instead.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -42,7 +44,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstNap{10};
 constexpr milliseconds kLongestNap{100};
-constexpr milliseconds kLongestSleep{250};  // where passes are told: project_once() of a session and a standby's replay are not
+constexpr milliseconds kLongestSleep{250};  // because replay on a standby tells nobody
 constexpr milliseconds kBeforeTransactionTimeout{100};
 constexpr std::uint64_t kFirstNormalXid = 3;
 
@@ -53,7 +55,7 @@ struct Token {
 
 enum class TokenState { kPending, kApplied, kRolledBack };
 
-// A whole number and nothing else.
+// The number, if the text is a number and nothing else.
 template <typename Number>
 std::optional<Number> number_in(std::string_view digits) {
     Number number{};
@@ -83,7 +85,7 @@ milliseconds timeout_argument(FunctionCallInfo fcinfo, int number) {
     return milliseconds(static_cast<std::int64_t>(std::min(std::max(wanted, 0.0), kLongest)));
 }
 
-// Looks again and again for one token.
+// Looks whether the transaction of a token is applied. It remembers between looks what it has found.
 class TokenWatch {
 public:
     TokenWatch(Token token, Consumer projection) : token_(token), projection_(projection) {}
@@ -98,7 +100,7 @@ private:
 
     Token token_;
     Consumer projection_;
-    std::optional<model::Snapshot> committed_snapshot_;  // when the transaction was first seen committed and without events
+    std::optional<model::Snapshot> committed_snapshot_;  // of the first look that found it committed and without events
 };
 
 void TokenWatch::refuse_unknown() const {
@@ -107,7 +109,8 @@ void TokenWatch::refuse_unknown() const {
                               std::to_string(token_.epoch.value) + ".");
 }
 
-// A transaction that stored nothing: a batch of duplicates. What it was told of was committed before it was.
+// For a transaction that stored nothing, such as a batch of duplicates. The events that its receipt speaks of were committed
+// before it. So it counts as applied when everything is applied that was committed at the first look.
 TokenState TokenWatch::look_at_tail(::Snapshot snapshot) {
     if (!committed_snapshot_)
         committed_snapshot_ = postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything_shown_by(snapshot)
@@ -116,8 +119,8 @@ TokenState TokenWatch::look_at_tail(::Snapshot snapshot) {
                                                                                                   : TokenState::kApplied;
 }
 
-// Where transaction numbers say nothing: the epoch is of another place, or over, and the numbers behind its end were given out
-// again. Its committed transactions are those that left events.
+// For an epoch of another place, or one that is over. There a transaction number tells nothing, because the server has given
+// out the numbers behind the epoch's end again. A transaction of such an epoch has committed if it left events.
 TokenState TokenWatch::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate) {
     if (is_local && fate == Fate::kInProgress) return TokenState::kPending;  // prepared before a standby was promoted
     if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return TokenState::kRolledBack;
@@ -125,7 +128,7 @@ TokenState TokenWatch::look_in_log(const EpochProgress& epoch, ::Snapshot snapsh
     return is_passed ? TokenState::kApplied : TokenState::kPending;
 }
 
-// The one that a command opens here that finds these.
+// The epoch that the next command here would open, given the epochs that there are.
 model::Epoch next_epoch(const std::vector<EpochProgress>& progress, const runtime::LogPlace& here) {
     if (progress.empty()) return model::Epoch{event_log::number_of_next_epoch(0, nullptr, here)};
     const EpochProgress& last = progress.back();
@@ -141,9 +144,9 @@ TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
     const auto epoch = std::find_if(progress.begin(), progress.end(),
                                     [this](const EpochProgress& each) { return each.epoch == token_.epoch; });
     if (epoch == progress.end()) {
-        // Its row is not committed or not replayed yet, or there never was one.
+        // The row of the epoch is not committed or not replayed yet, or there never was one.
         if (in_recovery || fate == Fate::kInProgress) return TokenState::kPending;
-        // Who opens an epoch and is rolled back takes its row along.
+        // The transaction that opens an epoch also writes its row, and its rollback takes the row along.
         if (fate == Fate::kRolledBack && token_.epoch == next_epoch(progress, here)) return TokenState::kRolledBack;
         refuse_unknown();
     }
@@ -171,7 +174,7 @@ TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
 }
 
 TokenState TokenWatch::look() {
-    // In this order: what is committed now the snapshot shows.
+    // The fate is read before the snapshot is taken. So the snapshot shows the transaction if its fate is kCommitted.
     const Fate fate = event_log::fate_of(token_.xid);
     const ::Snapshot snapshot = postgres::guarded([] {
         PushActiveSnapshot(GetLatestSnapshot());
@@ -180,7 +183,7 @@ TokenState TokenWatch::look() {
     return look_under(snapshot, fate);
 }
 
-// The own transaction cannot become applied before this command is over.
+// The projector cannot apply the session's own transaction while this command is running.
 void refuse_own_transaction(const Token& token) {
     const std::uint64_t own_xid = postgres::guarded([] {
         const FullTransactionId xid = GetTopFullTransactionIdIfAny();
@@ -188,7 +191,8 @@ void refuse_own_transaction(const Token& token) {
     });
     if (own_xid != token.xid.value) return;
     const std::vector<EpochProgress> progress = event_log::read_progress(postgres::guarded([] { return GetActiveSnapshot(); }));
-    // The same number at another time or place. The own epoch may be so new that it is not seen yet.
+    // The number may be the same in an older epoch or at another place. The session's own epoch may be so new that its snapshot
+    // does not show it.
     if (!progress.empty() && token.epoch < progress.back().epoch) return;
     if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_place()))
         return;
@@ -196,7 +200,7 @@ void refuse_own_transaction(const Token& token) {
                           "The projector applies its readings after its commit.", "Commit first, then wait.");
 }
 
-// What can tell that a look is worthwhile, as it was before the last one.
+// The number of passes as it was before a look. When it has grown, another look is worthwhile.
 struct SeenPasses {
     explicit SeenPasses(Consumer projection) : signal(runtime::pass_signal(event_log::number_of(projection))) {
         if (signal != nullptr) pass_count = pg_atomic_read_u64(&signal->pass_count);
@@ -206,8 +210,8 @@ struct SeenPasses {
     std::uint64_t pass_count = 0;
 };
 
-// Until a pass for the projection is over that `seen` does not know. Prepares for the sleep only here, as the end of a
-// subtransaction cancels it.
+// Sleeps until a pass of the projection is over that `seen` does not know. It prepares for the sleep after the look, because
+// the end of the look's subtransaction would cancel the preparation.
 void sleep_until_pass(const SeenPasses& seen, milliseconds longest) {
     const long sleep = static_cast<long>(std::min(longest, kLongestSleep).count());
     postgres::guarded([&seen, sleep] {
@@ -227,7 +231,7 @@ void nap_for(milliseconds nap) {
     });
 }
 
-// transaction_timeout would end the session and not only the wait, so the answer comes a little earlier.
+// Cuts the timeout short of transaction_timeout, which would end the whole session.
 milliseconds within_transaction_timeout(milliseconds timeout) {
     const TimestampTz timeout_at = postgres::end_by_transaction_timeout();
     if (timeout_at == DT_NOEND) return timeout;

@@ -1,4 +1,4 @@
-// SQL function is_background_worker: who occupies one of the server's worker slots (max_worker_processes).
+// SQL function is_background_worker: tells whether a process occupies one of the server's worker slots (max_worker_processes).
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"

@@ -1,5 +1,7 @@
-// SQL function worker_status: how the projector of this database fares. Shared memory knows; without it, the lock table, what
-// the process says of itself in pg_stat_activity, and the record of attempts to start one.
+// SQL function worker_status: tells how the projector of this database fares.
+//
+// It reads the database's slot in shared memory. Without shared memory it finds the projector in the lock table, reads what
+// the process shows in pg_stat_activity, and reads the record of attempts to start one.
 #include <string_view>
 
 #include "postgres/entry_point.hpp"
@@ -15,7 +17,7 @@
 namespace query {
 namespace {
 
-constexpr int kAttemptsUntilFailing = 3;  // attempts; before that the next one may only be on its way
+constexpr int kAttemptsUntilFailing = 3;  // after fewer attempts, a worker may still be on its way
 constexpr const char* kReasonNoneCame = "Every worker that was started ended before it could work. The server log says why.";
 
 struct StatusRow {
