@@ -1,4 +1,4 @@
-// Definition of the settings: names, units, ranges and words for SHOW and pg_settings.
+// Defines the settings: their names, units, ranges and descriptions.
 #include "runtime/settings.hpp"
 
 #include "postgres/error.hpp"

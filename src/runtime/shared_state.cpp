@@ -1,4 +1,4 @@
-// The slots of the databases, in shared memory.
+// The slots of the databases lie in shared memory.
 #include "runtime/shared_state.hpp"
 
 #include <cstddef>
@@ -13,7 +13,7 @@ namespace {
 
 SharedState* shared = nullptr;
 
-// Every database whose worker the server could run, and some that fail for want of one.
+// There are slots for as many workers as the server can run, and for some databases that get none.
 int slot_count() {
     return Max(64, max_worker_processes);
 }
@@ -22,7 +22,8 @@ Size size_of_state() {
     return offsetof(SharedState, slots) + static_cast<Size>(slot_count()) * sizeof(DatabaseSlot);
 }
 
-// Memory that is zero; also called where a process attaches to memory set up before, which it must leave alone.
+// The server calls this with memory that is zero, and also when a process attaches to memory that another one has set up. The
+// lock tells the two apart, because it is set last.
 void initialise(void* memory, LWLock* lock) {
     shared = static_cast<SharedState*>(memory);
     if (shared->lock != nullptr) return;
@@ -43,7 +44,7 @@ void initialise(void* memory, LWLock* lock) {
 
 constexpr postgres::SharedMemoryRequest kRequest{"telemetry_cqrs", size_of_state, initialise};
 
-// The functions below are called with the lock held.
+// The callers of the functions below hold the lock.
 
 DatabaseSlot* find_slot_locked(Oid database) {
     for (int i = 0; i < shared->slot_count; ++i)
@@ -121,7 +122,7 @@ bool report_starting(Oid database) noexcept {
     DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr) return false;
     slot->is_poked = false;
-    if (slot->pid != 0) return true;  // somebody else's worker is there; the new one will see that and leave
+    if (slot->pid != 0) return true;  // another launcher's worker is there, and the new one will find the slot taken and leave
     slot->last_end = WorkerEnd::kDied;
     enter(*slot, WorkerState::kStarting, now);
     return true;

@@ -1,4 +1,4 @@
-// Reading and writing the file: one record, one system call.
+// The file holds one record, and one system call reads or writes it.
 #include "runtime/start_record.hpp"
 
 #include <type_traits>
@@ -35,7 +35,7 @@ StartRecord read_start_record() noexcept {
     return record;
 }
 
-// Over what is there, not into an emptied file: a reader finds a whole record.
+// Overwrites the old record and does not empty the file first, so that a reader always finds a whole record.
 void write_start_record(const StartRecord& record) noexcept {
     const int file = BasicOpenFile(path_of_record().text, O_WRONLY | O_CREAT | PG_BINARY);
     if (file < 0) return;

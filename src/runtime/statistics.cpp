@@ -1,5 +1,5 @@
-// Counting in the session, and the callbacks at the ends of transactions. Those raise nothing, allocate nothing and read no
-// table.
+// The session counts here, and callbacks at the ends of transactions pass the counts on. The callbacks raise nothing, allocate
+// nothing and read no table.
 #include "runtime/statistics.hpp"
 
 #include "postgres/error.hpp"
@@ -10,19 +10,19 @@
 namespace runtime {
 namespace {
 
-// What was counted at one nesting level of the transaction in progress, and is decided when that level ends.
+// The counts of one nesting level of the transaction in progress. The end of the level decides where they belong.
 struct Level {
     int nesting;
     ReadingCounts readings;
     Level* outer;
 };
 
-// Session state, plain data. Levels but the first live in TopTransactionContext; those that ended are used again.
+// Session state, plain data. All levels but the first live in TopTransactionContext. A level that has ended is used again.
 constinit Level first_level{};
 constinit Level* innermost = nullptr;
 constinit Level* spare_levels = nullptr;
 
-// Decided and not yet in shared memory.
+// The counts that are decided and not yet in shared memory.
 constinit std::uint64_t settled_counts[kIngestFigures] = {};
 constinit int settled_sqlstate = 0;
 constinit TimestampTz settled_error_at = 0;
@@ -76,8 +76,8 @@ DatabaseSlot* own_slot() noexcept {
     return known_slot;
 }
 
-// Calls `body(slot)` with the lock held. Under the lock nobody frees a slot and gives it to another database; before, somebody
-// may have. Not called where there is no slot.
+// Calls `body(slot)` with the lock held, or does nothing if there is no slot. Another process may have given the slot to
+// another database before the lock was taken, so the slot is checked under the lock.
 template <typename Body>
 void with_own_slot(LWLockMode mode, Body&& body) noexcept {
     for (DatabaseSlot* slot = own_slot(); slot != nullptr; slot = own_slot()) {

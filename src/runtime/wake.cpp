@@ -1,5 +1,4 @@
-// The callback at the end of transactions, and what it needs: everything is looked up before, as after a commit nothing may
-// fail.
+// A callback at the end of the transaction wakes the others. It looks nothing up, because nothing may fail after a commit.
 #include "runtime/wake.hpp"
 
 #include "postgres/entry_point.hpp"
@@ -17,7 +16,7 @@
 namespace runtime {
 namespace {
 
-// Wishes of the transaction in progress.
+// What the transaction in progress has asked for.
 bool wants_projector = false;
 bool wants_launcher = false;
 bool wants_waiters_told[kPassSignalCount] = {};  // of these consumers of the log
@@ -25,7 +24,7 @@ bool wants_waiters_told[kPassSignalCount] = {};  // of these consumers of the lo
 int known_slot_number = -1;  // where this database was found last
 SteadyTime last_poke_at = 0;
 
-// Without shared memory.
+// For servers without the extension's shared memory.
 ProjectorProcess known_projector{kNoProcess, 0};
 bool is_projector_on_its_way = false;  // started, and not found yet
 SteadyTime last_look_at = 0;
@@ -41,7 +40,8 @@ uint32 projector_procno() noexcept {
     return is_ours(known_slot_number) ? pg_atomic_read_u32(&shared_state()->slots[known_slot_number].procno) : kNoProcess;
 }
 
-// The one that was started may be among them. It took its first snapshot after the commit if it is not.
+// Sets the latch of every background worker of the database. The projector that was started is either among them or takes its
+// first snapshot after the commit.
 void wake_workers_of_database() noexcept {
     for (uint32 i = 0; i < ProcGlobal->allProcCount; ++i) {
         const PGPROC& process = ProcGlobal->allProcs[i];
@@ -64,8 +64,9 @@ void tell_wanted_waiters() noexcept {
     }
 }
 
-// One that looked for the extension before the transaction that made or updated it was over has left again; where it found
-// another version it has left a record. Whoever wanted it may send no further command.
+// Starts a projector at the end of CREATE EXTENSION or ALTER EXTENSION UPDATE, if one was wanted before. A projector that a
+// command started earlier could not see this transaction yet. So it has found no extension or another version, and has left.
+// The client of that command may never send another one.
 void start_wanted_projector() noexcept {
     if (!settings().start_worker) return;
     const StartRecord record = read_start_record();
@@ -88,7 +89,7 @@ void wake_without_shared_memory() noexcept {
 void wake_wanted() noexcept {
     if (shared_state() == nullptr) return wake_without_shared_memory();
     const uint32 projector = projector_procno();
-    // Always SetLatch, never "is it set already": it has the memory barrier that keeps a wake-up from being lost.
+    // The latch is set even if it is set already, because SetLatch has the memory barrier that keeps a wake-up from being lost.
     if (wants_projector) set_latch_of(projector);
     const bool is_nobody_there = wants_projector && projector == kNoProcess && settings().start_worker;
     if (!wants_launcher && !is_nobody_there) return;
@@ -116,9 +117,8 @@ void end_of_transaction(XactEvent event, void*) noexcept {
     }
 }
 
-// For CREATE EXTENSION and ALTER EXTENSION UPDATE: the launcher looks at this database. Where there is none, and a command has
-// wanted a projector before, one is started at the commit: that of the command may have found no extension yet, or another
-// version.
+// For CREATE EXTENSION and ALTER EXTENSION UPDATE. The launcher will look at this database. Without a launcher the commit
+// starts a projector, if a command has wanted one before.
 void wake_launcher_at_commit() noexcept {
     wants_launcher = true;
 }
@@ -136,7 +136,7 @@ void wake_projector_at_commit() {
 
 void start_missing_projector() {
     if (shared_state() != nullptr || !settings().start_worker || is_there(known_projector)) return;
-    // Who knew one that is gone looks at once.
+    // A session that knew a projector which is gone looks at once.
     const SteadyTime now = steady_time();
     const bool is_soon = now - last_look_at < kLookInterval;
     if (known_projector.procno == kNoProcess && is_soon) return;
