@@ -16,18 +16,18 @@ namespace {
 // The pauses after an attempt, for all sessions of a database together. A worker that was started is on its way for a while.
 // The pause doubles with each one that does not come, because each has left a FATAL in the log. After a failed start, it is
 // fixed.
-constexpr TimestampTz kOnItsWay = 200 * 1000;
-constexpr TimestampTz kLongestOnItsWay = 60 * USECS_PER_SEC;
+constexpr TimestampTz kFirstPause = 200 * 1000;
+constexpr TimestampTz kLongestPause = 60 * USECS_PER_SEC;
 constexpr int kMaxDoublings = 10;
-constexpr TimestampTz kAfterFailure = 2 * USECS_PER_SEC;
+constexpr TimestampTz kPauseAfterFailure = 2 * USECS_PER_SEC;
 
 bool is_same(const LOCKTAG& left, const LOCKTAG& right) {
     return memcmp(&left, &right, sizeof(LOCKTAG)) == 0;
 }
 
 TimestampTz pause_after(const StartRecord& record) {
-    if (record.failed_at != 0) return kAfterFailure;
-    return Min(kOnItsWay << Min(Max(record.attempts_in_vain, 0), kMaxDoublings), kLongestOnItsWay);
+    if (record.failed_at != 0) return kPauseAfterFailure;
+    return Min(kFirstPause << Min(Max(record.attempts_in_vain, 0), kMaxDoublings), kLongestPause);
 }
 
 // Starts a projector unless the last attempt is too recent. The caller holds the starter's lock.

@@ -122,7 +122,7 @@ bool report_starting(Oid database) noexcept {
     DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr) return false;
     slot->is_poked = false;
-    if (slot->pid != 0) return true;  // another launcher's worker is there, and the new one will find the slot taken and leave
+    if (slot->pid != 0) return true;  // a worker is there, and the new one will find the slot taken and leave
     slot->last_end = WorkerEnd::kDied;
     enter(*slot, WorkerState::kStarting, now);
     return true;

@@ -61,10 +61,9 @@ struct DatabaseSlot {
 
 // Locking:
 // - A process holds `lock` exclusively to write a member of a slot or `must_look_everywhere`, and shared to read one.
-// - `database`, `procno`, `pass_signals`, `ingest.counts` and the other members outside the slots are atomic, so any process
-// may
-//   read them without the lock. The value may be a moment old, and the reader must bear that. A latch that is set for nothing
-//   is harmless.
+// - `database`, `procno`, `pass_signals`, `ingest.counts`, `launcher_procno` and `server_read_only` are atomic. So any process
+//   may read them without the lock. The value may be a moment old, and the reader must bear that. A latch that is set for
+//   nothing is harmless.
 struct SharedState {
     LWLock* lock;
     pg_atomic_uint32 launcher_procno;

@@ -1,4 +1,4 @@
-// Deleting expired batches, oldest first and a bounded number at a time, as a writer of the read side.
+// The retention deletes expired batches, oldest first and a bounded number at a time, as a writer of the read side.
 #include "worker/batch_retention.hpp"
 
 #include <algorithm>
@@ -27,9 +27,10 @@ constexpr TimestampTz kShortestInterval = USECS_PER_SEC;
 constexpr TimestampTz kLongestInterval = 60 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kIntervalOfObstacle = 5 * USECS_PER_SEC;
 
-// Looks at the kMaxDeleted oldest only, so that the cost does not depend on how many there are. A consumer without a
-// checkpoint, as one that was paused before the first event, has passed none; one whose epochs are all drained has passed their
-// last.
+// The statement looks only at the kMaxDeleted oldest batches, so its cost does not depend on how many there are.
+//
+// $3 has the names of the consumers. A consumer without a checkpoint has passed no batch; one that was paused before the first
+// event has none. A consumer whose epochs are all drained has passed their last batch.
 constexpr postgres::Statement kDelete{
     postgres::Command::kDelete,
     "WITH oldest AS MATERIALIZED (SELECT batch_id, created_at FROM telemetry.batch ORDER BY batch_id LIMIT $1) "
@@ -51,13 +52,13 @@ Datum names_of_consumers() {
     return postgres::text_array_datum(names, count);
 }
 
-// Of an attempt.
+// The result of an attempt.
 struct DeleteResult {
     uint64 batches = 0;
-    std::optional<Failure> obstacle;  // nothing could be deleted
+    std::optional<Failure> obstacle;  // why nothing could be deleted
 };
 
-// A scope of its own: it ends before the transaction does.
+// Deletes as the owner. This is a function of its own so that AsOwner ends before the transaction does.
 uint64 delete_as_owner(TimestampTz cutoff) {
     const postgres::AsOwner as_owner(runtime::installed().owner);
     return postgres::guarded([cutoff] {
@@ -85,7 +86,7 @@ DeleteResult delete_older_than(TimestampTz cutoff) {
         transaction.commit();
     } catch (const postgres::PgError& error) {
         if (error.sqlstate() != error_codes::kTableCarriesObstacle) throw;
-        deleted.obstacle = describe_current_exception();  // the transaction is rolled back when it goes out of scope
+        deleted.obstacle = describe_current_exception();  // the destructor of `transaction` rolls back
     }
     return deleted;
 }

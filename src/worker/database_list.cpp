@@ -1,4 +1,4 @@
-// Reading pg_database from a process that is connected to no database: scans of shared catalogues, no syscache.
+// The launcher is connected to no database. So this file reads pg_database by a scan, without the syscache.
 #include "worker/database_list.hpp"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace worker {
 namespace {
 
-constexpr int kConnectionLimitOfHalfDropped = -2;  // what DROP DATABASE leaves in datconnlimit when it is interrupted
+constexpr int kConnectionLimitOfHalfDropped = -2;  // an interrupted DROP DATABASE leaves this in datconnlimit
 
 bool can_be_served(Form_pg_database database) {
     return database->datallowconn && !database->datistemplate && database->datconnlimit != kConnectionLimitOfHalfDropped;
@@ -27,7 +27,7 @@ struct DatabaseRows {
     int count;
 };
 
-// In the current memory context, which stays current.
+// P. Returns rows in the current memory context, which stays current.
 DatabaseRows read_rows() {
     const MemoryContext callers_context = CurrentMemoryContext;
     StartTransactionCommand();
@@ -67,8 +67,8 @@ std::vector<Database> list_databases() {
     return databases;
 }
 
-// Looks for others' locks that conflict with the one a connection takes while it starts. Taking that one for a moment would
-// tell as much and cost several times what the look does: an idle projector does this all day.
+// Looks for locks of other sessions that conflict with the lock that a starting connection takes. Taking that lock for a moment
+// would tell as much, but would cost several times as much, and an idle projector looks all day.
 DatabaseLockWatch::Sight DatabaseLockWatch::look(Oid database) {
     struct LockHolders {
         VirtualTransactionId* holders;

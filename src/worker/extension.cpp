@@ -1,4 +1,4 @@
-// Reading the extension's row of pg_extension.
+// Reads the extension's row of pg_extension.
 #include "worker/extension.hpp"
 
 #include "postgres/catalog.hpp"

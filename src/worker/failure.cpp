@@ -1,4 +1,4 @@
-// Failures of a worker's turn.
+// A worker describes, logs and delays after failures here.
 #include "worker/failure.hpp"
 
 #include <algorithm>
@@ -47,7 +47,7 @@ Failure describe_current_exception() noexcept {
 void FailureThrottle::log(const Failure& failure) {
     const runtime::SteadyTime now = runtime::steady_time();
     if (logged_at_.size() >= kMaxRemembered) logged_at_.clear();
-    // Not by the words as well: a full disk is told with another file's name each time.
+    // The words do not count, because each error of a full disk names another file.
     runtime::SteadyTime& logged_at = logged_at_[failure.sqlstate];
     if (logged_at != 0 && now - logged_at < kLogInterval) return;
     logged_at = now;

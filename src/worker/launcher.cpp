@@ -1,12 +1,13 @@
-// The launcher's loop. It is connected to no database and knows a database by what happened to the worker sent there:
+// The launcher's loop. The launcher is connected to no database. It knows a database by what became of the worker it sent
+// there:
 //
 //   unknown ──start──▶ live ──the extension is not there──▶ absent ──poked──▶ unknown
 //                       │ ▲
 //              ended    ▼ │ due: at once the first time, then later and later
 //                      ended
 //
-// What it learned is in its own memory; what others must see is in the shared slots. A launcher that starts anew finds
-// running workers there and adopts them.
+// The launcher keeps what it has learned in its own memory. The shared slots have what other processes must see. A new launcher
+// finds the running workers there and adopts them.
 #include "worker/launcher.hpp"
 
 #include <algorithm>
@@ -31,23 +32,23 @@ namespace {
 
 constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
 
-constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long starts with a clean slate
+constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures behind it
 constexpr runtime::SteadyTime kFirstDelay = USECS_PER_SEC;
 constexpr runtime::SteadyTime kLongestDelay = 60 * USECS_PER_SEC;
-constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that is being dropped or copied
+constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a command is changing as a whole
 constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kLogInterval = 60 * USECS_PER_SEC;
-constexpr int kMaxProbes = 3;  // workers on their way to find out whether the extension is there
+constexpr int kMaxProbes = 3;  // workers that are finding out whether the extension is there
 
 enum class Phase { kUnknown, kLive, kEnded, kAbsent };
 
 struct ServedDatabase {
     std::string name;
     Phase phase = Phase::kUnknown;
-    BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if another launcher started it
+    BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if an earlier launcher started it
     TimestampTz started_at = 0;
     runtime::SteadyTime live_since = 0;
-    runtime::SteadyTime due_at = 0;  // unknown and ended: not to be started before
+    runtime::SteadyTime due_at = 0;  // in kUnknown and kEnded: no start before this
     int failure_count = 0;           // in a row
     bool was_asked_to_end = false;
     DatabaseLockWatch lock_watch;  // while it waits to be started
@@ -58,7 +59,7 @@ public:
     Launcher(MemoryContext turn_context, MemoryContext handles_context)
         : turn_context_(turn_context), handles_context_(handles_context) {}
 
-    // One look at everything. Returns how many milliseconds nothing will be due.
+    // Looks at everything once. Returns for how many milliseconds nothing will be due.
     long look();
 
 private:
@@ -93,7 +94,8 @@ int Launcher::count_probes() const {
     }));
 }
 
-// Databases come and go. A worker in one that may no longer be served is asked to end and its entry stays until it has.
+// Takes over the list of databases. If a database has left the list, the launcher asks its worker to end, and the entry stays
+// until the worker has ended.
 void Launcher::take_over(const std::vector<Database>& databases) {
     for (const Database& database : databases) {
         const auto [entry, is_new] = served_.try_emplace(database.oid);
@@ -119,7 +121,7 @@ void Launcher::take_over(const std::vector<Database>& databases) {
             ++entry;
         }
     }
-    // Slots of databases that somebody poked for and that are not ours to serve.
+    // A session may have poked for a database that the launcher does not serve. Its slot is freed.
     runtime::SharedState* shared = runtime::shared_state();
     for (int i = 0; i < shared->slot_count; ++i) {
         const Oid oid = pg_atomic_read_u32(&shared->slots[i].database);
@@ -142,7 +144,7 @@ void Launcher::has_ended(Oid oid, ServedDatabase& served) {
     served.handle = nullptr;
     served.was_asked_to_end = false;
     const runtime::WorkerStatus status = runtime::worker_status(oid);
-    if (status.pid != 0) return;  // another launcher's worker was there first: it is the one to watch
+    if (status.pid != 0) return;  // an earlier launcher's worker was there first, and is the one to watch
     if (status.last_end == runtime::WorkerEnd::kAbsent) {
         served.failure_count = 0;
         served.due_at = 0;
@@ -166,7 +168,7 @@ void Launcher::watch(Oid oid, ServedDatabase& served) {
     if (served.phase == Phase::kAbsent && runtime::worker_status(oid).is_poked) served.phase = Phase::kUnknown;
 }
 
-// At most once a minute: the server is short of slots for all databases alike.
+// Logs at most once a minute, because the server is short of slots for all databases alike.
 void Launcher::log_missing_slot(const ServedDatabase& served, const char* detail, const char* hint) {
     if (logged_at_ != 0 && now_ - logged_at_ < kLogInterval) return;
     logged_at_ = now_;
@@ -208,7 +210,7 @@ void Launcher::start(Oid oid, ServedDatabase& served) {
 
 long Launcher::look() {
     now_ = runtime::steady_time();
-    // The server's word, not a database's or a role's: nothing of theirs reaches this process.
+    // This is the server's own setting. The settings of databases and roles do not reach the launcher.
     pg_atomic_write_u32(&runtime::shared_state()->server_read_only, DefaultXactReadOnly ? 1 : 0);
     const bool looks_everywhere = runtime::take_look_everywhere();
     take_over(list_databases());
@@ -217,7 +219,7 @@ long Launcher::look() {
         watch(oid, served);
         if (looks_everywhere && served.phase == Phase::kAbsent) served.phase = Phase::kUnknown;
         const bool is_waiting = served.phase == Phase::kUnknown || served.phase == Phase::kEnded;
-        // The end of a probe wakes us, so a database that waits for its turn has no time of its own.
+        // A database that waits for a free probe needs no time of its own, because the end of a probe wakes the launcher.
         const bool may_start = served.phase != Phase::kUnknown || count_probes() < kMaxProbes;
         if (is_waiting && served.due_at <= now_ && may_start && runtime::settings().start_worker) start(oid, served);
         if (served.due_at > now_ && served.phase != Phase::kLive) next_due_at = std::min(next_due_at, served.due_at);

@@ -1,4 +1,4 @@
-// Steps with and without batches, and their notifications.
+// The work decides which steps write batches, and sends their notifications.
 #include "worker/projection_work.hpp"
 
 #include <exception>
@@ -11,7 +11,7 @@
 namespace worker {
 namespace {
 
-constexpr std::int64_t kBusyStep = 500;                       // events; a wait for the disk is little beside applying so many
+constexpr std::int64_t kBusyStep = 500;                       // events; beside applying so many, a wait for the disk is short
 constexpr runtime::SteadyTime kLongestUnbatched = 20 * 1000;  // microseconds
 
 Failure failure_of(const projection::Failure& failure) {
@@ -39,7 +39,7 @@ void ProjectionWork::notify(WorkDone& done) {
 WorkDone ProjectionWork::step(bool with_batches) {
     projection::StepResult step = stepper_.step({.with_batches = with_batches});
     const projection::Pass& pass = step.pass;
-    // After a batch that only caught up with the projections, little waits.
+    // A batch that only caught up with the projections says that little is waiting.
     is_busy_ = pass.events >= kBusyStep || (pass.more && (!pass.batch || pass.owes_batches));
     if (with_batches && !pass.owes_batches && (pass.batch || !pass.more)) unbatched_since_ = 0;
     if (!with_batches && pass.owes_batches && unbatched_since_ == 0) unbatched_since_ = runtime::steady_time();

@@ -1,11 +1,13 @@
-// The projector's loop: step while there is more, tell, rest, wait. It waits in the server's way and never inside a
-// transaction.
+// The projector's loop: it steps while there is more to do, sends notifications, rests, and waits.
 //
-// One projector a database: it takes the database's slot in shared memory under its lock, and a lock of its own class that
-// also holds where there is no shared memory of ours. An error ends a turn, not the process; FATAL ends the process. Who is
-// cancelled goes on.
-// It gives way to a command that drops, renames, moves or copies the database, and the launcher brings it back if that fails.
-// Without preloading there is no launcher: the next command starts a new one. A command that lacks the right moves nobody.
+// - There is one projector for each database. It takes the database's slot in shared memory, and a lock of its own class, which
+//   also works without shared memory.
+// - It waits in the server's way and never inside a transaction.
+// - An error ends a turn, and FATAL ends the process. A cancellation ends only the turn.
+// - It gives way to a command that drops, renames, moves or copies the database. The launcher brings it back if the command
+//   fails; without preloading the next command does. A command of a role without the right moves nobody.
+//
+// README.md in this folder has the states and the protocols.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -32,13 +34,13 @@ namespace worker {
 namespace {
 
 constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
-// How often it looks whether somebody wants the database for himself: an interval that has passed after each wait. Once it has
-// seen somebody it looks again soon, and a busy one at the turn that comes then.
+// The interval between looks whether a command wants the whole database. Each wait is longer, so a look follows each wait.
+// After a look that found a holder, the next look comes sooner, or at the next turn if the projector is busy.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 1000;  // milliseconds
-constexpr long kBatchDelay = 2;      // milliseconds without an event after which a batch is written
+constexpr long kBatchDelay = 2;      // milliseconds without an event; then a batch is written
 
-// Read by the callback at process exit.
+// The callback at process exit reads it.
 runtime::WorkerEnd worker_end = runtime::WorkerEnd::kDied;
 
 void leave(int, Datum) noexcept {
@@ -64,7 +66,7 @@ bool become_the_projector() {
     });
 }
 
-// As the launcher sees the server's configuration; it may come to know later than this process of a reload.
+// The launcher's view of the server's configuration. The launcher may hear of a reload later than this process.
 bool is_server_read_only() {
     runtime::SharedState* shared = runtime::shared_state();
     return shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0;
@@ -74,10 +76,10 @@ bool is_cancellation(const Failure& failure) {
     return failure.sqlstate == ERRCODE_QUERY_CANCELED;
 }
 
-// What follows a turn that went well.
+// The projector's rest after a turn without an error.
 enum class Pace {
     kAtOnce,  // there is more to do
-    kNap,     // a busy moment: let events gather
+    kNap,     // the moment is busy, so events gather
     kWait,    // nothing is left
     kHold     // nothing can be done
 };
@@ -112,26 +114,29 @@ private:
     BatchRetention batch_retention_;
     uint64 completed_before_turn_ = 0;
     DatabaseLockWatch database_lock_;
-    runtime::SteadyTime next_look_at_ = 0;  // at the lock of the database; not before
+    runtime::SteadyTime next_look_at_ = 0;  // earliest time of the next look at the lock of the database
     runtime::SteadyTime looked_up_at_ = 0;  // when the extension was looked up last
     Extension extension_{Presence::kAbsent, {}};
-    std::string waiting_reason_;  // why it waits, as pg_stat_activity shows it; empty while it works
-    bool is_running_ = false;     // as told in shared memory
-    bool has_matched_ = false;    // ever: the extension was of this library's version
-    bool tries_again_ = false;    // something failed and is due later
+    std::string waiting_reason_;  // pg_stat_activity shows it; empty while the projector works
+    bool is_running_ = false;     // shared memory says so
+    bool has_matched_ = false;    // the extension has once been of this library's version
+    bool tries_again_ = false;    // something failed and is due again later
 };
 
-// Ends the process: the launcher does not come back until somebody pokes it.
+// Ends the process if the database has no extension. The launcher starts no other one until somebody pokes it.
 void Projector::leave_if_absent() {
     if (extension_.presence != Presence::kAbsent) return;
     runtime::remove_start_record();
     leave_because(runtime::WorkerEnd::kAbsent);
 }
 
-// Where sessions start projectors. Who has found its own version here, though it may have failed at its work, has an older
-// library than the extension now wants; its successor loads the one that is installed, and no session need come along to start
-// it. Who never has found it has no better successor: it comes with an update of the extension, which finds the record when it
-// commits after the second look, or with a later command. Whatever happens, who has stepped down leaves.
+// For servers where sessions start projectors. This process leaves in any case, because it has stepped down.
+//
+// - A projector that has matched before has an older library than the extension now needs. It starts a successor, which loads
+//   the library that is installed now. So no session has to start it.
+// - A projector that never matched starts no successor, because the same library would be loaded again. It leaves a record and
+//   looks a second time. If ALTER EXTENSION UPDATE has committed by then, it does start a successor. If the update commits
+//   later, it finds the record and starts one. Otherwise a later command does.
 void Projector::leave_to_other_library(const Failure& reason) {
     const auto error = error_of([&] {
         runtime::step_down();
@@ -156,12 +161,12 @@ void Projector::give_way_if_wanted() {
     next_look_at_ = now + (database_lock_.has_holders() ? DatabaseLockWatch::kSecondLookDelay : kGiveWayInterval);
 }
 
-// How long it may wait before it can give way again, in milliseconds.
+// Returns how long the projector may wait before it must look again whether to give way, in milliseconds.
 long Projector::longest_wait() const {
     return database_lock_.has_holders() ? static_cast<long>(DatabaseLockWatch::kSecondLookDelay / 1000) : kLongestWait;
 }
 
-// Waits whatever the latch says, in pieces between which it can give way.
+// Waits whatever the latch says, in pieces, and may give way between them.
 void Projector::wait_ignoring_latch(long milliseconds) {
     for (long left = milliseconds; left > 0;) {
         const long piece = std::min(left, longest_wait());
@@ -171,8 +176,8 @@ void Projector::wait_ignoring_latch(long milliseconds) {
     }
 }
 
-// Until somebody wakes us, or the poll finds that any transaction ended since the last turn began, that nothing may be
-// written any more, or that old batches are due.
+// Waits until the latch is set or the poll finds a reason to work. The reasons are that something is to be tried again, that
+// the server has become read-only, that a transaction has ended since the last turn began, or that old batches are due.
 void Projector::wait_for_work() {
     do {
         for (long left = runtime::settings().poll_interval; left > 0;) {
@@ -186,7 +191,7 @@ void Projector::wait_for_work() {
              (batch_retention_.due_at() == 0 || runtime::steady_time() < batch_retention_.due_at()));
 }
 
-// Something cannot be done now.
+// Shows and logs why something cannot be done now.
 void Projector::hold(const Failure& reason) {
     runtime::report_failing(reason.sqlstate, reason.message.c_str());
     is_running_ = false;
@@ -251,14 +256,14 @@ Pace Projector::work() {
     return done.events >= kBusyBatch ? Pace::kNap : Pace::kWait;
 }
 
-// If the extension went away in mid-turn, the error was its farewell and nobody's business.
+// If the extension was dropped during the turn, the error only came from that. The process leaves and logs nothing.
 void Projector::handle_failure(const Failure& failure) {
     extension_ = look_up_extension();
     leave_if_absent();
     hold(failure);
 }
 
-// Between turns pg_stat_activity shows what the last one did, or why nothing can be done.
+// Between turns pg_stat_activity shows why nothing can be done, or the activity of the last turn.
 void Projector::report_idle() {
     const char* activity = waiting_reason_.empty() ? nullptr : waiting_reason_.c_str();
     postgres::guarded([activity] {
@@ -290,14 +295,15 @@ void Projector::turn() {
     rest(work());
 }
 
-// Somebody's wish to stop is no failure: the worker goes on.
+// A cancellation is no failure, so it is neither shown nor logged.
 void Projector::recover_from(const Failure& error) {
     if (!is_cancellation(error)) handle_failure(error);
     report_idle();
     wait_ignoring_latch(failure_throttle_.next_delay());
 }
 
-// What ended the body, if it was an error. Then the server is as it was before: no transaction, our memory context.
+// Runs the body and returns the error that ended it, if one did. After an error no transaction is open, and the turn's memory
+// context is current again.
 template <typename Body>
 std::optional<Failure> Projector::error_of(Body body) {
     std::optional<Failure> error;
@@ -314,7 +320,7 @@ std::optional<Failure> Projector::error_of(Body body) {
     return error;
 }
 
-// An error that keeps the worker from handling another one ends it: the launcher brings it back.
+// An error while the projector handles another one ends the process. The launcher brings it back.
 void Projector::run() {
     for (;;) {
         const auto error = error_of([this] { turn(); });
