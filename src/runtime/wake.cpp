@@ -19,7 +19,7 @@ namespace {
 // What the transaction in progress has asked for.
 bool wants_projector = false;
 bool wants_launcher = false;
-bool wants_waiters_told[kPassSignalCount] = {};  // of these consumers of the log
+bool wants_waiters_told[kPassSignalCount] = {};  // by the number of the consumer
 
 int known_slot_number = -1;  // where this database was found last
 SteadyTime last_poke_at = 0;

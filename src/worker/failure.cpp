@@ -1,4 +1,4 @@
-// A worker describes, logs and delays after failures here.
+// Describes and logs the failures of a worker, and computes how long it waits after each.
 #include "worker/failure.hpp"
 
 #include <algorithm>

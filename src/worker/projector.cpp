@@ -34,8 +34,8 @@ namespace worker {
 namespace {
 
 constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
-// The interval between looks whether a command wants the whole database. Each wait is longer, so a look follows each wait.
-// After a look that found a holder, the next look comes sooner, or at the next turn if the projector is busy.
+// The interval between looks whether a command wants the whole database. It is shorter than kLongestWait, so a look follows
+// each long wait. After a look that found a holder the next one comes sooner, or at the next turn of a busy projector.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 1000;  // milliseconds
 constexpr long kBatchDelay = 2;      // milliseconds without an event; then a batch is written
