@@ -1,5 +1,4 @@
-// Differences between PostgreSQL 15, 16, 17 and 18. No other file asks for the server's version.
-// This file is written wholly in P.
+// Differences between PostgreSQL 15 and 18. No other file asks for the server's version. This file is written wholly in P.
 #pragma once
 
 #include "postgres/pg.hpp"
