@@ -106,7 +106,7 @@ std::vector<Candidate*> leaders_of(Candidate* candidates, std::uint32_t count, s
     std::sort(sorted.begin(), sorted.end(), [](const Candidate* a, const Candidate* b) {
         if (a->has_identity != b->has_identity) return a->has_identity;
         if (a->has_identity && a->fingerprint != b->fingerprint) return a->fingerprint < b->fingerprint;
-        return a->position < b->position;
+        return a->input_index < b->input_index;
     });
     std::vector<Candidate*> leaders;
     leaders.reserve(count);

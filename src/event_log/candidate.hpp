@@ -32,7 +32,7 @@ struct Candidate {
     bool is_only_looked_up;     // the append recognises a duplicate, but stores nothing
     model::Fingerprint fingerprint;
     std::int64_t request_digest;
-    std::uint32_t position;  // in the caller's input
+    std::uint32_t input_index;  // in the caller's input
 
     // The answer. For a duplicate or a conflict it describes the event that was stored before.
     AppendOutcome outcome;

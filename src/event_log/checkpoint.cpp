@@ -219,7 +219,7 @@ bool EpochProgress::is_drained(Consumer consumer) const noexcept {
     return checkpoint && checkpoint->drained;
 }
 
-bool EpochProgress::is_local(const runtime::Identity& here) const noexcept {
+bool EpochProgress::is_local(const runtime::LogPlace& here) const noexcept {
     return system_identifier == here.system_identifier && database == here.database && log == here.log;
 }
 

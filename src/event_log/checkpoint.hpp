@@ -20,7 +20,7 @@ namespace event_log {
 // A consumer has a checkpoint and moves it: the list of batches, and each projection.
 enum class Consumer : std::uint8_t { kBatch, kDevice, kRegion };
 inline constexpr std::array kConsumers{Consumer::kBatch, Consumer::kDevice, Consumer::kRegion};
-static_assert(kConsumers.size() <= runtime::kPassSignals);
+static_assert(kConsumers.size() <= runtime::kPassSignalCount);
 constexpr int number_of(Consumer consumer) noexcept {
     return static_cast<int>(consumer);
 }
@@ -57,7 +57,7 @@ struct EpochProgress {
     bool is_drained(Consumer consumer) const noexcept;
 
     // Can its transaction numbers be compared with those of snapshots taken here?
-    bool is_local(const runtime::Identity& here) const noexcept;
+    bool is_local(const runtime::LogPlace& here) const noexcept;
 };
 
 // Reads all epochs, ascending, as `snapshot` shows them.

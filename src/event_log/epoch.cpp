@@ -80,7 +80,7 @@ struct OpeningFacts {
 
     bool has_epoch, is_epoch_in_flight;  // the newest epoch
     int epoch;
-    runtime::Identity identity;
+    runtime::LogPlace identity;
     FullTransactionId opened_xid;
     TimestampTz opened_at;
     bool has_first_xid;
@@ -90,12 +90,12 @@ struct OpeningFacts {
     bool is_mixed;  // rows differ that must be the same word for word
 };
 
-bool is_same_place(const runtime::Identity& a, const runtime::Identity& b) {
+bool is_same_place(const runtime::LogPlace& a, const runtime::LogPlace& b) {
     return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log && a.timeline == b.timeline;
 }
 
 // Is it the same log, perhaps on another timeline? Then its sequences go on.
-bool is_same_log(const runtime::Identity& a, const runtime::Identity& b) {
+bool is_same_log(const runtime::LogPlace& a, const runtime::LogPlace& b) {
     return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log;
 }
 
@@ -125,7 +125,7 @@ void read_epoch(Oid table, OpeningFacts& facts) {
         const Datum* value = row->tts_values;
         const int epoch = DatumGetInt32(value[kEpochNumber]);
         if (facts.has_epoch && epoch < facts.epoch) return;
-        const runtime::Identity place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
+        const runtime::LogPlace place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
                                       .database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid])),
                                       .log = static_cast<Oid>(DatumGetInt64(value[kLogOid])),
                                       .timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]))};
@@ -151,11 +151,11 @@ OpeningFacts read_rows(const runtime::Installed& relations) {
     return facts;
 }
 
-bool is_here(const OpeningFacts& facts, const runtime::Identity& here) {
+bool is_here(const OpeningFacts& facts, const runtime::LogPlace& here) {
     return facts.has_epoch && is_same_place(facts.identity, here);
 }
 
-bool is_complete(const OpeningFacts& facts, const runtime::Identity& here) {
+bool is_complete(const OpeningFacts& facts, const runtime::LogPlace& here) {
     return facts.has_secret && !facts.is_secret_in_flight && is_here(facts, here) && !facts.is_epoch_in_flight &&
            !facts.is_mixed;
 }
@@ -182,7 +182,7 @@ void write_installation(OpeningFacts& facts) {
     write_row("installation", kInsertInstallation, values);
 }
 
-void write_epoch(OpeningFacts& facts, const runtime::Identity& here, Oid table) {
+void write_epoch(OpeningFacts& facts, const runtime::LogPlace& here, Oid table) {
     if (!is_here(facts, here)) {
         facts.epoch = number_of_next_epoch(facts.epoch, facts.has_epoch ? &facts.identity : nullptr, here);
         facts.has_epoch = true;
@@ -222,7 +222,7 @@ void watch() {
 
 // P. Finds the rows, or writes those that are missing. If a rival has written a row and not committed, this writes the same row
 // again, word for word. So the row stays if either of the two commits, and neither waits for the other.
-OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::Identity& here) {
+OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::LogPlace& here) {
     if (!is_watching) watch();
     OpeningFacts facts = read_rows(relations);
     if (!is_complete(facts, here)) {
@@ -263,7 +263,7 @@ bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid) {
     return false;
 }
 
-std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here) {
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* last_place, const runtime::LogPlace& here) {
     const bool goes_on = last_place != nullptr && is_same_log(*last_place, here) && here.timeline > last_place->timeline;
     return last + static_cast<std::int32_t>(goes_on ? here.timeline - last_place->timeline : here.timeline);
 }
@@ -271,7 +271,7 @@ std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* la
 const Opened& open_for_writing() {
     const runtime::Installed& relations = runtime::installed();
     if (is_opened && generation == runtime::installed_generation()) return opened;
-    const runtime::Identity here = runtime::current_identity();
+    const runtime::LogPlace here = runtime::current_place();
     const OpeningFacts facts = postgres::guarded([&] { return find_or_make(relations, here); });
     // With other fingerprints the log would not recognise any earlier delivery.
     if (facts.fingerprint_version != kVersionOfFingerprints)

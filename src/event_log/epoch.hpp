@@ -24,7 +24,7 @@ bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid);
 // The number of the epoch that is opened next at the place `here`. `last` is the number of the newest known epoch, and
 // `last_place` the place that wrote it; 0 and null: none is known. Each timeline up to this one may have had an epoch here that
 // a recovery took back. The result leaves room for all of them, so that none of their numbers comes again.
-std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here);
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* last_place, const runtime::LogPlace& here);
 
 // Returns the current epoch and the secret. The first command after an installation or a restore writes the missing rows, in
 // its transaction. Several first commands at once agree on the same rows, and none waits for another's end. So the tables may

@@ -45,7 +45,7 @@ Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first
 }
 
 // The far end of an epoch: where a later local epoch begins, or else behind everything that `snapshot` shows.
-model::Snapshot far_end_of(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::Identity& here,
+model::Snapshot far_end_of(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::LogPlace& here,
                            ::Snapshot snapshot, const model::Snapshot* far_end) {
     if (!progress[epoch].is_local(here)) return everything();
     for (std::size_t later = epoch + 1; later < progress.size(); ++later)
@@ -57,7 +57,7 @@ model::Snapshot far_end_of(const std::vector<EpochProgress>& progress, std::size
 
 Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* far_end) {
     Tail tail;
-    const runtime::Identity here = runtime::current_identity();
+    const runtime::LogPlace here = runtime::current_place();
     const std::vector<EpochProgress> progress = read_progress(snapshot);
     const postgres::ScopedMemory memory("telemetry_cqrs tail");
     for (std::size_t i = 0; i < progress.size(); ++i) {

@@ -50,7 +50,7 @@ bool is_behind(const model::Position& a, const model::Position& b) {
 }
 
 std::optional<model::Xid> next_local_opening(const std::vector<EpochProgress>& progress, std::size_t epoch,
-                                             const runtime::Identity& here) {
+                                             const runtime::LogPlace& here) {
     for (std::size_t i = epoch + 1; i < progress.size(); ++i)
         if (progress[i].is_local(here)) return progress[i].opened_xid;
     return std::nullopt;
@@ -299,7 +299,7 @@ void Applier::mend_triggers_of_new_epoch(const Task& task) {
 
 Pass Applier::run_as_owner(const PassOptions& options) {
     PassContext context{};
-    context.here = runtime::current_identity();
+    context.here = runtime::current_place();
     postgres::guarded([&context] {
         context.taken_at = GetCurrentTimestamp();
         postgres::push_snapshot_of_now();

@@ -85,7 +85,7 @@ private:
         ::Snapshot snapshot;
         TimestampTz taken_at;     // just before the snapshot
         model::Snapshot present;  // `snapshot` as the model has it
-        runtime::Identity here;
+        runtime::LogPlace here;
     };
 
     Pass run_as_owner(const PassOptions& options);

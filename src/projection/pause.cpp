@@ -74,7 +74,7 @@ bool open_restored_log() {
     });
     const std::vector<event_log::EpochProgress> progress = event_log::read_progress(snapshot);
     postgres::guarded([] { PopActiveSnapshot(); });
-    if (progress.empty() || progress.back().is_local(runtime::current_identity())) return false;
+    if (progress.empty() || progress.back().is_local(runtime::current_place())) return false;
     event_log::open_for_writing();
     return true;
 }
