@@ -60,21 +60,21 @@ enum EpochColumn {
 };
 
 constexpr postgres::Statement kInsertInstallation{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) "
     "VALUES ('key', $1::pg_catalog.int2, $2, $3)",
     3,
     {INT4OID, BYTEAOID, TIMESTAMPTZOID},
     nullptr};
 constexpr postgres::Statement kInsertEpoch{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at, first_xid) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     8,
     {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID, XID8OID},
     nullptr};
 constexpr postgres::Statement kInsertEpochOfFirstVersion{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7)",
     7,
@@ -171,7 +171,7 @@ bool is_complete(const Found& found, const runtime::Identity& here) {
 
 // P. Writes a row. Without its rows the log would be opened in vain, by each command anew.
 void write(const char* table, const postgres::Statement& statement, Datum* values, const char* nulls = nullptr) {
-    if (postgres::execute(statement, values, nulls).rows == 1) return;
+    if (postgres::execute(statement, values, nulls).row_count == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
                     errdetail("A trigger or a rule on the table keeps rows out."),
                     errhint("\\d telemetry.%s in psql names it. Drop it.", table)));
@@ -245,7 +245,7 @@ Found find_or_make(const runtime::Installed& relations, const runtime::Identity&
                             errhint("Restore a dump into a database in which no reading was accepted yet.")));
         if (!is_complete(found, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
-            const postgres::Statements statements = postgres::open_statements();
+            const postgres::StatementScope statements = postgres::open_statements();
             if (!found.has_epoch || !is_same_log(found.identity, here)) move_sequences_past_stored_rows();
             if (!found.has_secret || found.secret_in_flight) write_installation(found);
             TELEMETRY_INJECTION_POINT_IN_P("epoch_half_open");

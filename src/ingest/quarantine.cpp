@@ -28,7 +28,7 @@ struct Row {
 
 // The number comes from the column's default.
 postgres::Statement insert_rejected{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
     "SELECT n.sqlstate, n.reason, n.payload, $4 "
     "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (sqlstate, reason, payload)",
@@ -62,7 +62,7 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
 void insert_rows(const Row* rows, int count, TimestampTz received_at) {
     const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
-    const postgres::Statements statements = postgres::open_statements();
+    const postgres::StatementScope statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
         const MemoryContext caller = MemoryContextSwitchTo(chunk);

@@ -28,7 +28,8 @@ constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"ligh
 }  // namespace
 
 bool is_acceptable(const event_log::Metrics& metrics) noexcept {
-    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers && metrics.members <= static_cast<int>(model::kMaxMetrics);
+    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers &&
+           metrics.member_count <= static_cast<int>(model::kMaxMetrics);
 }
 
 Refused refuse_missing_device(std::uint32_t position) {
@@ -60,8 +61,8 @@ Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics
             break;
     }
     return refuse(position, error_codes::kInvalidMetrics, "too many metrics",
-                  "The reading has " + std::to_string(metrics.members) + "; at most " + std::to_string(model::kMaxMetrics) +
-                      " are allowed.",
+                  "The reading has " + std::to_string(metrics.member_count) + "; at most " +
+                      std::to_string(model::kMaxMetrics) + " are allowed.",
                   "Send several readings.");
 }
 

@@ -164,7 +164,7 @@ std::size_t start_of_digits_at_end(std::string_view text) noexcept {
 }
 
 std::optional<Locality> locality_of_number(std::string_view key) noexcept {
-    constexpr std::uint64_t kTo11 = 100'000'000'000, kTo14 = kTo11 * 1000, kTo17 = kTo14 * 1000;
+    constexpr std::uint64_t kTenTo11 = 100'000'000'000, kTenTo14 = kTenTo11 * 1000, kTenTo17 = kTenTo14 * 1000;
     const auto start = start_of_digits_at_end(key);
     if (start == key.size()) return std::nullopt;
 
@@ -178,9 +178,9 @@ std::optional<Locality> locality_of_number(std::string_view key) noexcept {
     digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size() - 1));
     if (digits.size() > 19) return Locality{KeyClass::kTime, to_number(digits.substr(0, 14))};
     const auto number = to_number(digits);
-    if (number >= kTo17) return Locality{KeyClass::kTime, number / 1'000'000'000};
-    if (number >= kTo14) return Locality{KeyClass::kTime, number / 1'000'000};
-    if (number >= kTo11) return Locality{KeyClass::kTime, number / 1'000};
+    if (number >= kTenTo17) return Locality{KeyClass::kTime, number / 1'000'000'000};
+    if (number >= kTenTo14) return Locality{KeyClass::kTime, number / 1'000'000};
+    if (number >= kTenTo11) return Locality{KeyClass::kTime, number / 1'000};
     return Locality{KeyClass::kSequence, number};
 }
 

@@ -20,7 +20,7 @@ enum class NameFlawKind {
 struct NameFlaw {
     NameFlawKind kind = NameFlawKind::kNone;
     char32_t character = 0;
-    std::size_t place = 0;  // number of the character in the name, from 1
+    std::size_t number = 0;  // number of the character in the name, from 1
 };
 
 // The first flaw of a text in UTF-8. Bytes that are no UTF-8 are taken as visible characters, each for itself.

@@ -96,11 +96,12 @@ void merge(Summary& into, const Summary& from) noexcept {
     into = merged;
 }
 
-bool is_consistent(const Summary& s) noexcept {
-    const auto between = [&s](double value) { return s.min <= value && value <= s.max; };  // false for NaN
-    return s.count > 0 && std::isfinite(s.min) && std::isfinite(s.max) && between(s.mean) && between(s.first_value) &&
-           between(s.last_value) && s.m2 >= 0 &&  //
-           (s.first_at < s.last_at || (s.first_at == s.last_at && s.first_value <= s.last_value));
+bool is_consistent(const Summary& summary) noexcept {
+    const auto between = [&summary](double value) { return summary.min <= value && value <= summary.max; };  // false for NaN
+    return summary.count > 0 && std::isfinite(summary.min) && std::isfinite(summary.max) && between(summary.mean) &&
+           between(summary.first_value) && between(summary.last_value) && summary.m2 >= 0 &&  //
+           (summary.first_at < summary.last_at ||
+            (summary.first_at == summary.last_at && summary.first_value <= summary.last_value));
 }
 
 std::optional<double> stddev(const Summary& summary) noexcept {

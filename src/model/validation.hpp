@@ -41,14 +41,14 @@ enum class Refusal {
 };
 
 // The same text in UTF-8, of one that is in the encoding of the database. Null: it is in UTF-8 already. May throw.
-using Utf8Form = std::string (*)(std::string_view);
+using Utf8Conversion = std::string (*)(std::string_view);
 
 // The first reason to refuse the reading, in the order above; kNone if it is accepted, which one without any value is too.
-// Throws what `utf8_form` throws. The number of metrics is checked where they are read.
-Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form = nullptr);
+// Throws what `to_utf8` throws. The number of metrics is checked where they are read.
+Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Conversion to_utf8 = nullptr);
 
 // The same of a registration: kDeviceId, kRegion or kNone.
-Refusal refusal_of(const DeviceNames& names, Utf8Form utf8_form = nullptr);
+Refusal refusal_of(const DeviceNames& names, Utf8Conversion to_utf8 = nullptr);
 
 struct RefusalText {
     int sqlstate = 0;
@@ -58,8 +58,8 @@ struct RefusalText {
 // The words about a reading that was refused so (not kNone). Long texts are shortened, characters that are not seen are
 // spelt.
 RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead,
-                     Utf8Form utf8_form = nullptr);
-RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Form utf8_form = nullptr);
+                     Utf8Conversion to_utf8 = nullptr);
+RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Conversion to_utf8 = nullptr);
 
 // The part of a text that a message can carry, in double quotes: at most some 60 bytes of it, cut between characters.
 std::string quoted_for_message(std::string_view text);

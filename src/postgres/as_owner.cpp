@@ -35,8 +35,8 @@ void take_owners_settings() {
 
 AsOwner::AsOwner(Oid owner) {
     guarded([] { take_owners_settings(); });
-    GetUserIdAndSecContext(&user_, &context_);
-    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    GetUserIdAndSecContext(&caller_, &caller_context_);
+    SetUserIdAndSecContext(owner, caller_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 void AsOwner::set(const char* setting, const char* value) {

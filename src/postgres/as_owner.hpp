@@ -29,15 +29,15 @@ public:
     explicit AsOwner(Oid owner);
     AsOwner(const AsOwner&) = delete;
     AsOwner& operator=(const AsOwner&) = delete;
-    ~AsOwner() { SetUserIdAndSecContext(user_, context_); }
+    ~AsOwner() { SetUserIdAndSecContext(caller_, caller_context_); }
 
     // A further setting, until the scope ends. Throws PgError.
     void set(const char* setting, const char* value);
 
 private:
     SettingsScope settings_;
-    Oid user_;
-    int context_;
+    Oid caller_;
+    int caller_context_;
 };
 
 }  // namespace postgres

@@ -37,7 +37,7 @@ struct SessionSetting {
 
 // Whatever a database or a role can set and that changes what our statements mean, whether they may write or how long they
 // last.
-constexpr SessionSetting kSession[] = {
+constexpr SessionSetting kSessionSettings[] = {
     {"role", "none"},
     {"search_path", "pg_catalog, pg_temp"},
     {"default_transaction_isolation", "read committed"},
@@ -117,7 +117,8 @@ void connect_worker(Oid database) {
 void prepare_worker_session(const char* application_name) {
     guarded([application_name] {
         SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
-        for (const SessionSetting& setting : kSession) SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+        for (const SessionSetting& setting : kSessionSettings)
+            SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
         SetConfigOption("application_name", application_name, PGC_SUSET, PGC_S_OVERRIDE);
     });
 }

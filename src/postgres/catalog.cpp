@@ -17,9 +17,9 @@ bool find_extension(FoundExtension& found) {
     const bool is_there = HeapTupleIsValid(row);
     if (is_there) {
         found.oid = reinterpret_cast<Form_pg_extension>(GETSTRUCT(row))->oid;
-        bool isnull;
-        const Datum version = heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
-        if (!isnull) strlcpy(found.version, c_string_of(version), sizeof found.version);
+        bool is_null;
+        const Datum version = heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &is_null);
+        if (!is_null) strlcpy(found.version, c_string_of(version), sizeof found.version);
     }
     systable_endscan(scan);
     table_close(relation, AccessShareLock);

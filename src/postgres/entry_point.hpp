@@ -13,27 +13,27 @@ namespace postgres {
 
 namespace detail {
 
-struct Failure;  // what was caught, on the heap, owned by the gate between catch and ereport
+struct CaughtError;  // what was caught, on the heap, owned by the gate between catch and ereport
 
 // Called inside a catch block only. Never throws, never raises: without memory it returns null, which means out of memory.
-Failure* capture_current_exception() noexcept;
+CaughtError* capture_current_exception() noexcept;
 
-// Raises `failure` as a server error (null: out of memory) and frees it. Called with no C++ object left alive below it.
-[[noreturn]] void raise(Failure* failure);
+// Raises `caught` as a server error (null: out of memory) and frees it. Called with no C++ object left alive below it.
+[[noreturn]] void raise(CaughtError* caught);
 
 }  // namespace detail
 
 template <typename Body>
 auto entry_point(Body&& body) -> std::invoke_result_t<Body&> {
-    using Result = std::invoke_result_t<Body&>;
-    static_assert(std::is_void_v<Result> || std::is_trivially_destructible_v<Result>);
-    detail::Failure* failure = nullptr;
+    using Returned = std::invoke_result_t<Body&>;
+    static_assert(std::is_void_v<Returned> || std::is_trivially_destructible_v<Returned>);
+    detail::CaughtError* caught = nullptr;
     try {
         return body();
     } catch (...) {
-        failure = detail::capture_current_exception();
+        caught = detail::capture_current_exception();
     }
-    detail::raise(failure);
+    detail::raise(caught);
 }
 
 }  // namespace postgres

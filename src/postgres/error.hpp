@@ -91,8 +91,8 @@ private:
 // current stays current when it returns; after an error the one of before is current again.
 template <typename Body>
 auto guarded(Body&& body) -> std::invoke_result_t<Body&> {
-    using Result = std::invoke_result_t<Body&>;
-    static_assert(std::is_void_v<Result> || std::is_trivially_destructible_v<Result>,
+    using Returned = std::invoke_result_t<Body&>;
+    static_assert(std::is_void_v<Returned> || std::is_trivially_destructible_v<Returned>,
                   "a longjmp would skip the destructor of what a guarded block returns");
     detail::SavedStacks saved;
     sigjmp_buf here;

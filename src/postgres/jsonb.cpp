@@ -110,7 +110,7 @@ void begin_walk(NumberWalk& walk, Jsonb* object) {
         walk.shape = NumbersShape::kNotAnObject;
         return;
     }
-    walk.members = static_cast<int>(JB_ROOT_COUNT(object));
+    walk.member_count = static_cast<int>(JB_ROOT_COUNT(object));
     walk.iterator = JsonbIteratorInit(&object->root);
     JsonbValue start;
     (void)JsonbIteratorNext(&walk.iterator, &start, true);  // WJB_BEGIN_OBJECT

@@ -61,7 +61,7 @@ struct Numbers {
     const char* offender;  // name of a member that gives the object its shape, ends with NUL; null otherwise
     Member* items;         // in jsonb's order; members that are null are left out
     int count;
-    int members;  // of the object, those that are null included
+    int member_count;  // of the object, those that are null included
 };
 
 // Walks over an object's members.
@@ -69,7 +69,7 @@ struct NumberWalk {
     JsonbIterator* iterator;
     NumbersShape shape;
     const char* offender;
-    int members;
+    int member_count;
     std::string_view name;  // of the member that the walk stands on; points into the object
     double value;           // beyond double precision an infinity, nearer to zero than it a zero
 };
@@ -82,10 +82,10 @@ Numbers<Member> read_numbers(Jsonb* object) {
     if (object == nullptr) return {NumbersShape::kObjectOfNumbers, nullptr, nullptr, 0, 0};
     NumberWalk walk;
     begin_walk(walk, object);
-    auto* items = static_cast<Member*>(palloc(sizeof(Member) * (static_cast<std::size_t>(walk.members) + 1)));
+    auto* items = static_cast<Member*>(palloc(sizeof(Member) * (static_cast<std::size_t>(walk.member_count) + 1)));
     int count = 0;
     while (go_on(walk)) items[count++] = Member{walk.name, walk.value};
-    return {walk.shape, walk.offender, items, count, walk.members};
+    return {walk.shape, walk.offender, items, count, walk.member_count};
 }
 
 }  // namespace postgres

@@ -13,7 +13,7 @@ namespace postgres {
 constexpr int kMaxKeyColumns = 2;
 
 struct KeyLookup {
-    Relation table;
+    Relation relation;
     Relation key_index;
     IndexScanDesc scan;
     ScanKeyData keys[kMaxKeyColumns];
@@ -26,11 +26,11 @@ struct KeyLookup {
 
 // The index of the table's primary key, which is made of the first `keys` columns; TC202 where the table has another one, or
 // none. A primary key that INCLUDEs further columns is one.
-Relation open_key_index(Relation table, LOCKMODE lock, int keys);
+Relation open_key_index(Relation table, LOCKMODE lock, int key_count);
 
 // `columns` is how many the caller knows; a table with fewer is an error. `keys` of them, which come first, are the primary
 // key, or TC202.
-void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock, int keys = 1);
+void open_lookup(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, LOCKMODE lock, int key_count = 1);
 
 // Keeps the lock.
 void close_lookup(KeyLookup& lookup);
@@ -39,7 +39,7 @@ void close_lookup(KeyLookup& lookup);
 bool find_row(KeyLookup& lookup, const Datum* key_values);
 
 // The same for the row at a place where it was found under this snapshot before.
-bool find_row_at(KeyLookup& lookup, ItemPointer where);
+bool find_row_at(KeyLookup& lookup, ItemPointer tid);
 
 // Was this version of a heap row written by the current transaction, or a subtransaction of it that still stands?
 inline bool is_of_this_transaction(TupleTableSlot* row) {

@@ -14,8 +14,8 @@ namespace postgres {
 
 struct KeyedTable : KeyLookup {
     EState* executor;
-    ResultRelInfo* result;  // with the primary key as the last of its indexes
-    IndexInfo* key_info;
+    ResultRelInfo* result_relation;  // with the primary key as the last of its indexes
+    IndexInfo* key_index_info;
     TupleTableSlot* written;  // virtual; tts_values and tts_isnull are the row to be written
 };
 

@@ -13,9 +13,9 @@ namespace postgres {
 namespace {
 
 constexpr uint64 kExactIntegers = uint64{1} << 53;
-constexpr double kPowers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-constexpr int kLastPower = 22;
+constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr int kGreatestExactPower = 22;
 
 struct Digits {
     const int16* first;
@@ -60,9 +60,9 @@ double to_double(Numeric number) {
         }
         const int exponent = 4 * (digits.weight - digits.count + 1);
         if (integer == 0) return 0;
-        if (integer < kExactIntegers && exponent >= -kLastPower && exponent <= kLastPower) {
+        if (integer < kExactIntegers && exponent >= -kGreatestExactPower && exponent <= kGreatestExactPower) {
             const auto exact = static_cast<double>(integer);
-            const double value = exponent < 0 ? exact / kPowers[-exponent] : exact * kPowers[exponent];
+            const double value = exponent < 0 ? exact / kPowersOfTen[-exponent] : exact * kPowersOfTen[exponent];
             return digits.is_negative ? -value : value;
         }
     }

@@ -47,13 +47,13 @@ bool fires_ordinarily(char enabled) {
     return enabled == TRIGGER_FIRES_ON_ORIGIN || enabled == TRIGGER_FIRES_ALWAYS;
 }
 
-bool find_trigger(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found) {
+bool find_trigger(Relation table, const TableShape& shape, unsigned watched, Obstacle& found) {
     const TriggerDesc* triggers = table->trigdesc;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
         const Trigger& each = triggers->triggers[i];
         if ((writes_of(each) & watched) == 0 || !fires_ordinarily(each.tgenabled)) continue;
         if (!each.tgisinternal) {
-            if (is_listed(each.tgname, known.triggers, known.trigger_count)) continue;
+            if (is_listed(each.tgname, shape.triggers, shape.trigger_count)) continue;
             return describe(found, "trigger", each.tgname, kNotFired,
                             psprintf("DROP TRIGGER %s ON %s", quote_identifier(each.tgname), sql_name_of(table)));
         }
@@ -107,11 +107,11 @@ bool find_rule(Relation table, unsigned watched, Obstacle& found) {
 
 namespace {
 
-bool find_check(Relation table, const KnownColumns& known, Obstacle& found) {
+bool find_check(Relation table, const TableShape& shape, Obstacle& found) {
     const TupleConstr* constraints = RelationGetDescr(table)->constr;
     for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i) {
         const char* name = constraints->check[i].ccname;
-        if (is_listed(name, known.checks, known.check_count)) continue;
+        if (is_listed(name, shape.checks, shape.check_count)) continue;
         bool is_inherited = false;
         HeapTuple row =
             SearchSysCache1(CONSTROID, ObjectIdGetDatum(get_relation_constraint_oid(RelationGetRelid(table), name, true)));
@@ -130,10 +130,10 @@ const char* holder_of(Relation table, Form_pg_attribute column) {
     return column->attinhcount > 0 ? parent_name_of(table) : sql_name_of(table);
 }
 
-bool find_not_null(Relation table, const KnownColumns& known, Obstacle& found) {
-    for (int i = 0; i < known.count; ++i) {
+bool find_not_null(Relation table, const TableShape& shape, Obstacle& found) {
+    for (int i = 0; i < shape.column_count; ++i) {
         const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
-        if (!column->attnotnull || known.columns[i].is_not_null) continue;
+        if (!column->attnotnull || shape.columns[i].is_not_null) continue;
         const char* name = NameStr(column->attname);
         return describe(found, "column", name, "it is NOT NULL, and native writes may leave it NULL",
                         psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", sql_name_of(table), quote_identifier(name)));
@@ -146,11 +146,11 @@ bool is_plain(Form_pg_attribute column) {
            !(get_typtype(column->atttypid) == TYPTYPE_DOMAIN && DomainHasConstraints(column->atttypid));
 }
 
-bool find_further_column(Relation table, const KnownColumns& known, Obstacle& found) {
+bool find_further_column(Relation table, const TableShape& shape, Obstacle& found) {
     const TupleDesc columns = RelationGetDescr(table);
-    for (int i = known.count; i < columns->natts; ++i) {
+    for (int i = shape.column_count; i < columns->natts; ++i) {
         const Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (column->attisdropped || (known.carries_plain_columns && is_plain(column))) continue;
+        if (column->attisdropped || (shape.may_carry_plain_columns && is_plain(column))) continue;
         const char* name = NameStr(column->attname);
         return describe(found, "column", name, kNotFilled,
                         psprintf("ALTER TABLE %s DROP COLUMN %s", holder_of(table, column), quote_identifier(name)));
@@ -176,15 +176,15 @@ bool find_property(Relation table, Obstacle& found) {
 
 }  // namespace
 
-bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& found) {
+bool find_changed_column(Relation table, const TableShape& shape, Obstacle& found) {
     const TupleDesc columns = RelationGetDescr(table);
-    for (int i = 0; i < known.count; ++i) {
+    for (int i = 0; i < shape.column_count; ++i) {
         if (i >= columns->natts || TupleDescAttr(columns, i)->attisdropped) {
             describe_obstacle(found, "columns", "one that the extension made is missing", "");
             return true;
         }
         const Form_pg_attribute column = TupleDescAttr(columns, i);
-        const KnownColumn& expected = known.columns[i];
+        const KnownColumn& expected = shape.columns[i];
         const char* name = NameStr(column->attname);
         if (OidIsValid(expected.type) && (column->atttypid != expected.type || column->atttypmod != -1))
             return describe(found, "column", name, "it has another type than the extension gave it",
@@ -194,10 +194,10 @@ bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& fo
     return false;
 }
 
-bool find_obstacle(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found) {
-    return find_property(table, found) || find_changed_column(table, known, found) || find_not_null(table, known, found) ||
-           find_further_column(table, known, found) || find_trigger(table, known, watched, found) ||
-           find_rule(table, watched, found) || find_check(table, known, found);
+bool find_obstacle(Relation table, const TableShape& shape, unsigned watched, Obstacle& found) {
+    return find_property(table, found) || find_changed_column(table, shape, found) || find_not_null(table, shape, found) ||
+           find_further_column(table, shape, found) || find_trigger(table, shape, watched, found) ||
+           find_rule(table, watched, found) || find_check(table, shape, found);
 }
 
 void describe_obstacle(Obstacle& found, const char* object, const char* reason, const char* command) {

@@ -13,7 +13,7 @@ struct Obstacle {
 };
 
 // The writes that the caller does natively, as bits.
-enum TriggerKinds : unsigned { kOnInsert = 1U << 0, kOnUpdate = 1U << 1, kOnDelete = 1U << 2 };
+enum WriteKinds : unsigned { kOnInsert = 1U << 0, kOnUpdate = 1U << 1, kOnDelete = 1U << 2 };
 
 struct KnownColumn {
     Oid type;  // InvalidOid: a type of the extension's own, whose oid differs from database to database
@@ -21,23 +21,23 @@ struct KnownColumn {
 };
 
 // A table as the extension makes it. Columns the caller writes stand first.
-struct KnownColumns {
+struct TableShape {
     const KnownColumn* columns;
-    int count;
+    int column_count;
     const char* const* checks;  // names of the extension's own CHECK constraints
     int check_count;
     const char* const* triggers;  // names of the extension's own triggers of the watched kinds
     int trigger_count;
-    bool carries_plain_columns;  // a further column that may be NULL and has no default is no obstacle
+    bool may_carry_plain_columns;  // a further column that may be NULL and has no default is no obstacle
 };
 
 // Finds the first obstacle on `table`, which is locked; false if there is none. A trigger counts when it fires in an ordinary
 // session, on one of the `watched` writes, for each row or for the statement; those of foreign keys and of deferrable
 // constraints are among them.
-bool find_obstacle(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found);
+bool find_obstacle(Relation table, const TableShape& shape, unsigned watched, Obstacle& found);
 
 // The part of it that reading needs as well: finds a known column that is missing or has another type.
-bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& found);
+bool find_changed_column(Relation table, const TableShape& shape, Obstacle& found);
 
 // Finds the first rule that an ordinary session applies to one of the `watched` writes.
 bool find_rule(Relation table, unsigned watched, Obstacle& found);

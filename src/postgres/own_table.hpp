@@ -11,8 +11,8 @@ struct OwnTable {
     unsigned native_writes;  // what KeyedTable does to it: kOnInsert, kOnUpdate
     unsigned sql_writes;     // what statements do to it
     bool has_on_conflict;    // one of them says ON CONFLICT
-    int keys;                // native writes: columns of the primary key
-    KnownColumns columns;    // native writes: all; otherwise those that are read natively
+    int key_column_count;    // native writes: columns of the primary key
+    TableShape shape;        // native writes: all; otherwise those that are read natively
 };
 
 // Find the first obstacle on a table that is locked; false if there is none. All that SQL would do besides writing the row is

@@ -12,7 +12,7 @@ namespace postgres {
 
 constexpr int kMostParameters = 8;
 
-enum class Command : int {
+enum class SqlCommand : int {
     kSelect = SPI_OK_SELECT,  // under the active snapshot, and writes nothing
     kInsert = SPI_OK_INSERT,
     kInsertReturning = SPI_OK_INSERT_RETURNING,
@@ -23,26 +23,26 @@ enum class Command : int {
 
 // A statement with its parameters. `plan` is null; `execute_kept` keeps its plan there.
 struct Statement {
-    Command command;
+    SqlCommand command;
     const char* text;
-    int parameters;
-    Oid types[kMostParameters];
+    int parameter_count;
+    Oid parameter_types[kMostParameters];
     SPIPlanPtr plan;
 };
 
 // What a statement processed or returned, until the statements are closed.
-struct Result {
-    std::uint64_t rows;
+struct StatementResult {
+    std::uint64_t row_count;
     SPITupleTable* table;  // null where the command returns no rows
 };
 
 // Opens what statements run in; `close_statements` frees their results and gives back the settings. After an error the abort
 // does both.
-struct Statements {
-    int settings;  // nest level
+struct StatementScope {
+    int settings_level;  // nest level
 };
-Statements open_statements();
-void close_statements(const Statements& statements);
+StatementScope open_statements();
+void close_statements(const StatementScope& statements);
 
 // Until the statements are closed.
 void set_for_statements(const char* setting, const char* value);
@@ -50,16 +50,16 @@ void set_for_statements(const char* setting, const char* value);
 // Runs a statement that is planned for these values and forgotten. Any outcome but that of its command is an error; a rule that
 // a user made may turn the command into another one, and then no row is processed. `nulls` as SPI has it; null: no value is
 // NULL.
-Result execute(const Statement& statement, Datum* values, const char* nulls = nullptr);
+StatementResult execute(const Statement& statement, Datum* values, const char* nulls = nullptr);
 
 // The same with a plan that the session makes once. The statement has static storage duration.
-Result execute_kept(Statement& statement, Datum* values, const char* nulls = nullptr);
+StatementResult execute_kept(Statement& statement, Datum* values, const char* nulls = nullptr);
 
 // A column of a returned row; rows are numbered from 0, columns from 1.
-Datum value_of(const Result& result, std::uint64_t row, int column, bool* is_null);
+Datum value_of(const StatementResult& result, std::uint64_t row, int column, bool* is_null);
 
 // The same as printed by its type, in memory that lives as long as the statements; null for NULL.
-char* printed_value_of(const Result& result, std::uint64_t row, int column);
+char* printed_value_of(const StatementResult& result, std::uint64_t row, int column);
 
 // A procedure that CALL runs outside a transaction block may end its transaction and begin the next one as often as it likes.
 void open_own_transactions();

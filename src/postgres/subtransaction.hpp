@@ -18,13 +18,13 @@ void in_subtransaction(Body&& body, bool is_kept) {
         BeginInternalSubTransaction(nullptr);
         MemoryContextSwitchTo(memory);
     });
-    std::exception_ptr failure;
+    std::exception_ptr thrown;
     try {
         body();
     } catch (...) {
-        failure = std::current_exception();
+        thrown = std::current_exception();
     }
-    guarded([=, rolls_back = failure || !is_kept] {
+    guarded([=, rolls_back = thrown || !is_kept] {
         if (rolls_back)
             RollbackAndReleaseCurrentSubTransaction();
         else
@@ -32,7 +32,7 @@ void in_subtransaction(Body&& body, bool is_kept) {
         MemoryContextSwitchTo(memory);
         CurrentResourceOwner = owner;
     });
-    if (failure) std::rethrow_exception(failure);
+    if (thrown) std::rethrow_exception(thrown);
 }
 
 }  // namespace detail

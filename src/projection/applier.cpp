@@ -224,9 +224,9 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     else
         reached.position = model::position_after(task.from, task.now, *last_row, is_whole);
 
-    read_model::add_groups(read_model::kDeviceTable, devices.groups(), setting.snapshot);
+    read_model::add_groups(read_model::kDeviceGroups, devices.groups(), setting.snapshot);
     read_model::add_metrics(runtime::kDeviceMetricStateTable, devices.metrics(), setting.snapshot);
-    read_model::add_groups(read_model::kRegionTable, regions.groups(), setting.snapshot);
+    read_model::add_groups(read_model::kRegionGroups, regions.groups(), setting.snapshot);
     read_model::add_metrics(runtime::kRegionMetricStateTable, regions.metrics(), setting.snapshot);
     TELEMETRY_INJECTION_POINT("state_written");
 

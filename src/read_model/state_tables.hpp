@@ -13,8 +13,8 @@ struct GroupTable {
     const postgres::OwnTable& table;
     bool has_region;  // keeps the region of the last measured reading
 };
-inline constexpr GroupTable kDeviceTable{runtime::kDeviceStateTable, true};
-inline constexpr GroupTable kRegionTable{runtime::kRegionStateTable, false};
+inline constexpr GroupTable kDeviceGroups{runtime::kDeviceStateTable, true};
+inline constexpr GroupTable kRegionGroups{runtime::kRegionStateTable, false};
 
 // One row read and written for each delta. `deltas` are distinct and ascending by key (bytes), so that the rows come in the
 // order of the index and writers of one table cannot wait for each other in a circle.

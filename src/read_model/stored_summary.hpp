@@ -27,8 +27,8 @@ inline void store(StoredSummary& stored, const model::Summary& summary) noexcept
 }
 
 // Null where the bytes are not a summary of a known version.
-inline const model::Summary* find_summary(const void* datum) noexcept {
-    const auto* stored = static_cast<const StoredSummary*>(datum);
+inline const model::Summary* find_summary(const void* bytes) noexcept {
+    const auto* stored = static_cast<const StoredSummary*>(bytes);
     if (VARSIZE(stored) != sizeof *stored || stored->version != kStoredVersion) return nullptr;
     return &stored->summary;
 }

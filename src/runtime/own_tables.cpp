@@ -7,11 +7,11 @@ namespace runtime {
 namespace {
 
 using postgres::KnownColumn;
-using postgres::KnownColumns;
 using postgres::kOnDelete;
 using postgres::kOnInsert;
 using postgres::kOnUpdate;
 using postgres::OwnTable;
+using postgres::TableShape;
 
 constexpr Oid kSummary = InvalidOid;
 
@@ -29,7 +29,7 @@ constexpr KnownColumn kGroupColumns[] = {{TEXTOID, true},        {INT8OID, true}
                                          {kSummary, false},      {TEXTOID, false}};
 constexpr KnownColumn kMetricColumns[] = {{TEXTOID, true}, {TEXTOID, true}, {kSummary, true}};
 
-constexpr KnownColumns all_of(std::span<const KnownColumn> columns) {
+constexpr TableShape all_of(std::span<const KnownColumn> columns) {
     return {columns.data(), static_cast<int>(columns.size()), nullptr, 0, nullptr, 0, true};
 }
 
