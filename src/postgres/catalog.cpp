@@ -58,7 +58,7 @@ Oid owner_of_relation(Oid relation) {
     return owner;
 }
 
-// Members only: a role may let an index of its own depend on the extension, and lock that index as it likes.
+// Looks at members only: a role may let an index of its own depend on the extension, and may lock that index as it likes.
 Oid first_relation_of(Oid extension) {
     Relation relation = table_open(DependRelationId, AccessShareLock);
     ScanKeyData keys[2];

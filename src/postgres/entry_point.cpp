@@ -1,4 +1,4 @@
-// From a caught C++ exception to a raised server error.
+// Turns a caught C++ exception into an error of the server.
 #include "postgres/entry_point.hpp"
 
 #include <new>
@@ -33,7 +33,7 @@ std::shared_ptr<const ErrorFields> fields_of(const Error& error) {
     return fields;
 }
 
-// Null where there is no text or, noted in `is_out_of_memory`, no memory for it.
+// Null: there is no text, or there is no memory for it. In the second case `is_out_of_memory` becomes true.
 char* copy_text(const ErrorFields::Text& text, bool& is_out_of_memory) noexcept {
     if (!text || is_out_of_memory) return nullptr;
     auto* copy =
@@ -46,9 +46,9 @@ char* copy_text(const ErrorFields::Text& text, bool& is_out_of_memory) noexcept 
     return copy;
 }
 
-// The ErrorData of `fields`; false when there was no memory. Its texts are in ErrorContext, which lives until the error is
-// reported or caught: ReThrowError keeps the pointers to file and function name, and handlers on the way delete the context
-// that is current now.
+// Fills in `error_data` from `fields`. False: there was no memory. The texts lie in ErrorContext, which lives until the error
+// is reported or caught. The current context would not do: handlers on the way delete it, and ReThrowError keeps the pointers
+// to the names of file and function.
 bool rebuild(const ErrorFields& fields, ErrorData& error_data) noexcept {
     bool is_out_of_memory = false;
     error_data = ErrorData{};
@@ -114,7 +114,7 @@ void raise(CaughtError* caught) {
         const bool is_complete = rebuild(*caught->fields, error_data);
         delete caught;
         if (is_complete && is_from_server) {
-            // The context was gathered where the error was raised; ReThrowError leaves it as it is.
+            // ReThrowError keeps the context that the server gathered where it raised the error.
             ReThrowError(&error_data);
         }
         if (is_complete) {

@@ -1,4 +1,4 @@
-// Copying the server's errors into storage of our own.
+// Copies the server's errors into storage of our own.
 #include "postgres/error.hpp"
 
 #include <new>
@@ -13,8 +13,8 @@ ErrorFields::Text optional_string(const char* source) {
     return std::string(source);
 }
 
-// The server's copy of the pending error, in a context of its own that is returned (FreeErrorData would leave the copied file
-// and function names behind); null when there is no memory for it.
+// Copies the pending error into a memory context of its own and returns that context; null when there is no memory for it. The
+// caller deletes the context, because FreeErrorData would leave the copied names of file and function behind.
 MemoryContext copy_pending_error(ErrorData*& copy) noexcept {
     SavedStacks saved;
     sigjmp_buf here;

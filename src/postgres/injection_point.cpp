@@ -1,4 +1,4 @@
-// What happens at injection points. The file is empty in ordinary builds.
+// Carries out what a test ordered for an injection point. This file is empty in ordinary builds.
 #include "postgres/injection_point.hpp"
 
 #ifdef TELEMETRY_INJECTION_POINTS
@@ -15,7 +15,7 @@
 namespace postgres {
 namespace {
 
-constexpr const char* kPauseFile = "telemetry_cqrs.pause";  // in the data directory, where every process of the server stands
+constexpr const char* kPauseFile = "telemetry_cqrs.pause";  // in the data directory, where every process of the server works
 constexpr long kPauseInterval = 10;                         // milliseconds
 
 enum class Action { kNone, kError, kKill, kPause };

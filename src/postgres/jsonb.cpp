@@ -1,4 +1,4 @@
-// Building and walking jsonb. This file is written wholly in P.
+// Builds and walks values of type jsonb. This file is written wholly in P.
 #include "postgres/jsonb.hpp"
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Index scans for one key. This file is written wholly in P.
+// Scans an index for one key. This file is written wholly in P.
 #include "postgres/key_lookup.hpp"
 
 #include "error_codes.hpp"
@@ -86,7 +86,7 @@ void close_lookup(KeyLookup& lookup) {
 }
 
 bool find_row(KeyLookup& lookup, const Datum* key_values) {
-    // An index scan allocates lazily: it is advanced in the context it was begun in.
+    // An index scan allocates lazily, so it must advance in the memory context in which it began.
     const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
     for (int i = 0; i < lookup.key_count; ++i) lookup.keys[i].sk_argument = key_values[i];
     index_rescan(lookup.scan, lookup.keys, lookup.key_count, nullptr, 0);

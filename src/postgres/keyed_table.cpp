@@ -1,4 +1,4 @@
-// Updating and inserting rows. This file is written wholly in P.
+// Updates and inserts rows of a keyed table. This file is written wholly in P.
 #include "postgres/keyed_table.hpp"
 
 #include "postgres/catalog.hpp"
@@ -9,7 +9,7 @@
 namespace postgres {
 namespace {
 
-// Sets the primary key apart from the other indexes, which the executor's code keeps up.
+// Moves the primary key behind the other indexes: this file maintains the primary key, and the executor maintains the others.
 void set_key_apart(KeyedTable& table) {
     const RelationPtr indexes = table.result_relation->ri_IndexRelationDescs;
     IndexInfo** index_infos = table.result_relation->ri_IndexRelationInfo;
@@ -26,8 +26,8 @@ void set_key_apart(KeyedTable& table) {
     table.key_index_info = index_infos[last];
 }
 
-// A new version of a row has its key already: looking for another row with that key would visit every version that somebody's
-// old snapshot keeps alive.
+// Enters the row into the index of the primary key. A new version of a row has its key already, so it is not checked for
+// uniqueness: the check would visit every version that an old snapshot keeps alive.
 void enter_key(KeyedTable& table, bool is_new_version) {
     Datum values[INDEX_MAX_KEYS];
     bool nulls[INDEX_MAX_KEYS];
@@ -36,7 +36,7 @@ void enter_key(KeyedTable& table, bool is_new_version) {
                  is_new_version ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES, is_new_version, table.key_index_info);
 }
 
-// Enters the row just stored into the indexes that need it. The primary key is a B-tree and summarizes nothing.
+// Enters the row that was just stored into the indexes that need it. The primary key is a B-tree, and so no summarizing index.
 void maintain_indexes(KeyedTable& table, bool is_new_version, IndexesToUpdate needed) {
     if (needed == IndexesToUpdate::kNone) return;
     if (needed == IndexesToUpdate::kAll) enter_key(table, is_new_version);
@@ -48,11 +48,13 @@ void maintain_indexes(KeyedTable& table, bool is_new_version, IndexesToUpdate ne
     ResetPerTupleExprContext(table.executor);
 }
 
-constexpr int kSmallTable = 64;  // pages; what is smaller is left as it is
+constexpr int kSmallTable = 64;  // pages; a smaller table is left as it is
 
-// Somebody's snapshot kept old versions, and the table grew; rows that are updated in place stay where they are now, at the
-// end, and vacuum cannot give the empty pages before them back. A page nearer to the beginning with room for a row, if the
-// table as vacuum saw it last holds less than one row a page.
+// Finds a page nearer to the beginning that has room for the row. InvalidBlockNumber: the row stays near its current page.
+//
+// While a session holds an old snapshot, the table grows by the versions that this snapshot keeps. Afterwards rows that are
+// updated in place stay at the end, and vacuum cannot give back the empty pages before them. So rows move if the table held
+// less than one row a page when vacuum last saw it.
 BlockNumber page_to_go_back_to(Relation table, BlockNumber current_page) {
     const Form_pg_class statistics = table->rd_rel;
     if (statistics->relpages < kSmallTable || statistics->reltuples < 0 ||

@@ -1,4 +1,4 @@
-// Looking for obstacles in what the relation cache holds of a table. This file is written wholly in P.
+// Finds obstacles in the relation cache's entry of a table. This file is written wholly in P.
 #include "postgres/obstacle.hpp"
 
 #include "postgres/pg.hpp"
@@ -10,7 +10,7 @@ constexpr const char* kNotFired = "native writes do not fire it";
 constexpr const char* kNotChecked = "native writes do not check it";
 constexpr const char* kNotFilled = "native writes do not fill it";
 
-// The table that an inherited column or constraint comes from: only there it can be dropped.
+// The table from which an inherited column or constraint comes. Only there can it be dropped.
 const char* parent_name_of(Relation table) {
     Oid parent = InvalidOid;
     ScanKeyData key;
@@ -26,7 +26,7 @@ const char* parent_name_of(Relation table) {
     return quote_qualified_identifier(get_namespace_name(get_rel_namespace(parent)), name);
 }
 
-// Always true.
+// Describes an obstacle. It always returns true, so that a search can end with it.
 bool describe(Obstacle& found, const char* kind, const char* name, const char* reason, const char* command) {
     describe_obstacle(found, psprintf("%s \"%s\"", kind, name), reason, command);
     return true;
@@ -57,7 +57,8 @@ bool find_trigger(Relation table, const TableShape& shape, unsigned watched, Obs
             return describe(found, "trigger", each.tgname, kNotFired,
                             psprintf("DROP TRIGGER %s ON %s", quote_identifier(each.tgname), sql_name_of(table)));
         }
-        // The trigger of a constraint. That of a foreign key elsewhere that refers to this table stands for the other table's.
+        // This trigger belongs to a constraint. Where a foreign key of another table refers to this table, the constraint is
+        // that table's.
         const char* constraint = get_constraint_name(each.tgconstraint);
         if (constraint == nullptr) continue;
         const Oid referrer = each.tgconstrrelid;

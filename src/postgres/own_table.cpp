@@ -1,4 +1,5 @@
-// Refusing to write a table that carries what the write would pass by, or could not do. This file is written wholly in P.
+// Refuses to write a table that carries something that the write would bypass or could not do.
+// This file is written wholly in P.
 #include "postgres/own_table.hpp"
 
 #include "error_codes.hpp"

@@ -1,4 +1,4 @@
-// The hooks in which the server lets libraries ask for shared memory and set it up.
+// Asks for shared memory and sets it up, in the hooks that the server has for both.
 #include "postgres/shared_memory.hpp"
 
 #include "postgres/pg.hpp"
@@ -10,7 +10,7 @@ const SharedMemoryRequest* wanted = nullptr;
 shmem_request_hook_type previous_request_hook = nullptr;
 shmem_startup_hook_type previous_startup_hook = nullptr;
 
-// Both hooks run in the postmaster and are wholly C.
+// Both hooks run in the postmaster and hold nothing but C.
 void request_memory() {
     if (previous_request_hook != nullptr) previous_request_hook();
     RequestAddinShmemSpace(MAXALIGN(wanted->size()));

@@ -14,7 +14,7 @@ bool is_read_only(const Statement& statement) {
     return statement.command == SqlCommand::kSelect;
 }
 
-// SPI's globals are read at once: the next statement overwrites them.
+// SPI's globals are read at once, because the next statement overwrites them.
 StatementResult checked(const Statement& statement, int outcome) {
     if (outcome != static_cast<int>(statement.command) && outcome != SPI_OK_REWRITTEN)
         elog(ERROR, "cannot execute \"%s\": %s", statement.text, SPI_result_code_string(outcome));
