@@ -37,7 +37,7 @@ int crockford_digit(char c) noexcept {
     return at == std::string_view::npos ? -1 : static_cast<int>(at) + 10;
 }
 
-// The last `length` characters, if they stand alone: the whole key, or behind a separator.
+// The last `length` characters, if they stand alone: they are the whole key, or a separator stands before them.
 std::optional<std::string_view> last_word(std::string_view key, std::size_t length) noexcept {
     if (key.size() < length) return std::nullopt;
     if (key.size() > length && is_alphanumeric(key[key.size() - length - 1])) return std::nullopt;
@@ -77,11 +77,11 @@ std::optional<Locality> locality_of_ulid(std::string_view key) noexcept {
         has_letter |= digit >= 10;
         if (i < 10) leading = leading << 5 | static_cast<std::uint64_t>(digit);
     }
-    if (!has_letter) return std::nullopt;  // rather a long number
+    if (!has_letter) return std::nullopt;  // a long number rather than a ULID
     return time_of_milliseconds(leading);
 }
 
-// d: a digit. T: what stands between date and time. Anything else: itself.
+// In a pattern, `d` stands for a digit and `T` for the separator of date and time. Any other character stands for itself.
 struct TimeForm {
     std::string_view pattern;
     bool has_seconds;
@@ -123,7 +123,7 @@ std::optional<std::int64_t> seconds_at_end(std::string_view text, bool with_seco
     return std::nullopt;
 }
 
-// The same, with or without a fraction.
+// Seconds since 1970 of a time without zone, but with or without a fraction, at the end of the text.
 std::optional<std::int64_t> time_at_end(std::string_view text) noexcept {
     if (const auto seconds = seconds_at_end(text, false)) return seconds;
     auto end = text.size();

@@ -1,4 +1,4 @@
-// Unicode 15.1's lists, as far as they say that a character is not seen.
+// Finds the characters that nobody sees, by the lists of Unicode 15.1.
 #include "model/name_text.hpp"
 
 #include <algorithm>
@@ -50,7 +50,7 @@ struct Character {
     bool is_utf8;
 };
 
-// The character that the text, which is not empty, begins with.
+// The first character of a text that is not empty.
 Character first_character_of(std::string_view text) noexcept {
     const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const char32_t lead = byte(0);
@@ -80,7 +80,7 @@ bool is_space(const Character& character) noexcept {
     return character.is_utf8 && is_in(kSpaces, character.code_point);
 }
 
-// Most names are; then bytes are characters.
+// Most names are visible ASCII. In those each byte is a character.
 bool is_visible_ascii(std::string_view text) noexcept {
     return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7F; });
 }

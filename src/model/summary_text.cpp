@@ -1,4 +1,4 @@
-// Writing and strict reading of the text form of a summary.
+// Writes the text form of a summary, and reads it strictly.
 #include "model/summary_text.hpp"
 
 #include <array>
@@ -56,7 +56,7 @@ class SummaryReader {
 public:
     explicit SummaryReader(std::string_view text) noexcept : rest_(text) {}
 
-    // The next token begins with `expected`: takes it.
+    // Takes the next token if it begins with `expected`.
     bool take(std::string_view expected) noexcept {
         skip_white_space();
         if (!rest_.starts_with(expected)) return false;
@@ -103,7 +103,7 @@ private:
         return count;
     }
 
-    // from_chars takes more than JSON does: "inf", ".5", "5.", "007".
+    // from_chars takes more than JSON allows: "inf", ".5", "5.", "007".
     static bool is_json_number(std::string_view text) noexcept {
         if (text.starts_with('-')) text.remove_prefix(1);
         const auto whole = count_digits(text);
@@ -177,7 +177,7 @@ std::optional<Summary> parse_summary(std::string_view text) noexcept {
         return false;
     };
 
-    // As many members as there are names, none twice: then none is missing.
+    // The text has as many members as there are names, and none twice. So none is missing.
     for (std::size_t i = 0; i < kNames.size(); ++i) {
         if (!reader.take(i == 0 ? "{" : ",")) return std::nullopt;
         const auto member = reader.take_name();

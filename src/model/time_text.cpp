@@ -1,4 +1,4 @@
-// Calendar arithmetic for the whole range of the server's timestamps, which is wider than std::chrono's years.
+// Does calendar arithmetic for the whole range of the server's timestamps, which is wider than that of std::chrono's years.
 #include "model/time_text.hpp"
 
 #include <charconv>

@@ -1,4 +1,4 @@
-// The rules for readings, once as a fast answer and once in words.
+// Applies the rules for readings, and puts a refusal into words.
 #include "model/validation.hpp"
 
 #include <algorithm>
@@ -114,7 +114,7 @@ std::string quoted_for_message(std::string_view text) {
     auto shown = text;
     if (text.size() > kMaxShown) {
         auto end = kMaxShown;
-        // Not in the middle of a UTF-8 sequence, which is at most four bytes long.
+        // The cut must not fall into a UTF-8 sequence, which is at most four bytes long.
         while (end > kMaxShown - 4 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
         shown = text.substr(0, end);
     }
