@@ -1,5 +1,5 @@
-// A table of small buckets: a device may stand anywhere in its bucket; in a full one the newcomer replaces another in turn.
-// Everything is P but the trigger at the end.
+// Remembers devices in a table of small buckets. A device may stand anywhere in its bucket. In a full bucket, new devices
+// replace the others in turn. Everything is P but the trigger at the end.
 #include "device/known_devices.hpp"
 
 #include "postgres/entry_point.hpp"
@@ -20,7 +20,7 @@ struct KnownDevice {
     text* region;
 };
 
-// Session state, plain data.
+// The state of the session. Plain data.
 MemoryContext memory = nullptr;
 KnownDevice* devices = nullptr;  // kBuckets runs of kWays
 unsigned generation = 0;
@@ -76,7 +76,7 @@ void remember(text* device_id, text* region) {
 
 }  // namespace device
 
-// Trigger on telemetry.device: existing rows changed, so every session forgets what it remembers.
+// The trigger on telemetry.device calls this when an existing row has changed. Every session then forgets what it remembers.
 TELEMETRY_FUNCTION(telemetry_announce_registry_change) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         throw postgres::Error(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,

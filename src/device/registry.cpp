@@ -1,10 +1,13 @@
-// Looking devices up natively, and registering them by SQL, so that all counts that somebody put on the registry: defaults,
-// constraints, triggers. Everything is P but the functions behind `look_up_unknown`.
+// Looks devices up natively and registers them by SQL, so that all defaults, constraints and triggers that a user put on the
+// registry count. Everything is P but the functions behind `look_up_unknown`.
 //
-// INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that inserted the same device. A rival is seen by the
-// look before, so only one that comes between look and insert is met. The insert waits a millisecond for it, in a
-// subtransaction that is rolled back then, and the next look sees it. So nobody is waited for, and no two can wait for each
-// other.
+// INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that has inserted the same device. Two sessions that
+// wait like this could wait for each other, so this code does not:
+// 1. It looks before it inserts, and does not insert a device that it sees a rival insert.
+// 2. A rival may still come between look and insert. The insert waits a millisecond for it, in a subtransaction that is then
+//    rolled back.
+// 3. The next look sees that rival.
+// 4. The last insert has patience, for the sake of triggers (kAttempts).
 #include "device/registry.hpp"
 
 #include <algorithm>
@@ -38,7 +41,7 @@ struct RegistryScan {
     bool is_open;
 };
 
-// P.
+// P. Opens and locks the registry for look-ups.
 void open_registry(RegistryScan& registry, const runtime::Installed& relations) {
     registry.is_open = true;
     registry.table = table_open(relations.device, RowExclusiveLock);
@@ -57,7 +60,7 @@ void close_registry(RegistryScan& registry) {
     table_close(registry.table, NoLock);
 }
 
-// Without a status, a device may send.
+// A device without a status may send.
 Standing standing_of(const text* status) {
     if (status == nullptr) return Standing::kActive;
     return postgres::view_of(status) == "retired" ? Standing::kRetired : Standing::kActive;
@@ -78,8 +81,8 @@ ScanKeyData key_of(const RegistryScan& registry, const Entry& entry) {
     return key;
 }
 
-// P. Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of
-// this transaction.
+// P. Looks one device up. It takes a committed row or one of this transaction, else a row in flight. Without any row the device
+// is unknown. True: the row is of this transaction.
 bool look_up(RegistryScan& registry, Entry& entry, bool may_remember) {
     ScanKeyData key = key_of(registry, entry);
     index_rescan(registry.scan, &key, 1, nullptr, 0);
@@ -102,7 +105,7 @@ bool look_up(RegistryScan& registry, Entry& entry, bool may_remember) {
     return is_mine;
 }
 
-// P. The row that a snapshot shows. False: none.
+// P. Looks for the row that a snapshot shows. False: there is none.
 bool look_up_in(Snapshot snapshot, RegistryScan& registry, Entry& entry) {
     IndexScanDesc scan = postgres::begin_index_scan(registry.table, registry.id_index, snapshot, 1);
     ScanKeyData key = key_of(registry, entry);
@@ -114,15 +117,15 @@ bool look_up_in(Snapshot snapshot, RegistryScan& registry, Entry& entry) {
     return is_found;
 }
 
-// A dirty look can miss a row that is being moved by an update while it looks. This one sees one version of it for certain.
+// A dirty look can miss a row that an update moves while it looks. This look is certain to see one version of the row.
 void look_up_committed(RegistryScan& registry, Entry& entry) {
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     look_up_in(snapshot, registry, entry);
     UnregisterSnapshot(snapshot);
 }
 
-// In a SERIALIZABLE transaction the server must know what was read: the look under the transaction's snapshot leaves predicate
-// locks. The answer is the snapshot's, too, but for rows of this transaction, which the snapshot may not show yet.
+// In a SERIALIZABLE transaction the server must know what was read, so the look under the transaction's snapshot leaves
+// predicate locks. The answer is the snapshot's, except for rows of this transaction, which the snapshot may not show yet.
 void look_up_serializable(RegistryScan& registry, Entry& entry) {
     Entry shown = entry;
     shown.standing = Standing::kUnknown;
@@ -136,7 +139,7 @@ void look_up_serializable(RegistryScan& registry, Entry& entry) {
     entry = shown;
 }
 
-// How many stay unknown.
+// Looks all devices up. Returns how many stay unknown.
 std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_register, const runtime::Installed& relations) {
     refresh_known_devices();
     const bool is_serializable = IsolationIsSerializable();
@@ -164,7 +167,7 @@ std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_registe
 
 constexpr const char* kWaitForRival = "1ms";
 
-// A column that is not named gets its default.
+// The server gives its default to a column that the statement does not name.
 postgres::Statement register_with_region{
     postgres::SqlCommand::kInsertReturning,
     "INSERT INTO telemetry.device AS d (device_id, region) "
@@ -181,7 +184,7 @@ postgres::Statement register_without_region{
     {TEXTARRAYOID},
     nullptr};
 
-// P. Fills in what the statement returned. A trigger may have changed the row, its id as well.
+// P. Fills in what the statement returned. A trigger may have changed the row, even its id.
 void take_registered(const postgres::StatementResult& registered, Entry** entries, std::uint32_t count, MemoryContext caller) {
     for (std::uint64_t i = 0; i < registered.row_count; ++i) {
         bool is_null;
@@ -199,7 +202,7 @@ void take_registered(const postgres::StatementResult& registered, Entry** entrie
     }
 }
 
-// P. `entries` are ordered by id. Those with a region and those without go separately.
+// P. Inserts entries that are ordered by id. Those with a region and those without go in separate statements.
 void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     const MemoryContext caller = CurrentMemoryContext;
     postgres::refuse_statement_obstacle(runtime::kDeviceTable);
@@ -224,7 +227,7 @@ void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     postgres::close_statements(statements);
 }
 
-// Those that are unknown are looked up again. How many stay it.
+// Looks the unknown ones up again. Returns how many stay unknown.
 std::uint32_t look_up_unknown(Entry** entries, std::uint32_t count, const runtime::Installed& relations) {
     std::uint32_t unknown = 0;
     RegistryScan registry;
@@ -241,7 +244,7 @@ std::uint32_t look_up_unknown(Entry** entries, std::uint32_t count, const runtim
     return unknown;
 }
 
-// False: somebody else's lock was in the way.
+// False: a lock of another session was in the way.
 bool try_insert(std::vector<Entry*>& unknown, bool has_patience) {
     try {
         postgres::in_subtransaction([&] {
@@ -257,8 +260,8 @@ bool try_insert(std::vector<Entry*>& unknown, bool has_patience) {
     return false;
 }
 
-// The last attempt has patience: a trigger that a user put on the registry may have to wait. A device that is unknown
-// then was kept out by a trigger.
+// The last attempt has patience, because a trigger that a user put on the registry may have to wait. If a device is unknown
+// even then, a trigger kept it out.
 constexpr int kAttempts = 4;
 
 void register_unknown(Entry* entries, std::uint32_t count, const runtime::Installed& relations) {

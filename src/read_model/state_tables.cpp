@@ -1,4 +1,4 @@
-// Merging deltas into rows. Everything but the two entries is P.
+// Merges deltas into rows. Everything is P but add_groups and add_metrics.
 #include "read_model/state_tables.hpp"
 
 #include <algorithm>
@@ -38,7 +38,7 @@ std::int64_t found_integer(const postgres::KeyedTable& table, int column) {
     return DatumGetInt64(table.found->tts_values[column]);
 }
 
-// The stored summary, or an empty one for NULL.
+// The stored summary; an empty one where it is NULL.
 model::Summary found_summary(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
     const model::Summary* summary = find_summary(DatumGetPointer(table.found->tts_values[column]));
@@ -62,7 +62,7 @@ std::int64_t sum_of(std::int64_t a, std::int64_t b) {
     return sum;
 }
 
-// `total` becomes what the found row and the delta say together.
+// Merges the found row into `total`, which is the delta at first.
 void merge_found(const postgres::KeyedTable& table, bool has_region, GroupDelta& total) {
     total.sample_count = sum_of(found_integer(table, kSampleCount), total.sample_count);
     model::Summary temperature = found_summary(table, kTemperature);
@@ -144,7 +144,7 @@ void add_metric(MetricWriter& writer, const MetricDelta& delta) {
         postgres::insert_row(table);
 }
 
-// Calls add(writer, *delta) for each delta, in a context of its own that is emptied now and then.
+// Calls add(writer, *delta) for each delta. The current memory context is `rows` meanwhile, which is emptied now and then.
 template <typename Writer, typename Delta>
 void add_all(Writer& writer, void (*add)(Writer&, const Delta&), const Delta* const* deltas, std::size_t count,
              MemoryContext rows) {

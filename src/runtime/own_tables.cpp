@@ -38,9 +38,9 @@ constexpr OwnTable written_by_statements(const char* name, unsigned writes, bool
     return {name, 0, writes, has_on_conflict, 0, all_of(columns)};
 }
 
-constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int keys,
+constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int key_column_count,
                                     std::span<const KnownColumn> columns) {
-    return {name, writes, sql_writes, false, keys, all_of(columns)};
+    return {name, writes, sql_writes, false, key_column_count, all_of(columns)};
 }
 
 constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);
