@@ -30,7 +30,7 @@ struct Statement {
     SPIPlanPtr plan;
 };
 
-// What one statement processed or returned. It lives until the statements are closed.
+// The result of one statement. It lives until the statements are closed.
 struct StatementResult {
     std::uint64_t row_count;
     SPITupleTable* table;  // null where the command returns no rows
