@@ -1,4 +1,4 @@
-// Hides the differences between PostgreSQL 15, 16, 17 and 18. No other file asks for the server's version.
+// Hides the differences between the versions of PostgreSQL from 15 to 18. No other file asks for the version of the server.
 // This file is written wholly in P.
 #pragma once
 

@@ -124,6 +124,12 @@ $strict->query_safe('COMMIT');
 $strict->quit;
 $token = token();
 is(answer_of("'$token', '1 hour'", before => "SET statement_timeout = '200ms';\n"), '57014', 'statement_timeout ends the wait');
+SKIP:
+{
+	skip 'no transaction_timeout before PostgreSQL 17', 2 if $node->pg_version < 17;
+	is(answer_of("'$token', '1 hour'", before => "SET transaction_timeout = '2s';\n"), 'timeout', 'transaction_timeout: the answer comes before it ends the session');
+	is(answer_of("'$token', '1 hour'", before => "SET transaction_timeout = '2s';\n", after => "SELECT 'still here';\n"), "timeout\nstill here", 'and the session goes on');
+}
 $waiter = psql_start($node, "\\set VERBOSITY sqlstate\nSELECT telemetry.wait_for('$token', '1 hour');\nSELECT 'the session goes on'");
 my $waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE '%wait_for(''%'";
 wait_for($node, "SELECT count(*) = 1 FROM ($waiting) AS w", 'the waiter to wait');

@@ -19,13 +19,15 @@ $LastingSession::wanted = 0;
 my $node = telemetry_node('hostile', preload => 1, conf => $ServerLog::conf);
 sub sql { my ($sql, $database) = @_; return $node->safe_psql($database // 'postgres', $sql); }
 
+my $forced_parallelism = $node->pg_version < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
+
 # What surrounds the commands: nothing of it may change what is stored, counted and answered.
 my @harmless = (
 	"search_path = 'evil, pg_catalog'", "default_transaction_isolation = 'serializable'", "default_transaction_deferrable = on", "session_replication_role = 'replica'",
 	"row_security = off", "TimeZone = 'Pacific/Chatham'", "DateStyle = 'SQL, DMY'", "IntervalStyle = 'iso_8601'", "extra_float_digits = -15", "bytea_output = 'escape'",
 	"backslash_quote = off", "standard_conforming_strings = off", "escape_string_warning = on", "array_nulls = off", "transform_null_equals = on", "quote_all_identifiers = on",
 	"client_min_messages = 'debug1'", "default_tablespace = 'hostile_space'", "temp_tablespaces = 'hostile_space'", "default_toast_compression = 'pglz'",
-	"check_function_bodies = off", "plan_cache_mode = 'force_generic_plan'", "force_parallel_mode = on", "max_parallel_workers_per_gather = 8", "jit = on", "jit_above_cost = 0",
+	"check_function_bodies = off", "plan_cache_mode = 'force_generic_plan'", "$forced_parallelism = on", "max_parallel_workers_per_gather = 8", "jit = on", "jit_above_cost = 0",
 	"parallel_setup_cost = 0", "parallel_tuple_cost = 0", "min_parallel_table_scan_size = 0", "work_mem = '64kB'", "xmloption = 'document'", "from_collapse_limit = 1",
 	"join_collapse_limit = 1", "commit_delay = 10", "synchronous_commit = off", "track_activities = off", "track_counts = off",
 	"ignore_checksum_failure = on", "zero_damaged_pages = on", "lo_compat_privileges = on", "log_min_messages = 'fatal'",
@@ -33,6 +35,7 @@ my @harmless = (
 );
 # These end a session's statement; of the worker they must not be heard.
 my @for_the_worker = ("statement_timeout = '1ms'", "lock_timeout = '1ms'", "idle_session_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'", "default_transaction_read_only = on", "exit_on_error = on");
+push @for_the_worker, "transaction_timeout = '1ms'" if $node->pg_version >= 17;
 
 # Other words in the log, where the machine knows them.
 my ($locale) = grep { !/^(?:C|POSIX|en)/i && /utf-?8/i } split /\n/, qx(locale -a 2>/dev/null);
@@ -138,6 +141,7 @@ read_side_is_right('as it comes');
 # One by one each setting would be a good many sessions; together they are worse. Each session of this test says for itself what
 # ends statements or forbids them; the worker must do so, too.
 my $ours = '-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c exit_on_error=off';
+$ours .= ' -c transaction_timeout=0' if $node->pg_version >= 17;
 foreach my $whose ('DATABASE postgres', 'ROLE ALL', 'ROLE owner')
 {
 	local $ENV{PGOPTIONS} = $ours;
@@ -179,7 +183,7 @@ $node->restart;
 }
 commands_are_right('postgresql.conf');
 $node->append_conf('postgresql.conf', join("\n", "search_path = 'public'", "default_transaction_isolation = 'read committed'", "DateStyle = 'ISO, MDY'", "TimeZone = 'UTC'", "extra_float_digits = 1",
-	"force_parallel_mode = off", "jit = off", "transform_null_equals = off", "session_replication_role = 'origin'", (map { "enable_$_ = on" } qw(seqscan hashjoin hashagg sort mergejoin nestloop)), "work_mem = '4MB'") . "\n");
+	"$forced_parallelism = off", "jit = off", "transform_null_equals = off", "session_replication_role = 'origin'", (map { "enable_$_ = on" } qw(seqscan hashjoin hashagg sort mergejoin nestloop)), "work_mem = '4MB'") . "\n");
 $node->reload;
 wait_for($node, "SELECT current_setting('DateStyle') = 'ISO, MDY'", 'the settings to be reloaded');
 wait_applied($node, 'postgresql.conf: everything to be applied');
