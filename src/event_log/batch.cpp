@@ -123,10 +123,10 @@ std::optional<Batch> find_batch(model::BatchId batch_id, ::Snapshot snapshot) {
 }
 
 void write_batch(const Batch& batch, ::Snapshot snapshot) {
-    const std::string from_text = model::to_text(batch.from.snapshot);
-    const std::string text = model::to_text(batch.to.snapshot);
-    const PlainPosition from = plain(batch.from, from_text);
-    const PlainPosition to = plain(batch.to, text);
+    const std::string from_snapshot = model::to_text(batch.from.snapshot);
+    const std::string to_snapshot = model::to_text(batch.to.snapshot);
+    const PlainPosition from = plain(batch.from, from_snapshot);
+    const PlainPosition to = plain(batch.to, to_snapshot);
     const postgres::ScopedMemory memory("telemetry_cqrs batch");
     postgres::guarded([&] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());

@@ -11,7 +11,7 @@
 
 namespace event_log {
 
-enum class Outcome : std::uint8_t {
+enum class AppendOutcome : std::uint8_t {
     kUndecided,
     kAccepted,   // stored by this call
     kDuplicate,  // the same request was stored before
@@ -35,7 +35,7 @@ struct Candidate {
     std::uint32_t position;  // in the caller's input
 
     // The answer. For a duplicate or conflict: of the event stored before.
-    Outcome outcome;
+    AppendOutcome outcome;
     model::EventId event_id;
     model::Micros received_at;
     model::Epoch epoch;

@@ -35,7 +35,7 @@ struct Checkpoint {
     model::BatchId last_batch{};  // the last one wholly behind the position
     bool drained = false;         // nothing of the epoch is left and nothing will come
     model::Micros as_of = 0;      // every reading committed before is behind the position
-    ItemPointerData row{};        // where it is stored; only of what read_progress gave
+    ItemPointerData tid{};        // where it is stored; only of what read_progress gave
 };
 
 struct EpochProgress {

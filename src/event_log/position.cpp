@@ -55,10 +55,10 @@ model::Snapshot snapshot_of(::Snapshot snapshot) {
     return result;
 }
 
-model::Snapshot truncated(const model::Snapshot& now, model::Xid last) {
+model::Snapshot truncated(const model::Snapshot& far_end, model::Xid last) {
     const model::Xid behind{last.value + 1};
-    if (now.xmax <= behind) return now;
-    model::Snapshot result{std::min(now.xmin, behind), behind, now.in_progress};
+    if (far_end.xmax <= behind) return far_end;
+    model::Snapshot result{std::min(far_end.xmin, behind), behind, far_end.in_progress};
     std::erase_if(result.in_progress, [&](model::Xid xid) { return xid >= behind; });
     return result;
 }

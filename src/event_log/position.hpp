@@ -25,7 +25,7 @@ model::Snapshot everything_shown_by(::Snapshot snapshot);
 // The same transactions that pg_current_snapshot() tells: top-level ones only, as 64-bit numbers. Not during recovery.
 model::Snapshot snapshot_of(::Snapshot snapshot);
 
-// What `now` says about transactions up to `last`, for an epoch in which no transaction behind it ever wrote.
-model::Snapshot truncated(const model::Snapshot& now, model::Xid last);
+// What `far_end` says about transactions up to `last`, for an epoch in which no transaction behind it ever wrote.
+model::Snapshot truncated(const model::Snapshot& far_end, model::Xid last);
 
 }  // namespace event_log

@@ -86,7 +86,7 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
     const int count = open_all(segment, RowExclusiveLock, &indexes);
     IndexSet further = make_set(count);
     opened.fingerprints = make_set(count);
-    opened.probed = -1;
+    opened.probed_number = -1;
     opened.xids = make_set(count);
     opened.has_valid_xids = false;
     for (int i = 0; i < count; ++i) {
@@ -95,7 +95,7 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
         if (!form->indisready) {
             index_close(index, RowExclusiveLock);
         } else if (is_fingerprint_index(index)) {
-            if (opened.probed < 0 && form->indisvalid) opened.probed = opened.fingerprints.count;
+            if (opened.probed_number < 0 && form->indisvalid) opened.probed_number = opened.fingerprints.count;
             add(opened.fingerprints, index);
         } else if (is_xid_index(index)) {
             opened.has_valid_xids = opened.has_valid_xids || form->indisvalid;

@@ -17,7 +17,7 @@ struct IndexSet {
 
 struct SegmentIndexes {
     IndexSet fingerprints;  // ready for entries, in the order of their oids: the same in each session
-    int probed;             // the number of the valid one among them; -1: none
+    int probed_number;      // the number of the valid one among them; -1: none
     IndexSet xids;          // the same on (xid, event_id)
     bool has_valid_xids;
     ResultRelInfo* further;  // all others; null: there are none

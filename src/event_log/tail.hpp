@@ -21,6 +21,6 @@ struct Tail {
 // Reads the stored checkpoints and the log under `snapshot`, on a standby as well. Readings of the caller's own transaction
 // are left out: they are not committed. With `stop_at_first` the count ends at one. With `until` what that snapshot of this
 // place does not cover is left out as well (events left of a transaction that was cut may count all the same).
-Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* until = nullptr);
+Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* far_end = nullptr);
 
 }  // namespace event_log

@@ -39,12 +39,12 @@ bool has_events_of(model::Epoch epoch, model::Xid xid, ::Snapshot snapshot) {
     model::Window window{};
     window.stragglers = {xid};
     window.first = window.last = model::Xid{xid.value + 1};
-    const Plan plan(window, epoch);
+    const OwnedScanPlan plan(window, epoch);
     const postgres::ScopedMemory memory("telemetry_cqrs transaction");
     return postgres::guarded([&memory, &plan, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         WindowScan scan;
-        open_window(scan, plan.native(), snapshot);
+        open_window(scan, plan.view(), snapshot);
         while (scan.current != nullptr && !is_part_of_window(scan)) advance(scan);
         const bool has_some = scan.current != nullptr;
         close_window(scan);

@@ -17,10 +17,12 @@
 namespace event_log {
 
 // The same window for the native scan.
-class Plan {
+class OwnedScanPlan {
 public:
-    Plan(const model::Window& window, model::Epoch epoch);
-    const ScanPlan& native() const noexcept { return plan_; }
+    OwnedScanPlan(const model::Window& window, model::Epoch epoch);
+    OwnedScanPlan(const OwnedScanPlan&) = delete;
+    OwnedScanPlan& operator=(const OwnedScanPlan&) = delete;
+    const ScanPlan& view() const noexcept { return plan_; }
 
 private:
     std::vector<ScanStep> steps_;
@@ -49,7 +51,7 @@ public:
     std::optional<model::Partial> last_row() const noexcept { return last_row_; }
 
     // Is no further row of the last row's transaction left? What was read so far ends there or in its middle.
-    bool finished_transaction() const noexcept;
+    bool is_at_transaction_end() const noexcept;
 
     // Releases the segments. Not done by the destructor: after an error the abort does it.
     void close();
@@ -57,7 +59,7 @@ public:
 private:
     static constexpr int kBlockRows = 1024;
 
-    Plan plan_;
+    OwnedScanPlan plan_;
     postgres::ScopedMemory scan_memory_;
     postgres::ScopedMemory block_memory_;
     WindowScan scan_{};

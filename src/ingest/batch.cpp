@@ -153,7 +153,7 @@ struct Span {
 Span accepted_span(const Verdicts& verdicts) {
     Span span;
     for (const event_log::Candidate& each : verdicts.candidates) {
-        if (each.outcome != event_log::Outcome::kAccepted) continue;
+        if (each.outcome != event_log::AppendOutcome::kAccepted) continue;
         span.first = span.first == 0 ? each.event_id.value : std::min(span.first, each.event_id.value);
         span.last = std::max(span.last, each.event_id.value);
     }

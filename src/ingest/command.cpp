@@ -20,8 +20,8 @@
 namespace ingest {
 namespace {
 
+using event_log::AppendOutcome;
 using event_log::Candidate;
-using event_log::Outcome;
 
 std::optional<std::string_view> optional_view(const text* value) {
     if (value == nullptr) return std::nullopt;
@@ -163,21 +163,21 @@ void count_up(Verdicts& verdicts, const std::vector<device::Standing>& standings
     for (std::size_t i = 0; i < verdicts.candidates.size(); ++i) {
         const Candidate& each = verdicts.candidates[i];
         switch (each.outcome) {
-            case Outcome::kAccepted:
+            case AppendOutcome::kAccepted:
                 ++verdicts.accepted;
                 if (!ItemPointerIsValid(&each.tid)) ++tally.repeats;
                 break;
-            case Outcome::kDuplicate:
+            case AppendOutcome::kDuplicate:
                 ++verdicts.duplicates;
                 break;
-            case Outcome::kConflict:
+            case AppendOutcome::kConflict:
                 ++verdicts.conflicts;
                 verdicts.refused.push_back(refuse_conflict(each));
                 break;
-            case Outcome::kAbsent:
+            case AppendOutcome::kAbsent:
                 verdicts.refused.push_back(refuse_device(each, standings[i]));
                 break;
-            case Outcome::kUndecided:
+            case AppendOutcome::kUndecided:
                 throw postgres::Error(ERRCODE_INTERNAL_ERROR, "a reading was left undecided");
         }
     }

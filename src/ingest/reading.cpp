@@ -28,7 +28,7 @@ Request request_of(FunctionCallInfo fcinfo) {
 
 // P.
 Datum receipt_of(FunctionCallInfo fcinfo, const event_log::Candidate& stored) {
-    const char* status = stored.outcome == event_log::Outcome::kAccepted ? "accepted" : "duplicate";
+    const char* status = stored.outcome == event_log::AppendOutcome::kAccepted ? "accepted" : "duplicate";
     Datum values[] = {Int64GetDatum(stored.event_id.value), postgres::text_datum(status),
                       TimestampTzGetDatum(stored.received_at), token_of(stored.epoch, stored.xid)};
     bool isnull[4] = {};

@@ -17,7 +17,7 @@
 
 namespace projection {
 
-enum class Outcome : std::uint8_t {
+enum class PassOutcome : std::uint8_t {
     kIdle,     // nothing to do
     kApplied,  // something was written
     kAbsent,   // the extension is not (or no longer) in this database
@@ -25,9 +25,9 @@ enum class Outcome : std::uint8_t {
 };
 
 struct Pass {
-    Outcome outcome = Outcome::kIdle;
+    PassOutcome outcome = PassOutcome::kIdle;
     std::int64_t events = 0;              // of the log that were applied
-    bool more = false;                    // another pass would find something to do at once
+    bool has_more = false;                // another pass would find something to do at once
     std::optional<model::BatchId> batch;  // the batch that was written
     bool owes_batches = false;            // the list of batches may be behind all that could be served: a later pass catches up
     std::string notification;             // to be told when the transaction has committed; empty: nothing
@@ -64,35 +64,34 @@ private:
     struct SeenEmpty {
         model::Epoch epoch;
         model::Position stored;
-        model::Snapshot until;
+        model::Snapshot far_end;
     };
 
     // A pass to be made.
     struct Task {
         const event_log::EpochProgress* epoch;
-        model::Position stored;                // of everybody served
-        model::Position from;                  // the same, or later where nothing lies between
-        model::Snapshot now;                   // the far end
-        std::optional<model::Position> other;  // far end is where another consumer stands already
-        std::optional<event_log::Checkpoint> other_checkpoint;
+        model::Position stored;                        // of every consumer that is served
+        model::Position from;                          // the same, or a later one where nothing lies between
+        model::Snapshot far_end;                       // where the window ends
+        std::optional<model::Position> next_position;  // of the next consumer ahead; nothing: none is ahead
+        std::optional<event_log::Checkpoint> next_checkpoint;
         bool drains;  // nothing of the epoch comes after the far end
         bool is_newest;
-        bool others_wait;  // there are consumers behind or ahead of those served
+        bool has_others_waiting;  // there are consumers behind or ahead of those served
     };
 
-    // What the pass runs in.
-    struct Setting {
+    struct PassContext {
         ::Snapshot snapshot;
-        TimestampTz taken_at;  // just before the snapshot
-        model::Snapshot now;
+        TimestampTz taken_at;     // just before the snapshot
+        model::Snapshot present;  // `snapshot` as the model has it
         runtime::Identity here;
     };
 
     Pass run_as_owner(const PassOptions& options);
     std::optional<Task> choose(const std::vector<event_log::EpochProgress>& progress, std::size_t epoch,
-                               const Setting& setting);
-    std::optional<Pass> perform(const Task& task, const std::vector<event_log::EpochProgress>& progress, const Setting& setting,
-                                const PassOptions& options);
+                               const PassContext& context);
+    std::optional<Pass> perform(const Task& task, const std::vector<event_log::EpochProgress>& progress,
+                                const PassContext& context, const PassOptions& options);
     void mend_triggers_of_new_epoch(const Task& task);
     void forget_other_installation(Oid log);
     bool is_served(event_log::Consumer consumer) const noexcept;

@@ -70,7 +70,7 @@ bool is_failing(postgres::KeyLookup& table, Datum consumer) {
 
 }  // namespace
 
-Failure failure_of(event_log::Consumer consumer) {
+ProjectionFailure failure_of(event_log::Consumer consumer) {
     try {
         throw;
     } catch (const postgres::PgError& error) {
@@ -94,7 +94,7 @@ bool is_cancellation() {
     }
 }
 
-void record_failure(const Failure& failure) {
+void record_failure(const ProjectionFailure& failure) {
     postgres::Transaction transaction;
     if (!postgres::guarded([] { return hold_extension(); })) return;
     {

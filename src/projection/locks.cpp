@@ -13,9 +13,9 @@
 namespace projection {
 namespace {
 
-constexpr const char* kRead[] = {"installation", "epoch", "projection"};
-constexpr const char* kWritten[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
-                                    "device_metric_state", "region_state", "region_metric_state"};
+constexpr const char* kReadTables[] = {"installation", "epoch", "projection"};
+constexpr const char* kWrittenTables[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
+                                          "device_metric_state", "region_state", "region_metric_state"};
 
 // False if the extension is gone.
 bool require_version(Oid extension) {
@@ -58,10 +58,10 @@ void lock_tables() {
         if (OidIsValid(table)) LockRelationOid(table, mode);
         return table;
     };
-    for (const char* name : kRead) lock(name, AccessShareLock);
+    for (const char* name : kReadTables) lock(name, AccessShareLock);
     const Oid log = lock("event", AccessShareLock);
     list_free(find_inheritance_children(log, AccessShareLock));
-    for (const char* name : kWritten) lock(name, RowExclusiveLock);
+    for (const char* name : kWrittenTables) lock(name, RowExclusiveLock);
 }
 
 }  // namespace projection

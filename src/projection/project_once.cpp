@@ -57,9 +57,9 @@ void apply_everything() {
             }
             continue;
         }
-        if (pass.outcome == Outcome::kAbsent)
+        if (pass.outcome == PassOutcome::kAbsent)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped");
-        more = pass.more;
+        more = pass.has_more;
         if (pass.notification.empty()) continue;
         postgres::guarded([payload = pass.notification.c_str()] {
             next_transaction();

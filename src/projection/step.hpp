@@ -15,7 +15,7 @@ namespace projection {
 
 struct StepResult {
     Pass pass;
-    std::optional<Failure> failure;  // of the consumer that was served; it is recorded, and the others go on
+    std::optional<ProjectionFailure> failure;  // of the consumer that was served; it is recorded, and the others go on
 };
 
 class Stepper {
@@ -28,19 +28,19 @@ public:
     // A consumer is left out for a while: a later step may have something to do although no event came.
     bool waits_to_retry() const noexcept {
         for (const Retry& retry : retries_)
-            if (retry.at != 0) return true;
+            if (retry.due_at != 0) return true;
         return false;
     }
 
 private:
     struct Retry {
-        runtime::SteadyTime at = 0;  // 0: the last pass succeeded
+        runtime::SteadyTime due_at = 0;  // 0: the last pass succeeded
         std::int64_t delay = 0;
 
-        bool is_due(runtime::SteadyTime now) const noexcept { return at != 0 && at <= now; }
+        bool is_due(runtime::SteadyTime now) const noexcept { return due_at != 0 && due_at <= now; }
     };
 
-    StepResult fail(Failure failure);
+    StepResult fail(ProjectionFailure failure);
 
     Applier applier_;
     std::array<Retry, event_log::kConsumers.size()> retries_;

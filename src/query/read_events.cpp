@@ -105,7 +105,7 @@ TELEMETRY_FUNCTION(telemetry_read_events) {
         throw postgres::Error(
             error_codes::kBatchNotFound, "there is no batch " + std::to_string(batch_id.value), {},
             "telemetry.follow_from() says whether it was deleted, or is ahead of the log. Events stay in telemetry.events.");
-    const event_log::Plan plan(model::window_between(batch->from, batch->to), batch->epoch);
-    postgres::guarded([&] { query::put_events(fcinfo, plan.native()); });
+    const event_log::OwnedScanPlan plan(model::window_between(batch->from, batch->to), batch->epoch);
+    postgres::guarded([&] { query::put_events(fcinfo, plan.view()); });
     PG_RETURN_NULL();
 }

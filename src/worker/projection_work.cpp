@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t kBusyStep = 500;                       // events; a wait for the disk is little beside applying so many
 constexpr runtime::SteadyTime kLongestUnbatched = 20 * 1000;  // microseconds
 
-Failure of_projection(const projection::Failure& failure) {
+Failure of_projection(const projection::ProjectionFailure& failure) {
     return {failure.sqlstate, std::string(event_log::name_of(failure.consumer)) + ": " + failure.message, {}, {}, {}};
 }
 
@@ -40,14 +40,14 @@ WorkDone ProjectionWork::step(bool with_batches) {
     projection::StepResult step = stepper_.step({.with_batches = with_batches});
     const projection::Pass& pass = step.pass;
     // After a batch that only caught up with the projections, little waits.
-    is_busy_ = pass.events >= kBusyStep || (pass.more && (!pass.batch || pass.owes_batches));
-    if (with_batches && !pass.owes_batches && (pass.batch || !pass.more)) unbatched_since_ = 0;
+    is_busy_ = pass.events >= kBusyStep || (pass.has_more && (!pass.batch || pass.owes_batches));
+    if (with_batches && !pass.owes_batches && (pass.batch || !pass.has_more)) unbatched_since_ = 0;
     if (!with_batches && pass.owes_batches && unbatched_since_ == 0) unbatched_since_ = runtime::steady_time();
     WorkDone done;
     done.events = pass.events;
-    done.more = pass.more;
-    done.is_absent = pass.outcome == projection::Outcome::kAbsent;
-    done.is_open = pass.outcome == projection::Outcome::kIdle || pass.outcome == projection::Outcome::kApplied;
+    done.more = pass.has_more;
+    done.is_absent = pass.outcome == projection::PassOutcome::kAbsent;
+    done.is_open = pass.outcome == projection::PassOutcome::kIdle || pass.outcome == projection::PassOutcome::kApplied;
     if (step.failure) done.failure = of_projection(*step.failure);
     done.tries_again = stepper_.waits_to_retry();
     if (!pass.notification.empty()) untold_.push_back(std::move(step.pass.notification));
