@@ -50,21 +50,21 @@ void end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionI
 enum InstallationColumn { kScope, kFingerprintVersion, kSecret, kCreatedAt };
 
 constexpr postgres::Statement kInsertInstallation{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.installation (scope, fingerprint_version, secret, created_at) "
     "VALUES ('key', $1::pg_catalog.int2, $2, $3)",
     3,
     {INT4OID, BYTEAOID, TIMESTAMPTZOID},
     nullptr};
 constexpr postgres::Statement kInsertEpoch{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at, first_xid) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     8,
     {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID, XID8OID},
     nullptr};
 constexpr postgres::Statement kInsertEpochOfFirstVersion{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.epoch (epoch, system_identifier, database_oid, log_oid, timeline, opened_xid, opened_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7)",
     7,
@@ -162,7 +162,7 @@ bool is_complete(const OpeningFacts& facts, const runtime::LogPlace& here) {
 
 // P. Writes a row. TC204: the table took none. Without the row each command would open the log again, in vain.
 void write_row(const char* table, const postgres::Statement& statement, Datum* values, const char* nulls = nullptr) {
-    if (postgres::execute(statement, values, nulls).rows == 1) return;
+    if (postgres::execute(statement, values, nulls).row_count == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
                     errdetail("A trigger or a rule on the table keeps rows out."),
                     errhint("\\d telemetry.%s in psql names it. Drop it.", table)));
@@ -236,7 +236,7 @@ OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::Lo
                             errhint("Restore a dump into a database in which no reading was accepted yet.")));
         if (!is_complete(facts, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
-            const postgres::Statements statements = postgres::open_statements();
+            const postgres::StatementScope statements = postgres::open_statements();
             if (!facts.has_epoch || !is_same_log(facts.identity, here)) move_sequences_past_stored_rows();
             if (!facts.has_secret || facts.is_secret_in_flight) write_installation(facts);
             TELEMETRY_INJECTION_POINT_IN_P("epoch_half_open");

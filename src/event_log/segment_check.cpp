@@ -31,7 +31,7 @@ constexpr postgres::KnownColumn kColumns[kEventColumns] = {
 };
 
 // The shape allows no further column: appends would fill it with NULL, and no dump of the log could be restored with it.
-constexpr postgres::KnownColumns kSegment{kColumns, kEventColumns, nullptr, 0, nullptr, 0, false};
+constexpr postgres::TableShape kSegment{kColumns, kEventColumns, nullptr, 0, nullptr, 0, false};
 
 void describe_no_index(Obstacle& found, Relation segment, const char* kind, const char* columns) {
     postgres::describe_obstacle(found, psprintf("index on %s", columns), "no valid one is as the extension made it",

@@ -11,14 +11,14 @@ namespace event_log {
 namespace {
 
 constexpr postgres::Statement kMoves[] = {
-    {postgres::Command::kSelect,
+    {postgres::SqlCommand::kSelect,
      "SELECT pg_catalog.setval('telemetry.event_id_seq', m.last) "
      "FROM (SELECT pg_catalog.max(event_id) AS last FROM telemetry.event) AS m, telemetry.event_id_seq AS s "
      "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
      0,
      {},
      nullptr},
-    {postgres::Command::kSelect,
+    {postgres::SqlCommand::kSelect,
      "SELECT pg_catalog.setval('telemetry.rejected_id_seq', m.last) "
      "FROM (SELECT pg_catalog.max(rejected_id) AS last FROM telemetry.rejected_readings) AS m, telemetry.rejected_id_seq AS s "
      "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",

@@ -38,7 +38,7 @@ struct SentMetrics {
 SentMetrics take_metrics(Jsonb* sent) {
     if (postgres::size_of(sent) > kMaxMetricsSize) return {postgres::size_of(sent), {}, nullptr};
     SentMetrics metrics{0, event_log::read_metrics(sent), sent};
-    if (is_acceptable(metrics.parsed) && metrics.parsed.count < metrics.parsed.members)
+    if (is_acceptable(metrics.parsed) && metrics.parsed.count < metrics.parsed.member_count)
         metrics.kept = postgres::without_nulls(JsonbPGetDatum(sent));
     if (metrics.parsed.count == 0) metrics.kept = nullptr;
     return metrics;
@@ -70,7 +70,7 @@ Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::
 void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) {
     const model::Micros max_ahead = static_cast<model::Micros>(runtime::settings().max_ahead) * USECS_PER_SEC;
     const model::Micros received_at = verdicts.stamp.received_at;
-    const model::Utf8Form utf8_form = postgres::utf8_conversion();
+    const model::Utf8Conversion to_utf8 = postgres::utf8_conversion();
     verdicts.candidates.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         serve_interrupts(i);
@@ -90,10 +90,10 @@ void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) 
             continue;
         }
         Candidate candidate = candidate_of(request, metrics, i);
-        const model::Refusal refusal = model::refusal_of(candidate.reading, received_at, max_ahead, utf8_form);
+        const model::Refusal refusal = model::refusal_of(candidate.reading, received_at, max_ahead, to_utf8);
         if (refusal != model::Refusal::kNone) {
             verdicts.refused.push_back(
-                refuse_reading(i, model::describe(refusal, candidate.reading, received_at, max_ahead, utf8_form)));
+                refuse_reading(i, model::describe(refusal, candidate.reading, received_at, max_ahead, to_utf8)));
             continue;
         }
         verdicts.candidates.push_back(candidate);

@@ -28,7 +28,7 @@ struct RejectedRow {
 
 // The column's default gives each row its number.
 postgres::Statement insert_rejected{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
     "SELECT n.sqlstate, n.reason, n.payload, $4 "
     "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (sqlstate, reason, payload)",
@@ -63,7 +63,7 @@ void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
     const MemoryContext chunk_context =
         AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
-    const postgres::Statements statements = postgres::open_statements();
+    const postgres::StatementScope statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
         const MemoryContext callers_context = MemoryContextSwitchTo(chunk_context);

@@ -28,7 +28,8 @@ constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"ligh
 }  // namespace
 
 bool is_acceptable(const event_log::Metrics& metrics) noexcept {
-    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers && metrics.members <= static_cast<int>(model::kMaxMetrics);
+    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers &&
+           metrics.member_count <= static_cast<int>(model::kMaxMetrics);
 }
 
 RefusedReading refuse_missing_device(std::uint32_t input_index) {
@@ -60,7 +61,7 @@ RefusedReading refuse_metrics(std::uint32_t input_index, const event_log::Metric
             break;
     }
     return refuse(input_index, error_codes::kInvalidMetrics, "too many metrics",
-                  "The reading has " + std::to_string(metrics.members) + "; at most " + std::to_string(model::kMaxMetrics) +
+                  "The reading has " + std::to_string(metrics.member_count) + "; at most " + std::to_string(model::kMaxMetrics) +
                       " are allowed.",
                   "Send several readings.");
 }

@@ -1,4 +1,4 @@
-// Windows between positions and snapshots, and the position inside one.
+// Computes windows between positions and snapshots, and the position inside a window.
 #include "model/snapshot.hpp"
 
 #include <algorithm>
@@ -11,12 +11,13 @@ Xid next(Xid xid) noexcept {
     return {xid.value + 1};
 }
 
-// xmin may lie too low, never too high; the lowest possible makes equal coverage equal in all members.
+// xmin may lie too low, never too high. This sets the highest one that is allowed, so that two snapshots that cover the same
+// are equal in all members.
 void tighten_xmin(Snapshot& snapshot) noexcept {
     snapshot.xmin = snapshot.in_progress.empty() ? snapshot.xmax : snapshot.in_progress.front();
 }
 
-// The snapshot with one transaction more: one of its in_progress, or its xmax.
+// Adds a transaction to those that the snapshot covers. It is one of `in_progress`, or it is xmax.
 void cover(Snapshot& snapshot, Xid xid) {
     if (xid == snapshot.xmax)
         snapshot.xmax = next(xid);
@@ -65,7 +66,7 @@ Position position_after(const Position& from, const Snapshot& far_end, Partial l
 
     if (!in_first_step) {
         if (from.partial) cover(reached, from.partial->xid);
-        // Stragglers are consumed in ascending order, and all of them before the range begins.
+        // A consumer reads the stragglers in ascending order, and all of them before the range begins.
         const bool in_range = xid >= reached.xmax;
         std::erase_if(reached.in_progress, [&](Xid old) { return (in_range || old < xid) && far_end.covers(old); });
         if (in_range) {

@@ -226,9 +226,9 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     else
         reached.position = model::position_after(task.from, task.far_end, *last_row, is_whole);
 
-    read_model::add_groups(read_model::kDeviceTable, devices.groups(), context.snapshot);
+    read_model::add_groups(read_model::kDeviceGroups, devices.groups(), context.snapshot);
     read_model::add_metrics(runtime::kDeviceMetricStateTable, devices.metrics(), context.snapshot);
-    read_model::add_groups(read_model::kRegionTable, regions.groups(), context.snapshot);
+    read_model::add_groups(read_model::kRegionGroups, regions.groups(), context.snapshot);
     read_model::add_metrics(runtime::kRegionMetricStateTable, regions.metrics(), context.snapshot);
     TELEMETRY_INJECTION_POINT("state_written");
 

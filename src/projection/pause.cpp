@@ -28,14 +28,14 @@ using event_log::Consumer;
 constexpr int kColumns = 3;  // projection, paused_at, paused_by
 
 constexpr postgres::Statement kPause{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.projection (projection, paused_at, paused_by) VALUES ($1, pg_catalog.clock_timestamp(), $2) "
     "ON CONFLICT DO NOTHING",
     2,
     {TEXTOID, TEXTOID},
     nullptr};
 constexpr postgres::Statement kResume{
-    postgres::Command::kDelete,
+    postgres::SqlCommand::kDelete,
     "DELETE FROM telemetry.projection WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL",
     2,
     {TEXTOID, TEXTOID},
@@ -57,8 +57,8 @@ bool change(const postgres::Statement& statement, Consumer projection) {
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
     return postgres::guarded([&statement, name = event_log::name_of(projection)] {
         Datum values[] = {postgres::text_datum(name), postgres::text_datum(GetUserNameFromId(GetSessionUserId(), false))};
-        const postgres::Statements statements = postgres::open_statements();
-        const bool is_changed = postgres::execute(statement, values).rows > 0;
+        const postgres::StatementScope statements = postgres::open_statements();
+        const bool is_changed = postgres::execute(statement, values).row_count > 0;
         postgres::close_statements(statements);
         return is_changed;
     });

@@ -8,11 +8,11 @@ namespace runtime {
 namespace {
 
 using postgres::KnownColumn;
-using postgres::KnownColumns;
 using postgres::kOnDelete;
 using postgres::kOnInsert;
 using postgres::kOnUpdate;
 using postgres::OwnTable;
+using postgres::TableShape;
 
 constexpr Oid kSummary = InvalidOid;
 
@@ -30,7 +30,7 @@ constexpr KnownColumn kGroupColumns[] = {{TEXTOID, true},        {INT8OID, true}
                                          {kSummary, false},      {TEXTOID, false}};
 constexpr KnownColumn kMetricColumns[] = {{TEXTOID, true}, {TEXTOID, true}, {kSummary, true}};
 
-constexpr KnownColumns all_of(std::span<const KnownColumn> columns) {
+constexpr TableShape all_of(std::span<const KnownColumn> columns) {
     return {columns.data(), static_cast<int>(columns.size()), nullptr, 0, nullptr, 0, true};
 }
 
@@ -39,9 +39,9 @@ constexpr OwnTable written_by_statements(const char* name, unsigned writes, bool
     return {name, 0, writes, has_on_conflict, 0, all_of(columns)};
 }
 
-constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int keys,
+constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int key_column_count,
                                     std::span<const KnownColumn> columns) {
-    return {name, writes, sql_writes, false, keys, all_of(columns)};
+    return {name, writes, sql_writes, false, key_column_count, all_of(columns)};
 }
 
 constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);

@@ -32,7 +32,7 @@ constexpr runtime::SteadyTime kIntervalOfObstacle = 5 * USECS_PER_SEC;
 // $3 has the names of the consumers. A consumer without a checkpoint has passed no batch; one that was paused before the first
 // event has none. A consumer whose epochs are all drained has passed their last batch.
 constexpr postgres::Statement kDelete{
-    postgres::Command::kDelete,
+    postgres::SqlCommand::kDelete,
     "WITH oldest AS MATERIALIZED (SELECT batch_id, created_at FROM telemetry.batch ORDER BY batch_id LIMIT $1) "
     "DELETE FROM telemetry.batch b USING oldest o "
     "WHERE b.batch_id = o.batch_id AND o.created_at < $2 "
@@ -64,8 +64,8 @@ uint64 delete_as_owner(TimestampTz cutoff) {
     return postgres::guarded([cutoff] {
         postgres::refuse_statement_obstacle(runtime::kBatchTable);
         Datum values[] = {Int32GetDatum(kMaxDeleted), TimestampTzGetDatum(cutoff), names_of_consumers()};
-        const postgres::Statements statements = postgres::open_statements();
-        const std::uint64_t count = postgres::execute(kDelete, values).rows;
+        const postgres::StatementScope statements = postgres::open_statements();
+        const std::uint64_t count = postgres::execute(kDelete, values).row_count;
         postgres::close_statements(statements);
         return count;
     });
