@@ -61,8 +61,8 @@ RefusedReading refuse_metrics(std::uint32_t input_index, const event_log::Metric
             break;
     }
     return refuse(input_index, error_codes::kInvalidMetrics, "too many metrics",
-                  "The reading has " + std::to_string(metrics.member_count) + "; at most " + std::to_string(model::kMaxMetrics) +
-                      " are allowed.",
+                  "The reading has " + std::to_string(metrics.member_count) + "; at most " +
+                      std::to_string(model::kMaxMetrics) + " are allowed.",
                   "Send several readings.");
 }
 
