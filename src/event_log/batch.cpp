@@ -1,4 +1,4 @@
-// Reading and writing rows of telemetry.batch.
+// Reads and writes rows of telemetry.batch.
 #include "event_log/batch.hpp"
 
 #include <string>
@@ -30,7 +30,7 @@ enum BatchColumn {
     kBatchColumns
 };
 
-// A position in plain form.
+// A position without destructors, for guarded blocks.
 struct PlainPosition {
     const char* snapshot;
     bool has_partial;
@@ -63,7 +63,7 @@ model::Position position_of(const PlainPosition& row) {
     return position;
 }
 
-// Column of a position's snapshot; its partial stands in the two behind it.
+// P. `column` is the one of the position's snapshot. The next two columns hold its partial.
 PlainPosition read_position(TupleTableSlot* slot, int column) {
     const Datum* value = slot->tts_values;
     PlainPosition position{};

@@ -1,4 +1,4 @@
-// Reading and writing the rows of checkpoints.
+// Reads the rows of epochs and checkpoints, and writes those of checkpoints.
 #include "event_log/checkpoint.hpp"
 
 #include <algorithm>
@@ -36,7 +36,7 @@ enum CheckpointColumn {
     kCheckpointColumns
 };
 
-// The rows in plain form: texts palloc'd.
+// Rows without destructors, for guarded blocks. Their texts are palloc'd.
 struct EpochRow {
     std::int32_t epoch;
     std::uint64_t system_identifier;
@@ -114,7 +114,7 @@ void read_row(TupleTableSlot* slot, CheckpointRow& row) {
     row.tid = slot->tts_tid;
 }
 
-// P. By key, not by a scan of the table: see KeyLookup.
+// P. Looks each row up by its key; `KeyLookup` says why it does not scan the table.
 PlainRows<CheckpointRow> read_checkpoints(const PlainRows<EpochRow>& epochs, ::Snapshot snapshot) {
     PlainRows<CheckpointRow> rows;
     postgres::KeyLookup lookup;
@@ -219,7 +219,7 @@ bool EpochProgress::is_drained(Consumer consumer) const noexcept {
     return checkpoint && checkpoint->drained;
 }
 
-bool EpochProgress::is_local(const runtime::Identity& here) const noexcept {
+bool EpochProgress::is_local(const runtime::LogPlace& here) const noexcept {
     return system_identifier == here.system_identifier && database == here.database && log == here.log;
 }
 
@@ -247,14 +247,14 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
                             .is_mixed = false,
                             .checkpoints = {}});
     }
-    // Commands that were first at the same time have each written the same row.
+    // If several commands opened an epoch at the same time, each has written the same row.
     std::sort(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
     for (std::size_t i = progress.size(); i-- > 1;) {
         EpochProgress& each = progress[i - 1];
         const EpochProgress& next = progress[i];
         if (each.epoch != next.epoch) continue;
         each.is_mixed = next.is_mixed || !is_same_place(each, next);
-        // A session with the library of version 1.0 repeats a row without it.
+        // A session with the library of version 1.0 repeats the row without first_xid.
         each.first_xid = std::min(each.first_xid, next.first_xid);
     }
     progress.erase(

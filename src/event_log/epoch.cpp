@@ -1,4 +1,4 @@
-// Reading and making the rows of telemetry.installation and telemetry.epoch.
+// Reads and writes the rows of telemetry.installation and telemetry.epoch.
 #include "event_log/epoch.hpp"
 
 #include <cstring>
@@ -23,17 +23,17 @@ namespace {
 constexpr int kVersionOfFingerprints = model::kFingerprintVersion;
 constexpr uint16 kOpeningLockClass = 0x5445;  // in pg_locks.objsubid; SQL's advisory locks use 1 and 2
 
-// Session state, plain data. `opened` holds while `is_opened` and the relations are those of `generation`.
+// Session state, plain data. `opened` is valid while `is_opened` is true and the relations are those of `generation`.
 Opened opened;
 bool is_opened = false;
 unsigned generation = 0;
 bool is_watching = false;
 
-// The opening that `opened` is of, also while not `is_opened`.
+// Names the opening from which `opened` comes, also while `is_opened` is false.
 std::uint64_t known_opening = 0;
 Oid known_log = InvalidOid;
 
-// Rows made by a transaction that rolls back never were.
+// This transaction has written rows of the opening. If it rolls back, the session forgets them.
 bool has_made_rows = false;
 
 void end_of_transaction(XactEvent event, void*) noexcept {
@@ -71,31 +71,31 @@ constexpr postgres::Statement kInsertEpochOfFirstVersion{
     {INT4OID, INT8OID, INT8OID, INT8OID, INT4OID, XID8OID, TIMESTAMPTZOID},
     nullptr};
 
-// The facts of the two tables, as a dirty read finds them: also those that another transaction has written and not committed.
+// The facts in the two tables, as a dirty read finds them. It also finds rows that other transactions have not committed.
 struct OpeningFacts {
     bool has_secret, is_secret_in_flight;
     unsigned char secret[16];
     int fingerprint_version;
     TimestampTz created_at;
 
-    bool has_epoch, is_epoch_in_flight;  // of the newest epoch
+    bool has_epoch, is_epoch_in_flight;  // the newest epoch
     int epoch;
-    runtime::Identity identity;
+    runtime::LogPlace identity;
     FullTransactionId opened_xid;
     TimestampTz opened_at;
     bool has_first_xid;
     FullTransactionId first_xid;
 
-    bool is_mine;   // written by this very transaction
-    bool is_mixed;  // rows that must be the same word for word are not
+    bool is_mine;   // this transaction has written a row
+    bool is_mixed;  // rows differ that must be the same word for word
 };
 
-bool is_same_place(const runtime::Identity& a, const runtime::Identity& b) {
+bool is_same_place(const runtime::LogPlace& a, const runtime::LogPlace& b) {
     return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log && a.timeline == b.timeline;
 }
 
-// The same log, perhaps on an earlier timeline: its sequences go on.
-bool is_same_log(const runtime::Identity& a, const runtime::Identity& b) {
+// Is it the same log, perhaps on another timeline? Then its sequences go on.
+bool is_same_log(const runtime::LogPlace& a, const runtime::LogPlace& b) {
     return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log;
 }
 
@@ -125,7 +125,7 @@ void read_epoch(Oid table, OpeningFacts& facts) {
         const Datum* value = row->tts_values;
         const int epoch = DatumGetInt32(value[kEpochNumber]);
         if (facts.has_epoch && epoch < facts.epoch) return;
-        const runtime::Identity place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
+        const runtime::LogPlace place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
                                       .database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid])),
                                       .log = static_cast<Oid>(DatumGetInt64(value[kLogOid])),
                                       .timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]))};
@@ -151,16 +151,16 @@ OpeningFacts read_rows(const runtime::Installed& relations) {
     return facts;
 }
 
-bool is_here(const OpeningFacts& facts, const runtime::Identity& here) {
+bool is_here(const OpeningFacts& facts, const runtime::LogPlace& here) {
     return facts.has_epoch && is_same_place(facts.identity, here);
 }
 
-bool is_complete(const OpeningFacts& facts, const runtime::Identity& here) {
+bool is_complete(const OpeningFacts& facts, const runtime::LogPlace& here) {
     return facts.has_secret && !facts.is_secret_in_flight && is_here(facts, here) && !facts.is_epoch_in_flight &&
            !facts.is_mixed;
 }
 
-// P. Writes a row. Without its rows the log would be opened in vain, by each command anew.
+// P. Writes a row. TC204: the table took none. Without the row each command would open the log again, in vain.
 void write_row(const char* table, const postgres::Statement& statement, Datum* values, const char* nulls = nullptr) {
     if (postgres::execute(statement, values, nulls).row_count == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
@@ -182,18 +182,18 @@ void write_installation(OpeningFacts& facts) {
     write_row("installation", kInsertInstallation, values);
 }
 
-void write_epoch(OpeningFacts& facts, const runtime::Identity& here, Oid table) {
+void write_epoch(OpeningFacts& facts, const runtime::LogPlace& here, Oid table) {
     if (!is_here(facts, here)) {
         facts.epoch = number_of_next_epoch(facts.epoch, facts.has_epoch ? &facts.identity : nullptr, here);
         facts.has_epoch = true;
         facts.identity = here;
         facts.opened_xid = GetTopFullTransactionId();
         facts.opened_at = GetCurrentTimestamp();
-        // The own transaction is among those that run.
+        // This transaction is among those that run.
         facts.first_xid = FullTransactionIdFromU64(oldest_running_transaction());
         facts.has_first_xid = true;
     }
-    // Installed by an older version the table lacks the last column.
+    // The table of an older version lacks the last column.
     const bool has_column = get_attnum(table, "first_xid") != InvalidAttrNumber;
     Datum values[] = {Int32GetDatum(facts.epoch),
                       Int64GetDatum(static_cast<int64>(here.system_identifier)),
@@ -207,7 +207,7 @@ void write_epoch(OpeningFacts& facts, const runtime::Identity& here, Oid table) 
     write_row("epoch", has_column ? kInsertEpoch : kInsertEpochOfFirstVersion, values, nulls);
 }
 
-// Held for the moment of looking and writing only, not to the end of the transaction.
+// A session holds this lock while it looks and writes, not to the end of its transaction.
 LOCKTAG opening_lock() {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kOpeningLockClass);
@@ -220,16 +220,16 @@ void watch() {
     is_watching = true;
 }
 
-// P. Finds the rows or makes what is missing. What a rival has written and not committed is written again, word for word: then
-// the rows stand whichever of the two commits, and neither waits for the other.
-OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::Identity& here) {
+// P. Finds the rows, or writes those that are missing. If a rival has written a row and not committed, this writes the same row
+// again, word for word. So the row stays if either of the two commits, and neither waits for the other.
+OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::LogPlace& here) {
     if (!is_watching) watch();
     OpeningFacts facts = read_rows(relations);
     if (!is_complete(facts, here)) {
         const LOCKTAG lock = opening_lock();
         LockAcquire(&lock, ExclusiveLock, false, false);
         facts = read_rows(relations);
-        // Under the lock nobody makes new words, so what differs was loaded by hand.
+        // Under the lock no other session chooses values. So rows that differ were loaded by hand.
         if (facts.is_mixed)
             ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("two histories are mixed in the event log"),
                             errdetail("telemetry.installation or telemetry.epoch has rows of two installations."),
@@ -263,7 +263,7 @@ bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid) {
     return false;
 }
 
-std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here) {
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* last_place, const runtime::LogPlace& here) {
     const bool goes_on = last_place != nullptr && is_same_log(*last_place, here) && here.timeline > last_place->timeline;
     return last + static_cast<std::int32_t>(goes_on ? here.timeline - last_place->timeline : here.timeline);
 }
@@ -271,15 +271,15 @@ std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* la
 const Opened& open_for_writing() {
     const runtime::Installed& relations = runtime::installed();
     if (is_opened && generation == runtime::installed_generation()) return opened;
-    const runtime::Identity here = runtime::current_identity();
+    const runtime::LogPlace here = runtime::current_place();
     const OpeningFacts facts = postgres::guarded([&] { return find_or_make(relations, here); });
-    // Nobody's earlier delivery would be recognised.
+    // With other fingerprints the log would not recognise any earlier delivery.
     if (facts.fingerprint_version != kVersionOfFingerprints)
         throw postgres::Error(error_codes::kNotInstalled, "the event log is of another version of telemetry_cqrs",
                               "Its fingerprints are of version " + std::to_string(facts.fingerprint_version) +
                                   ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
                               "Install the version of telemetry_cqrs that wrote the log, or a later one.");
-    // Numbers that the session has in store may be of a time before the rows that came here from another place.
+    // The session may have cached numbers of its sequence before rows with these numbers came from another place.
     const std::uint64_t opened_xid = U64FromFullTransactionId(facts.opened_xid);
     if (opened.epoch != model::Epoch{facts.epoch} || known_opening != opened_xid || known_log != here.log)
         opened.last_stale_event_id = postgres::guarded([&] { return last_number_given(relations.event_id_sequence); });

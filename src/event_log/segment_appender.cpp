@@ -1,4 +1,4 @@
-// Appending to one segment: opening, probing, storing. This file is written wholly in P.
+// Opens one segment, probes it, and stores rows in it. This file is written wholly in P.
 #include "event_log/segment_appender.hpp"
 
 #include "event_log/event_columns.hpp"
@@ -36,7 +36,7 @@ bool same_metrics(Datum stored, bool stored_null, std::span<const model::Metric>
     return true;
 }
 
-// Does the row in the slot carry the candidate's identity: device and key, or device and reading where there is no key?
+// Does the row have the candidate's identity? That is device and key, or without a key device and reading.
 bool is_same_identity(TupleTableSlot* row, const Candidate& candidate) {
     slot_getallattrs(row);
     const Datum* value = row->tts_values;
@@ -50,7 +50,7 @@ bool is_same_identity(TupleTableSlot* row, const Candidate& candidate) {
            same_metrics(value[kMetrics], isnull[kMetrics], candidate.reading.metrics);
 }
 
-// Fills in the answer from the event stored before.
+// Fills in the answer from the event that was stored before. 40001 if the transaction's snapshot cannot show that event.
 void judge(SegmentAppender& appender, Candidate& candidate) {
     TupleTableSlot* row = appender.probed_row;
     const HeapTupleHeader header = ExecFetchSlotHeapTuple(row, false, nullptr)->t_data;
@@ -87,7 +87,7 @@ IndexScanDesc probe_of(SegmentAppender& appender, int index) {
     return probe;
 }
 
-// A dirty scan keeps what it found pinned, and vacuum would wait for whatever this session waits for.
+// A dirty scan keeps a pin on the page of the row that it found. While this session waits, vacuum would wait for the pin.
 void let_go(IndexScanDesc probe, ScanKeyData& key) {
     index_rescan(probe, &key, 1, nullptr, 0);
 }
@@ -127,9 +127,8 @@ bool probe_index(SegmentAppender& appender, int index, Candidate& candidate) {
     }
 }
 
-// Enters a row that is inserted speculatively into the indexes on fingerprints. Gives the number of the one that holds a
-// rival's entry, and enters the row into no further one: of two rivals the one that came first to the first index goes on. -1:
-// none.
+// Enters a speculatively inserted row into the indexes on fingerprints. At an index with a rival's entry it stops and returns
+// that index's number; -1: there is none. So of two rivals the one that comes first to the first index goes on.
 int insert_speculatively(SegmentAppender& appender, const Candidate& candidate) {
     const IndexSet& set = appender.indexes.fingerprints;
     Datum value = fingerprint_datum(candidate);
@@ -211,8 +210,8 @@ bool probe_identity(SegmentAppender& appender, Candidate& candidate) {
 void answer_absent(SegmentAppender& appender, Candidate& candidate) {
     candidate.outcome = AppendOutcome::kAbsent;
     if (!candidate.has_identity || !IsolationIsSerializable()) return;
-    // The probe's dirty snapshot leaves no predicate locks. With the transaction's own the look does, and it meets a rival that
-    // has stored the reading since. A row that is inserted needs none: its rival meets the index entry.
+    // The probe's dirty snapshot leaves no predicate locks. A scan under the transaction's own snapshot leaves them, and meets
+    // a rival that has stored the reading since. An inserted row needs no such scan, because its rival meets the index entry.
     Relation index = appender.indexes.fingerprints.indexes[appender.indexes.probed_number];
     IndexScanDesc scan = postgres::begin_index_scan(appender.table, index, GetTransactionSnapshot(), 1);
     ScanKeyData key;
@@ -236,7 +235,7 @@ void insert_fingerprint(SegmentAppender& appender, const Candidate& candidate) {
     Datum value = fingerprint_datum(candidate);
     bool isnull = !candidate.has_identity;
     ItemPointerData tid = candidate.tid;
-    *appender.waits_for_rival = true;  // should one have come between probe and insert
+    *appender.waits_for_rival = true;  // a rival may have come between probe and insert
     for (int i = 0; i < set.count; ++i)
         index_insert(set.indexes[i], &value, &isnull, &tid, appender.table, UNIQUE_CHECK_YES, false, set.infos[i]);
     *appender.waits_for_rival = false;
@@ -276,7 +275,7 @@ void append_one(SegmentAppender& appender, Candidate& candidate) {
             const int taken = insert_speculatively(appender, candidate);
             table_tuple_complete_speculative(appender.table, row, token, taken < 0);
             SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-            if (taken >= 0) {  // a rival came between probe and insert: a probe of that index meets it
+            if (taken >= 0) {  // a rival came between probe and insert, and a probe of that index meets it
                 asked = taken;
                 continue;
             }

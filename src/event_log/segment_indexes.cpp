@@ -1,4 +1,4 @@
-// Telling the indexes of a segment apart, and keeping up the further ones. This file is written wholly in P.
+// Sorts the indexes of a segment, and enters rows into the further ones. This file is written wholly in P.
 #include "event_log/segment_indexes.hpp"
 
 #include "event_log/event_columns.hpp"
@@ -36,7 +36,8 @@ void add(IndexSet& set, Relation index) {
     ++set.count;
 }
 
-// All of them, opened before any is looked at: a lock that is waited for lets in news of what is valid.
+// Opens all indexes before the caller looks at any of them. While a lock waits, the session may learn that another index has
+// become the valid one.
 int open_all(Relation segment, LOCKMODE lock, Relation** opened) {
     List* oids = RelationGetIndexList(segment);
     const int count = list_length(oids);

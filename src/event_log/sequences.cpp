@@ -1,4 +1,4 @@
-// Moving and reading the sequences. This file is written wholly in P.
+// Moves and reads the sequences. This file is written wholly in P.
 #include "event_log/sequences.hpp"
 
 #include <limits>
@@ -30,7 +30,7 @@ constexpr postgres::Statement kMoves[] = {
 }  // namespace
 
 void move_sequences_past_stored_rows() {
-    // The look sees everything that is committed by now, under any isolation level of the caller.
+    // This snapshot shows every transaction that has committed by now, whatever the caller's isolation level.
     PushActiveSnapshot(GetLatestSnapshot());
     for (const postgres::Statement& move : kMoves) postgres::execute(move, nullptr);
     PopActiveSnapshot();

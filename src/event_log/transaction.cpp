@@ -1,4 +1,4 @@
-// Asking the commit log and the event log about a transaction.
+// Asks the commit log and the event log about a transaction.
 #include "event_log/transaction.hpp"
 
 #include "event_log/window_reader.hpp"
@@ -12,7 +12,8 @@
 namespace event_log {
 namespace {
 
-// As pg_xact_status() does it. With XactTruncationLock held, so that what is looked up is there.
+// P. Does what pg_xact_status() does. The caller holds XactTruncationLock, so that the server does not remove the record
+// meanwhile.
 Fate look_up(std::uint64_t xid, std::uint64_t next) {
     const auto low = static_cast<TransactionId>(xid);
     const std::uint64_t epoch = xid >> 32, next_epoch = next >> 32;

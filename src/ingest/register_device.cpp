@@ -1,4 +1,4 @@
-// register_device(...): the door into the registry.
+// SQL function register_device: the door into the registry.
 #include "device/registry.hpp"
 #include "ingest/command.hpp"
 #include "ingest/door.hpp"
@@ -23,7 +23,7 @@ TELEMETRY_FUNCTION(telemetry_register_device) {
         return Arguments{postgres::optional_text(fcinfo, 0), postgres::optional_text(fcinfo, 1),
                          PG_ARGISNULL(2) ? nullptr : PG_GETARG_INTERVAL_P(2), PG_ARGISNULL(3) ? nullptr : PG_GETARG_JSONB_P(3)};
     });
-    // A registration obeys the rules of a reading's device and region.
+    // The names obey the same rules as in a reading.
     model::DeviceNames names{};
     if (sent.device_id != nullptr) names.device_id = postgres::view_of(sent.device_id);
     if (sent.region != nullptr) names.region = postgres::view_of(sent.region);

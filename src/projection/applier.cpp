@@ -1,4 +1,4 @@
-// Choosing and performing passes.
+// Chooses and performs passes.
 #include "projection/fold.hpp"  // before the server's headers: Boost cannot be compiled behind them
 
 #include "projection/applier.hpp"
@@ -36,10 +36,11 @@ using event_log::Consumer;
 using event_log::EpochProgress;
 using event_log::kConsumers;
 
-// In memory until the pass writes them, less than 200 bytes each; a slice of readings with many metrics each ends there.
+// A pass keeps its deltas in memory until it writes them, in less than 200 bytes each. So a slice ends at this many. Readings
+// with many metrics reach it.
 constexpr std::size_t kMostDeltas = 500000;
 
-// Positions of one epoch are a chain: each covers all that those below cover. This is its order.
+// The positions of one epoch are a chain: each covers all that those below it cover. This is the order of the chain.
 bool is_behind(const model::Position& a, const model::Position& b) {
     const auto rank = [](const model::Position& position) {
         return std::tuple(position.snapshot.xmax, -static_cast<std::int64_t>(position.snapshot.in_progress.size()),
@@ -49,7 +50,7 @@ bool is_behind(const model::Position& a, const model::Position& b) {
 }
 
 std::optional<model::Xid> next_local_opening(const std::vector<EpochProgress>& progress, std::size_t epoch,
-                                             const runtime::Identity& here) {
+                                             const runtime::LogPlace& here) {
     for (std::size_t i = epoch + 1; i < progress.size(); ++i)
         if (progress[i].is_local(here)) return progress[i].opened_xid;
     return std::nullopt;
@@ -81,7 +82,8 @@ void hold_tables() {
     }
 }
 
-// Before anything is read that could not be written. The tables are locked.
+// TC204 if something on a table would be bypassed. This comes before the pass reads what it could not write. The tables are
+// locked.
 void refuse_obstacles(bool with_batch, bool with_device, bool with_region) {
     postgres::guarded([=] {
         const auto refuse = [](const postgres::OwnTable& own) {
@@ -109,7 +111,7 @@ bool Applier::is_served(Consumer consumer) const noexcept {
     return std::find(served_.begin(), served_.end(), consumer) != served_.end();
 }
 
-// What was seen in a log that was dropped since says nothing about the one that came after it.
+// What the applier saw in a log that has been dropped says nothing about its successor.
 void Applier::forget_other_installation(Oid log) {
     if (log_ == log) return;
     log_ = log;
@@ -153,7 +155,7 @@ std::optional<Applier::Task> Applier::choose(const std::vector<EpochProgress>& p
     }
     task.from = task.stored;
     if (task.next_position) {
-        // Two transactions cannot be cut at once: first up to where everything is whole, then the rest.
+        // A position can cut only one transaction. So this pass goes up to the cut one, and the next pass reads its part.
         if (task.next_position->partial && task.stored.snapshot != task.next_position->snapshot) {
             task.next_position->partial.reset();
             task.next_checkpoint.reset();
@@ -196,7 +198,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         pass.events += block.events;
         if (with_device) devices.add(block.readings);
         if (with_region) regions.add(block.readings);
-        // What fits into a notification fits into a block.
+        // Readings that fit into a notification fit into a block, so only the first block is worth a try.
         if (with_batch && pass.events > 0 && reader.at_end() && rows == block.rows)
             pass.notification = notification_of(batch_id, task.epoch->epoch, pass.events, block.readings);
     }
@@ -255,11 +257,11 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         to.last_batch = before ? before->last_batch : model::BatchId{};
         if (pass.batch) to.last_batch = batch_id;
         if (!with_batch && batches && !is_behind(reached.position, batches->position)) to.last_batch = batches->last_batch;
-        // Batches are numbered through all epochs: the first checkpoint of a new one goes on where the last ended.
+        // Numbers of batches go on through all epochs, so the first checkpoint of an epoch begins where the last one ended.
         if (with_batch && !before && !pass.batch) to.last_batch = last_batch(progress);
         moves.push_back({consumer, task.epoch->epoch, before, to});
     }
-    // Consumers that the batches have caught up with have passed this one, too.
+    // If the list of batches has caught up with a consumer, that consumer has passed this batch, too.
     for (const Consumer consumer : kConsumers) {
         const auto& before = task.epoch->of(consumer);
         if (!pass.batch || !before || is_served(consumer) || before->position != reached.position) continue;
@@ -275,7 +277,8 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     mend_triggers_of_new_epoch(task);
     pass.outcome = PassOutcome::kApplied;
     pass.has_more = !is_complete || task.has_others_waiting || !task.is_newest;
-    // Where projections are paused, those ahead of the list may stand at several places: this pass reached the next one only.
+    // While projections are paused, consumers ahead of the list may stand at several positions. This pass reached only the
+    // next one.
     const auto is_ahead = [&](Consumer consumer) {
         return !task.epoch->is_drained(consumer) && is_behind(reached.position, task.epoch->position_of(consumer));
     };
@@ -284,7 +287,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     return pass;
 }
 
-// Last in the pass: the locks it takes keep writers waiting until the commit.
+// The pass does this last, because its locks keep writers waiting until the commit.
 void Applier::mend_triggers_of_new_epoch(const Task& task) {
     constexpr int kAttempts = 10;
     const auto& checkpoints = task.epoch->checkpoints;
@@ -296,7 +299,7 @@ void Applier::mend_triggers_of_new_epoch(const Task& task) {
 
 Pass Applier::run_as_owner(const PassOptions& options) {
     PassContext context{};
-    context.here = runtime::current_identity();
+    context.here = runtime::current_place();
     postgres::guarded([&context] {
         context.taken_at = GetCurrentTimestamp();
         postgres::push_snapshot_of_now();
@@ -308,15 +311,15 @@ Pass Applier::run_as_owner(const PassOptions& options) {
     if (progress.empty() || !progress.back().is_local(context.here)) {
         pass.outcome = PassOutcome::kUnopened;
     } else if (progress.back().timeline != context.here.timeline) {
-        // A standby was promoted, or the log recovered to an earlier moment: it may have lost batches, and their numbers must
-        // not come again. So this place has an epoch of its own before it has a batch.
+        // A standby was promoted, or the log was recovered to an earlier moment. It may have lost batches, and their numbers
+        // must not come again. So this place opens an epoch of its own before it writes a batch.
         event_log::open_for_writing();
         pass.outcome = PassOutcome::kApplied;
         pass.has_more = true;
     } else {
         context.present = event_log::snapshot_of(context.snapshot);
         paused_ = paused_consumers(context.snapshot);
-        // With no projection to serve nobody sees what came in.
+        // If every consumer is left out, the pass does not read the log, and the list of batches may be behind.
         pass.owes_batches = std::ranges::all_of(kConsumers, [this](Consumer consumer) { return is_left_out(consumer); });
         for (std::size_t epoch = 0; epoch < progress.size(); ++epoch) {
             const auto task = choose(progress, epoch, context);

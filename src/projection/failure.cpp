@@ -1,4 +1,4 @@
-// Recording and clearing failures: by SQL, so that all counts that somebody put on the table.
+// Records and clears failures by SQL, so that whatever a user put on the table works.
 #include "projection/failure.hpp"
 
 #include <exception>
@@ -23,7 +23,7 @@ namespace {
 
 enum FailureColumn { kProjection, kSqlstate, kMessage, kFailedAt, kFailures, kFailureColumns };
 
-// The writer holds the apply lock, so nobody comes between the two.
+// The writer holds the apply lock, so no other session writes between these two statements.
 postgres::Statement count_another{
     postgres::SqlCommand::kUpdate,
     "UPDATE telemetry.projection_failure SET sqlstate = $2, message = $3, failed_at = $4, failures = failures + 1 "

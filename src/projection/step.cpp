@@ -1,4 +1,4 @@
-// Driving passes from a background worker.
+// Makes passes in a background worker.
 #include "projection/step.hpp"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ constexpr std::int64_t kDelayOfObstacle = 2 * USECS_PER_SEC;
 
 }  // namespace
 
-// The consumer waits; that it failed is written down if that is possible.
+// Leaves the consumer out for a while, and records its failure if that is possible.
 StepResult Stepper::fail(ProjectionFailure failure) {
     Retry& retry = retries_[static_cast<std::size_t>(failure.consumer)];
     retry.delay = failure.sqlstate == error_codes::kTableCarriesObstacle
@@ -33,7 +33,7 @@ StepResult Stepper::fail(ProjectionFailure failure) {
     try {
         record_failure(failure);
     } catch (const std::exception&) {
-        // Whatever keeps the record from being written is told by the next step; this one's failure goes to the caller.
+        // This step tells its caller the consumer's failure. The cause of this second failure shows in the next step.
     }
     StepResult result;
     result.pass.has_more = true;
@@ -54,7 +54,7 @@ StepResult Stepper::step(const PassOptions& options) {
         transaction.commit();
         if (pass.outcome == PassOutcome::kApplied)
             for (const event_log::Consumer consumer : applier_.served()) retries_[static_cast<std::size_t>(consumer)] = {};
-        // Nothing is left for those that could be served: somebody else has done what they failed to do.
+        // The consumers that were due have nothing left to do, so another process has made the pass in which they failed.
         if (pass.outcome == PassOutcome::kIdle)
             for (Retry& retry : retries_)
                 if (retry.is_due(now)) retry = {};

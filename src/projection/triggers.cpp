@@ -1,4 +1,4 @@
-// Running the commands that mend triggers.
+// Runs the commands that mend triggers.
 #include "projection/triggers.hpp"
 
 #include <exception>
@@ -17,7 +17,7 @@ namespace {
 constexpr postgres::Statement kDefects{
     postgres::SqlCommand::kSelect, "SELECT \"table\", command FROM telemetry.trigger_defects()", 0, {}, nullptr};
 
-// P. False where a table is being written or changed.
+// P. False: another session writes or changes the table.
 bool lock_without_waiting(const char* table) {
     return ConditionalLockRelationOid(postgres::find_relation(postgres::require_schema(), table), ShareRowExclusiveLock);
 }
@@ -25,7 +25,7 @@ bool lock_without_waiting(const char* table) {
 // P.
 bool run_commands() {
     const postgres::StatementScope statements = postgres::open_statements();
-    postgres::set_for_statements("lock_timeout", "1ms");  // a command that needs a stronger lock
+    postgres::set_for_statements("lock_timeout", "1ms");  // for commands that need a stronger lock
     PushActiveSnapshot(GetLatestSnapshot());
     const postgres::StatementResult defects = postgres::execute(kDefects, nullptr);
     PopActiveSnapshot();
@@ -45,7 +45,8 @@ bool mend_triggers() {
         bool is_done = false;
         postgres::in_subtransaction([&is_done] {
             is_done = postgres::guarded([] { return run_commands(); });
-            if (!is_done) throw postgres::Error(ERRCODE_LOCK_NOT_AVAILABLE, "a table is in use");  // gives the locks back
+            if (!is_done)
+                throw postgres::Error(ERRCODE_LOCK_NOT_AVAILABLE, "a table is in use");  // the rollback releases the locks
         });
         return is_done;
     } catch (const std::exception&) {

@@ -1,4 +1,5 @@
-// Columns as the install script makes them. A type of our own has no oid that is known here.
+// The columns stand here as the install script makes them. InvalidOid stands for a type of the extension, whose oid is not
+// known before it is installed.
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -15,7 +16,7 @@ using postgres::TableShape;
 
 constexpr Oid kSummary = InvalidOid;
 
-// Those by which the registry is looked through: device_id, region, status.
+// The columns that the registry reads: device_id, region, status.
 constexpr KnownColumn kDeviceColumns[] = {{TEXTOID, true}, {TEXTOID, false}, {TEXTOID, true}};
 constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},        {PG_SNAPSHOTOID, true}, {XID8OID, false},
                                          {INT8OID, false}, {PG_SNAPSHOTOID, true}, {XID8OID, false},       {INT8OID, false},
@@ -23,7 +24,7 @@ constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},     
 constexpr KnownColumn kCheckpointColumns[] = {{TEXTOID, true},  {INT4OID, true},  {PG_SNAPSHOTOID, true},
                                               {XID8OID, false}, {INT8OID, false}, {INT8OID, true},
                                               {INT8OID, true},  {BOOLOID, true},  {TIMESTAMPTZOID, true}};
-// The table of regions has all but the last.
+// telemetry.region_state has all but the last.
 constexpr KnownColumn kGroupColumns[] = {{TEXTOID, true},        {INT8OID, true},        {TIMESTAMPTZOID, true},
                                          {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}, {kSummary, false},
                                          {kSummary, false},      {TEXTOID, false}};
