@@ -47,7 +47,7 @@ struct Candidate {
     ItemPointerData tid;
 };
 
-// What all rows of one call have in common.
+// The values that all rows of one call have in common.
 struct Stamp {
     Opened opened;
     model::Micros received_at;

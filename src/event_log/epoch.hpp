@@ -10,7 +10,7 @@
 
 namespace event_log {
 
-// What a writer needs to know of the log. A session keeps it as long as the installation and the place stay the same.
+// The facts about the log that a writer needs. A session keeps them while the installation and the place stay the same.
 struct Opened {
     model::Epoch epoch;
     model::Secret secret;

@@ -111,7 +111,7 @@ bool Applier::is_served(Consumer consumer) const noexcept {
     return std::find(served_.begin(), served_.end(), consumer) != served_.end();
 }
 
-// What the applier saw in a log that has been dropped says nothing about its successor.
+// A dropped log says nothing about its successor, so the applier forgets everything that it saw there.
 void Applier::forget_other_installation(Oid log) {
     if (log_ == log) return;
     log_ = log;
