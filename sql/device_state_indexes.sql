@@ -12,7 +12,7 @@ BEGIN
     SELECT r.token INTO token FROM telemetry.ingest_telemetry_batch(
         (SELECT array_agg('indexed-' || i) FROM generate_series(1, 300) AS i),
         (SELECT array_agg('2013-03-01'::timestamptz + round * interval '1 day' + i * interval '1 second') FROM generate_series(1, 300) AS i),
-        (SELECT array_agg(i) FROM generate_series(1, 300) AS i)) AS r;
+        (SELECT array_agg(i::double precision) FROM generate_series(1, 300) AS i), NULL) AS r;
     COMMIT;
 END $$;
 CALL pg_temp.send(0, NULL) \gset
