@@ -1,4 +1,4 @@
-// The library's entry: what happens at load, as a list in layer order.
+// The entry of the library. It lists, in layer order, what happens when the server loads the library.
 #include "postgres/entry_point.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"

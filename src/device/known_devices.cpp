@@ -1,5 +1,5 @@
-// A table of small buckets: a device may stand anywhere in its bucket; in a full one the newcomer replaces another in turn.
-// Everything is P but the trigger at the end.
+// Remembers devices in a table of small buckets. A device may stand anywhere in its bucket. In a full bucket, new devices
+// replace the others in turn. Everything is P but the trigger at the end.
 #include "device/known_devices.hpp"
 
 #include "postgres/entry_point.hpp"
@@ -14,15 +14,15 @@ namespace {
 constexpr uint32 kBuckets = 8192;
 constexpr uint32 kWays = 4;
 
-struct Place {
+struct KnownDevice {
     uint64 hash;
     text* device_id;  // null: empty
     text* region;
 };
 
-// Session state, plain data.
+// The state of the session. Plain data.
 MemoryContext memory = nullptr;
-Place* places = nullptr;  // kBuckets runs of kWays
+KnownDevice* devices = nullptr;  // kBuckets runs of kWays
 unsigned generation = 0;
 uint32 next_victim = 0;
 
@@ -36,20 +36,20 @@ void refresh_known_devices() {
     AcceptInvalidationMessages();
     if (memory == nullptr)
         memory = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs known devices", ALLOCSET_DEFAULT_SIZES);
-    if (places != nullptr && generation == runtime::installed_generation()) return;
-    places = nullptr;
+    if (devices != nullptr && generation == runtime::installed_generation()) return;
+    devices = nullptr;
     MemoryContextReset(memory);
-    places = static_cast<Place*>(MemoryContextAllocZero(memory, sizeof(Place) * kBuckets * kWays));
+    devices = static_cast<KnownDevice*>(MemoryContextAllocZero(memory, sizeof(KnownDevice) * kBuckets * kWays));
     generation = runtime::installed_generation();
 }
 
 bool recall(text* device_id, text** region) {
     const uint64 hash = postgres::hash_of(device_id);
-    const Place* bucket = places + hash % kBuckets * kWays;
+    const KnownDevice* bucket = devices + hash % kBuckets * kWays;
     for (uint32 way = 0; way < kWays; ++way) {
-        const Place& place = bucket[way];
-        if (place.device_id == nullptr || place.hash != hash || !postgres::is_equal(place.device_id, device_id)) continue;
-        *region = copy_of(place.region);
+        const KnownDevice& known = bucket[way];
+        if (known.device_id == nullptr || known.hash != hash || !postgres::is_equal(known.device_id, device_id)) continue;
+        *region = copy_of(known.region);
         return true;
     }
     return false;
@@ -57,26 +57,26 @@ bool recall(text* device_id, text** region) {
 
 void remember(text* device_id, text* region) {
     const uint64 hash = postgres::hash_of(device_id);
-    Place* bucket = places + hash % kBuckets * kWays;
+    KnownDevice* bucket = devices + hash % kBuckets * kWays;
     uint32 way = 0;
     while (way < kWays && bucket[way].device_id != nullptr) ++way;
-    Place& place = bucket[way < kWays ? way : next_victim++ % kWays];
-    if (place.device_id != nullptr) {
-        pfree(place.device_id);
-        if (place.region != nullptr) pfree(place.region);
+    KnownDevice& known = bucket[way < kWays ? way : next_victim++ % kWays];
+    if (known.device_id != nullptr) {
+        pfree(known.device_id);
+        if (known.region != nullptr) pfree(known.region);
     }
-    place.device_id = nullptr;
+    known.device_id = nullptr;
     const MemoryContext before = MemoryContextSwitchTo(memory);
     text* id_copy = postgres::copied_text(device_id);
-    place.region = copy_of(region);
-    place.hash = hash;
-    place.device_id = id_copy;
+    known.region = copy_of(region);
+    known.hash = hash;
+    known.device_id = id_copy;
     MemoryContextSwitchTo(before);
 }
 
 }  // namespace device
 
-// Trigger on telemetry.device: existing rows changed, so every session forgets what it remembers.
+// The trigger on telemetry.device calls this when an existing row has changed. Every session then forgets what it remembers.
 TELEMETRY_FUNCTION(telemetry_announce_registry_change) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         throw postgres::Error(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,

@@ -1,7 +1,7 @@
-// The session's memory of active devices, so that a device seen before costs no look into the registry.
+// Remembers active devices for the session, so that a device that it has seen before costs no look into the registry.
 //
-// It holds committed rows only and forgets everything when any session commits a change to an existing row of telemetry.device:
-// a trigger sends a relcache invalidation of that table, which the server delivers with the commit (COMMIT PREPARED included).
+// It holds committed rows only. It forgets everything when any session commits a change to an existing row of telemetry.device.
+// A trigger sends a relcache invalidation of that table, which the server delivers with the commit (also with COMMIT PREPARED).
 // All functions are P. The memory is plain data in a context of its own, and bounded.
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace device {
 
-// To be called before a command's first `recall`: takes in what other sessions changed.
+// Takes in what other sessions changed. A command calls this before its first `recall`.
 void refresh_known_devices();
 
-// True if the device is remembered; `region` is then a copy in the current context, or null.
+// True: the device is remembered, and `region` becomes a copy in the current context, or null.
 bool recall(text* device_id, text** region);
 
 // Remembers an active device, perhaps in place of another one.

@@ -1,10 +1,13 @@
-// Looking devices up natively, and registering them by SQL, so that all counts that somebody put on the registry: defaults,
-// constraints, triggers. Everything is P but the functions behind `look_up_unknown`.
+// Looks devices up natively and registers them by SQL, so that all defaults, constraints and triggers that a user put on the
+// registry count. Everything is P but the functions behind `look_up_unknown`.
 //
-// INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that inserted the same device. A rival is seen by the
-// look before, so only one that comes between look and insert is met. The insert waits a millisecond for it, in a
-// subtransaction that is rolled back then, and the next look sees it. So nobody is waited for, and no two can wait for each
-// other.
+// INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that has inserted the same device. Two sessions that
+// wait like this could wait for each other, so this code does not:
+// 1. It looks before it inserts, and does not insert a device that it sees a rival insert.
+// 2. A rival may still come between look and insert. The insert waits a millisecond for it, in a subtransaction that is then
+//    rolled back.
+// 3. The next look sees that rival.
+// 4. The last insert has patience, for the sake of triggers (kAttempts).
 #include "device/registry.hpp"
 
 #include <algorithm>
@@ -27,103 +30,103 @@ namespace device {
 namespace {
 
 // Columns of telemetry.device, numbered from 1 in the order of the install script.
-enum Column { kDeviceId = 1, kRegion, kStatus, kExpectedInterval, kAttributes, kRegisteredAt };
+enum DeviceColumn { kDeviceId = 1, kRegion, kStatus, kExpectedInterval, kAttributes, kRegisteredAt };
 
-struct Registry {
+struct RegistryScan {
     Relation table;
-    Relation by_id;
+    Relation id_index;
     SnapshotData dirty;  // sees what this command registered, and rivals in flight
     IndexScanDesc scan;
-    TupleTableSlot* row;
+    TupleTableSlot* slot;
     bool is_open;
 };
 
-// P.
-void open_registry(Registry& registry, const runtime::Installed& relations) {
+// P. Opens and locks the registry for look-ups.
+void open_registry(RegistryScan& registry, const runtime::Installed& relations) {
     registry.is_open = true;
     registry.table = table_open(relations.device, RowExclusiveLock);
     postgres::refuse_changed_columns(registry.table, runtime::kDeviceTable);
-    registry.by_id = postgres::open_key_index(registry.table, RowExclusiveLock, 1);
+    registry.id_index = postgres::open_key_index(registry.table, RowExclusiveLock, 1);
     InitDirtySnapshot(registry.dirty);
-    registry.scan = postgres::begin_index_scan(registry.table, registry.by_id, &registry.dirty, 1);
-    registry.row = table_slot_create(registry.table, nullptr);
+    registry.scan = postgres::begin_index_scan(registry.table, registry.id_index, &registry.dirty, 1);
+    registry.slot = table_slot_create(registry.table, nullptr);
 }
 
-void close_registry(Registry& registry) {
+void close_registry(RegistryScan& registry) {
     if (!registry.is_open) return;
     index_endscan(registry.scan);
-    ExecDropSingleTupleTableSlot(registry.row);
-    index_close(registry.by_id, NoLock);
+    ExecDropSingleTupleTableSlot(registry.slot);
+    index_close(registry.id_index, NoLock);
     table_close(registry.table, NoLock);
 }
 
-// Without a status, a device may send.
+// A device without a status may send.
 Standing standing_of(const text* status) {
     if (status == nullptr) return Standing::kActive;
     return postgres::view_of(status) == "retired" ? Standing::kRetired : Standing::kActive;
 }
 
 void take_row(TupleTableSlot* row, Entry& entry) {
-    bool isnull;
-    const Datum status = slot_getattr(row, kStatus, &isnull);
-    entry.standing = standing_of(isnull ? nullptr : postgres::text_of(status));
-    const Datum region = slot_getattr(row, kRegion, &isnull);
-    entry.region = isnull ? nullptr : postgres::copied_text(region);
+    bool is_null;
+    const Datum status = slot_getattr(row, kStatus, &is_null);
+    entry.standing = standing_of(is_null ? nullptr : postgres::text_of(status));
+    const Datum region = slot_getattr(row, kRegion, &is_null);
+    entry.region = is_null ? nullptr : postgres::copied_text(region);
 }
 
-ScanKeyData key_of(const Registry& registry, const Entry& entry) {
+ScanKeyData key_of(const RegistryScan& registry, const Entry& entry) {
     ScanKeyData key;
     ScanKeyInit(&key, kDeviceId, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(entry.device_id));
-    key.sk_collation = registry.by_id->rd_indcollation[0];
+    key.sk_collation = registry.id_index->rd_indcollation[0];
     return key;
 }
 
-// P. Looks one device up: a committed row or one of this transaction, else one in flight, else unknown. True: the row is of
-// this transaction.
-bool look_up(Registry& registry, Entry& entry, bool is_remembered) {
+// P. Looks one device up. It takes a committed row or one of this transaction, else a row in flight. Without any row the device
+// is unknown. True: the row is of this transaction.
+bool look_up(RegistryScan& registry, Entry& entry, bool may_remember) {
     ScanKeyData key = key_of(registry, entry);
     index_rescan(registry.scan, &key, 1, nullptr, 0);
     entry.standing = Standing::kUnknown;
     bool is_mine = false;
-    while (index_getnext_slot(registry.scan, ForwardScanDirection, registry.row)) {
+    while (index_getnext_slot(registry.scan, ForwardScanDirection, registry.slot)) {
         const bool is_in_flight = TransactionIdIsValid(registry.dirty.xmin);
         if (is_in_flight && entry.standing != Standing::kUnknown) continue;
-        take_row(registry.row, entry);
+        take_row(registry.slot, entry);
         if (is_in_flight) {
             entry.standing = Standing::kRegistering;
             continue;  // an older, committed row of the same device would count more
         }
-        is_mine = postgres::is_of_this_transaction(registry.row);
-        if (entry.standing == Standing::kActive && !is_mine && is_remembered) remember(entry.device_id, entry.region);
+        is_mine = postgres::is_of_this_transaction(registry.slot);
+        if (entry.standing == Standing::kActive && !is_mine && may_remember) remember(entry.device_id, entry.region);
         break;
     }
-    ExecClearTuple(registry.row);
+    ExecClearTuple(registry.slot);
     index_rescan(registry.scan, &key, 1, nullptr, 0);
     return is_mine;
 }
 
-// P. The row that a snapshot shows. False: none.
-bool look_up_in(Snapshot snapshot, Registry& registry, Entry& entry) {
-    IndexScanDesc scan = postgres::begin_index_scan(registry.table, registry.by_id, snapshot, 1);
+// P. Looks for the row that a snapshot shows. False: there is none.
+bool look_up_in(Snapshot snapshot, RegistryScan& registry, Entry& entry) {
+    IndexScanDesc scan = postgres::begin_index_scan(registry.table, registry.id_index, snapshot, 1);
     ScanKeyData key = key_of(registry, entry);
     index_rescan(scan, &key, 1, nullptr, 0);
-    const bool is_found = index_getnext_slot(scan, ForwardScanDirection, registry.row);
-    if (is_found) take_row(registry.row, entry);
-    ExecClearTuple(registry.row);
+    const bool is_found = index_getnext_slot(scan, ForwardScanDirection, registry.slot);
+    if (is_found) take_row(registry.slot, entry);
+    ExecClearTuple(registry.slot);
     index_endscan(scan);
     return is_found;
 }
 
-// A dirty look can miss a row that is being moved by an update while it looks. This one sees one version of it for certain.
-void look_up_committed(Registry& registry, Entry& entry) {
+// A dirty look can miss a row that an update moves while it looks. This look is certain to see one version of the row.
+void look_up_committed(RegistryScan& registry, Entry& entry) {
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     look_up_in(snapshot, registry, entry);
     UnregisterSnapshot(snapshot);
 }
 
-// In a SERIALIZABLE transaction the server must know what was read: the look under the transaction's snapshot leaves predicate
-// locks. The answer is the snapshot's, too, but for rows of this transaction, which the snapshot may not show yet.
-void look_up_serializable(Registry& registry, Entry& entry) {
+// In a SERIALIZABLE transaction the server must know what was read, so the look under the transaction's snapshot leaves
+// predicate locks. The answer is the snapshot's, except for rows of this transaction, which the snapshot may not show yet.
+void look_up_serializable(RegistryScan& registry, Entry& entry) {
     Entry shown = entry;
     shown.standing = Standing::kUnknown;
     const bool is_shown = look_up_in(GetTransactionSnapshot(), registry, shown);
@@ -136,12 +139,12 @@ void look_up_serializable(Registry& registry, Entry& entry) {
     entry = shown;
 }
 
-// How many stay unknown.
+// Looks all devices up. Returns how many stay unknown.
 std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_register, const runtime::Installed& relations) {
     refresh_known_devices();
     const bool is_serializable = IsolationIsSerializable();
     std::uint32_t unknown = 0;
-    Registry registry;
+    RegistryScan registry;
     registry.is_open = false;
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
@@ -164,9 +167,9 @@ std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_registe
 
 constexpr const char* kWaitForRival = "1ms";
 
-// A column that is not named gets its default.
+// The server gives its default to a column that the statement does not name.
 postgres::Statement register_with_region{
-    postgres::Command::kInsertReturning,
+    postgres::SqlCommand::kInsertReturning,
     "INSERT INTO telemetry.device AS d (device_id, region) "
     "SELECT n.device_id, n.region FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (device_id, region) "
     "ON CONFLICT (device_id) DO NOTHING RETURNING d.device_id, d.region, d.status",
@@ -174,16 +177,16 @@ postgres::Statement register_with_region{
     {TEXTARRAYOID, TEXTARRAYOID},
     nullptr};
 postgres::Statement register_without_region{
-    postgres::Command::kInsertReturning,
+    postgres::SqlCommand::kInsertReturning,
     "INSERT INTO telemetry.device AS d (device_id) SELECT n.device_id FROM pg_catalog.unnest($1) AS n (device_id) "
     "ON CONFLICT (device_id) DO NOTHING RETURNING d.device_id, d.region, d.status",
     1,
     {TEXTARRAYOID},
     nullptr};
 
-// P. Fills in what the statement returned. A trigger may have changed the row, its id as well.
-void take_registered(const postgres::Result& registered, Entry** entries, std::uint32_t count, MemoryContext caller) {
-    for (std::uint64_t i = 0; i < registered.rows; ++i) {
+// P. Fills in what the statement returned. A trigger may have changed the row, even its id.
+void take_registered(const postgres::StatementResult& registered, Entry** entries, std::uint32_t count, MemoryContext caller) {
+    for (std::uint64_t i = 0; i < registered.row_count; ++i) {
         bool is_null;
         const std::string_view device_id = postgres::view_of(postgres::value_of(registered, i, 1, &is_null));
         Entry** entry = std::lower_bound(entries, entries + count, device_id, [](const Entry* each, std::string_view id) {
@@ -199,11 +202,11 @@ void take_registered(const postgres::Result& registered, Entry** entries, std::u
     }
 }
 
-// P. `entries` are ordered by id. Those with a region and those without go separately.
+// P. Inserts entries that are ordered by id. Those with a region and those without go in separate statements.
 void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     const MemoryContext caller = CurrentMemoryContext;
     postgres::refuse_statement_obstacle(runtime::kDeviceTable);
-    const postgres::Statements statements = postgres::open_statements();
+    const postgres::StatementScope statements = postgres::open_statements();
     if (!has_patience) postgres::set_for_statements("lock_timeout", kWaitForRival);
     auto* ids = static_cast<Datum*>(palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE));
     auto* regions = static_cast<Datum*>(palloc_extended(sizeof(Datum) * count, MCXT_ALLOC_HUGE));
@@ -217,17 +220,17 @@ void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
         if (chosen == 0) continue;
         Datum values[] = {postgres::text_array_datum(ids, chosen),
                           with_region ? postgres::text_array_datum(regions, chosen) : Datum{}};
-        const postgres::Result registered =
+        const postgres::StatementResult registered =
             postgres::execute_kept(with_region ? register_with_region : register_without_region, values);
         take_registered(registered, entries, count, caller);
     }
     postgres::close_statements(statements);
 }
 
-// Those that are unknown are looked up again. How many stay it.
+// Looks the unknown ones up again. Returns how many stay unknown.
 std::uint32_t look_up_unknown(Entry** entries, std::uint32_t count, const runtime::Installed& relations) {
     std::uint32_t unknown = 0;
-    Registry registry;
+    RegistryScan registry;
     open_registry(registry, relations);
     for (std::uint32_t i = 0; i < count; ++i) {
         if (entries[i]->standing != Standing::kUnknown) continue;
@@ -241,7 +244,7 @@ std::uint32_t look_up_unknown(Entry** entries, std::uint32_t count, const runtim
     return unknown;
 }
 
-// False: somebody else's lock was in the way.
+// False: a lock of another session was in the way.
 bool try_insert(std::vector<Entry*>& unknown, bool has_patience) {
     try {
         postgres::in_subtransaction([&] {
@@ -257,8 +260,8 @@ bool try_insert(std::vector<Entry*>& unknown, bool has_patience) {
     return false;
 }
 
-// The last attempt has patience: a trigger that a user put on the registry may have to wait. A device that is unknown
-// then was kept out by a trigger.
+// The last attempt has patience, because a trigger that a user put on the registry may have to wait. If a device is unknown
+// even then, a trigger kept it out.
 constexpr int kAttempts = 4;
 
 void register_unknown(Entry* entries, std::uint32_t count, const runtime::Installed& relations) {
@@ -268,8 +271,9 @@ void register_unknown(Entry* entries, std::uint32_t count, const runtime::Instal
         for (Entry* each = entries; each < entries + count; ++each)
             if (each->standing == Standing::kUnknown) unknown.push_back(each);
         try_insert(unknown, attempt == kAttempts);
-        const std::uint32_t left = postgres::guarded([data = unknown.data(), size = static_cast<std::uint32_t>(unknown.size()),
-                                                      &relations] { return look_up_unknown(data, size, relations); });
+        const std::uint32_t left =
+            postgres::guarded([still_unknown = unknown.data(), still_count = static_cast<std::uint32_t>(unknown.size()),
+                               &relations] { return look_up_unknown(still_unknown, still_count, relations); });
         if (left == 0) return;
     }
 }
@@ -298,21 +302,21 @@ bool register_one(text* device_id, text* region, Interval* expected_interval, Js
         StringInfoData columns, parameters;
         initStringInfo(&columns);
         initStringInfo(&parameters);
-        postgres::Statement statement{postgres::Command::kInsert, nullptr, 0, {}, nullptr};
+        postgres::Statement statement{postgres::SqlCommand::kInsert, nullptr, 0, {}, nullptr};
         Datum values[lengthof(all)];
         for (const Given& each : all) {
             if (each.value == nullptr) continue;
-            statement.types[statement.parameters] = each.type;
-            values[statement.parameters++] = PointerGetDatum(each.value);
-            const char* separator = statement.parameters > 1 ? ", " : "";
+            statement.parameter_types[statement.parameter_count] = each.type;
+            values[statement.parameter_count++] = PointerGetDatum(each.value);
+            const char* separator = statement.parameter_count > 1 ? ", " : "";
             appendStringInfo(&columns, "%s%s", separator, each.column);
-            appendStringInfo(&parameters, "%s$%d", separator, statement.parameters);
+            appendStringInfo(&parameters, "%s$%d", separator, statement.parameter_count);
         }
         statement.text = psprintf("INSERT INTO telemetry.device (%s) VALUES (%s) ON CONFLICT (device_id) DO NOTHING",
                                   columns.data, parameters.data);
         postgres::refuse_statement_obstacle(runtime::kDeviceTable);
-        const postgres::Statements statements = postgres::open_statements();
-        const bool is_new = postgres::execute(statement, values).rows == 1;
+        const postgres::StatementScope statements = postgres::open_statements();
+        const bool is_new = postgres::execute(statement, values).row_count == 1;
         postgres::close_statements(statements);
         return is_new;
     });

@@ -1,4 +1,4 @@
-// The registry of devices: who may send, and which region a reading without one belongs to.
+// Looks up and registers devices. The registry says which devices may send, and to which region a reading without one belongs.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ enum class Standing : std::uint8_t {
     kRegistering,  // an open transaction of another session registers it
 };
 
+// A device to be looked up, with the answer.
 struct Entry {
     text* device_id;
     text* proposed_region;  // what a new device is registered with; null: none
@@ -21,12 +22,12 @@ struct Entry {
     text* region;           // answer: the registry's region, palloc'd in the caller's context; null: none
 };
 
-// Fills in the answers. With `auto_register` unknown devices are registered in the caller's transaction. Never waits for
-// another session: while one is registering the same device, its region is answered and its row is left to it (should it roll
-// back, the device's next reading registers it). `entries` are distinct.
+// Fills in the answers. With `auto_register` it registers unknown devices in the caller's transaction. It never waits for a
+// session that is registering the same device: it answers that session's region and leaves the row to it. If that session rolls
+// back, the device's next reading registers the device. `entries` are distinct.
 void resolve(Entry* entries, std::uint32_t count, bool auto_register);
 
-// Registers one device; false if it is known already. `expected_interval` and `attributes` may be null.
+// Registers one device. False: it is known already. `region`, `expected_interval` and `attributes` may be null.
 bool register_one(text* device_id, text* region, Interval* expected_interval, Jsonb* attributes);
 
 }  // namespace device

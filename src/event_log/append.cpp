@@ -1,12 +1,14 @@
-// Appending a call's candidates: sort by fingerprint, probe and store in chunks inside a subtransaction; a rival that comes
-// between probe and insert undoes the subtransaction, and the rows go one by one.
+// Appends the candidates of a call:
+// 1. Sorts them by fingerprint.
+// 2. Probes and stores them in chunks, inside a subtransaction.
+// 3. If a rival comes between a probe and its insert, rolls the subtransaction back and stores the rows one by one.
 #include "event_log/append.hpp"
 
 #include <algorithm>
 #include <vector>
 
 #include "error_codes.hpp"
-#include "event_log/segment.hpp"
+#include "event_log/segment_appender.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/subtransaction.hpp"
@@ -17,9 +19,9 @@
 namespace event_log {
 namespace {
 
-constexpr std::uint32_t kSingly = 8;  // below this many rows the subtransaction costs more than the chunk saves
+constexpr std::uint32_t kFewestForChunks = 8;  // below this, a subtransaction costs more than chunks save
 
-// P. Event ids in the order of the input, each greater than `stale`.
+// P. Gives the candidates event ids in the order of the input, each greater than `stale`.
 void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence, std::int64_t stale) {
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
@@ -32,57 +34,58 @@ void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence, st
     }
 }
 
-// P. Stores candidates [first, last), leaders with distinct fingerprints in ascending order, whose ids are not taken.
-void store_chunk(Segment& segment, Candidate** first, Candidate** last) {
-    Candidate* fresh[kSlots];
+// P. Stores the candidates in [first, last). They are leaders with distinct fingerprints, in ascending order. No stored event
+// has their ids.
+void store_chunk(SegmentAppender& appender, Candidate** first, Candidate** last) {
+    Candidate* fresh[kChunkRows];
     int count = 0;
     for (Candidate** each = first; each < last; ++each) {
-        if (probe_identity(segment, **each)) continue;
+        if (probe_identity(appender, **each)) continue;
         if ((*each)->is_only_looked_up) {
-            answer_absent(segment, **each);
+            answer_absent(appender, **each);
             continue;
         }
-        fill_row(segment, count, **each);
+        fill_row(appender, count, **each);
         fresh[count++] = *each;
     }
     if (count == 0) return;
     TELEMETRY_INJECTION_POINT_IN_P("probed");
-    table_multi_insert(segment.table, segment.rows, count, segment.command, 0, nullptr);
+    table_multi_insert(appender.table, appender.rows, count, appender.command, 0, nullptr);
     for (int i = 0; i < count; ++i) {
-        fresh[i]->tid = segment.rows[i]->tts_tid;
-        insert_fingerprint(segment, *fresh[i]);
-        insert_further(segment.indexes, segment.rows[i]);
-        accept(segment, *fresh[i]);
-        ExecClearTuple(segment.rows[i]);
+        fresh[i]->tid = appender.rows[i]->tts_tid;
+        insert_fingerprint(appender, *fresh[i]);
+        insert_further(appender.indexes, appender.rows[i]);
+        accept(appender, *fresh[i]);
+        ExecClearTuple(appender.rows[i]);
     }
 }
 
-// P. The index by transaction is filled last and in the order of event ids, where each entry is the greatest so far.
+// P. Fills the index by transaction last, in the order of event ids, so that each entry is the greatest so far.
 void store_chunks(Candidate** sorted, std::uint32_t count, Candidate* candidates, std::uint32_t all, const Stamp& stamp,
                   const runtime::Installed& relations, bool* waits_for_rival) {
-    Segment segment;
-    open_segment(segment, relations, stamp, waits_for_rival);
-    for (std::uint32_t at = 0; at < count; at += kSlots) {
+    SegmentAppender appender;
+    open_appender(appender, relations, stamp, waits_for_rival);
+    for (std::uint32_t at = 0; at < count; at += kChunkRows) {
         CHECK_FOR_INTERRUPTS();
-        store_chunk(segment, sorted + at, sorted + std::min<std::uint32_t>(at + kSlots, count));
+        store_chunk(appender, sorted + at, sorted + std::min<std::uint32_t>(at + kChunkRows, count));
     }
     for (std::uint32_t i = 0; i < all; ++i) {
-        if (i % kSlots == 0) CHECK_FOR_INTERRUPTS();
-        if (ItemPointerIsValid(&candidates[i].tid)) insert_xid(segment, candidates[i]);
+        if (i % kChunkRows == 0) CHECK_FOR_INTERRUPTS();
+        if (ItemPointerIsValid(&candidates[i].tid)) insert_xid(appender, candidates[i]);
     }
-    close_segment(segment);
+    close_appender(appender);
 }
 
-// P. The way that no race can fail.
+// P. No race makes this fail.
 void store_singly(Candidate** sorted, std::uint32_t count, const Stamp& stamp, const runtime::Installed& relations,
                   bool* waits_for_rival) {
-    Segment segment;
-    open_segment(segment, relations, stamp, waits_for_rival);
+    SegmentAppender appender;
+    open_appender(appender, relations, stamp, waits_for_rival);
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
-        append_one(segment, *sorted[i]);
+        append_one(appender, *sorted[i]);
     }
-    close_segment(segment);
+    close_appender(appender);
 }
 
 bool is_same_request_identity(const Candidate& a, const Candidate& b) {
@@ -95,15 +98,15 @@ bool is_same_request_identity(const Candidate& a, const Candidate& b) {
            a.reading.humidity == b.reading.humidity && std::ranges::equal(a.reading.metrics, b.reading.metrics, same_metric);
 }
 
-// Orders by fingerprint, links repeats inside the call to their leader and returns the leaders. Two identities that collide in
-// all 128 bits and meet in one call go to `collided`, which is stored row by row.
+// Orders by fingerprint, links repeats inside the call to their leader, and returns the leaders. If two identities of one call
+// collide in all 128 bits, the later one goes to `collided`, and the caller stores that row by row.
 std::vector<Candidate*> leaders_of(Candidate* candidates, std::uint32_t count, std::vector<Candidate*>& collided) {
     std::vector<Candidate*> sorted(count);
     for (std::uint32_t i = 0; i < count; ++i) sorted[i] = candidates + i;
     std::sort(sorted.begin(), sorted.end(), [](const Candidate* a, const Candidate* b) {
         if (a->has_identity != b->has_identity) return a->has_identity;
         if (a->has_identity && a->fingerprint != b->fingerprint) return a->fingerprint < b->fingerprint;
-        return a->position < b->position;
+        return a->input_index < b->input_index;
     });
     std::vector<Candidate*> leaders;
     leaders.reserve(count);
@@ -126,9 +129,9 @@ std::vector<Candidate*> leaders_of(Candidate* candidates, std::uint32_t count, s
 void answer_repeat(Candidate& repeat) {
     const Candidate& leader = *repeat.leader;
     const bool is_same_request = repeat.request_digest == leader.stored_digest;
-    repeat.outcome = leader.outcome == Outcome::kAbsent ? Outcome::kAbsent
-                     : is_same_request                  ? Outcome::kDuplicate
-                                                        : Outcome::kConflict;
+    repeat.outcome = leader.outcome == AppendOutcome::kAbsent ? AppendOutcome::kAbsent
+                     : is_same_request                        ? AppendOutcome::kDuplicate
+                                                              : AppendOutcome::kConflict;
     repeat.event_id = leader.event_id;
     repeat.received_at = leader.received_at;
     repeat.epoch = leader.epoch;
@@ -138,12 +141,12 @@ void answer_repeat(Candidate& repeat) {
 
 void forget_attempt(Candidate* candidates, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
-        candidates[i].outcome = Outcome::kUndecided;
+        candidates[i].outcome = AppendOutcome::kUndecided;
         ItemPointerSetInvalid(&candidates[i].tid);
     }
 }
 
-// Runs `store` in a guarded block and gives it the note that tells the end of a wait for a rival from other lock timeouts.
+// Runs `store` in a guarded block. `store` notes while it waits for a rival: a lock timeout in that time is TC101.
 template <typename Store>
 void guarded_store(Store store) {
     bool waits_for_rival = false;
@@ -174,7 +177,7 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) {
     };
     postgres::guarded(take_ids);
     bool stored = false;
-    if (leaders.size() >= kSingly) {
+    if (leaders.size() >= kFewestForChunks) {
         try {
             postgres::in_subtransaction([&] {
                 guarded_store([sorted = leaders.data(), number = static_cast<std::uint32_t>(leaders.size()), candidates, count,
@@ -184,12 +187,12 @@ void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp) {
             });
             stored = true;
         } catch (const postgres::PgError& error) {
-            // Of which index it is does not matter: a rival's delivery of the same reading may take the values of a user's
-            // unique index as well. Singly it is a duplicate; a violation that is none of that kind comes again.
+            // The error may name any index, because a rival's delivery of the same reading takes the values in a user's unique
+            // index as well. Stored singly, the reading is then a duplicate. A real violation comes again.
             if (error.sqlstate() != ERRCODE_UNIQUE_VIOLATION && error.sqlstate() != ERRCODE_EXCLUSION_VIOLATION) throw;
         }
         if (!stored) {
-            // Duplicates were given the ids of their first delivery: take new ones for the second attempt.
+            // The first attempt gave duplicates the ids of their first delivery. The second attempt needs new ids.
             forget_attempt(candidates, count);
             postgres::guarded(take_ids);
         }

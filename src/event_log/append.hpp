@@ -1,4 +1,4 @@
-// Appending readings to the event log, each identity once.
+// Appends readings to the event log, each identity once.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,11 @@
 
 namespace event_log {
 
-// Decides every candidate, in the caller's transaction. Waits for a session that holds the same identity in an open
-// transaction, at most lock_timeout: TC101. 40001 above READ COMMITTED when a duplicate's first delivery is invisible to the
-// caller's snapshot. TC202 when the segment was altered. A repeat inside the command that stored the event counts as accepted.
+// Decides every candidate, in the caller's transaction. A repeat inside the command that stored the event counts as accepted.
+// The append waits while another session holds the same identity in an open transaction. Errors:
+// - TC101: that wait exceeds lock_timeout.
+// - 40001, above READ COMMITTED: the caller's snapshot does not show the first delivery of a duplicate.
+// - TC202: the segment was altered.
 void append(Candidate* candidates, std::uint32_t count, const Stamp& stamp);
 
 }  // namespace event_log

@@ -1,4 +1,4 @@
-// Reading and writing rows of telemetry.batch.
+// Reads and writes rows of telemetry.batch.
 #include "event_log/batch.hpp"
 
 #include <string>
@@ -30,7 +30,7 @@ enum BatchColumn {
     kBatchColumns
 };
 
-// A position in plain form.
+// A position without destructors, for guarded blocks.
 struct PlainPosition {
     const char* snapshot;
     bool has_partial;
@@ -63,7 +63,7 @@ model::Position position_of(const PlainPosition& row) {
     return position;
 }
 
-// Column of a position's snapshot; its partial stands in the two behind it.
+// P. `column` is the one of the position's snapshot. The next two columns hold its partial.
 PlainPosition read_position(TupleTableSlot* slot, int column) {
     const Datum* value = slot->tts_values;
     PlainPosition position{};
@@ -123,10 +123,10 @@ std::optional<Batch> find_batch(model::BatchId batch_id, ::Snapshot snapshot) {
 }
 
 void write_batch(const Batch& batch, ::Snapshot snapshot) {
-    const std::string from_text = model::to_text(batch.from.snapshot);
-    const std::string text = model::to_text(batch.to.snapshot);
-    const PlainPosition from = plain(batch.from, from_text);
-    const PlainPosition to = plain(batch.to, text);
+    const std::string from_snapshot = model::to_text(batch.from.snapshot);
+    const std::string to_snapshot = model::to_text(batch.to.snapshot);
+    const PlainPosition from = plain(batch.from, from_snapshot);
+    const PlainPosition to = plain(batch.to, to_snapshot);
     const postgres::ScopedMemory memory("telemetry_cqrs batch");
     postgres::guarded([&] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());

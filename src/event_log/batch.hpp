@@ -1,4 +1,4 @@
-// Rows of telemetry.batch: what each step of the projector consumed, so that others can read the same events again.
+// Rows of telemetry.batch. Each says what one pass consumed, so that a client can read the same events again.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ struct Batch {
     model::Micros created_at = 0;
 };
 
-// The batch as `snapshot` shows it.
+// Finds the batch as `snapshot` shows it; nothing: there is none.
 std::optional<Batch> find_batch(model::BatchId batch_id, ::Snapshot snapshot);
 
-// The transaction's commit waits for the disk of this server: a batch that somebody could read must not be lost in a crash, as
-// its number would come again with other events.
+// Writes the row, and makes the transaction's commit wait for the disk of this server. If a crash took back a batch that a
+// client could read, its number would come again with other events.
 void write_batch(const Batch& batch, ::Snapshot snapshot);
 
 }  // namespace event_log

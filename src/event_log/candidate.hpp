@@ -1,4 +1,4 @@
-// What an append is given and what it answers: the readings of one call on their way into the log.
+// The readings of one call on their way into the log, with the answer that the append gives for each.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,16 @@
 
 namespace event_log {
 
-enum class Outcome : std::uint8_t {
+enum class AppendOutcome : std::uint8_t {
     kUndecided,
     kAccepted,   // stored by this call
     kDuplicate,  // the same request was stored before
     kConflict,   // another request was stored under this identity
-    kAbsent,     // was only to be looked up, and is not stored
+    kAbsent,     // the call only looks the reading up, and it is not stored
 };
 
-// A valid reading on its way into the log. Plain data: texts and jsonb are detoasted values of the server that outlive the
-// call.
+// A valid reading on its way into the log, as plain data. Its texts and jsonb are detoasted values of the server, and they
+// outlive the call.
 struct Candidate {
     model::Reading reading;  // what the client sent
     text* device_id;
@@ -29,13 +29,13 @@ struct Candidate {
     Jsonb* metrics;             // null: none
     model::Micros measured_at;  // resolved
     bool has_identity;          // a key, or at least a time of measuring
-    bool is_only_looked_up;     // a duplicate is recognised, but nothing is stored
+    bool is_only_looked_up;     // the append recognises a duplicate, but stores nothing
     model::Fingerprint fingerprint;
     std::int64_t request_digest;
-    std::uint32_t position;  // in the caller's input
+    std::uint32_t input_index;  // in the caller's input
 
-    // The answer. For a duplicate or conflict: of the event stored before.
-    Outcome outcome;
+    // The answer. For a duplicate or a conflict it describes the event that was stored before.
+    AppendOutcome outcome;
     model::EventId event_id;
     model::Micros received_at;
     model::Epoch epoch;
@@ -47,6 +47,7 @@ struct Candidate {
     ItemPointerData tid;
 };
 
+// The values that all rows of one call have in common.
 struct Stamp {
     Opened opened;
     model::Micros received_at;

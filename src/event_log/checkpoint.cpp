@@ -1,4 +1,4 @@
-// Reading and writing the rows of checkpoints.
+// Reads the rows of epochs and checkpoints, and writes those of checkpoints.
 #include "event_log/checkpoint.hpp"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 
 #include "error_codes.hpp"
 #include "event_log/epoch.hpp"
+#include "event_log/epoch_columns.hpp"
 #include "event_log/position.hpp"
 #include "model/snapshot_text.hpp"
 #include "model/validation.hpp"
@@ -34,9 +35,8 @@ enum CheckpointColumn {
     kAsOf,
     kCheckpointColumns
 };
-enum EpochColumn { kEpochNumber, kSystemIdentifier, kDatabaseOid, kLogOid, kTimeline, kOpenedXid, kOpenedAt };
 
-// The rows in plain form: texts palloc'd.
+// Rows without destructors, for guarded blocks. Their texts are palloc'd.
 struct EpochRow {
     std::int32_t epoch;
     std::uint64_t system_identifier;
@@ -58,18 +58,18 @@ struct CheckpointRow {
     bool drained;
     TimestampTz as_of;
     bool is_stored;
-    ItemPointerData row;
+    ItemPointerData tid;
 };
 
 template <typename Row>
-struct Rows {
+struct PlainRows {
     Row* items = nullptr;
     int count = 0;
     int capacity = 0;
 };
 
 template <typename Row>
-Row& add_row(Rows<Row>& rows) {
+Row& add_row(PlainRows<Row>& rows) {
     if (rows.count == rows.capacity) {
         rows.capacity = rows.capacity == 0 ? 16 : 2 * rows.capacity;
         const std::size_t size = sizeof(Row) * static_cast<std::size_t>(rows.capacity);
@@ -79,8 +79,8 @@ Row& add_row(Rows<Row>& rows) {
 }
 
 // P.
-Rows<EpochRow> read_epochs(::Snapshot snapshot) {
-    Rows<EpochRow> rows;
+PlainRows<EpochRow> read_epochs(::Snapshot snapshot) {
+    PlainRows<EpochRow> rows;
     postgres::for_each_row(postgres::require_relation("epoch"), snapshot, [&rows](TupleTableSlot* slot) {
         const Datum* value = slot->tts_values;
         EpochRow& row = add_row(rows);
@@ -111,12 +111,12 @@ void read_row(TupleTableSlot* slot, CheckpointRow& row) {
     row.drained = DatumGetBool(value[kDrained]);
     row.as_of = DatumGetTimestampTz(value[kAsOf]);
     row.is_stored = true;
-    row.row = slot->tts_tid;
+    row.tid = slot->tts_tid;
 }
 
-// P. By key, not by a scan of the table: see KeyLookup.
-Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot snapshot) {
-    Rows<CheckpointRow> rows;
+// P. Looks each row up by its key; `KeyLookup` says why it does not scan the table.
+PlainRows<CheckpointRow> read_checkpoints(const PlainRows<EpochRow>& epochs, ::Snapshot snapshot) {
+    PlainRows<CheckpointRow> rows;
     postgres::KeyLookup lookup;
     postgres::open_lookup(lookup, postgres::require_relation("checkpoint"), kCheckpointColumns, snapshot, AccessShareLock, 2);
     for (const Consumer consumer : kConsumers) {
@@ -134,7 +134,7 @@ Rows<CheckpointRow> read_checkpoints(const Rows<EpochRow>& epochs, ::Snapshot sn
 void write_row(postgres::KeyedTable& table, CheckpointRow& row) {
     if (!row.is_stored)
         postgres::start_row(table);
-    else if (postgres::find_row_at(table, &row.row))
+    else if (postgres::find_row_at(table, &row.tid))
         postgres::copy_found_row(table);
     else
         elog(ERROR, "the checkpoint of \"%s\" is not where it was", row.consumer);
@@ -165,7 +165,7 @@ Checkpoint checkpoint_of(const CheckpointRow& row) {
                           .last_batch = model::BatchId{row.last_batch_id},
                           .drained = row.drained,
                           .as_of = row.as_of,
-                          .row = row.row};
+                          .tid = row.tid};
     if (row.has_partial)
         checkpoint.position.partial = model::Partial{model::Xid{row.partial_xid}, model::EventId{row.partial_event_id}};
     return checkpoint;
@@ -219,14 +219,14 @@ bool EpochProgress::is_drained(Consumer consumer) const noexcept {
     return checkpoint && checkpoint->drained;
 }
 
-bool EpochProgress::is_local(const runtime::Identity& here) const noexcept {
+bool EpochProgress::is_local(const runtime::LogPlace& here) const noexcept {
     return system_identifier == here.system_identifier && database == here.database && log == here.log;
 }
 
 std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs progress");
-    Rows<EpochRow> epochs;
-    Rows<CheckpointRow> checkpoints;
+    PlainRows<EpochRow> epochs;
+    PlainRows<CheckpointRow> checkpoints;
     postgres::guarded([&] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         epochs = read_epochs(snapshot);
@@ -247,14 +247,14 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
                             .is_mixed = false,
                             .checkpoints = {}});
     }
-    // Commands that were first at the same time have each written the same row.
+    // If several commands opened an epoch at the same time, each has written the same row.
     std::sort(progress.begin(), progress.end(), [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
     for (std::size_t i = progress.size(); i-- > 1;) {
         EpochProgress& each = progress[i - 1];
         const EpochProgress& next = progress[i];
         if (each.epoch != next.epoch) continue;
         each.is_mixed = next.is_mixed || !is_same_place(each, next);
-        // A session with the library of version 1.0 repeats a row without it.
+        // A session with the library of version 1.0 repeats the row without first_xid.
         each.first_xid = std::min(each.first_xid, next.first_xid);
     }
     progress.erase(
@@ -289,7 +289,7 @@ void write_checkpoints(std::span<const CheckpointMove> moves, ::Snapshot snapsho
         row.drained = move.to.drained;
         row.as_of = move.to.as_of;
         row.is_stored = move.from.has_value();
-        if (move.from) row.row = move.from->row;
+        if (move.from) row.tid = move.from->tid;
         rows.push_back(row);
     }
     const postgres::ScopedMemory memory("telemetry_cqrs checkpoints");

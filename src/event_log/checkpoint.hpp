@@ -1,4 +1,4 @@
-// How far each consumer of the log has come, epoch by epoch: telemetry.epoch and telemetry.checkpoint.
+// Tells how far each consumer of the log has come in each epoch (telemetry.epoch, telemetry.checkpoint), and moves it on.
 #pragma once
 
 #include <array>
@@ -17,25 +17,25 @@
 
 namespace event_log {
 
-// Who moves a checkpoint: the list of batches itself, and each projection.
+// A consumer has a checkpoint and moves it: the list of batches, and each projection.
 enum class Consumer : std::uint8_t { kBatch, kDevice, kRegion };
 inline constexpr std::array kConsumers{Consumer::kBatch, Consumer::kDevice, Consumer::kRegion};
-static_assert(kConsumers.size() <= runtime::kPassSignals);
+static_assert(kConsumers.size() <= runtime::kPassSignalCount);
 constexpr int number_of(Consumer consumer) noexcept {
     return static_cast<int>(consumer);
 }
 std::string_view name_of(Consumer consumer) noexcept;
 
-// The consumer that is the projection of this name; throws Error(22023), which lists the names there are.
+// Finds the projection of this name. Error(22023) lists the names that exist.
 Consumer projection_named(std::string_view name);
 
 struct Checkpoint {
     model::Position position;
     std::int64_t applied = 0;     // events of the epoch
     model::BatchId last_batch{};  // the last one wholly behind the position
-    bool drained = false;         // nothing of the epoch is left and nothing will come
-    model::Micros as_of = 0;      // every reading committed before is behind the position
-    ItemPointerData row{};        // where it is stored; only of what read_progress gave
+    bool drained = false;         // no event of the epoch is left, and none will come
+    model::Micros as_of = 0;      // the position covers every reading that was committed before this time
+    ItemPointerData tid{};        // of its row; set by read_progress only
 };
 
 struct EpochProgress {
@@ -47,8 +47,8 @@ struct EpochProgress {
     model::Xid opened_xid;
     model::Xid first_xid;  // no transaction below it wrote in the epoch
     model::Micros opened_at;
-    bool is_mixed;  // two places under one number: data of a dump was loaded into a log that had been written to
-    std::array<std::optional<Checkpoint>, kConsumers.size()> checkpoints;  // nothing: no event of the epoch was consumed yet
+    bool is_mixed;  // two places share the number, because a dump's data was loaded into a log that had been written to
+    std::array<std::optional<Checkpoint>, kConsumers.size()> checkpoints;  // nothing: the consumer is at the start
 
     const std::optional<Checkpoint>& of(Consumer consumer) const noexcept {
         return checkpoints[static_cast<std::size_t>(consumer)];
@@ -56,11 +56,11 @@ struct EpochProgress {
     model::Position position_of(Consumer consumer) const;
     bool is_drained(Consumer consumer) const noexcept;
 
-    // Are its transaction numbers comparable with those of snapshots taken here?
-    bool is_local(const runtime::Identity& here) const noexcept;
+    // Can its transaction numbers be compared with those of snapshots taken here?
+    bool is_local(const runtime::LogPlace& here) const noexcept;
 };
 
-// All epochs, ascending, as `snapshot` shows them.
+// Reads all epochs, ascending, as `snapshot` shows them.
 std::vector<EpochProgress> read_progress(::Snapshot snapshot);
 
 struct CheckpointMove {
@@ -70,7 +70,8 @@ struct CheckpointMove {
     Checkpoint to;
 };
 
-// Writes the new checkpoints. `snapshot` is the one they were read with, under the projector's lock.
+// Writes the new checkpoints. The caller has held the apply lock since before it took `snapshot`, and has read the old
+// checkpoints with it.
 void write_checkpoints(std::span<const CheckpointMove> moves, ::Snapshot snapshot);
 
 }  // namespace event_log

@@ -1,4 +1,4 @@
-// Opening the log for writing: the installation's secret and the epoch of this place.
+// Opens the log for writing: finds or makes the installation's secret and the epoch of this place.
 #pragma once
 
 #include <cstdint>
@@ -10,26 +10,28 @@
 
 namespace event_log {
 
-// What a writer needs to know of the installation, fixed for as long as the server process lives in this database.
+// The facts about the log that a writer needs. A session keeps them while the installation and the place stay the same.
 struct Opened {
     model::Epoch epoch;
     model::Secret secret;
-    std::int64_t last_stale_event_id = 0;  // up to this one the session may have event ids in store that are taken
+    std::int64_t last_stale_event_id = 0;  // the session's stored event ids up to this one may be taken
 };
 
-// P. Where the epoch of a row of telemetry.epoch begins; false where the row does not say. Version 1.1 adds the column, behind
-// those that somebody may have put on the table of version 1.0: so it is found by its name.
+// P. Reads from a row of telemetry.epoch where the epoch begins. False: the row does not say. Version 1.1 added the column, and
+// a user may have added columns to the table of version 1.0 before. So it is found by its name.
 bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid);
 
-// The number of the epoch that is opened next at a place, where `last` is the number of the newest one that is known and
-// `last_place` where that was written; 0 and null where none is known. Each timeline up to this one may have had an epoch here
-// that a recovery took back: its number, and those of its batches, do not come again.
-std::int32_t number_of_next_epoch(std::int32_t last, const runtime::Identity* last_place, const runtime::Identity& here);
+// The number of the epoch that is opened next at the place `here`. `last` is the number of the newest known epoch, and
+// `last_place` the place that wrote it; 0 and null: none is known. Each timeline up to this one may have had an epoch here that
+// a recovery took back. The result leaves room for all of them, so that none of their numbers comes again.
+std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* last_place, const runtime::LogPlace& here);
 
-// The current epoch. The first command after installation or restore makes the rows that are missing, in the caller's
-// transaction. Commands that are first at the same time agree on the same rows and do not wait for each other's end; so the
-// tables may hold a row several times, word for word. At a place where the log was not written before, the sequences are moved
-// past what is there. TC301 where fingerprints of another version are stored.
+// Returns the current epoch and the secret. The first command after an installation or a restore writes the missing rows, in
+// its transaction. Several first commands at once agree on the same rows, and none waits for another's end. So the tables may
+// hold a row several times, word for word. At a place that has not written the log before, it moves the sequences past what is
+// stored. Errors:
+// - TC202: rows of two installations or places are mixed. TC204: a trigger or a rule keeps a row out.
+// - TC301: the stored fingerprints are of another version.
 const Opened& open_for_writing();
 
 }  // namespace event_log

@@ -1,4 +1,4 @@
-// refuse_change(): the trigger that keeps the log insert-only.
+// SQL function refuse_change(): the trigger that keeps the log insert-only. It raises TC201.
 #include <string>
 
 #include "error_codes.hpp"

@@ -10,7 +10,7 @@ namespace event_log {
 
 using Metrics = postgres::Numbers<model::Metric>;
 
-// P. See read_numbers. Null: no metrics.
+// P. `postgres::read_numbers` has the contract. Null: no metrics.
 inline Metrics read_metrics(Jsonb* metrics) {
     return postgres::read_numbers<model::Metric>(metrics);
 }

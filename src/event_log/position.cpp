@@ -1,4 +1,4 @@
-// Converting snapshots.
+// Converts snapshots.
 #include "event_log/position.hpp"
 
 #include <algorithm>
@@ -16,7 +16,8 @@ std::uint64_t next_transaction() {
     return postgres::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
 }
 
-// Snapshots hold the low half only. Their numbers are at most one wrap behind the next number to be given out.
+// The server's snapshots hold only the low half of a number. It is at most one wrap behind `next`, the next number that the
+// server gives out.
 model::Xid widen(TransactionId xid, std::uint64_t next) {
     std::uint64_t epoch = next >> 32;
     if (xid > static_cast<TransactionId>(next)) --epoch;
@@ -50,15 +51,15 @@ model::Snapshot snapshot_of(::Snapshot snapshot) {
     result.in_progress.reserve(snapshot->xcnt);
     for (uint32 i = 0; i < snapshot->xcnt; ++i) result.in_progress.push_back(widen(snapshot->xip[i], next));
     std::sort(result.in_progress.begin(), result.in_progress.end());
-    // A transaction that is being prepared shows up twice for a moment.
+    // While a transaction is being prepared, the server lists it twice for a moment.
     result.in_progress.erase(std::unique(result.in_progress.begin(), result.in_progress.end()), result.in_progress.end());
     return result;
 }
 
-model::Snapshot truncated(const model::Snapshot& now, model::Xid last) {
+model::Snapshot truncated(const model::Snapshot& far_end, model::Xid last) {
     const model::Xid behind{last.value + 1};
-    if (now.xmax <= behind) return now;
-    model::Snapshot result{std::min(now.xmin, behind), behind, now.in_progress};
+    if (far_end.xmax <= behind) return far_end;
+    model::Snapshot result{std::min(far_end.xmin, behind), behind, far_end.in_progress};
     std::erase_if(result.in_progress, [&](model::Xid xid) { return xid >= behind; });
     return result;
 }

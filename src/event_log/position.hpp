@@ -1,4 +1,4 @@
-// Snapshots and positions between the server and the model.
+// Makes snapshots and positions of the model from those of the server.
 #pragma once
 
 #include <cstdint>
@@ -8,24 +8,25 @@
 
 namespace event_log {
 
-// Where a consumer that has seen nothing of an epoch stands: below `first`, the lowest transaction that can have written there.
+// The position of a consumer that has seen nothing of an epoch. `first` is the lowest transaction that can have written there.
 model::Position start_of_epoch(model::Xid first);
 
-// P. The lowest transaction of this server that is running, open or prepared, in any database; not during recovery. A
-// transaction that writes later is this one or has a higher number.
+// P. The lowest transaction of this server, in any database, that is open or prepared. Each transaction that writes later is
+// this one or has a higher number. Not during recovery.
 std::uint64_t oldest_running_transaction();
 
-// A far end behind every transaction: for an epoch that nobody writes any more.
+// A far end behind every transaction, for an epoch that no server writes any more.
 model::Snapshot everything();
 
-// A far end behind every transaction of this place that `snapshot` shows, for readers that rely on it for the rest; during
-// recovery as well. Rows brought here by a restore may have higher numbers, and are many.
+// A far end behind every transaction of this place that `snapshot` shows, also during recovery. The reader reads under
+// `snapshot`, which leaves out the rest. It is not `everything()`, because a restore may have brought many rows with higher
+// numbers.
 model::Snapshot everything_shown_by(::Snapshot snapshot);
 
-// The same transactions that pg_current_snapshot() tells: top-level ones only, as 64-bit numbers. Not during recovery.
+// Converts a snapshot as pg_current_snapshot() does: only top-level transactions, as 64-bit numbers. Not during recovery.
 model::Snapshot snapshot_of(::Snapshot snapshot);
 
-// What `now` says about transactions up to `last`, for an epoch in which no transaction behind it ever wrote.
-model::Snapshot truncated(const model::Snapshot& now, model::Xid last);
+// Keeps what `far_end` says about transactions up to `last`. No later transaction wrote in the epoch.
+model::Snapshot truncated(const model::Snapshot& far_end, model::Xid last);
 
 }  // namespace event_log

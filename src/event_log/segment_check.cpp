@@ -1,4 +1,4 @@
-// The shape that a segment must have, and the errors that say how to mend it. This file is written wholly in P.
+// Compares a segment with the shape that it must have. The errors say how to mend it. This file is written wholly in P.
 #include "event_log/segment_check.hpp"
 
 #include "error_codes.hpp"
@@ -30,8 +30,8 @@ constexpr postgres::KnownColumn kColumns[kEventColumns] = {
     {JSONBOID, false},       // metrics
 };
 
-// A further column would be filled with NULL for ever, and a dump of the log could not be restored with it.
-constexpr postgres::KnownColumns kSegment{kColumns, kEventColumns, nullptr, 0, nullptr, 0, false};
+// The shape allows no further column: appends would fill it with NULL, and no dump of the log could be restored with it.
+constexpr postgres::TableShape kSegment{kColumns, kEventColumns, nullptr, 0, nullptr, 0, false};
 
 void describe_no_index(Obstacle& found, Relation segment, const char* kind, const char* columns) {
     postgres::describe_obstacle(found, psprintf("index on %s", columns), "no valid one is as the extension made it",

@@ -1,4 +1,4 @@
-// Is a segment as natively written and read rows need it? This file is written wholly in P.
+// Checks that native code can write and read a segment. This file is written wholly in P.
 #pragma once
 
 #include "postgres/obstacle.hpp"
@@ -6,16 +6,16 @@
 
 namespace event_log {
 
-// Finds the first thing that stops the append to a locked segment, a missing index among them; false if there is none.
+// Finds the first obstacle that stops an append to a locked segment. A missing index is one. False: there is none.
 bool find_segment_obstacle(Relation segment, postgres::Obstacle& found);
 
-// For those that have opened the indexes already: TC202 for what stands in the way of writing natively, indexes aside.
+// TC202 if an obstacle stops native writes. It does not look at the indexes, because its caller opens them anyway.
 void check_for_append(Relation segment);
 
-// TC202 where the columns are not those that the extension made. Further ones, dropped or not, are read over.
+// TC202 if the columns are not those that the extension made. Readers ignore further ones, dropped or not.
 void check_columns(Relation segment);
 
-// TC202: the index is missing.
+// These raise TC202, because the index is missing.
 [[noreturn]] void report_no_fingerprint_index(Relation segment);
 [[noreturn]] void report_no_xid_index(Relation segment);
 

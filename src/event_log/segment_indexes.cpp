@@ -1,4 +1,4 @@
-// Telling the indexes of a segment apart, and keeping up the further ones. This file is written wholly in P.
+// Sorts the indexes of a segment, and enters rows into the further ones. This file is written wholly in P.
 #include "event_log/segment_indexes.hpp"
 
 #include "event_log/event_columns.hpp"
@@ -36,7 +36,8 @@ void add(IndexSet& set, Relation index) {
     ++set.count;
 }
 
-// All of them, opened before any is looked at: a lock that is waited for lets in news of what is valid.
+// Opens all indexes before the caller looks at any of them. While a lock waits, the session may learn that another index has
+// become the valid one.
 int open_all(Relation segment, LOCKMODE lock, Relation** opened) {
     List* oids = RelationGetIndexList(segment);
     const int count = list_length(oids);
@@ -86,7 +87,7 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
     const int count = open_all(segment, RowExclusiveLock, &indexes);
     IndexSet further = make_set(count);
     opened.fingerprints = make_set(count);
-    opened.probed = -1;
+    opened.probed_number = -1;
     opened.xids = make_set(count);
     opened.has_valid_xids = false;
     for (int i = 0; i < count; ++i) {
@@ -95,7 +96,7 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
         if (!form->indisready) {
             index_close(index, RowExclusiveLock);
         } else if (is_fingerprint_index(index)) {
-            if (opened.probed < 0 && form->indisvalid) opened.probed = opened.fingerprints.count;
+            if (opened.probed_number < 0 && form->indisvalid) opened.probed_number = opened.fingerprints.count;
             add(opened.fingerprints, index);
         } else if (is_xid_index(index)) {
             opened.has_valid_xids = opened.has_valid_xids || form->indisvalid;

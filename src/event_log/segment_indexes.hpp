@@ -1,8 +1,8 @@
-// The indexes of a segment, told apart by what they are and not by their names. This file is written wholly in P.
+// Tells the indexes of a segment apart by their definitions, not by their names. This file is written wholly in P.
 //
-// The append needs two: the unique one on (fingerprint), and the one on (xid, event_id). There may be several of each: REINDEX
-// CONCURRENTLY builds a second one, and sessions that take the older for the valid one work beside sessions that take the newer
-// one. Every unique index on fingerprints therefore has a say in what is new, valid or not, once it is ready for entries.
+// The append needs two: the unique index on (fingerprint), and the index on (xid, event_id). There may be several of each,
+// because REINDEX CONCURRENTLY builds a second one. Then some sessions take the older one for the valid one, and others the
+// newer one. So a reading is new only if every unique index on fingerprints that is ready for entries says so, valid or not.
 #pragma once
 
 #include "postgres/pg.hpp"
@@ -17,14 +17,14 @@ struct IndexSet {
 
 struct SegmentIndexes {
     IndexSet fingerprints;  // ready for entries, in the order of their oids: the same in each session
-    int probed;             // the number of the valid one among them; -1: none
-    IndexSet xids;          // the same on (xid, event_id)
+    int probed_number;      // the number of the valid one among them; -1: none
+    IndexSet xids;          // on (xid, event_id), likewise
     bool has_valid_xids;
     ResultRelInfo* further;  // all others; null: there are none
     EState* executor;        // for their expressions and predicates; null without further ones
 };
 
-// Indexes of a segment of exactly the extension's definition: columns, access method, operator classes, order, no predicate.
+// Has the index exactly the extension's definition: columns, access method, operator classes, order, no predicate?
 bool is_fingerprint_index(Relation index);
 bool is_xid_index(Relation index);
 
@@ -35,7 +35,7 @@ Relation open_valid_index(Relation segment, bool (*fits)(Relation), LOCKMODE loc
 void open_indexes(SegmentIndexes& opened, Relation segment);
 void close_indexes(SegmentIndexes& opened);
 
-// Enters a stored row into the further indexes: 23505 and 23P01 are those of a user's index.
+// Enters a stored row into the further indexes. 23505 or 23P01: it violates a user's index.
 void insert_further(SegmentIndexes& opened, TupleTableSlot* row);
 
 }  // namespace event_log

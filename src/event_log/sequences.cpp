@@ -1,4 +1,4 @@
-// Moving and reading the sequences. This file is written wholly in P.
+// Moves and reads the sequences. This file is written wholly in P.
 #include "event_log/sequences.hpp"
 
 #include <limits>
@@ -11,14 +11,14 @@ namespace event_log {
 namespace {
 
 constexpr postgres::Statement kMoves[] = {
-    {postgres::Command::kSelect,
+    {postgres::SqlCommand::kSelect,
      "SELECT pg_catalog.setval('telemetry.event_id_seq', m.last) "
      "FROM (SELECT pg_catalog.max(event_id) AS last FROM telemetry.event) AS m, telemetry.event_id_seq AS s "
      "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
      0,
      {},
      nullptr},
-    {postgres::Command::kSelect,
+    {postgres::SqlCommand::kSelect,
      "SELECT pg_catalog.setval('telemetry.rejected_id_seq', m.last) "
      "FROM (SELECT pg_catalog.max(rejected_id) AS last FROM telemetry.rejected_readings) AS m, telemetry.rejected_id_seq AS s "
      "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
@@ -30,7 +30,7 @@ constexpr postgres::Statement kMoves[] = {
 }  // namespace
 
 void move_sequences_past_stored_rows() {
-    // The look sees everything that is committed by now, under any isolation level of the caller.
+    // This snapshot shows every transaction that has committed by now, whatever the caller's isolation level.
     PushActiveSnapshot(GetLatestSnapshot());
     for (const postgres::Statement& move : kMoves) postgres::execute(move, nullptr);
     PopActiveSnapshot();

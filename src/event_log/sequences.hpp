@@ -1,6 +1,6 @@
-// The sequences of the log at a place where it was not written before. This file is written wholly in P.
+// Moves the log's sequences at a place that has not written the log before. This file is written wholly in P.
 //
-// Rows that came by logical replication leave the sequences as they were: numbers would be given out that are taken.
+// Logical replication brings rows but does not move the sequences, so they would give out numbers that are taken.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,13 @@
 
 namespace event_log {
 
-// Moves the sequences of event ids and of rejected readings up to the greatest number that is stored; never down. Reads the
-// whole log, as event ids have no index of their own. As the extension's owner, while nobody takes numbers, with statements
-// open (postgres/spi.hpp).
+// Moves the sequences of event ids and of rejected readings up to the greatest stored number, never down. This reads the whole
+// log, because event ids have no index of their own. The caller runs as the extension's owner, has statements open
+// (postgres/spi.hpp), and makes sure that no session takes numbers meanwhile.
 void move_sequences_past_stored_rows();
 
-// The last number that a sequence gave out, to any session; the one before its first one if it gave none. Numbers that it gives
-// from now on are greater; those that this session has in store may be lower.
+// The last number that a sequence gave out to any session; a number below all others if it gave none. Numbers that it gives out
+// from now on are greater. Numbers that this session has cached may be lower.
 std::int64_t last_number_given(Oid sequence);
 
 }  // namespace event_log

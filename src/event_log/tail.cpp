@@ -1,4 +1,4 @@
-// Counting the tail. `count_rows` is P.
+// Counts the tail.
 #include "event_log/tail.hpp"
 
 #include <algorithm>
@@ -20,11 +20,13 @@ struct Counted {
     TimestampTz oldest_received_at;
 };
 
+// P. 0: the transaction has no number.
 std::uint64_t own_transaction() {
     const FullTransactionId xid = GetTopFullTransactionIdIfAny();
     return FullTransactionIdIsValid(xid) ? U64FromFullTransactionId(xid) : 0;
 }
 
+// P.
 Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first) {
     Counted counted{};
     const std::uint64_t own = own_transaction();
@@ -42,20 +44,20 @@ Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first
     return counted;
 }
 
-// The far end of an epoch: behind everything that can be seen, or where a later epoch of the same place begins.
-model::Snapshot far_end(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::Identity& here,
-                        ::Snapshot snapshot, const model::Snapshot* until) {
+// The far end of an epoch: where a later local epoch begins, or else behind everything that `snapshot` shows.
+model::Snapshot far_end_of(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::LogPlace& here,
+                           ::Snapshot snapshot, const model::Snapshot* far_end) {
     if (!progress[epoch].is_local(here)) return everything();
     for (std::size_t later = epoch + 1; later < progress.size(); ++later)
         if (progress[later].is_local(here)) return truncated(everything(), progress[later].opened_xid);
-    return until != nullptr ? *until : everything_shown_by(snapshot);
+    return far_end != nullptr ? *far_end : everything_shown_by(snapshot);
 }
 
 }  // namespace
 
-Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* until) {
+Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* far_end) {
     Tail tail;
-    const runtime::Identity here = runtime::current_identity();
+    const runtime::LogPlace here = runtime::current_place();
     const std::vector<EpochProgress> progress = read_progress(snapshot);
     const postgres::ScopedMemory memory("telemetry_cqrs tail");
     for (std::size_t i = 0; i < progress.size(); ++i) {
@@ -63,11 +65,11 @@ Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, co
         if (const auto& checkpoint = epoch.of(consumer))
             tail.stored_as_of = std::max(tail.stored_as_of.value_or(checkpoint->as_of), checkpoint->as_of);
         if (epoch.is_drained(consumer)) continue;
-        const Plan plan(model::window_between(epoch.position_of(consumer), far_end(progress, i, here, snapshot, until)),
-                        epoch.epoch);
+        const OwnedScanPlan plan(
+            model::window_between(epoch.position_of(consumer), far_end_of(progress, i, here, snapshot, far_end)), epoch.epoch);
         const Counted counted = postgres::guarded([&memory, &plan, snapshot, stop_at_first] {
             const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-            const Counted result = count_rows(plan.native(), snapshot, stop_at_first);
+            const Counted result = count_rows(plan.view(), snapshot, stop_at_first);
             MemoryContextSwitchTo(caller);
             return result;
         });

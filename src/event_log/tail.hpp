@@ -1,4 +1,4 @@
-// What is in the log and not yet behind a consumer's checkpoint, as a reader's own snapshot shows it.
+// Measures the tail: the events in the log that a consumer's checkpoint does not cover, as a reader's snapshot shows them.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,16 @@ namespace event_log {
 
 struct Tail {
     std::int64_t events = 0;
-    std::optional<model::Micros> oldest_received_at;  // nothing where the newest epoch is of another place: received there
-    model::Micros behind_since = 0;                   // with events: every reading committed before this was consumed
-    std::optional<model::Micros> stored_as_of;        // the newest checkpoint's
+    std::optional<model::Micros> oldest_received_at;  // nothing: the newest epoch is of another place, which received them
+    model::Micros behind_since = 0;                   // valid with events: all readings committed before are consumed
+    std::optional<model::Micros> stored_as_of;        // of the newest checkpoint
 };
 
-// Reads the stored checkpoints and the log under `snapshot`, on a standby as well. Readings of the caller's own transaction
-// are left out: they are not committed. With `stop_at_first` the count ends at one. With `until` what that snapshot of this
-// place does not cover is left out as well (events left of a transaction that was cut may count all the same).
-Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* until = nullptr);
+// Reads the stored checkpoints and the log under `snapshot`, also on a standby.
+// - It leaves out readings of the caller's own transaction, because they are not committed.
+// - With `stop_at_first` the count ends at one.
+// - With `far_end`, a snapshot of this place, it leaves out what that snapshot does not cover. What is left of a transaction
+//   that was cut may still count.
+Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* far_end = nullptr);
 
 }  // namespace event_log

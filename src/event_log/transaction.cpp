@@ -1,4 +1,4 @@
-// Asking the commit log and the event log about a transaction.
+// Asks the commit log and the event log about a transaction.
 #include "event_log/transaction.hpp"
 
 #include "event_log/window_reader.hpp"
@@ -12,7 +12,8 @@
 namespace event_log {
 namespace {
 
-// As pg_xact_status() does it. With XactTruncationLock held, so that what is looked up is there.
+// P. Does what pg_xact_status() does. The caller holds XactTruncationLock, so that the server does not remove the record
+// meanwhile.
 Fate look_up(std::uint64_t xid, std::uint64_t next) {
     const auto low = static_cast<TransactionId>(xid);
     const std::uint64_t epoch = xid >> 32, next_epoch = next >> 32;
@@ -39,12 +40,12 @@ bool has_events_of(model::Epoch epoch, model::Xid xid, ::Snapshot snapshot) {
     model::Window window{};
     window.stragglers = {xid};
     window.first = window.last = model::Xid{xid.value + 1};
-    const Plan plan(window, epoch);
+    const OwnedScanPlan plan(window, epoch);
     const postgres::ScopedMemory memory("telemetry_cqrs transaction");
     return postgres::guarded([&memory, &plan, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         WindowScan scan;
-        open_window(scan, plan.native(), snapshot);
+        open_window(scan, plan.view(), snapshot);
         while (scan.current != nullptr && !is_part_of_window(scan)) advance(scan);
         const bool has_some = scan.current != nullptr;
         close_window(scan);

@@ -1,4 +1,4 @@
-// What became of a transaction that wrote to the log.
+// Finds out what became of a transaction that wrote to the log.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,16 @@ namespace event_log {
 enum class Fate : std::uint8_t {
     kInProgress,  // open or prepared
     kCommitted,
-    kRolledBack,  // also: it was open when the server crashed
-    kForgotten,   // so long ago that the server does not know any more
-    kNotBegun     // this server has not come to this number; a standby may still
+    kRolledBack,  // or it was open when the server crashed
+    kForgotten,   // it is so old that the server has removed its record
+    kNotBegun     // this server has not reached this number; a standby may do so later
 };
 
-// What this server knows of a top-level transaction. A snapshot taken after this was called shows the rows of a committed one.
+// Says what this server knows of a top-level transaction. If it has committed, a snapshot that is taken afterwards shows its
+// rows.
 Fate fate_of(model::Xid xid);
 
-// Does the log have events of this transaction?
+// Does `snapshot` show events of this transaction?
 bool has_events_of(model::Epoch epoch, model::Xid xid, ::Snapshot snapshot);
 
 }  // namespace event_log

@@ -1,4 +1,4 @@
-// From rows to events. `fill_block` is P.
+// Turns rows into events.
 #include "event_log/window_reader.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t kNoEvent = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kAllEvents = std::numeric_limits<std::int64_t>::max();
 
-// Texts of a block, one behind the other, so that a text costs no allocation of its own.
+// Holds the texts of a block one behind the other, so that a text needs no allocation of its own.
 struct TextArena {
     MemoryContext memory;
     char* next;
@@ -91,7 +91,7 @@ Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, Mem
 
 }  // namespace
 
-Plan::Plan(const model::Window& window, model::Epoch epoch) {
+OwnedScanPlan::OwnedScanPlan(const model::Window& window, model::Epoch epoch) {
     const bool is_one_transaction = window.resume && window.until && window.resume->xid == window.until->xid;
     if (window.resume) {
         const std::uint64_t xid = window.resume->xid.value;
@@ -114,7 +114,7 @@ WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Sn
     : plan_(window, epoch), scan_memory_("telemetry_cqrs window"), block_memory_("telemetry_cqrs block") {
     postgres::guarded([this, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(scan_memory_.get());
-        open_window(scan_, plan_.native(), snapshot);
+        open_window(scan_, plan_.view(), snapshot);
         events_ = static_cast<model::Event*>(palloc(sizeof(model::Event) * kBlockRows));
         MemoryContextSwitchTo(caller);
     });
@@ -127,7 +127,7 @@ Block WindowReader::read(std::int64_t rows) {
     return {{events_, static_cast<std::size_t>(filled.readings)}, filled.events, filled.rows};
 }
 
-bool WindowReader::finished_transaction() const noexcept {
+bool WindowReader::is_at_transaction_end() const noexcept {
     return at_end() || !last_row_ || scan_.current->xid != last_row_->xid.value;
 }
 

@@ -1,4 +1,4 @@
-// Reading the events of a window, block by block.
+// Reads the events of a window, block by block.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +16,13 @@
 
 namespace event_log {
 
-// The same window for the native scan.
-class Plan {
+// The plan of a window's scan, with the arrays that a ScanPlan points into.
+class OwnedScanPlan {
 public:
-    Plan(const model::Window& window, model::Epoch epoch);
-    const ScanPlan& native() const noexcept { return plan_; }
+    OwnedScanPlan(const model::Window& window, model::Epoch epoch);
+    OwnedScanPlan(const OwnedScanPlan&) = delete;
+    OwnedScanPlan& operator=(const OwnedScanPlan&) = delete;
+    const ScanPlan& view() const noexcept { return plan_; }
 
 private:
     std::vector<ScanStep> steps_;
@@ -28,36 +30,36 @@ private:
     ScanPlan plan_;
 };
 
-// What one `read` brought. Views and metrics live until the next `read`.
+// The result of one `read`. The views and metrics in it live until the next `read`.
 struct Block {
     std::span<const model::Event> readings;  // of type telemetry.ingested
     std::int64_t events = 0;                 // of the window, of any type
-    std::int64_t rows = 0;                   // read for them, those of other epochs included
+    std::int64_t rows = 0;                   // read for them; rows of other epochs count
 };
 
-// Reads under `snapshot`, which outlives the reader. Inside a transaction that ends in an abort when anything fails.
+// Reads under `snapshot`, which outlives the reader. If anything fails, the caller aborts its (sub)transaction.
 class WindowReader {
 public:
     WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot);
     WindowReader(const WindowReader&) = delete;
     WindowReader& operator=(const WindowReader&) = delete;
 
-    // The next rows, at most `rows` of them (and at most a block); nothing when the window is read to its end.
+    // Reads the next rows, at most `rows` of them and at most a block. No rows: the window is read to its end.
     Block read(std::int64_t rows);
 
     bool at_end() const noexcept { return scan_.current == nullptr; }
     std::optional<model::Partial> last_row() const noexcept { return last_row_; }
 
-    // Is no further row of the last row's transaction left? What was read so far ends there or in its middle.
-    bool finished_transaction() const noexcept;
+    // Has the last row's transaction no further row? If it has one, a slice that ends here cuts the transaction.
+    bool is_at_transaction_end() const noexcept;
 
-    // Releases the segments. Not done by the destructor: after an error the abort does it.
+    // Releases the segments. The destructor does not, because after an error the abort does.
     void close();
 
 private:
     static constexpr int kBlockRows = 1024;
 
-    Plan plan_;
+    OwnedScanPlan plan_;
     postgres::ScopedMemory scan_memory_;
     postgres::ScopedMemory block_memory_;
     WindowScan scan_{};

@@ -1,4 +1,4 @@
-// Index scans over the segments, merged. This file is written wholly in P.
+// Merges index scans over the segments. This file is written wholly in P.
 #include "event_log/window_scan.hpp"
 
 #include <limits>
@@ -49,7 +49,7 @@ void begin_step(SegmentScan& segment, const ScanStep& step) {
         ScanKeyInit(&keys[count++], 1, BTGreaterEqualStrategyNumber, F_XID8GE, xid_datum(step.first));
         ScanKeyInit(&keys[count++], 1, BTLessStrategyNumber, F_XID8LT, xid_datum(step.last));
     }
-    // The scan was begun for three keys; unused ones are repeats that change nothing.
+    // The scan began with room for three keys. A repeated key changes nothing.
     while (count < 3) {
         keys[count] = keys[count - 1];
         ++count;
@@ -62,7 +62,7 @@ bool is_before(const SegmentScan& a, const SegmentScan& b) {
     return a.xid < b.xid || (a.xid == b.xid && a.event_id < b.event_id);
 }
 
-// Stands on the lowest row, beginning steps as long as there is none.
+// Goes to the lowest row of the segments. While there is none, it begins the next step.
 void choose(WindowScan& scan) {
     for (;;) {
         scan.current = nullptr;
@@ -105,7 +105,7 @@ void close_window(WindowScan& scan) {
 }
 
 void advance(WindowScan& scan) {
-    // An index scan allocates lazily: it is advanced in the context it was begun in.
+    // An index scan allocates memory as it goes, so it must go on in the context in which it began.
     const MemoryContext caller = MemoryContextSwitchTo(scan.memory);
     next_row(*scan.current);
     if (scan.segment_count > 1 || TupIsNull(scan.current->row)) choose(scan);

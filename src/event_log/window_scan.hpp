@@ -1,4 +1,4 @@
-// Reading the rows of a window from the segments, in order. This file is written wholly in P. After an error the transaction's
+// Reads the rows of a window from the segments, in order. This file is written wholly in P. After an error the transaction's
 // abort frees everything.
 #pragma once
 
@@ -10,11 +10,11 @@
 
 namespace event_log {
 
-// One step of a window: transactions in [first, last), of a single one the events in (after, until].
+// One step of a window: transactions in [first, last). If that is a single one, only its events in (after, until].
 struct ScanStep {
     std::uint64_t first, last;
     std::int64_t after, until;
-    bool is_range;  // ScanPlan::skipped are not part of it
+    bool is_range;  // the step leaves out ScanPlan::skipped
 };
 
 // A window in plain arrays, which outlive the scan.
@@ -23,7 +23,7 @@ struct ScanPlan {
     int step_count;
     const std::uint64_t* skipped;  // ascending
     int skipped_count;
-    std::int32_t epoch;  // rows of other epochs are not part of it either
+    std::int32_t epoch;  // the window leaves out rows of other epochs
 };
 
 struct SegmentScan {
@@ -40,7 +40,7 @@ struct WindowScan {
     SegmentScan* segments;
     int segment_count;
     int step;              // the next one to begin
-    SegmentScan* current;  // of the row the scan stands on; null behind the last row
+    SegmentScan* current;  // has the row on which the scan stands; null: behind the last row
     MemoryContext memory;
 };
 
@@ -51,14 +51,14 @@ inline bool is_null(const WindowScan& scan, EventColumn column) {
     return scan.current->row->tts_isnull[column];
 }
 
-// Opens every segment and stands on the first row that `snapshot` shows. TC202 where a segment is not as it was made.
+// Opens every segment and goes to the first row that `snapshot` shows. TC202: a segment is not as the extension made it.
 void open_window(WindowScan& scan, const ScanPlan& plan, Snapshot snapshot);
 void close_window(WindowScan& scan);
 
-// Goes on to the next row, by steps, then by xid and event id. Rows that are not part of the window are stood on as well.
+// Goes on to the next row, by steps, then by xid and event id. The scan also stops at rows that are not part of the window.
 void advance(WindowScan& scan);
 
-// Was the row's transaction not over at the far end? A window cannot be cut at such a row.
+// Was the row's transaction in progress at the far end? A slice never ends at such a row.
 bool is_of_skipped_transaction(const WindowScan& scan);
 bool is_of_other_epoch(const WindowScan& scan);
 inline bool is_part_of_window(const WindowScan& scan) {

@@ -1,4 +1,4 @@
-// Handling a command in five steps: validate, find the devices, identify, append, count.
+// The handler takes five steps: it validates, finds the devices, identifies, appends and counts.
 #include "ingest/command.hpp"
 
 #include <algorithm>
@@ -20,8 +20,8 @@
 namespace ingest {
 namespace {
 
+using event_log::AppendOutcome;
 using event_log::Candidate;
-using event_log::Outcome;
 
 std::optional<std::string_view> optional_view(const text* value) {
     if (value == nullptr) return std::nullopt;
@@ -29,48 +29,48 @@ std::optional<std::string_view> optional_view(const text* value) {
 }
 
 struct SentMetrics {
-    std::size_t excess_size;  // of the jsonb, where it is too large to be read; 0 otherwise
-    event_log::Metrics read;
-    Jsonb* kept;  // without members that are null: they say nothing; null if nothing is left
+    std::size_t excess_size;  // bytes of a jsonb that is too large to be read; 0 otherwise
+    event_log::Metrics parsed;
+    Jsonb* kept;  // without members that are null, because they say nothing; null if nothing is left
 };
 
 // P.
 SentMetrics take_metrics(Jsonb* sent) {
     if (postgres::size_of(sent) > kMaxMetricsSize) return {postgres::size_of(sent), {}, nullptr};
     SentMetrics metrics{0, event_log::read_metrics(sent), sent};
-    if (is_acceptable(metrics.read) && metrics.read.count < metrics.read.members)
+    if (is_acceptable(metrics.parsed) && metrics.parsed.count < metrics.parsed.member_count)
         metrics.kept = postgres::without_nulls(JsonbPGetDatum(sent));
-    if (metrics.read.count == 0) metrics.kept = nullptr;
+    if (metrics.parsed.count == 0) metrics.kept = nullptr;
     return metrics;
 }
 
-// Long loops over readings let a cancel through now and then.
-void serve_interrupts(std::uint32_t turn) {
-    if (turn % 1024 == 1023) postgres::guarded([] { CHECK_FOR_INTERRUPTS(); });
+// Lets a cancel through once in 1,024 iterations. Loops over readings call it, as they may be long.
+void serve_interrupts(std::uint32_t iteration) {
+    if (iteration % 1024 == 1023) postgres::guarded([] { CHECK_FOR_INTERRUPTS(); });
 }
 
-Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::uint32_t position) {
+Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::uint32_t input_index) {
     Candidate candidate{};
     candidate.reading.device_id = postgres::view_of(request.device_id);
     if (request.has_measured_at) candidate.reading.measured_at = request.measured_at;
     if (request.has_temperature) candidate.reading.temperature = request.temperature;
     if (request.has_humidity) candidate.reading.humidity = request.humidity;
     candidate.reading.idempotency_key = optional_view(request.idempotency_key);
-    candidate.reading.metrics = {metrics.read.items, static_cast<std::size_t>(metrics.read.count)};
+    candidate.reading.metrics = {metrics.parsed.items, static_cast<std::size_t>(metrics.parsed.count)};
     candidate.reading.region = optional_view(request.region);
     candidate.device_id = request.device_id;
     candidate.idempotency_key = request.idempotency_key;
     candidate.region = request.region;
     candidate.metrics = metrics.kept;
-    candidate.position = position;
+    candidate.input_index = input_index;
     return candidate;
 }
 
-// Step 1. What is valid becomes a candidate, the rest is refused.
+// Step 1. A valid reading becomes a candidate. Every other reading is refused.
 void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) {
     const model::Micros max_ahead = static_cast<model::Micros>(runtime::settings().max_ahead) * USECS_PER_SEC;
     const model::Micros received_at = verdicts.stamp.received_at;
-    const model::Utf8Form utf8_form = postgres::utf8_conversion();
+    const model::Utf8Conversion to_utf8 = postgres::utf8_conversion();
     verdicts.candidates.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i) {
         serve_interrupts(i);
@@ -85,54 +85,56 @@ void validate(const Request* requests, std::uint32_t count, Verdicts& verdicts) 
             verdicts.refused.push_back(refuse_metrics_of_size(i, metrics.excess_size));
             continue;
         }
-        if (!is_acceptable(metrics.read)) {
-            verdicts.refused.push_back(refuse_metrics(i, metrics.read));
+        if (!is_acceptable(metrics.parsed)) {
+            verdicts.refused.push_back(refuse_metrics(i, metrics.parsed));
             continue;
         }
         Candidate candidate = candidate_of(request, metrics, i);
-        const model::Refusal refusal = model::refusal_of(candidate.reading, received_at, max_ahead, utf8_form);
+        const model::Refusal refusal = model::refusal_of(candidate.reading, received_at, max_ahead, to_utf8);
         if (refusal != model::Refusal::kNone) {
             verdicts.refused.push_back(
-                refuse_reading(i, model::describe(refusal, candidate.reading, received_at, max_ahead, utf8_form)));
+                refuse_reading(i, model::describe(refusal, candidate.reading, received_at, max_ahead, to_utf8)));
             continue;
         }
         verdicts.candidates.push_back(candidate);
     }
 }
 
-// One entry a device, ordered by id; `of_candidate[i]` is the entry of candidate i.
-std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates, std::vector<std::uint32_t>& of_candidate) {
+// Makes one entry for each device, ordered by id. `entry_of_candidate[i]` becomes the index of candidate i's entry.
+std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates,
+                                      std::vector<std::uint32_t>& entry_of_candidate) {
     std::vector<std::uint32_t> order(candidates.size());
     for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
     std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
         return candidates[a].reading.device_id < candidates[b].reading.device_id;
     });
     std::vector<device::Entry> entries;
-    of_candidate.resize(candidates.size());
+    entry_of_candidate.resize(candidates.size());
     const Candidate* previous = nullptr;
     for (const std::uint32_t i : order) {
         const Candidate& each = candidates[i];
         if (previous == nullptr || previous->reading.device_id != each.reading.device_id)
             entries.push_back(device::Entry{each.device_id, nullptr, device::Standing::kUnknown, nullptr});
         if (entries.back().proposed_region == nullptr) entries.back().proposed_region = each.region;
-        of_candidate[i] = static_cast<std::uint32_t>(entries.size() - 1);
+        entry_of_candidate[i] = static_cast<std::uint32_t>(entries.size() - 1);
         previous = &each;
     }
     return entries;
 }
 
-// Step 2. A reading without a region gets the registry's. A repeat of a reading that was stored before its device was retired
-// is still a duplicate, so readings of a device that may not send are looked up; `standings` says why they are not stored.
+// Step 2. A reading without a region gets the one of the registry. A repeat of a reading that was stored before its device was
+// retired is still a duplicate. So the log only looks up the readings of a device that may not send, and `standings` says why
+// it stores none of them.
 void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) {
     std::vector<Candidate>& candidates = verdicts.candidates;
     if (candidates.empty()) return;
-    std::vector<std::uint32_t> of_candidate;
-    std::vector<device::Entry> entries = entries_of(candidates, of_candidate);
+    std::vector<std::uint32_t> entry_of_candidate;
+    std::vector<device::Entry> entries = entries_of(candidates, entry_of_candidate);
     const bool auto_register = runtime::settings().auto_register;
     device::resolve(entries.data(), static_cast<std::uint32_t>(entries.size()), auto_register);
     standings.resize(candidates.size());
     for (std::size_t i = 0; i < candidates.size(); ++i) {
-        const device::Entry& entry = entries[of_candidate[i]];
+        const device::Entry& entry = entries[entry_of_candidate[i]];
         standings[i] = entry.standing;
         const bool may_send =
             entry.standing == device::Standing::kActive || (entry.standing == device::Standing::kRegistering && auto_register);
@@ -141,12 +143,12 @@ void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) 
     }
 }
 
-// Step 3. What a reading is recognised by, from what the client sent alone.
+// Step 3. The identity and the digest of a reading depend only on what the client sent.
 void identify(Verdicts& verdicts) {
     const model::Secret& secret = verdicts.stamp.opened.secret;
-    std::uint32_t turn = 0;
+    std::uint32_t iteration = 0;
     for (Candidate& each : verdicts.candidates) {
-        serve_interrupts(turn++);
+        serve_interrupts(iteration++);
         each.measured_at = each.reading.measured_at.value_or(verdicts.stamp.received_at);
         each.request_digest = model::request_digest(secret, each.reading);
         each.has_identity = each.reading.idempotency_key || each.reading.measured_at;
@@ -157,44 +159,44 @@ void identify(Verdicts& verdicts) {
     }
 }
 
-// Step 5. After the append: what was not stored joins the refused, everything is counted.
-void count_up(Verdicts& verdicts, const std::vector<device::Standing>& standings, std::uint32_t received, Tally& tally) {
+// Step 5. The verdict of the log is known. Readings that it did not store join the refused ones, and all are counted.
+void count_verdicts(Verdicts& verdicts, const std::vector<device::Standing>& standings, std::uint32_t received, Tally& tally) {
     verdicts.received = received;
     for (std::size_t i = 0; i < verdicts.candidates.size(); ++i) {
         const Candidate& each = verdicts.candidates[i];
         switch (each.outcome) {
-            case Outcome::kAccepted:
+            case AppendOutcome::kAccepted:
                 ++verdicts.accepted;
                 if (!ItemPointerIsValid(&each.tid)) ++tally.repeats;
                 break;
-            case Outcome::kDuplicate:
+            case AppendOutcome::kDuplicate:
                 ++verdicts.duplicates;
                 break;
-            case Outcome::kConflict:
+            case AppendOutcome::kConflict:
                 ++verdicts.conflicts;
                 verdicts.refused.push_back(refuse_conflict(each));
                 break;
-            case Outcome::kAbsent:
+            case AppendOutcome::kAbsent:
                 verdicts.refused.push_back(refuse_device(each, standings[i]));
                 break;
-            case Outcome::kUndecided:
+            case AppendOutcome::kUndecided:
                 throw postgres::Error(ERRCODE_INTERNAL_ERROR, "a reading was left undecided");
         }
     }
     verdicts.rejected = static_cast<std::uint32_t>(verdicts.refused.size()) - verdicts.conflicts;
-    std::ranges::sort(verdicts.refused, {}, &Refused::position);
+    std::ranges::sort(verdicts.refused, {}, &RefusedReading::input_index);
 }
 
 void raise_first(const Verdicts& verdicts, Tally& tally) {
     if (verdicts.refused.empty()) return;
-    tally.refused.conflicts = verdicts.conflicts;
-    tally.refused.rejected = verdicts.refused.size() - verdicts.conflicts;
+    tally.blamed.conflicts = verdicts.conflicts;
+    tally.blamed.rejected = verdicts.refused.size() - verdicts.conflicts;
     raise(verdicts.refused.front(), verdicts.is_batch);
 }
 
 }  // namespace
 
-Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch, Tally& tally) {
+Verdicts handle_command(const Request* requests, std::uint32_t count, OnError on_error, bool is_batch, Tally& tally) {
     tally.received = count;
     Verdicts verdicts;
     verdicts.is_batch = is_batch;
@@ -205,15 +207,15 @@ Verdicts handle(const Request* requests, std::uint32_t count, OnError on_error, 
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings);
     identify(verdicts);
-    // Step 4. The log answers for each candidate.
+    // Step 4. The log decides each candidate.
     event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
-    count_up(verdicts, standings, count, tally);
+    count_verdicts(verdicts, standings, count, tally);
     if (on_error == OnError::kRaise) raise_first(verdicts, tally);
     verdicts.xid = postgres::guarded([] { return model::Xid{U64FromFullTransactionId(GetTopFullTransactionId())}; });
     if (verdicts.accepted > 0) runtime::wake_projector_at_commit();
     TELEMETRY_INJECTION_POINT("stored");
-    tally.verdicts = {verdicts.accepted - tally.repeats, verdicts.duplicates + tally.repeats, verdicts.conflicts,
-                      verdicts.rejected};
+    tally.decided = {verdicts.accepted - tally.repeats, verdicts.duplicates + tally.repeats, verdicts.conflicts,
+                     verdicts.rejected};
     return verdicts;
 }
 

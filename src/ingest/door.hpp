@@ -1,4 +1,4 @@
-// What every door into the write side does first.
+// Each door into the write side first makes one of these.
 #pragma once
 
 #include "postgres/as_owner.hpp"
@@ -9,14 +9,15 @@
 
 namespace ingest {
 
-// Refuses read-only and parallel use (25006, 25000), then acts as the extension's owner for the scope of the object:
-// EXECUTE on the function was the permission.
+// Refuses read-only transactions and parallel workers (25006, 25000). While the object lives, the session acts as the
+// extension's owner, because EXECUTE on the function is the permission.
 class Door {
 public:
-    explicit Door(const char* command) : owner_(owner_of(command)) {}
+    explicit Door(const char* command) : owner_(admit(command)) {}
 
 private:
-    static Oid owner_of(const char* command) {
+    // Returns the extension's owner.
+    static Oid admit(const char* command) {
         postgres::guarded([command] {
             PreventCommandIfReadOnly(command);
             PreventCommandIfParallelMode(command);

@@ -1,4 +1,4 @@
-// Building payloads. This file is written wholly in P.
+// Payloads are built here, with limits on size. This file is written wholly in P.
 #include "ingest/payload.hpp"
 
 #include <optional>
@@ -13,25 +13,25 @@
 namespace ingest {
 namespace {
 
-constexpr std::size_t kMostTextBytes = 4096;
-constexpr std::size_t kMostJsonBytes = 64 * 1024;
+constexpr std::size_t kMaxTextBytes = 4096;
+constexpr std::size_t kMaxJsonBytes = 64 * 1024;
 
-// Of a member that was cut or left out: how many bytes it had.
+// A member that was cut or left out, and how many bytes it had.
 struct Truncated {
     std::string_view name;
     std::size_t bytes;
 };
 
-// Writes members of at most a certain size, and notes those that were larger.
+// Writes members up to the limits, and notes those that were larger.
 struct PayloadWriter {
     postgres::JsonbBuilder payload;
     Truncated truncated[4];
     int truncated_count;
 
     void text(std::string_view member, std::string_view value) {
-        if (value.size() > kMostTextBytes) {
+        if (value.size() > kMaxTextBytes) {
             truncated[truncated_count++] = {member, value.size()};
-            const int clipped = pg_mbcliplen(value.data(), static_cast<int>(value.size()), static_cast<int>(kMostTextBytes));
+            const int clipped = pg_mbcliplen(value.data(), static_cast<int>(value.size()), static_cast<int>(kMaxTextBytes));
             value = value.substr(0, static_cast<std::size_t>(clipped));
         }
         postgres::add_text(payload, member, value);
@@ -39,7 +39,7 @@ struct PayloadWriter {
     void time(std::string_view member, model::Micros at) { postgres::add_time(payload, member, at); }
     void number(std::string_view member, double value) { postgres::add_double(payload, member, value); }
     void metrics(std::string_view member, const Jsonb& metrics) {
-        if (postgres::size_of(&metrics) > kMostJsonBytes)
+        if (postgres::size_of(&metrics) > kMaxJsonBytes)
             truncated[truncated_count++] = {member, postgres::size_of(&metrics)};
         else
             postgres::add_jsonb(payload, member, &metrics);

@@ -7,8 +7,8 @@
 
 namespace ingest {
 
-// The reading as sent; what was not sent is left out. A text is cut to 4,096 bytes and metrics of more than 64 kB are left
-// out: then a member "truncated" says how many bytes each of them had.
+// The reading as the client sent it, without members for what the client left out. A text is cut to 4,096 bytes, and metrics
+// of more than 64 kB are dropped. In that case a member "truncated" says how many bytes each of them had.
 Jsonb* payload_of(const Request& request);
 
 }  // namespace ingest

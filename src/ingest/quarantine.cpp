@@ -1,4 +1,4 @@
-// Writing telemetry.rejected_readings by SQL, so that all counts that somebody put on it: defaults, constraints, triggers.
+// The quarantine writes telemetry.rejected_readings by SQL, so that defaults, constraints and triggers of that table count.
 #include "ingest/quarantine.hpp"
 
 #include <bit>
@@ -19,16 +19,16 @@
 namespace ingest {
 namespace {
 
-// Plain view of a refusal, fit for a guarded block.
-struct Row {
+// A row of telemetry.rejected_readings before its payload is built. Plain data, fit for a guarded block.
+struct RejectedRow {
     const Request* request;
     int sqlstate;
     std::string_view reason;
 };
 
-// The number comes from the column's default.
+// The column's default gives each row its number.
 postgres::Statement insert_rejected{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
     "SELECT n.sqlstate, n.reason, n.payload, $4 "
     "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (sqlstate, reason, payload)",
@@ -36,16 +36,16 @@ postgres::Statement insert_rejected{
     {TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZOID},
     nullptr};
 
-// One statement's rows.
+// The limits of one statement. Rows are added until one of the two is reached.
 constexpr int kChunkRows = 512;
 constexpr std::size_t kChunkBytes = 1 << 20;
 
-// P. As many of the rows as go into a statement; how many.
-int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
+// P. Inserts as many of the rows as one statement takes, and returns how many.
+int insert_chunk(const RejectedRow* rows, int count, TimestampTz received_at) {
     Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows];
     int taken = 0;
     for (std::size_t bytes = 0; taken < count && taken < kChunkRows && bytes < kChunkBytes; ++taken) {
-        const Row& row = rows[taken];
+        const RejectedRow& row = rows[taken];
         Jsonb* payload = payload_of(*row.request);
         bytes += postgres::size_of(payload) + row.reason.size();
         sqlstates[taken] = postgres::text_datum(unpack_sql_state(row.sqlstate));
@@ -58,24 +58,25 @@ int insert_chunk(const Row* rows, int count, TimestampTz received_at) {
     return taken;
 }
 
-// P. `rows` of one call, received together.
-void insert_rows(const Row* rows, int count, TimestampTz received_at) {
-    const MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
+// P. Inserts the rows of one call.
+void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
+    const MemoryContext chunk_context =
+        AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
-    const postgres::Statements statements = postgres::open_statements();
+    const postgres::StatementScope statements = postgres::open_statements();
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
-        const MemoryContext caller = MemoryContextSwitchTo(chunk);
+        const MemoryContext callers_context = MemoryContextSwitchTo(chunk_context);
         done += insert_chunk(rows + done, count - done, received_at);
-        MemoryContextSwitchTo(caller);
-        MemoryContextReset(chunk);
+        MemoryContextSwitchTo(callers_context);
+        MemoryContextReset(chunk_context);
     }
     postgres::close_statements(statements);
-    MemoryContextDelete(chunk);
+    MemoryContextDelete(chunk_context);
 }
 
-// The last call that quarantined something, to know its repeat: `(ingest_telemetry_batch(...)).*` calls once a column, each
-// time from another place in the plan. Session state, plain data.
+// The last call that quarantined something, so that its repeat is known. `(ingest_telemetry_batch(...)).*` calls the function
+// once for each column, and each call comes from another place in the plan. Session state, plain data.
 struct LastCall {
     const void* call_site;
     LocalTransactionId transaction;
@@ -90,7 +91,7 @@ uint64 hash_of_sent(const Value* value) {
     return value == nullptr ? 0 : postgres::hash_of(value);
 }
 
-// Of all that was sent: calls that differ may well be refused in the same words.
+// Covers all that the client sent, because calls that differ may be refused in the same words.
 uint64 digest_of(const Request* requests, std::uint32_t count) {
     uint64 digest = count;
     for (const Request* each = requests; each < requests + count; ++each)
@@ -103,7 +104,7 @@ uint64 digest_of(const Request* requests, std::uint32_t count) {
     return digest;
 }
 
-// Was this very call made a moment ago by another column of the same row?
+// True if another column of the same row made this very call before.
 bool is_repeat(const void* call_site, uint64 digest) {
     const LastCall call{call_site, postgres::local_transaction_id(), GetCurrentSubTransactionId(), postgres::command_begun(),
                         digest};
@@ -119,15 +120,15 @@ bool is_repeat(const void* call_site, uint64 digest) {
 void quarantine(const Verdicts& verdicts, const Request* requests, const void* call_site) {
     if (verdicts.refused.empty() || is_repeat(call_site, digest_of(requests, verdicts.received))) return;
     std::vector<std::string> reasons;
-    std::vector<Row> rows;
+    std::vector<RejectedRow> rows;
     reasons.reserve(verdicts.refused.size());
     rows.reserve(verdicts.refused.size());
-    for (const Refused& each : verdicts.refused) {
+    for (const RefusedReading& each : verdicts.refused) {
         reasons.push_back(each.detail.empty() ? each.message : each.message + ": " + each.detail);
-        rows.push_back(Row{requests + each.position, each.sqlstate, reasons.back()});
+        rows.push_back(RejectedRow{requests + each.input_index, each.sqlstate, reasons.back()});
     }
-    postgres::guarded([data = rows.data(), count = static_cast<int>(rows.size()), received_at = verdicts.stamp.received_at] {
-        insert_rows(data, count, received_at);
+    postgres::guarded([first = rows.data(), count = static_cast<int>(rows.size()), received_at = verdicts.stamp.received_at] {
+        insert_rows(first, count, received_at);
     });
 }
 

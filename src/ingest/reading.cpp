@@ -1,4 +1,4 @@
-// ingest_telemetry(...): the door for one reading.
+// SQL function ingest_telemetry: the door for one reading.
 #include "ingest/command.hpp"
 #include "ingest/door.hpp"
 #include "ingest/receipt.hpp"
@@ -28,11 +28,11 @@ Request request_of(FunctionCallInfo fcinfo) {
 
 // P.
 Datum receipt_of(FunctionCallInfo fcinfo, const event_log::Candidate& stored) {
-    const char* status = stored.outcome == event_log::Outcome::kAccepted ? "accepted" : "duplicate";
+    const char* status = stored.outcome == event_log::AppendOutcome::kAccepted ? "accepted" : "duplicate";
     Datum values[] = {Int64GetDatum(stored.event_id.value), postgres::text_datum(status),
                       TimestampTzGetDatum(stored.received_at), token_of(stored.epoch, stored.xid)};
-    bool isnull[4] = {};
-    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, isnull));
+    bool nulls[4] = {};
+    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ TELEMETRY_FUNCTION(telemetry_ingest_reading) {
         tally.received = 1;
         const Door door("ingest_telemetry()");
         const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo); });
-        const Verdicts verdicts = handle(&request, 1, OnError::kRaise, false, tally);
+        const Verdicts verdicts = handle_command(&request, 1, OnError::kRaise, false, tally);
         const event_log::Candidate& stored = verdicts.candidates.front();
         return postgres::guarded([&] { return receipt_of(fcinfo, stored); });
     });

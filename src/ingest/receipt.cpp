@@ -1,4 +1,4 @@
-// Building receipts. This file is written wholly in P.
+// Receipts are built here. This file is written wholly in P.
 #include "ingest/receipt.hpp"
 
 #include "postgres/text.hpp"
@@ -10,13 +10,13 @@ namespace ingest {
 TupleDesc result_row_type(FunctionCallInfo fcinfo) {
     FmgrInfo* call_site = fcinfo->flinfo;
     if (call_site->fn_extra == nullptr) {
-        const MemoryContext before = MemoryContextSwitchTo(call_site->fn_mcxt);
+        const MemoryContext callers_context = MemoryContextSwitchTo(call_site->fn_mcxt);
         TupleDesc row_type;
         if (get_call_result_type(fcinfo, nullptr, &row_type) != TYPEFUNC_COMPOSITE)
             ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                             errmsg("function returning record called in a context that cannot accept type record")));
         call_site->fn_extra = BlessTupleDesc(row_type);
-        MemoryContextSwitchTo(before);
+        MemoryContextSwitchTo(callers_context);
     }
     return static_cast<TupleDesc>(call_site->fn_extra);
 }

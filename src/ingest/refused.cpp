@@ -1,4 +1,4 @@
-// The words of each refusal.
+// Each refusal has its SQLSTATE and its words here.
 #include "ingest/refused.hpp"
 
 #include <utility>
@@ -11,9 +11,9 @@
 namespace ingest {
 namespace {
 
-Refused refuse(std::uint32_t position, int sqlstate, std::string message, std::string detail, std::string hint) {
-    return Refused{position, sqlstate, postgres::presentable(std::move(message)), postgres::presentable(std::move(detail)),
-                   std::move(hint)};
+RefusedReading refuse(std::uint32_t input_index, int sqlstate, std::string message, std::string detail, std::string hint) {
+    return RefusedReading{input_index, sqlstate, postgres::presentable(std::move(message)),
+                          postgres::presentable(std::move(detail)), std::move(hint)};
 }
 
 std::string hexadecimal(std::int64_t digest) {
@@ -28,65 +28,67 @@ constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"ligh
 }  // namespace
 
 bool is_acceptable(const event_log::Metrics& metrics) noexcept {
-    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers && metrics.members <= static_cast<int>(model::kMaxMetrics);
+    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers &&
+           metrics.member_count <= static_cast<int>(model::kMaxMetrics);
 }
 
-Refused refuse_missing_device(std::uint32_t position) {
-    return refuse(position, error_codes::kInvalidDeviceId, "device_id is null", "The reading names no device.",
+RefusedReading refuse_missing_device(std::uint32_t input_index) {
+    return refuse(input_index, error_codes::kInvalidDeviceId, "device_id is null", "The reading names no device.",
                   "Every reading names its device.");
 }
 
-Refused refuse_metrics_of_size(std::uint32_t position, std::size_t size) {
-    return refuse(position, error_codes::kInvalidMetrics, "metrics are too large",
+RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t size) {
+    return refuse(input_index, error_codes::kInvalidMetrics, "metrics are too large",
                   "The value has " + std::to_string(size) + " bytes in the server's form; at most " +
                       std::to_string(kMaxMetricsSize) + " are allowed.",
                   kMetricsHint);
 }
 
-Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics) {
+RefusedReading refuse_metrics(std::uint32_t input_index, const event_log::Metrics& metrics) {
     switch (metrics.shape) {
         case postgres::NumbersShape::kNotAnObject:
-            return refuse(position, error_codes::kInvalidMetrics, "metrics are not a JSON object",
+            return refuse(input_index, error_codes::kInvalidMetrics, "metrics are not a JSON object",
                           "The value is an array or a single value.", kMetricsHint);
         case postgres::NumbersShape::kNotANumber:
-            return refuse(position, error_codes::kInvalidMetrics, "metric is not a number",
+            return refuse(input_index, error_codes::kInvalidMetrics, "metric is not a number",
                           "Metric " + model::quoted_for_message(metrics.offender) + " holds something else.", kMetricsHint);
         case postgres::NumbersShape::kTooNearZero:
-            return refuse(position, error_codes::kInvalidMetrics, "metric is out of range",
+            return refuse(input_index, error_codes::kInvalidMetrics, "metric is out of range",
                           "Metric " + model::quoted_for_message(metrics.offender) +
                               " is not zero, but too near to it for double precision.",
                           "Send zero, or a number of double precision.");
         case postgres::NumbersShape::kObjectOfNumbers:
             break;
     }
-    return refuse(position, error_codes::kInvalidMetrics, "too many metrics",
-                  "The reading has " + std::to_string(metrics.members) + "; at most " + std::to_string(model::kMaxMetrics) +
-                      " are allowed.",
+    return refuse(input_index, error_codes::kInvalidMetrics, "too many metrics",
+                  "The reading has " + std::to_string(metrics.member_count) + "; at most " +
+                      std::to_string(model::kMaxMetrics) + " are allowed.",
                   "Send several readings.");
 }
 
-Refused refuse_reading(std::uint32_t position, model::RefusalText text) {
-    return refuse(position, text.sqlstate, std::move(text.message), std::move(text.detail), std::move(text.hint));
+RefusedReading refuse_reading(std::uint32_t input_index, model::RefusalText text) {
+    return refuse(input_index, text.sqlstate, std::move(text.message), std::move(text.detail), std::move(text.hint));
 }
 
-Refused refuse_device(const event_log::Candidate& candidate, device::Standing standing) {
+RefusedReading refuse_device(const event_log::Candidate& candidate, device::Standing standing) {
     const std::string seen = "Device " + model::quoted_for_message(candidate.reading.device_id);
     if (standing == device::Standing::kRetired)
-        return refuse(candidate.position, error_codes::kRetiredDevice, "device is retired", seen + " was taken out of service.",
+        return refuse(candidate.input_index, error_codes::kRetiredDevice, "device is retired",
+                      seen + " was taken out of service.",
                       "Set its status in telemetry.device to active again, or stop it from sending.");
     if (runtime::settings().auto_register)
-        return refuse(candidate.position, error_codes::kUnknownDevice, "device is not registered",
+        return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                       seen + " is unknown, and a trigger on telemetry.device kept it from being registered.",
                       "Register it in the way that trigger wants, or drop the trigger.");
-    return refuse(candidate.position, error_codes::kUnknownDevice, "device is not registered",
+    return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
 }
 
-// Without a key the values are the identity, so that only the region can be another.
-Refused refuse_conflict(const event_log::Candidate& candidate) {
+// Without a key the values are the identity. So only the region can differ between two requests of one identity.
+RefusedReading refuse_conflict(const event_log::Candidate& candidate) {
     const auto& key = candidate.reading.idempotency_key;
     const std::string identity = key ? "Key " + model::quoted_for_message(*key) + " of device " : "The reading of device ";
-    return refuse(candidate.position, error_codes::kConflict,
+    return refuse(candidate.input_index, error_codes::kConflict,
                   key ? "idempotency key was used for another request" : "reading was sent before with another region",
                   identity + model::quoted_for_message(candidate.reading.device_id) + " is stored as event " +
                       std::to_string(candidate.event_id.value) + " with request digest " +
@@ -96,9 +98,9 @@ Refused refuse_conflict(const event_log::Candidate& candidate) {
                       : "Send a retry exactly as the first time. A key tells apart readings of the same time and values.");
 }
 
-void raise(const Refused& refused, bool in_batch) {
+void raise(const RefusedReading& refused, bool is_batch) {
     std::string detail = refused.detail;
-    if (in_batch) detail = "Reading " + std::to_string(refused.position + 1) + " of the batch. " + detail;
+    if (is_batch) detail = "Reading " + std::to_string(refused.input_index + 1) + " of the batch. " + detail;
     throw postgres::Error(refused.sqlstate, refused.message, detail, refused.hint);
 }
 

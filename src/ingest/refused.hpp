@@ -1,4 +1,4 @@
-// Why a reading is not stored, in SQLSTATE and words.
+// Refusals: why a reading is not stored, in SQLSTATE and words.
 #pragma once
 
 #include <cstdint>
@@ -11,26 +11,27 @@
 
 namespace ingest {
 
-struct Refused {
-    std::uint32_t position;  // in the input, from 0
+struct RefusedReading {
+    std::uint32_t input_index;  // from 0
     int sqlstate;
     std::string message, detail, hint;
 };
 
-// Of the metrics of one reading, as the server holds a jsonb. The most metrics with the longest names and numbers of double
-// precision need 10 kB. The log may hold larger ones of earlier versions.
+// The limit for the metrics of one reading, in bytes of the server's jsonb. A reading with the most metrics, the longest names
+// and numbers of double precision needs 10 kB. The log may hold larger ones, which earlier versions stored.
 inline constexpr std::size_t kMaxMetricsSize = 65536;
 
-// Are these metrics an object of numbers, and not too many?
+// True if the metrics are an object of numbers with no more members than a reading may have.
 bool is_acceptable(const event_log::Metrics& metrics) noexcept;
 
-Refused refuse_missing_device(std::uint32_t position);
-Refused refuse_metrics_of_size(std::uint32_t position, std::size_t size);
-Refused refuse_metrics(std::uint32_t position, const event_log::Metrics& metrics);
-Refused refuse_reading(std::uint32_t position, model::RefusalText text);
-Refused refuse_device(const event_log::Candidate& candidate, device::Standing standing);
-Refused refuse_conflict(const event_log::Candidate& candidate);
+RefusedReading refuse_missing_device(std::uint32_t input_index);
+RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t size);
+RefusedReading refuse_metrics(std::uint32_t input_index, const event_log::Metrics& metrics);
+RefusedReading refuse_reading(std::uint32_t input_index, model::RefusalText text);
+RefusedReading refuse_device(const event_log::Candidate& candidate, device::Standing standing);
+RefusedReading refuse_conflict(const event_log::Candidate& candidate);
 
-[[noreturn]] void raise(const Refused& refused, bool in_batch);
+// Throws the refusal as an Error. Of a batch, the detail says which reading it was.
+[[noreturn]] void raise(const RefusedReading& refused, bool is_batch);
 
 }  // namespace ingest

@@ -1,4 +1,4 @@
-// Counting a command for telemetry.stat_ingest, however it ends.
+// A tally counts a command for telemetry.stat_ingest, however the command ends.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@ namespace ingest {
 // How far a command came.
 struct Tally {
     std::uint64_t received = 0;
-    std::uint64_t repeats = 0;  // were stored earlier in the same command: accepted in the receipt, no further row in the log
-    runtime::ReadingCounts verdicts;  // of all readings, once they are decided
-    runtime::ReadingCounts refused;   // those it raises its error for
+    std::uint64_t repeats = 0;       // accepted in the receipt, but stored earlier in the same command
+    runtime::ReadingCounts decided;  // of all readings; zero until they are decided
+    runtime::ReadingCounts blamed;   // the readings for which the command raises its error
 
-    void raised(int sqlstate) const noexcept {
-        runtime::count_raised(refused, received - refused.conflicts - refused.rejected, sqlstate);
+    void count_error(int sqlstate) const noexcept {
+        runtime::count_raised(blamed, received - blamed.conflicts - blamed.rejected, sqlstate);
     }
 };
 
-// Runs the body of a command, which fills the tally it is given.
+// Runs the body of a command, which gets a tally and fills it.
 template <typename Body>
 Datum counted(bool is_batch, Body body) {
     postgres::guarded([] { runtime::expect_counts(); });
@@ -31,19 +31,19 @@ Datum counted(bool is_batch, Body body) {
     Tally tally;
     try {
         const Datum result = body(tally);
-        runtime::count_readings(tally.verdicts);
+        runtime::count_readings(tally.decided);
         return result;
     } catch (const postgres::PgError& error) {
-        tally.raised(error.sqlstate());
+        tally.count_error(error.sqlstate());
         throw;
     } catch (const postgres::Error& error) {
-        tally.raised(error.sqlstate());
+        tally.count_error(error.sqlstate());
         throw;
     } catch (const std::bad_alloc&) {
-        tally.raised(ERRCODE_OUT_OF_MEMORY);
+        tally.count_error(ERRCODE_OUT_OF_MEMORY);
         throw;
     } catch (...) {
-        tally.raised(ERRCODE_INTERNAL_ERROR);
+        tally.count_error(ERRCODE_INTERNAL_ERROR);
         throw;
     }
 }

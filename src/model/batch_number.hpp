@@ -1,7 +1,7 @@
-// Numbers of batches: ascending through all epochs, each epoch with a range of its own.
+// Numbers batches: the numbers ascend through all epochs, and each epoch has a range of its own.
 //
-// The high bits of a number are those of the newest epoch that the log had when the batch was written. So whatever batches an
-// earlier epoch had, those that a crash or a recovery took back included, a later one gives out greater numbers: a follower
+// The high bits of a number come from the newest epoch that the log had when the batch was written. So a later epoch gives out
+// greater numbers than an earlier one ever did, even for batches that a crash or a recovery took back. A follower therefore
 // never meets other events under a number that it has seen.
 #pragma once
 
@@ -11,16 +11,16 @@
 
 namespace model {
 
-// Batches of a range: 34 years at a thousand a second. With up to 8,192 epochs a number is exact in a double, as JSON readers
-// have it.
+// Bits for the batches of one epoch: enough for 34 years at a thousand batches a second. Up to 8,192 epochs a number is exact
+// in a double, in which JSON readers hold it.
 inline constexpr int kBatchNumberBits = 40;
 
-// The number before the first one of an epoch.
+// The number before the first batch of an epoch.
 constexpr BatchId before_batches_of(Epoch epoch) noexcept {
     return BatchId{(std::int64_t{epoch.value} - 1) << kBatchNumberBits};
 }
 
-// The number of the next batch, where `last` is the last one and `newest` the newest epoch.
+// The number of the next batch. `last` is the last batch, and `newest` the newest epoch.
 constexpr BatchId next_batch(BatchId last, Epoch newest) noexcept {
     return BatchId{std::max(last, before_batches_of(newest)).value + 1};
 }

@@ -1,4 +1,4 @@
-// A reading as it was recorded: what the event log holds and projections fold.
+// A reading as it was recorded: the event log holds it, and projections fold it.
 #pragma once
 
 #include <optional>

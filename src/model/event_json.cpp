@@ -10,7 +10,7 @@ namespace model {
 
 namespace {
 
-// Writes members behind others.
+// Appends members, each behind a comma.
 struct TextWriter {
     std::string& json;
 

@@ -1,4 +1,5 @@
-// An event as a JSON object: the names of its members and their order. Every rendering of an event comes from here.
+// Renders an event as a JSON object, and fixes the names of its members and their order. Every rendering of an event comes from
+// here.
 #pragma once
 
 #include <optional>
@@ -10,7 +11,7 @@
 
 namespace model {
 
-// What the members hold. An absent value has no member. Plain data, fit for a guarded block.
+// The values of the members. An absent value gets no member. Plain data, so that a guarded block may hold it.
 struct EventFields {
     std::optional<std::string_view> device_id;
     std::optional<std::string_view> region;
@@ -21,8 +22,8 @@ struct EventFields {
     std::optional<std::string_view> idempotency_key;
 };
 
-// Gives each member to `writer`, which decides how a value looks. `metrics` are in the writer's own form; null: absent. Holds
-// nothing that has a destructor, so that the writer may be server code.
+// Gives each member to `writer`, which decides how a value looks. `metrics` have a form that the writer knows; null: absent.
+// This function holds nothing that has a destructor, so that the writer may be server code.
 template <typename Metrics, typename Writer>
 void write_event_members(const EventFields& fields, Metrics* metrics, Writer& writer) {
     if (fields.device_id) writer.text("device_id", *fields.device_id);
@@ -35,12 +36,12 @@ void write_event_members(const EventFields& fields, Metrics* metrics, Writer& wr
     if (fields.idempotency_key) writer.text("idempotency_key", *fields.idempotency_key);
 }
 
-// Appends the event as JSON text, in ASCII, with times in UTC and numbers that read back the same:
+// Appends the event as JSON text in ASCII. Times are in UTC, and numbers read back the same:
 //
 //   {"id":12,"type":"telemetry.ingested","device_id":"sensor-1","region":"eu-west","measured_at":"2026-01-02T03:04:05.000000Z",
 //    "received_at":"2026-01-02T03:04:05.200000Z","temperature":21.5,"humidity":40.25,"metrics":{"co2":412}}
 //
-// Its texts are in UTF-8.
+// The texts of the event are in UTF-8.
 void append_event_json(std::string& json, const Event& event);
 
 }  // namespace model

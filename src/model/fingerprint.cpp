@@ -1,4 +1,4 @@
-// Puts fingerprints together from locality and hash.
+// Puts a fingerprint together from a locality and a hash.
 #include "model/fingerprint.hpp"
 
 #include <algorithm>
@@ -48,7 +48,7 @@ Fingerprint derived_fingerprint(const Secret& secret, const Reading& reading, un
     hash.update(std::uint64_t{salt});
     hash.update_prefixed(reading.device_id);
     hash_values(hash, reading);
-    const auto seconds = *reading.measured_at / 1'000'000 + kSecondsFrom1970To2000;  // not before 1970: validation
+    const auto seconds = *reading.measured_at / 1'000'000 + kSecondsFrom1970To2000;  // validation refuses times before 1970
     return put_together(KeyClass::kDerived, static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0)), hash.finish());
 }
 

@@ -1,11 +1,13 @@
-// The identity of a reading in 16 bytes, as the unique index of the event log holds it: a pure function of device and key.
+// The identity of a reading in 16 bytes, as the unique index of the event log holds it. It is a pure function of device and
+// key.
 //
 //   byte 0       class of the key (KeyClass): classes do not interleave
 //   bytes 1-7    locality (key_locality.hpp), big-endian; for an opaque key 56 further bits of hash
 //   bytes 8-15   64 bits of SipHash with the installation's secret, over version, salt, device and key or values
 //
-// Equal bytes are not yet equal identity: whoever finds them taken compares the stored device and key (or values), and goes
-// on to the next salt when they differ. What is stored was made by one version; a change of anything here is a new version.
+// Equal fingerprints are not yet equal identities. A writer that finds a fingerprint taken compares the stored device and key
+// (or values), and goes on to the next salt when they differ. One version made every stored fingerprint, so a change of
+// anything here makes a new version.
 #pragma once
 
 #include <array>
@@ -21,12 +23,12 @@ inline constexpr unsigned kFingerprintVersion = 1;
 
 struct Fingerprint {
     std::array<unsigned char, 16> bytes{};
-    friend auto operator<=>(const Fingerprint&, const Fingerprint&) = default;  // as memcmp, as the server's uuid
+    friend auto operator<=>(const Fingerprint&, const Fingerprint&) = default;  // as memcmp and the server's uuid order
 };
 
 Fingerprint keyed_fingerprint(const Secret& secret, std::string_view device_id, std::string_view key, unsigned salt) noexcept;
 
-// Of a reading without a key: device, measured_at (which must be present) and values identify it. The region does not.
+// For a reading without a key: device, measured_at (which must be present) and values identify it. The region does not.
 Fingerprint derived_fingerprint(const Secret& secret, const Reading& reading, unsigned salt) noexcept;
 
 }  // namespace model

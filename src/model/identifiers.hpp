@@ -1,4 +1,4 @@
-// Identifiers as types of their own, so that no two of them can be mixed up.
+// Gives each kind of identifier a type of its own, so that no two kinds can be mixed up.
 #pragma once
 
 #include <compare>
@@ -7,16 +7,24 @@
 namespace model {
 
 template <typename Value, typename Tag>
-struct Named {
+struct Identifier {
     Value value{};
-    friend constexpr auto operator<=>(const Named&, const Named&) = default;
+    friend constexpr auto operator<=>(const Identifier&, const Identifier&) = default;
 };
 
-using EventId =
-    Named<std::int64_t, struct EventIdTag>;  // identity and paging of an event; its order is not the order of commits
-using BatchId = Named<std::int64_t, struct BatchIdTag>;  // model/batch_number.hpp says how they are given out
-using Epoch = Named<std::int32_t, struct EpochTag>;      // place and time span in which transaction numbers are comparable
-using Xid = Named<std::uint64_t, struct XidTag>;         // 64-bit number of a top-level transaction
-using Micros = std::int64_t;                             // microseconds since 2000-01-01 00:00 UTC, the server's timestamptz
+// Identity of an event, also for paging. Its order is not the order of commits.
+using EventId = Identifier<std::int64_t, struct EventIdTag>;
+
+// Number of a batch; model/batch_number.hpp says how these are given out.
+using BatchId = Identifier<std::int64_t, struct BatchIdTag>;
+
+// The place and time span in which transaction numbers are comparable.
+using Epoch = Identifier<std::int32_t, struct EpochTag>;
+
+// 64-bit number of a top-level transaction.
+using Xid = Identifier<std::uint64_t, struct XidTag>;
+
+// Microseconds since 2000-01-01 00:00 UTC, like the server's timestamptz.
+using Micros = std::int64_t;
 
 }  // namespace model

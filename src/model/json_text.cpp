@@ -1,4 +1,4 @@
-// Escaping and number formatting of JSON.
+// Escapes texts and formats numbers for JSON.
 #include "model/json_text.hpp"
 
 #include <charconv>
@@ -28,7 +28,8 @@ void append_escaped_character(std::string& json, char32_t character) {
     append_escape(json, 0xdc00 + ((character - 0x10000) & 0x3ff));
 }
 
-// Takes a character that is not ASCII from the front of valid UTF-8. Of other text it takes a byte.
+// Takes a character that is not ASCII off the front of valid UTF-8. Off other text it takes one byte, and gives the replacement
+// character.
 char32_t take_character(std::string_view& text) {
     constexpr char32_t kReplacement = 0xfffd;
     const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -39,7 +40,7 @@ char32_t take_character(std::string_view& text) {
         is_valid = (byte(i) & 0xc0) == 0x80;
         character = character << 6 | (byte(i) & 0x3f);
     }
-    // Neither longer than need be, nor half a pair of UTF-16, nor beyond Unicode.
+    // A sequence that is longer than it need be, half a pair of UTF-16 or beyond Unicode is not valid.
     constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
     is_valid = is_valid && character >= kLeast[length] && (character & ~char32_t{0x7ff}) != 0xd800 && character <= 0x10ffff;
     text.remove_prefix(is_valid ? length : 1);

@@ -1,5 +1,5 @@
-// Writes JSON (RFC 8259) at the end of a string, value by value; commas and braces are the caller's. All of it is ASCII, so
-// that it can be converted to every encoding.
+// Appends JSON (RFC 8259) to a string, value by value. The caller writes commas and braces. All of it is ASCII, so that it can
+// be converted to every encoding.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace model {
 
-void append_json_string(std::string& json, std::string_view text);  // of UTF-8; in quotes, what is not ASCII as \uXXXX
+void append_json_string(std::string& json, std::string_view text);  // UTF-8; adds quotes, and escapes all but ASCII
 void append_json_number(std::string& json, std::int64_t number);
 void append_json_number(std::string& json, double number);  // finite; the shortest text that reads back the same
 void append_json_time(std::string& json, Micros at);        // a string, "2026-01-02T03:04:05.000678Z"

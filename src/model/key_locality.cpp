@@ -37,7 +37,7 @@ int crockford_digit(char c) noexcept {
     return at == std::string_view::npos ? -1 : static_cast<int>(at) + 10;
 }
 
-// The last `length` characters, if they stand alone: the whole key, or behind a separator.
+// The last `length` characters, if they stand alone: they are the whole key, or a separator stands before them.
 std::optional<std::string_view> last_word(std::string_view key, std::size_t length) noexcept {
     if (key.size() < length) return std::nullopt;
     if (key.size() > length && is_alphanumeric(key[key.size() - length - 1])) return std::nullopt;
@@ -77,11 +77,11 @@ std::optional<Locality> locality_of_ulid(std::string_view key) noexcept {
         has_letter |= digit >= 10;
         if (i < 10) leading = leading << 5 | static_cast<std::uint64_t>(digit);
     }
-    if (!has_letter) return std::nullopt;  // rather a long number
+    if (!has_letter) return std::nullopt;  // a long number rather than a ULID
     return time_of_milliseconds(leading);
 }
 
-// d: a digit. T: what stands between date and time. Anything else: itself.
+// In a pattern, `d` stands for a digit and `T` for the separator of date and time. Any other character stands for itself.
 struct TimeForm {
     std::string_view pattern;
     bool has_seconds;
@@ -123,7 +123,7 @@ std::optional<std::int64_t> seconds_at_end(std::string_view text, bool with_seco
     return std::nullopt;
 }
 
-// The same, with or without a fraction.
+// Seconds since 1970 of a time without zone, but with or without a fraction, at the end of the text.
 std::optional<std::int64_t> time_at_end(std::string_view text) noexcept {
     if (const auto seconds = seconds_at_end(text, false)) return seconds;
     auto end = text.size();
@@ -164,7 +164,7 @@ std::size_t start_of_digits_at_end(std::string_view text) noexcept {
 }
 
 std::optional<Locality> locality_of_number(std::string_view key) noexcept {
-    constexpr std::uint64_t kTo11 = 100'000'000'000, kTo14 = kTo11 * 1000, kTo17 = kTo14 * 1000;
+    constexpr std::uint64_t kTenTo11 = 100'000'000'000, kTenTo14 = kTenTo11 * 1000, kTenTo17 = kTenTo14 * 1000;
     const auto start = start_of_digits_at_end(key);
     if (start == key.size()) return std::nullopt;
 
@@ -178,9 +178,9 @@ std::optional<Locality> locality_of_number(std::string_view key) noexcept {
     digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size() - 1));
     if (digits.size() > 19) return Locality{KeyClass::kTime, to_number(digits.substr(0, 14))};
     const auto number = to_number(digits);
-    if (number >= kTo17) return Locality{KeyClass::kTime, number / 1'000'000'000};
-    if (number >= kTo14) return Locality{KeyClass::kTime, number / 1'000'000};
-    if (number >= kTo11) return Locality{KeyClass::kTime, number / 1'000};
+    if (number >= kTenTo17) return Locality{KeyClass::kTime, number / 1'000'000'000};
+    if (number >= kTenTo14) return Locality{KeyClass::kTime, number / 1'000'000};
+    if (number >= kTenTo11) return Locality{KeyClass::kTime, number / 1'000};
     return Locality{KeyClass::kSequence, number};
 }
 

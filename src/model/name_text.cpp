@@ -1,4 +1,4 @@
-// Unicode 15.1's lists, as far as they say that a character is not seen.
+// Finds the characters that nobody sees, by the lists of Unicode 15.1.
 #include "model/name_text.hpp"
 
 #include <algorithm>
@@ -6,11 +6,11 @@
 namespace model {
 namespace {
 
-struct Range {
+struct CharacterRange {
     char32_t first, last;
 };
 
-constexpr Range kInvisible[] = {
+constexpr CharacterRange kInvisible[] = {
     {0x00AD, 0x00AD},    // soft hyphen
     {0x034F, 0x034F},    // combining grapheme joiner
     {0x061C, 0x061C},    // Arabic letter mark
@@ -29,14 +29,14 @@ constexpr Range kInvisible[] = {
     {0xE0000, 0xE007F},  // tags
 };
 
-constexpr Range kSpaces[] = {
+constexpr CharacterRange kSpaces[] = {
     {0x0009, 0x000D}, {0x0020, 0x0020}, {0x0085, 0x0085}, {0x00A0, 0x00A0}, {0x1680, 0x1680},
     {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
 };
 
 template <std::size_t count>
-bool is_in(const Range (&ranges)[count], char32_t c) noexcept {
-    const Range* range = std::ranges::lower_bound(ranges, c, {}, &Range::last);
+bool is_in(const CharacterRange (&ranges)[count], char32_t c) noexcept {
+    const CharacterRange* range = std::ranges::lower_bound(ranges, c, {}, &CharacterRange::last);
     return range != ranges + count && range->first <= c;
 }
 
@@ -50,8 +50,8 @@ struct Character {
     bool is_utf8;
 };
 
-// The character that the text, which is not empty, begins with.
-Character first_of(std::string_view text) noexcept {
+// The first character of a text that is not empty.
+Character first_character_of(std::string_view text) noexcept {
     const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const char32_t lead = byte(0);
     const Character opaque{lead, 1, false};
@@ -80,12 +80,12 @@ bool is_space(const Character& character) noexcept {
     return character.is_utf8 && is_in(kSpaces, character.code_point);
 }
 
-// Most names are; then bytes are characters.
+// Most names are visible ASCII. In those each byte is a character.
 bool is_visible_ascii(std::string_view text) noexcept {
     return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
-void append_number(std::string& target, char32_t c) {
+void append_code_point(std::string& target, char32_t c) {
     constexpr char kHexDigits[] = "0123456789ABCDEF";
     const int digits = c < 0x80 ? 2 : c < 0x10000 ? 4 : 8;
     target += digits == 2 ? "\\x" : digits == 4 ? "\\u" : "\\U";
@@ -103,25 +103,25 @@ NameFlaw flaw_of(std::string_view utf8, bool may_end_in_space) noexcept {
     }
     NameFlaw space;
     Character last{};
-    std::size_t place = 0;
+    std::size_t number = 0;
     for (; !utf8.empty(); utf8.remove_prefix(last.size)) {
-        last = first_of(utf8);
-        ++place;
-        if (const NameFlawKind kind = kind_of(last); kind != NameFlawKind::kNone) return {kind, last.code_point, place};
-        if (place == 1 && is_space(last)) space = {NameFlawKind::kSpaceAtEnd, last.code_point, place};
+        last = first_character_of(utf8);
+        ++number;
+        if (const NameFlawKind kind = kind_of(last); kind != NameFlawKind::kNone) return {kind, last.code_point, number};
+        if (number == 1 && is_space(last)) space = {NameFlawKind::kSpaceAtEnd, last.code_point, number};
     }
     if (may_end_in_space) return {};
-    if (space.kind == NameFlawKind::kNone && is_space(last)) space = {NameFlawKind::kSpaceAtEnd, last.code_point, place};
+    if (space.kind == NameFlawKind::kNone && is_space(last)) space = {NameFlawKind::kSpaceAtEnd, last.code_point, number};
     return space;
 }
 
 void append_visibly(std::string& target, std::string_view utf8) {
     while (!utf8.empty()) {
-        const Character character = first_of(utf8);
+        const Character character = first_character_of(utf8);
         const bool is_hidden =
             kind_of(character) != NameFlawKind::kNone || (character.code_point >= 0x80 && is_space(character));
         if (is_hidden)
-            append_number(target, character.code_point);
+            append_code_point(target, character.code_point);
         else
             target += utf8.substr(0, character.size);
         utf8.remove_prefix(character.size);

@@ -1,4 +1,4 @@
-// Builds notification payloads, and gives up on the events as soon as they exceed the limit.
+// Builds payloads of notifications, and drops the events as soon as they exceed the limit.
 #include "model/notification.hpp"
 
 #include <string_view>

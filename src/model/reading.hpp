@@ -1,4 +1,5 @@
-// A reading as a client asks to store it: views into the caller's memory, absent where the client sent nothing.
+// A reading that a client asks to store. Its texts are views into the caller's memory. A value is absent where the client sent
+// none.
 #pragma once
 
 #include <cstdint>

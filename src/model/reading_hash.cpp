@@ -1,4 +1,4 @@
-// What goes into a hash is unambiguous: a word says what is present, and every text stands behind its length.
+// Feeds a reading into a hash without ambiguity: a word says which values are present, and every text stands behind its length.
 #include "model/reading_hash.hpp"
 
 namespace model {

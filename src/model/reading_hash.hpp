@@ -1,4 +1,4 @@
-// How identities and requests are hashed: one secret for several purposes, and one canonical form of a reading's values.
+// Hashes identities and requests, with one secret for several purposes and one canonical form of a reading's values.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ enum class HashPurpose : std::uint64_t {
     kRequest = 4,  // request digest
 };
 
-// A message that begins with purpose and version (below 2^32).
+// Begins a message with its purpose and its version (below 2^32).
 SipHash begin_hash(const Secret& secret, HashPurpose purpose, unsigned version) noexcept;
 
-// measured_at, temperature, humidity and metrics: of each whether it was sent, and what. Values are finite.
+// Adds measured_at, temperature, humidity and metrics: whether each was sent, and its value. Values are finite.
 void hash_values(SipHash& hash, const Reading& reading) noexcept;
 
 }  // namespace model

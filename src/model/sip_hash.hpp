@@ -1,4 +1,4 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed 64-bit hash that nobody without the secret can aim at.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed 64-bit hash. Nobody without the secret can aim at a value.
 #pragma once
 
 #include <array>
@@ -9,21 +9,22 @@
 
 namespace model {
 
-// The 128-bit key of the installation; drawn once, with its first event, and carried along by dumps.
+// The 128-bit key of the installation. It is drawn once, with the first event, and dumps carry it along.
 struct Secret {
     std::array<unsigned char, 16> bytes{};
 };
 
-// Takes the message in pieces; where one ends makes no difference, so variable pieces are led by their length.
+// Takes the message in pieces. The hash does not show where a piece ends, so a piece of variable length comes behind its
+// length.
 class SipHash {
 public:
     explicit SipHash(const Secret& secret) noexcept;
 
     void update(std::string_view bytes) noexcept;
     void update(std::uint64_t number) noexcept;  // as eight bytes, lowest first
-    // Positive and negative zero are one value. NaN has no place in a canonical form: the caller has refused it.
+    // Positive and negative zero are one value. A canonical form has no place for NaN, which the caller has refused.
     void update(double number) noexcept { update(std::bit_cast<std::uint64_t>(number + 0.0)); }
-    // The length, then the bytes.
+    // Adds the length, then the bytes.
     void update_prefixed(std::string_view bytes) noexcept {
         update(std::uint64_t{bytes.size()});
         update(bytes);

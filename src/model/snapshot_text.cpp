@@ -1,4 +1,4 @@
-// Writing and strict reading of the text form of a snapshot.
+// Writes the text form of a snapshot, and reads it strictly.
 #include "model/snapshot_text.hpp"
 
 #include <charconv>

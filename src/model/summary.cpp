@@ -1,4 +1,4 @@
-// Adding to and merging of summaries, in an order of operations that keeps the mean finite and M2 free of NaN.
+// Adds to summaries and merges them, in an order of operations that keeps the mean finite and M2 free of NaN.
 #include "model/summary.hpp"
 
 #include <algorithm>
@@ -56,7 +56,8 @@ void add(Summary& summary, double value, Micros at) noexcept {
         summary.mean = std::clamp(summary.mean + delta / count, summary.min, summary.max);
         summary.m2 += std::max(0.0, delta * (value - summary.mean));
     } else {
-        // The distance exceeds double precision: so does its square, but not the weighted mean of opposite signs.
+        // The distance exceeds double precision, and so does its square. The weighted mean of two values of opposite signs does
+        // not.
         summary.mean = std::clamp(summary.mean * (count_before / count) + value / count, summary.min, summary.max);
         summary.m2 = std::numeric_limits<double>::infinity();
     }
@@ -70,7 +71,7 @@ void merge(Summary& into, const Summary& from) noexcept {
         into = from;
         return;
     }
-    // The correction is a share of the distance: taken from the heavier mean, it is the smaller one and loses less.
+    // The mean moves by a share of the distance. Seen from the heavier mean this share is the smaller one, and loses less.
     const Summary heavy = into.count >= from.count ? into : from;
     const Summary light = into.count >= from.count ? from : into;
     Summary merged = heavy;
@@ -84,7 +85,8 @@ void merge(Summary& into, const Summary& from) noexcept {
     const double delta = light.mean - heavy.mean;
     if (std::isfinite(delta)) {
         merged.mean = std::clamp(heavy.mean + delta * light_share, merged.min, merged.max);
-        // Shares first: the product overflows only where the result does. No factor but delta can be 0, none is infinite.
+        // The shares come first, so that the product overflows only where the result does. Only delta can be 0, and no factor
+        // is infinite.
         const double between = delta == 0 ? 0.0 : (delta * heavy_share) * delta * static_cast<double>(light.count);
         merged.m2 = heavy.m2 + light.m2 + between;
     } else {
@@ -96,11 +98,12 @@ void merge(Summary& into, const Summary& from) noexcept {
     into = merged;
 }
 
-bool is_consistent(const Summary& s) noexcept {
-    const auto between = [&s](double value) { return s.min <= value && value <= s.max; };  // false for NaN
-    return s.count > 0 && std::isfinite(s.min) && std::isfinite(s.max) && between(s.mean) && between(s.first_value) &&
-           between(s.last_value) && s.m2 >= 0 &&  //
-           (s.first_at < s.last_at || (s.first_at == s.last_at && s.first_value <= s.last_value));
+bool is_consistent(const Summary& summary) noexcept {
+    const auto between = [&summary](double value) { return summary.min <= value && value <= summary.max; };  // false for NaN
+    return summary.count > 0 && std::isfinite(summary.min) && std::isfinite(summary.max) && between(summary.mean) &&
+           between(summary.first_value) && between(summary.last_value) && summary.m2 >= 0 &&  //
+           (summary.first_at < summary.last_at ||
+            (summary.first_at == summary.last_at && summary.first_value <= summary.last_value));
 }
 
 std::optional<double> stddev(const Summary& summary) noexcept {

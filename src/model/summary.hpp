@@ -1,7 +1,8 @@
-// Mergeable statistics of one metric. Plain data, so that it can be stored, sent and merged in any order.
+// Mergeable statistics of one metric. They are plain data, so that they can be stored, sent and merged in any order.
 //
-// Mean and M2 (the sum of squared deviations) are updated by Welford (1962) and merged by Chan, Golub and LeVeque (1979).
-// Values are finite; the mean stays finite whatever comes, M2 may overflow to infinity and never becomes NaN.
+// `add` updates mean and M2 (the sum of squared deviations) by the method of Welford (1962). `merge` uses that of Chan, Golub
+// and LeVeque (1979). Values are finite. The mean stays finite whatever comes. M2 may overflow to infinity and never becomes
+// NaN.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +29,10 @@ static_assert(std::is_trivially_copyable_v<Summary> && std::is_standard_layout_v
 void add(Summary& summary, double value, Micros at) noexcept;  // value is finite
 void merge(Summary& into, const Summary& from) noexcept;       // count 0 is the neutral element
 
-// Could these members be the summary of some values? For what comes from outside: text, bytes.
+// Could these members be the summary of some values? This checks text and bytes that come from outside.
 bool is_consistent(const Summary& summary) noexcept;
 
-// Sample standard deviation; nothing below two values or when the variance is not a finite double.
+// The sample standard deviation. Nothing: there are fewer than two values, or the variance is not a finite double.
 std::optional<double> stddev(const Summary& summary) noexcept;
 
 }  // namespace model

@@ -1,4 +1,4 @@
-// Writing and strict reading of the text form of a summary.
+// Writes the text form of a summary, and reads it strictly.
 #include "model/summary_text.hpp"
 
 #include <array>
@@ -17,12 +17,12 @@ namespace {
 constexpr std::string_view kInfinity = "\"Infinity\"";
 constexpr std::array<std::string_view, 10> kNames = {"version", "count",       "mean",       "m2",       "min",
                                                      "max",     "first_value", "last_value", "first_at", "last_at"};
-enum Member : std::size_t { kVersion, kCount, kMean, kM2, kMin, kMax, kFirstValue, kLastValue, kFirstAt, kLastAt };
+enum SummaryMember : std::size_t { kVersion, kCount, kMean, kM2, kMin, kMax, kFirstValue, kLastValue, kFirstAt, kLastAt };
 
-class Writer {
+class SummaryWriter {
 public:
     template <typename Number>
-    void member(Member member, Number value) {
+    void member(SummaryMember member, Number value) {
         text_ += text_.empty() ? '{' : ',';
         text_ += '"';
         text_ += kNames[member];
@@ -52,11 +52,11 @@ bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
 }
 
-class Reader {
+class SummaryReader {
 public:
-    explicit Reader(std::string_view text) noexcept : rest_(text) {}
+    explicit SummaryReader(std::string_view text) noexcept : rest_(text) {}
 
-    // The next token begins with `expected`: takes it.
+    // Takes the next token if it begins with `expected`.
     bool take(std::string_view expected) noexcept {
         skip_white_space();
         if (!rest_.starts_with(expected)) return false;
@@ -64,14 +64,14 @@ public:
         return true;
     }
 
-    std::optional<Member> take_name() noexcept {
+    std::optional<SummaryMember> take_name() noexcept {
         if (!take("\"")) return std::nullopt;
         const auto length = rest_.find('"');
         if (length == std::string_view::npos) return std::nullopt;
         const auto name = rest_.substr(0, length);
         rest_.remove_prefix(length + 1);
         for (std::size_t i = 0; i < kNames.size(); ++i)
-            if (kNames[i] == name) return static_cast<Member>(i);
+            if (kNames[i] == name) return static_cast<SummaryMember>(i);
         return std::nullopt;
     }
 
@@ -103,7 +103,7 @@ private:
         return count;
     }
 
-    // from_chars takes more than JSON does: "inf", ".5", "5.", "007".
+    // from_chars takes more than JSON allows: "inf", ".5", "5.", "007".
     static bool is_json_number(std::string_view text) noexcept {
         if (text.starts_with('-')) text.remove_prefix(1);
         const auto whole = count_digits(text);
@@ -130,7 +130,7 @@ private:
 }  // namespace
 
 std::string to_text(const Summary& summary) {
-    Writer writer;
+    SummaryWriter writer;
     writer.member(kVersion, kSummaryVersion);
     writer.member(kCount, summary.count);
     writer.member(kMean, summary.mean);
@@ -145,11 +145,11 @@ std::string to_text(const Summary& summary) {
 }
 
 std::optional<Summary> parse_summary(std::string_view text) noexcept {
-    Reader reader(text);
+    SummaryReader reader(text);
     Summary summary;
     int version = 0;
     std::array<bool, kNames.size()> seen{};
-    const auto take_value = [&](Member member) noexcept {
+    const auto take_value = [&](SummaryMember member) noexcept {
         switch (member) {
             case kVersion:
                 return reader.take_number(version);
@@ -177,7 +177,7 @@ std::optional<Summary> parse_summary(std::string_view text) noexcept {
         return false;
     };
 
-    // As many members as there are names, none twice: then none is missing.
+    // The text has as many members as there are names, and none twice. So none is missing.
     for (std::size_t i = 0; i < kNames.size(); ++i) {
         if (!reader.take(i == 0 ? "{" : ",")) return std::nullopt;
         const auto member = reader.take_name();

@@ -15,11 +15,12 @@ namespace model {
 
 inline constexpr int kSummaryVersion = 1;
 
-// Of a summary that is_consistent.
+// The summary must be consistent (is_consistent).
 std::string to_text(const Summary& summary);
 
-// Strict: each name exactly once (in any order, with JSON's white space), numbers in JSON's grammar and in range, nothing
-// behind the object. Nothing for any other text, another version, or members that are not consistent.
+// Reads a text that has each name exactly once, in any order and with JSON's white space. Its numbers follow JSON's grammar and
+// are in range, and nothing follows the object. Returns nothing for any other text, for another version, and for members that
+// are not consistent.
 std::optional<Summary> parse_summary(std::string_view text) noexcept;
 
 }  // namespace model

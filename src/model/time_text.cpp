@@ -1,4 +1,4 @@
-// Calendar arithmetic for the whole range of the server's timestamps, which is wider than std::chrono's years.
+// Does calendar arithmetic for the whole range of the server's timestamps, which is wider than that of std::chrono's years.
 #include "model/time_text.hpp"
 
 #include <charconv>
@@ -10,8 +10,8 @@ namespace model {
 
 namespace {
 
-constexpr std::int64_t kMicrosADay = 86'400'000'000;
-constexpr std::int64_t kDaysA400Years = 146'097;
+constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
+constexpr std::int64_t kDaysPer400Years = 146'097;
 constexpr std::int64_t kDaysFromMarch0000To2000 = 730'425;  // 0000-03-01 to 2000-01-01
 
 void append_padded(std::string& text, std::int64_t number, std::size_t width) {
@@ -33,17 +33,17 @@ void append_time(std::string& text, Micros at) {
         text += "-infinity";
         return;
     }
-    std::int64_t day = at / kMicrosADay;
-    std::int64_t micros = at % kMicrosADay;
+    std::int64_t day = at / kMicrosPerDay;
+    std::int64_t micros = at % kMicrosPerDay;
     if (micros < 0) {
-        micros += kMicrosADay;
+        micros += kMicrosPerDay;
         --day;
     }
 
     // Years that begin in March have the leap day at their end (Hinnant, "chrono-compatible low-level date algorithms").
     const std::int64_t days = day + kDaysFromMarch0000To2000;
-    const std::int64_t era = (days >= 0 ? days : days - (kDaysA400Years - 1)) / kDaysA400Years;
-    const std::int64_t day_of_era = days - era * kDaysA400Years;
+    const std::int64_t era = (days >= 0 ? days : days - (kDaysPer400Years - 1)) / kDaysPer400Years;
+    const std::int64_t day_of_era = days - era * kDaysPer400Years;
     const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;

@@ -1,4 +1,4 @@
-// The rules for readings, once as a fast answer and once in words.
+// Applies the rules for readings, and puts a refusal into words.
 #include "model/validation.hpp"
 
 #include <algorithm>
@@ -13,21 +13,21 @@ namespace model {
 
 namespace {
 
-NameFlaw flaw_in(std::string_view text, bool may_end_in_space, Utf8Form utf8_form) {
+NameFlaw flaw_in(std::string_view text, bool may_end_in_space, Utf8Conversion to_utf8) {
     const bool is_ascii = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    return utf8_form == nullptr || is_ascii ? flaw_of(text, may_end_in_space) : flaw_of(utf8_form(text), may_end_in_space);
+    return to_utf8 == nullptr || is_ascii ? flaw_of(text, may_end_in_space) : flaw_of(to_utf8(text), may_end_in_space);
 }
 
-bool is_name(std::string_view text, std::size_t max_size, bool may_end_in_space, Utf8Form utf8_form) {
-    return !text.empty() && text.size() <= max_size && flaw_in(text, may_end_in_space, utf8_form).kind == NameFlawKind::kNone;
+bool is_name(std::string_view text, std::size_t max_size, bool may_end_in_space, Utf8Conversion to_utf8) {
+    return !text.empty() && text.size() <= max_size && flaw_in(text, may_end_in_space, to_utf8).kind == NameFlawKind::kNone;
 }
 
 bool is_reserved(std::string_view metric_name) noexcept {
     return metric_name == "temperature" || metric_name == "humidity";
 }
 
-bool is_metric_name(std::string_view name, Utf8Form utf8_form) {
-    return is_name(name, kMaxMetricNameSize, true, utf8_form) && !is_reserved(name);
+bool is_metric_name(std::string_view name, Utf8Conversion to_utf8) {
+    return is_name(name, kMaxMetricNameSize, true, to_utf8) && !is_reserved(name);
 }
 
 Micros latest_measured_at(Micros received_at, Micros max_ahead) noexcept {
@@ -47,15 +47,15 @@ std::string code_point_words(char32_t c) {
 
 std::string flaw_words(const NameFlaw& flaw) {
     const bool is_ascii = flaw.character < 0x80;
-    const std::string place = std::to_string(flaw.place);
+    const std::string number = std::to_string(flaw.number);
     switch (flaw.kind) {
         case NameFlawKind::kNone:
             break;
         case NameFlawKind::kControl:
-            return is_ascii ? ", with a control character as character " + place
-                            : ", with the control character " + code_point_words(flaw.character) + " as character " + place;
+            return is_ascii ? ", with a control character as character " + number
+                            : ", with the control character " + code_point_words(flaw.character) + " as character " + number;
         case NameFlawKind::kInvisible:
-            return ", with the invisible character " + code_point_words(flaw.character) + " as character " + place;
+            return ", with the invisible character " + code_point_words(flaw.character) + " as character " + number;
         case NameFlawKind::kSpaceAtEnd:
             return is_ascii ? ", with a space at an end"
                             : ", with a space, " + code_point_words(flaw.character) + ", at an end";
@@ -64,14 +64,14 @@ std::string flaw_words(const NameFlaw& flaw) {
 }
 
 std::string what_is_wrong_with(std::string_view name, std::string_view text, std::size_t max_size, bool may_end_in_space,
-                               Utf8Form utf8_form) {
+                               Utf8Conversion to_utf8) {
     std::string words(name);
     if (text.empty()) return words + " is empty.";
     words += " is " + quoted_for_message(text);
     if (text.size() > max_size)
         words += ", " + std::to_string(text.size()) + " bytes long; at most " + std::to_string(max_size) + " are allowed";
     else
-        words += flaw_words(flaw_in(text, may_end_in_space, utf8_form));
+        words += flaw_words(flaw_in(text, may_end_in_space, to_utf8));
     return words + ".";
 }
 
@@ -114,7 +114,7 @@ std::string quoted_for_message(std::string_view text) {
     auto shown = text;
     if (text.size() > kMaxShown) {
         auto end = kMaxShown;
-        // Not in the middle of a UTF-8 sequence, which is at most four bytes long.
+        // The cut must not fall into a UTF-8 sequence, which is at most four bytes long.
         while (end > kMaxShown - 4 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
         shown = text.substr(0, end);
     }
@@ -124,20 +124,20 @@ std::string quoted_for_message(std::string_view text) {
     return quoted += '"';
 }
 
-Refusal refusal_of(const DeviceNames& names, Utf8Form utf8_form) {
-    if (!is_name(names.device_id, kMaxDeviceIdSize, false, utf8_form)) return Refusal::kDeviceId;
-    if (names.region && !is_name(*names.region, kMaxRegionSize, false, utf8_form)) return Refusal::kRegion;
+Refusal refusal_of(const DeviceNames& names, Utf8Conversion to_utf8) {
+    if (!is_name(names.device_id, kMaxDeviceIdSize, false, to_utf8)) return Refusal::kDeviceId;
+    if (names.region && !is_name(*names.region, kMaxRegionSize, false, to_utf8)) return Refusal::kRegion;
     return Refusal::kNone;
 }
 
-Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form) {
-    const Refusal of_names = refusal_of(names_in(reading), utf8_form);
-    if (of_names != Refusal::kNone) return of_names;
-    if (reading.idempotency_key && !is_name(*reading.idempotency_key, kMaxKeySize, true, utf8_form)) return Refusal::kKey;
+Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Conversion to_utf8) {
+    const Refusal refusal_of_names = refusal_of(names_in(reading), to_utf8);
+    if (refusal_of_names != Refusal::kNone) return refusal_of_names;
+    if (reading.idempotency_key && !is_name(*reading.idempotency_key, kMaxKeySize, true, to_utf8)) return Refusal::kKey;
     if (reading.temperature && !std::isfinite(*reading.temperature)) return Refusal::kTemperature;
     if (reading.humidity && !std::isfinite(*reading.humidity)) return Refusal::kHumidity;
     for (const Metric& metric : reading.metrics)
-        if (!is_metric_name(metric.name, utf8_form)) return Refusal::kMetricName;
+        if (!is_metric_name(metric.name, to_utf8)) return Refusal::kMetricName;
     for (const Metric& metric : reading.metrics)
         if (!std::isfinite(metric.value)) return Refusal::kMetricValue;
     if (reading.measured_at) {
@@ -147,34 +147,34 @@ Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead,
     return Refusal::kNone;
 }
 
-RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Form utf8_form) {
+RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Conversion to_utf8) {
     if (refusal == Refusal::kDeviceId)
         return {.sqlstate = error_codes::kInvalidDeviceId,
                 .message = "device_id is not valid",
-                .detail = what_is_wrong_with("device_id", names.device_id, kMaxDeviceIdSize, false, utf8_form),
+                .detail = what_is_wrong_with("device_id", names.device_id, kMaxDeviceIdSize, false, to_utf8),
                 .hint = "A device_id has 1 to " + std::to_string(kMaxDeviceIdSize) +
                         " bytes, no control or invisible characters, and no space at either end."};
     return {.sqlstate = error_codes::kInvalidRegion,
             .message = "region is not valid",
             .detail = what_is_wrong_with("region" + of_device(names.device_id), names.region.value_or(""), kMaxRegionSize,
-                                         false, utf8_form),
+                                         false, to_utf8),
             .hint = "A region has 1 to " + std::to_string(kMaxRegionSize) +
                     " bytes, no control or invisible characters, and no space at either end. Without one the "
                     "registry's counts."};
 }
 
-RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead, Utf8Form utf8_form) {
+RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead, Utf8Conversion to_utf8) {
     switch (refusal) {
         case Refusal::kNone:
             break;
         case Refusal::kDeviceId:
         case Refusal::kRegion:
-            return describe(refusal, names_in(reading), utf8_form);
+            return describe(refusal, names_in(reading), to_utf8);
         case Refusal::kKey:
             return {.sqlstate = error_codes::kInvalidKey,
                     .message = "idempotency_key is not valid",
                     .detail = what_is_wrong_with("idempotency_key" + of_device(reading.device_id),
-                                                 reading.idempotency_key.value_or(""), kMaxKeySize, true, utf8_form),
+                                                 reading.idempotency_key.value_or(""), kMaxKeySize, true, to_utf8),
                     .hint = "An idempotency_key has 1 to " + std::to_string(kMaxKeySize) +
                             " bytes and no control or invisible characters. Without one, device, measured_at and values "
                             "identify the reading."};
@@ -184,13 +184,13 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
             return not_finite("humidity", reading.humidity.value_or(0), reading);
         case Refusal::kMetricName: {
             const auto metric = std::ranges::find_if_not(
-                reading.metrics, [utf8_form](std::string_view each) { return is_metric_name(each, utf8_form); }, &Metric::name);
+                reading.metrics, [to_utf8](std::string_view each) { return is_metric_name(each, to_utf8); }, &Metric::name);
             const auto name = metric == reading.metrics.end() ? std::string_view{} : metric->name;
             const auto subject = "The name of a metric" + of_device(reading.device_id);
             return {.sqlstate = error_codes::kInvalidMetrics,
                     .message = "metric name is not valid",
                     .detail = is_reserved(name) ? subject + " is " + quoted_for_message(name) + ", which is a field of its own."
-                                                : what_is_wrong_with(subject, name, kMaxMetricNameSize, true, utf8_form),
+                                                : what_is_wrong_with(subject, name, kMaxMetricNameSize, true, to_utf8),
                     .hint = "A metric name has 1 to " + std::to_string(kMaxMetricNameSize) +
                             " bytes and no control or invisible characters. Send temperature and humidity beside the metrics."};
         }

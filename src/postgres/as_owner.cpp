@@ -1,10 +1,11 @@
-// The settings under which the owner's code runs, whatever the caller's are.
+// Sets the settings under which code of the owner runs, whatever the caller has set.
 //
-// They are those that a caller can set and that decide which function, operator, trigger or policy runs, how SQL in a function
-// is read, or which rows a query sees. Left as the caller has them are settings that only shape a value's text (DateStyle,
-// TimeZone, IntervalStyle, bytea_output, extra_float_digits, lc_*), choose a plan (enable_*, jit, ...), place a new table
-// (default_tablespace, default_table_access_method) or end a statement (timeouts): with those every trigger of any table lives.
-// `role` says nothing here: the user is switched beneath it, and SET ROLE is refused in this scope.
+// It sets those that a caller can set and that decide one of three things: which function, operator, trigger or policy runs,
+// how the server reads SQL in a function, or which rows a query sees. It leaves the others as the caller has them, because the
+// triggers of any table must live with those. They only shape a value's text (DateStyle, TimeZone, IntervalStyle, bytea_output,
+// extra_float_digits, lc_*), choose a plan (enable_*, jit, ...), place a new table (default_tablespace,
+// default_table_access_method) or end a statement (timeouts). `role` has no effect: the user is switched beneath it, and the
+// server refuses SET ROLE in this scope.
 #include "postgres/as_owner.hpp"
 
 #include "postgres/error.hpp"
@@ -14,12 +15,12 @@
 namespace postgres {
 namespace {
 
-// P. Settings of superusers as well: the caller may have got the right to set them.
+// P. Sets settings of superusers as well, because a superuser may have given the caller the right to set them.
 void set_locally(const char* setting, const char* value) {
     (void)set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-// P. Setting what is set already costs a few microseconds, looking nothing.
+// P. Looks before it sets: setting a value costs a few microseconds, and looking costs nothing.
 void take_owners_settings() {
     constexpr const char* kSearchPath = "pg_catalog, pg_temp";
     if (strcmp(namespace_search_path, kSearchPath) != 0) set_locally("search_path", kSearchPath);
@@ -35,8 +36,8 @@ void take_owners_settings() {
 
 AsOwner::AsOwner(Oid owner) {
     guarded([] { take_owners_settings(); });
-    GetUserIdAndSecContext(&user_, &context_);
-    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    GetUserIdAndSecContext(&caller_, &caller_context_);
+    SetUserIdAndSecContext(owner, caller_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 void AsOwner::set(const char* setting, const char* value) {

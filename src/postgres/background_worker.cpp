@@ -1,4 +1,4 @@
-// Background workers: the server's rules of registration, start-up and waiting, in one place.
+// Registers, starts and prepares background workers by the server's rules.
 #include "postgres/background_worker.hpp"
 
 #include "postgres/error.hpp"
@@ -35,9 +35,9 @@ struct SessionSetting {
     const char* value;
 };
 
-// Whatever a database or a role can set and that changes what our statements mean, whether they may write or how long they
+// A database or a role can set each of these. They decide what our statements mean, whether they may write and how long they
 // last.
-constexpr SessionSetting kSession[] = {
+constexpr SessionSetting kSessionSettings[] = {
     {"role", "none"},
     {"search_path", "pg_catalog, pg_temp"},
     {"default_transaction_isolation", "read committed"},
@@ -73,7 +73,8 @@ constexpr SessionSetting kSession[] = {
     {"temp_tablespaces", ""},
 };
 
-// A worker that is told to end does so without a FATAL in the log: it is the ordinary way. 1, so that a static one comes back.
+// Ends a worker that was told to end. It writes no FATAL to the log, because this is the ordinary way to end. With exit code 1
+// the postmaster starts a static worker again.
 void leave_if_asked() {
     if (ProcDiePending) proc_exit(1);
 }
@@ -117,7 +118,8 @@ void connect_worker(Oid database) {
 void prepare_worker_session(const char* application_name) {
     guarded([application_name] {
         SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
-        for (const SessionSetting& setting : kSession) SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+        for (const SessionSetting& setting : kSessionSettings)
+            SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
         SetConfigOption("application_name", application_name, PGC_SUSET, PGC_S_OVERRIDE);
     });
 }
@@ -132,7 +134,7 @@ void begin_turn(MemoryContext turn) {
         MemoryContextReset(turn);
         ResetLatch(MyLatch);
         leave_if_asked();
-        // Waiting ends with the postmaster, but who is busy does not wait, and keeps a new one from starting.
+        // A waiting worker ends with the postmaster. A busy one does not wait, and while it lives no new postmaster can start.
         if (!PostmasterIsAlive()) proc_exit(1);
         CHECK_FOR_INTERRUPTS();
         if (ConfigReloadPending) {

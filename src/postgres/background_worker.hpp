@@ -1,4 +1,4 @@
-// Registering and starting background workers, and what each of them does first and while it waits.
+// Registers and starts background workers, prepares their sessions and lets them wait.
 #pragma once
 
 #include "postgres/types.hpp"
@@ -10,34 +10,38 @@ struct WorkerProgram {
     const char* type;      // as shown in pg_stat_activity.backend_type
 };
 
-// A worker that the postmaster starts after recovery and restarts five seconds after it ended. For _PG_init.
+// Registers a worker that the postmaster starts after recovery, and again five seconds after it ended. Only _PG_init may call
+// this.
 void register_static_worker(const WorkerProgram& program);
 
-// Starts a worker with a number as its argument; the postmaster never restarts it and tells this process when it starts and
-// ends. Null when no worker slot of the server is free. The handle lies in the current memory context.
+// Starts a worker with `argument`. The postmaster never restarts the worker, and it tells this process when the worker starts
+// and ends. Returns a handle in the current memory context, or null when the server has no free worker slot.
 BackgroundWorkerHandle* start_worker(const WorkerProgram& program, Oid argument);
 
-// The same for who does not want to hear of it. Whether there was a slot.
+// Does the same, but the postmaster sends no news of the worker. Returns whether a slot was free.
 bool start_worker_unwatched(const WorkerProgram& program, Oid argument);
 
-// First thing in a worker's main: signals, then the connection; InvalidOid connects to no database.
+// Sets up signals, then connects to the database; InvalidOid connects to none. A worker's main calls this first.
 void connect_worker(Oid database);
 
-// Makes the session of a worker that is connected to a database independent of what server, database and role say about
-// sessions.
+// Makes the session of a worker independent of the settings of server, database and role. The worker is connected to a
+// database.
 void prepare_worker_session(const char* application_name);
 
-// Sets a setting for this process, whatever the configuration says now and later.
+// Sets a setting for this process. The configuration cannot change it any more.
 void override_setting(const char* name, const char* value);
 
-// For the top of a worker's turn: resets the latch, ends the process when it was asked to or the postmaster is gone, serves
-// interrupts, reloads the configuration, empties `turn` and makes it the current memory context.
+// Begins a worker's turn:
+// 1. It makes `turn` the current memory context and empties it.
+// 2. It resets the latch.
+// 3. It ends the process when the worker was told to end, or when the postmaster is gone.
+// 4. It serves interrupts, and reloads the configuration when the postmaster asked for that.
 void begin_turn(MemoryContext turn);
 
-// Waits until the latch is set, at most `milliseconds`. Whether it was set.
+// Waits for the latch, at most `milliseconds`. Returns whether the latch was set.
 bool wait_for_latch(long milliseconds);
 
-// Waits `milliseconds` whether the latch is set or not; who sets it meanwhile pays next to nothing.
+// Waits `milliseconds`, whether the latch is set or not. A process that sets the latch meanwhile pays next to nothing.
 void wait_without_latch(long milliseconds);
 
 }  // namespace postgres

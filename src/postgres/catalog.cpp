@@ -17,9 +17,9 @@ bool find_extension(FoundExtension& found) {
     const bool is_there = HeapTupleIsValid(row);
     if (is_there) {
         found.oid = reinterpret_cast<Form_pg_extension>(GETSTRUCT(row))->oid;
-        bool isnull;
-        const Datum version = heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
-        if (!isnull) strlcpy(found.version, c_string_of(version), sizeof found.version);
+        bool is_null;
+        const Datum version = heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(relation), &is_null);
+        if (!is_null) strlcpy(found.version, c_string_of(version), sizeof found.version);
     }
     systable_endscan(scan);
     table_close(relation, AccessShareLock);
@@ -58,7 +58,7 @@ Oid owner_of_relation(Oid relation) {
     return owner;
 }
 
-// Members only: a role may let an index of its own depend on the extension, and lock that index as it likes.
+// Looks at members only: a role may let an index of its own depend on the extension, and may lock that index as it likes.
 Oid first_relation_of(Oid extension) {
     Relation relation = table_open(DependRelationId, AccessShareLock);
     ScanKeyData keys[2];

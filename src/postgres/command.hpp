@@ -1,12 +1,12 @@
-// The command of SQL that is running.
+// Tells which command of SQL is running.
 #pragma once
 
 #include "postgres/pg.hpp"
 
 namespace postgres {
 
-// P. The command id that the running command began with. Rows that it has written carry this one or a later one: a statement of
-// ours inside it, as one of anybody else's function, begins a further one.
+// P. The command id with which the running command began. Rows that it has written carry this id or a later one, because each
+// statement inside it begins a further one, be it ours or one of a user's function.
 inline CommandId command_begun() {
     return ActiveSnapshotSet() ? GetActiveSnapshot()->curcid : GetCurrentCommandId(false);
 }

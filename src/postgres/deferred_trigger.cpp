@@ -1,4 +1,4 @@
-// Looking for deferred triggers in what the relation cache holds of a table. This file is written wholly in P.
+// Finds deferred triggers in the relation cache's entry of a table. This file is written wholly in P.
 #include "postgres/deferred_trigger.hpp"
 
 #include "postgres/pg.hpp"

@@ -1,7 +1,7 @@
-// Triggers that wait for the end of the transaction. This file is written wholly in P.
+// Finds triggers that wait for the end of the transaction. This file is written wholly in P.
 //
-// The server refuses to put one off in a security-restricted operation (42501), and all that the library does as the owner is
-// one. So a table of ours that carries one cannot be written.
+// The library writes as the owner, in a security-restricted operation. In such an operation the server refuses to defer a
+// trigger (42501). So the library cannot write a table that carries a deferred trigger.
 #pragma once
 
 #include "postgres/obstacle.hpp"
@@ -9,8 +9,8 @@
 
 namespace postgres {
 
-// Finds the first enabled trigger on `table` that is INITIALLY DEFERRED and fires on one of the `watched` writes, that of a
-// foreign key included; false if there is none.
+// Finds the first enabled trigger on `table` that is INITIALLY DEFERRED and fires on one of the `watched` writes. Triggers of
+// foreign keys count. False: there is none.
 bool find_deferred_trigger(Relation table, unsigned watched, Obstacle& found);
 
 }  // namespace postgres

@@ -1,4 +1,4 @@
-// Converting by the server's own conversions, without an error for what cannot be converted.
+// Converts texts by the server's own conversions. A character that cannot be converted raises no error.
 #include "postgres/encoding.hpp"
 
 #include "postgres/error.hpp"
@@ -13,7 +13,7 @@ struct Converted {
     int size;
 };
 
-// P. The caller is under search_path pg_catalog, so that the conversion is the server's.
+// P. The caller has set search_path to pg_catalog, so that the conversion is the server's.
 Converted convert(const char* text, int size) {
     const int encoding = GetDatabaseEncoding();
     const Oid conversion = FindDefaultConversionProc(encoding, PG_UTF8);
@@ -22,7 +22,7 @@ Converted convert(const char* text, int size) {
     auto* source = reinterpret_cast<unsigned char*>(const_cast<char*>(text));
     while (size > 0) {
         int taken = 0;
-        if (OidIsValid(conversion)) {  // none from MULE_INTERNAL
+        if (OidIsValid(conversion)) {  // MULE_INTERNAL has none
             char* target = result.bytes + result.size;
             taken = pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8, source, size,
                                                   reinterpret_cast<unsigned char*>(target), room - result.size, true);

@@ -1,4 +1,4 @@
-// From a caught C++ exception to a raised server error.
+// Turns a caught C++ exception into an error of the server.
 #include "postgres/entry_point.hpp"
 
 #include <new>
@@ -8,7 +8,7 @@
 
 namespace postgres::detail {
 
-struct Failure {
+struct CaughtError {
     std::shared_ptr<const ErrorFields> fields;
 };
 
@@ -33,93 +33,94 @@ std::shared_ptr<const ErrorFields> fields_of(const Error& error) {
     return fields;
 }
 
-// Null where there is no text or, noted in `no_memory`, no memory for it.
-char* copy_text(const ErrorFields::Text& text, bool& no_memory) noexcept {
-    if (!text || no_memory) return nullptr;
+// Null: there is no text, or there is no memory for it. In the second case `is_out_of_memory` becomes true.
+char* copy_text(const ErrorFields::Text& text, bool& is_out_of_memory) noexcept {
+    if (!text || is_out_of_memory) return nullptr;
     auto* copy =
         static_cast<char*>(MemoryContextAllocExtended(ErrorContext, text->size() + 1, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE));
     if (copy == nullptr) {
-        no_memory = true;
+        is_out_of_memory = true;
         return nullptr;
     }
     memcpy(copy, text->c_str(), text->size() + 1);
     return copy;
 }
 
-// The ErrorData of `fields`; false when there was no memory. Its texts are in ErrorContext, which lives until the error is
-// reported or caught: ReThrowError keeps the pointers to file and function name, and handlers on the way delete the context
-// that is current now.
-bool rebuild(const ErrorFields& fields, ErrorData& data) noexcept {
-    bool no_memory = false;
-    data = ErrorData{};
-    data.elevel = fields.elevel;
-    data.output_to_server = fields.output_to_server;
-    data.output_to_client = fields.output_to_client;
-    data.sqlerrcode = fields.sqlstate;
-    data.hide_stmt = fields.hide_stmt;
-    data.hide_ctx = fields.hide_ctx;
-    data.lineno = fields.lineno;
-    data.cursorpos = fields.cursorpos;
-    data.internalpos = fields.internalpos;
-    data.saved_errno = fields.saved_errno;
-    data.filename = copy_text(fields.filename, no_memory);
-    data.funcname = copy_text(fields.funcname, no_memory);
-    data.domain = copy_text(fields.domain, no_memory);
-    data.context_domain = copy_text(fields.context_domain, no_memory);
-    data.message_id = copy_text(fields.message_id, no_memory);
-    data.message = copy_text(fields.message, no_memory);
-    data.detail = copy_text(fields.detail, no_memory);
-    data.detail_log = copy_text(fields.detail_log, no_memory);
-    data.hint = copy_text(fields.hint, no_memory);
-    data.context = copy_text(fields.context, no_memory);
-    data.backtrace = copy_text(fields.backtrace, no_memory);
-    data.schema_name = copy_text(fields.schema_name, no_memory);
-    data.table_name = copy_text(fields.table_name, no_memory);
-    data.column_name = copy_text(fields.column_name, no_memory);
-    data.datatype_name = copy_text(fields.datatype_name, no_memory);
-    data.constraint_name = copy_text(fields.constraint_name, no_memory);
-    data.internalquery = copy_text(fields.internalquery, no_memory);
-    data.assoc_context = ErrorContext;
-    return !no_memory;
+// Fills in `error_data` from `fields`. False: there was no memory. The texts lie in ErrorContext, which lives until the error
+// is reported or caught. The current context would not do: handlers on the way delete it, and ReThrowError keeps the pointers
+// to the names of file and function.
+bool rebuild(const ErrorFields& fields, ErrorData& error_data) noexcept {
+    bool is_out_of_memory = false;
+    error_data = ErrorData{};
+    error_data.elevel = fields.elevel;
+    error_data.output_to_server = fields.output_to_server;
+    error_data.output_to_client = fields.output_to_client;
+    error_data.sqlerrcode = fields.sqlstate;
+    error_data.hide_stmt = fields.hide_stmt;
+    error_data.hide_ctx = fields.hide_ctx;
+    error_data.lineno = fields.lineno;
+    error_data.cursorpos = fields.cursorpos;
+    error_data.internalpos = fields.internalpos;
+    error_data.saved_errno = fields.saved_errno;
+    error_data.filename = copy_text(fields.filename, is_out_of_memory);
+    error_data.funcname = copy_text(fields.funcname, is_out_of_memory);
+    error_data.domain = copy_text(fields.domain, is_out_of_memory);
+    error_data.context_domain = copy_text(fields.context_domain, is_out_of_memory);
+    error_data.message_id = copy_text(fields.message_id, is_out_of_memory);
+    error_data.message = copy_text(fields.message, is_out_of_memory);
+    error_data.detail = copy_text(fields.detail, is_out_of_memory);
+    error_data.detail_log = copy_text(fields.detail_log, is_out_of_memory);
+    error_data.hint = copy_text(fields.hint, is_out_of_memory);
+    error_data.context = copy_text(fields.context, is_out_of_memory);
+    error_data.backtrace = copy_text(fields.backtrace, is_out_of_memory);
+    error_data.schema_name = copy_text(fields.schema_name, is_out_of_memory);
+    error_data.table_name = copy_text(fields.table_name, is_out_of_memory);
+    error_data.column_name = copy_text(fields.column_name, is_out_of_memory);
+    error_data.datatype_name = copy_text(fields.datatype_name, is_out_of_memory);
+    error_data.constraint_name = copy_text(fields.constraint_name, is_out_of_memory);
+    error_data.internalquery = copy_text(fields.internalquery, is_out_of_memory);
+    error_data.assoc_context = ErrorContext;
+    return !is_out_of_memory;
 }
 
 }  // namespace
 
-Failure* capture_current_exception() noexcept {
+CaughtError* capture_current_exception() noexcept {
     try {
-        auto failure = std::make_unique<Failure>();
+        auto caught = std::make_unique<CaughtError>();
         try {
             throw;
         } catch (const PgError& error) {
-            failure->fields = std::make_shared<ErrorFields>(error.fields());
+            caught->fields = std::make_shared<ErrorFields>(error.fields());
         } catch (const Error& error) {
-            failure->fields = fields_of(error);
+            caught->fields = fields_of(error);
         } catch (const std::bad_alloc&) {
             return nullptr;
         } catch (const std::exception& error) {
-            failure->fields = internal_error(error.what());
+            caught->fields = internal_error(error.what());
         } catch (...) {
-            failure->fields = internal_error("the exception is not derived from std::exception");
+            caught->fields = internal_error("the exception is not derived from std::exception");
         }
-        return failure.release();
+        return caught.release();
     } catch (...) {
         return nullptr;
     }
 }
 
-void raise(Failure* failure) {
-    if (failure != nullptr) {
-        const bool from_server = failure->fields->filename.has_value();
-        ErrorData data;
-        const bool complete = rebuild(*failure->fields, data);
-        delete failure;
-        if (complete && from_server) {
-            // The context was gathered where the error was raised; ReThrowError leaves it as it is.
-            ReThrowError(&data);
+void raise(CaughtError* caught) {
+    if (caught != nullptr) {
+        const bool is_from_server = caught->fields->filename.has_value();
+        ErrorData error_data;
+        const bool is_complete = rebuild(*caught->fields, error_data);
+        delete caught;
+        if (is_complete && is_from_server) {
+            // ReThrowError keeps the context that the server gathered where it raised the error.
+            ReThrowError(&error_data);
         }
-        if (complete) {
-            ereport(ERROR, (errcode(data.sqlerrcode), errmsg_internal("%s", data.message),
-                            data.detail ? errdetail_internal("%s", data.detail) : 0, data.hint ? errhint("%s", data.hint) : 0));
+        if (is_complete) {
+            ereport(ERROR, (errcode(error_data.sqlerrcode), errmsg_internal("%s", error_data.message),
+                            error_data.detail ? errdetail_internal("%s", error_data.detail) : 0,
+                            error_data.hint ? errhint("%s", error_data.hint) : 0));
         }
     }
     ereport(ERROR,

@@ -1,6 +1,7 @@
-// The gate back: every place where the server calls us runs its body through `entry_point`.
+// The gate from C++ back to the server. Each function that the server calls runs its body through `entry_point`.
 //
-// It catches whatever C++ throws, leaves the catch block, destroys every C++ object and only then raises the server's error.
+// `entry_point` catches whatever C++ throws, leaves the catch block, destroys every C++ object and only then raises the
+// server's error.
 #pragma once
 
 #include <type_traits>
@@ -13,32 +14,36 @@ namespace postgres {
 
 namespace detail {
 
-struct Failure;  // what was caught, on the heap, owned by the gate between catch and ereport
+// An error on its way from catch to ereport. It lies on the heap, and the gate owns it.
+struct CaughtError;
 
-// Called inside a catch block only. Never throws, never raises: without memory it returns null, which means out of memory.
-Failure* capture_current_exception() noexcept;
+// Copies the exception that is being handled, so only a catch block may call this. It never throws and never raises. Null:
+// there is no memory.
+CaughtError* capture_current_exception() noexcept;
 
-// Raises `failure` as a server error (null: out of memory) and frees it. Called with no C++ object left alive below it.
-[[noreturn]] void raise(Failure* failure);
+// Raises `caught` as a server error (null: out of memory) and frees it. No C++ object may be alive in the frames that the error
+// leaves.
+[[noreturn]] void raise(CaughtError* caught);
 
 }  // namespace detail
 
+// Runs `body`, and raises whatever it throws as an error of the server.
 template <typename Body>
 auto entry_point(Body&& body) -> std::invoke_result_t<Body&> {
-    using Result = std::invoke_result_t<Body&>;
-    static_assert(std::is_void_v<Result> || std::is_trivially_destructible_v<Result>);
-    detail::Failure* failure = nullptr;
+    using Returned = std::invoke_result_t<Body&>;
+    static_assert(std::is_void_v<Returned> || std::is_trivially_destructible_v<Returned>);
+    detail::CaughtError* caught = nullptr;
     try {
         return body();
     } catch (...) {
-        failure = detail::capture_current_exception();
+        caught = detail::capture_current_exception();
     }
-    detail::raise(failure);
+    detail::raise(caught);
 }
 
 }  // namespace postgres
 
-// Declares and opens a SQL-callable C function: TELEMETRY_FUNCTION(name) { ...body with fcinfo, returns Datum... }
+// Declares and opens a C function that SQL can call: TELEMETRY_FUNCTION(name) { a body that has fcinfo and returns a Datum }
 #define TELEMETRY_FUNCTION(name)                                                \
     extern "C" {                                                                \
     PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                   \

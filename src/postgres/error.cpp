@@ -1,4 +1,4 @@
-// Copying the server's errors into storage of our own.
+// Copies the server's errors into storage of our own.
 #include "postgres/error.hpp"
 
 #include <new>
@@ -8,13 +8,13 @@
 namespace postgres::detail {
 namespace {
 
-ErrorFields::Text text_of(const char* source) {
+ErrorFields::Text optional_string(const char* source) {
     if (source == nullptr) return std::nullopt;
     return std::string(source);
 }
 
-// The server's copy of the pending error, in a context of its own that is returned (FreeErrorData would leave the copied file
-// and function names behind); null when there is no memory for it.
+// Copies the pending error into a memory context of its own and returns that context; null when there is no memory for it. The
+// caller deletes the context, because FreeErrorData would leave the copied names of file and function behind.
 MemoryContext copy_pending_error(ErrorData*& copy) noexcept {
     SavedStacks saved;
     sigjmp_buf here;
@@ -41,39 +41,39 @@ struct ContextOwner {
 }  // namespace
 
 void throw_pending_error() {
-    ErrorData* data = nullptr;
-    MemoryContext context = copy_pending_error(data);
+    ErrorData* error_data = nullptr;
+    MemoryContext context = copy_pending_error(error_data);
     FlushErrorState();
     if (context == nullptr) throw std::bad_alloc();
     ContextOwner owner{context};
     auto fields = std::make_shared<ErrorFields>();
-    fields->elevel = data->elevel;
-    fields->sqlstate = data->sqlerrcode;
-    fields->output_to_server = data->output_to_server;
-    fields->output_to_client = data->output_to_client;
-    fields->hide_stmt = data->hide_stmt;
-    fields->hide_ctx = data->hide_ctx;
-    fields->lineno = data->lineno;
-    fields->cursorpos = data->cursorpos;
-    fields->internalpos = data->internalpos;
-    fields->saved_errno = data->saved_errno;
-    fields->filename = text_of(data->filename);
-    fields->funcname = text_of(data->funcname);
-    fields->domain = text_of(data->domain);
-    fields->context_domain = text_of(data->context_domain);
-    fields->message_id = text_of(data->message_id);
-    fields->message = text_of(data->message);
-    fields->detail = text_of(data->detail);
-    fields->detail_log = text_of(data->detail_log);
-    fields->hint = text_of(data->hint);
-    fields->context = text_of(data->context);
-    fields->backtrace = text_of(data->backtrace);
-    fields->schema_name = text_of(data->schema_name);
-    fields->table_name = text_of(data->table_name);
-    fields->column_name = text_of(data->column_name);
-    fields->datatype_name = text_of(data->datatype_name);
-    fields->constraint_name = text_of(data->constraint_name);
-    fields->internalquery = text_of(data->internalquery);
+    fields->elevel = error_data->elevel;
+    fields->sqlstate = error_data->sqlerrcode;
+    fields->output_to_server = error_data->output_to_server;
+    fields->output_to_client = error_data->output_to_client;
+    fields->hide_stmt = error_data->hide_stmt;
+    fields->hide_ctx = error_data->hide_ctx;
+    fields->lineno = error_data->lineno;
+    fields->cursorpos = error_data->cursorpos;
+    fields->internalpos = error_data->internalpos;
+    fields->saved_errno = error_data->saved_errno;
+    fields->filename = optional_string(error_data->filename);
+    fields->funcname = optional_string(error_data->funcname);
+    fields->domain = optional_string(error_data->domain);
+    fields->context_domain = optional_string(error_data->context_domain);
+    fields->message_id = optional_string(error_data->message_id);
+    fields->message = optional_string(error_data->message);
+    fields->detail = optional_string(error_data->detail);
+    fields->detail_log = optional_string(error_data->detail_log);
+    fields->hint = optional_string(error_data->hint);
+    fields->context = optional_string(error_data->context);
+    fields->backtrace = optional_string(error_data->backtrace);
+    fields->schema_name = optional_string(error_data->schema_name);
+    fields->table_name = optional_string(error_data->table_name);
+    fields->column_name = optional_string(error_data->column_name);
+    fields->datatype_name = optional_string(error_data->datatype_name);
+    fields->constraint_name = optional_string(error_data->constraint_name);
+    fields->internalquery = optional_string(error_data->internalquery);
     throw PgError(std::move(fields));
 }
 

@@ -1,7 +1,8 @@
-// The two exceptions of this codebase and the gate from the server's errors (longjmp) into them.
+// The two exceptions of this codebase, and the gate that turns the server's errors (longjmp) into them.
 //
-// `guarded` runs a block of server calls and turns ereport(ERROR) into a PgError that carries every field of the error.
-// Inside the block: C types, trivially destructible locals, C calls. The stacks of the server are restored on every way out.
+// `guarded` runs a block of server calls. It turns an ereport(ERROR) into a PgError, which carries every field of the error.
+// The block holds C types, trivially destructible locals and C calls only. `guarded` restores the server's stacks on every way
+// out.
 #pragma once
 
 #include <exception>
@@ -15,7 +16,7 @@
 
 namespace postgres {
 
-// A whole ErrorData in storage of our own, so that no memory context decides how long it lives.
+// A whole ErrorData in storage of our own. No memory context decides how long it lives.
 struct ErrorFields {
     using Text = std::optional<std::string>;
     int elevel = 0;
@@ -33,7 +34,7 @@ struct ErrorFields {
     Text schema_name, table_name, column_name, datatype_name, constraint_name, internalquery;
 };
 
-// An error the server raised, on its way through C++ frames.
+// An error that the server raised, on its way through C++ frames.
 class PgError : public std::exception {
 public:
     explicit PgError(std::shared_ptr<const ErrorFields> fields) noexcept : fields_(std::move(fields)) {}
@@ -45,7 +46,7 @@ private:
     std::shared_ptr<const ErrorFields> fields_;
 };
 
-// An error of our own. Message lower-case and short; detail says what was seen; hint says what to do.
+// An error of our own. Its message is lower-case and short. Its detail says what was seen, and its hint says what to do.
 class Error : public std::exception {
 public:
     Error(int sqlstate, std::string message, std::string detail = {}, std::string hint = {})
@@ -63,7 +64,8 @@ private:
 
 namespace detail {
 
-// What a guarded block may change and must find again, on return, on an error and on a C++ exception.
+// Saves the server's stacks and the current memory context before a guarded block, because the block may change them. The
+// destructor restores the stacks on every way out.
 class SavedStacks {
 public:
     SavedStacks() noexcept : exceptions_(PG_exception_stack), callbacks_(error_context_stack), memory_(CurrentMemoryContext) {}
@@ -82,17 +84,17 @@ private:
     MemoryContext memory_;
 };
 
-// Takes the pending error off the server's stack and throws it as a PgError (or std::bad_alloc when it cannot be copied).
+// Takes the pending error off the server's stack and throws it as a PgError, or throws std::bad_alloc when it cannot copy it.
 [[noreturn]] void throw_pending_error();
 
 }  // namespace detail
 
-// Runs `body`, a block of server calls. Throws PgError for an ereport(ERROR) in it. The memory context that `body` leaves
-// current stays current when it returns; after an error the one of before is current again.
+// Runs `body`, a block of server calls. Throws PgError for an ereport(ERROR) in it. When `body` returns, the memory context
+// that it made current stays current. After an error the context from before `body` is current again.
 template <typename Body>
 auto guarded(Body&& body) -> std::invoke_result_t<Body&> {
-    using Result = std::invoke_result_t<Body&>;
-    static_assert(std::is_void_v<Result> || std::is_trivially_destructible_v<Result>,
+    using Returned = std::invoke_result_t<Body&>;
+    static_assert(std::is_void_v<Returned> || std::is_trivially_destructible_v<Returned>,
                   "a longjmp would skip the destructor of what a guarded block returns");
     detail::SavedStacks saved;
     sigjmp_buf here;
@@ -100,7 +102,8 @@ auto guarded(Body&& body) -> std::invoke_result_t<Body&> {
         PG_exception_stack = &here;
         return body();
     }
-    // The frames of the block are gone, its error context callbacks with them: nothing may run before this.
+    // The frames of the block are gone, and its error context callbacks with them. So the stacks are restored before anything
+    // else runs.
     saved.restore_stacks();
     saved.restore_memory_context();
     detail::throw_pending_error();

@@ -1,4 +1,4 @@
-// What happens at injection points. The file is empty in ordinary builds.
+// Carries out what a test ordered for an injection point. This file is empty in ordinary builds.
 #include "postgres/injection_point.hpp"
 
 #ifdef TELEMETRY_INJECTION_POINTS
@@ -15,7 +15,7 @@
 namespace postgres {
 namespace {
 
-constexpr const char* kPauseFile = "telemetry_cqrs.pause";  // in the data directory, where every process of the server stands
+constexpr const char* kPauseFile = "telemetry_cqrs.pause";  // in the data directory, where every process of the server works
 constexpr long kPauseInterval = 10;                         // milliseconds
 
 enum class Action { kNone, kError, kKill, kPause };
@@ -23,19 +23,19 @@ enum class Action { kNone, kError, kKill, kPause };
 struct Order {
     char point[40];
     Action action;
-    int at;
+    int at_pass;
 };
 
 char* setting = nullptr;
 Order order;
-int passed = 0;
+int pass_count = 0;
 
 bool parse(const char* text, Order& parsed) {
     parsed = {};
     if (*text == '\0') return true;
     char action[10] = {};
-    parsed.at = 1;
-    if (sscanf(text, "%39[^=]=%9[^:]:%d", parsed.point, action, &parsed.at) < 2 || parsed.at < 1) return false;
+    parsed.at_pass = 1;
+    if (sscanf(text, "%39[^=]=%9[^:]:%d", parsed.point, action, &parsed.at_pass) < 2 || parsed.at_pass < 1) return false;
     if (strcmp(action, "error") == 0) parsed.action = Action::kError;
     if (strcmp(action, "kill") == 0) parsed.action = Action::kKill;
     if (strcmp(action, "pause") == 0) parsed.action = Action::kPause;
@@ -51,7 +51,7 @@ bool check(char** text, void**, GucSource) {
 
 void assign(const char* text, void*) {
     parse(text, order);
-    passed = 0;
+    pass_count = 0;
 }
 
 void pause() {
@@ -71,7 +71,7 @@ void define_injection_setting() {
 }
 
 void pass_injection_point(const char* point) {
-    if (order.action == Action::kNone || strcmp(point, order.point) != 0 || ++passed != order.at) return;
+    if (order.action == Action::kNone || strcmp(point, order.point) != 0 || ++pass_count != order.at_pass) return;
     ereport(LOG, (errmsg("telemetry_cqrs injects at \"%s\"", point), errhidestmt(true), errhidecontext(true)));
     switch (order.action) {
         case Action::kKill:

@@ -1,13 +1,14 @@
-// Places where a debug build (make DEBUG=1) fails, dies or stands still when a test asks for it. In ordinary builds there is
-// neither the place nor the setting.
+// Places where a debug build (make DEBUG=1) fails, dies or stands still when a test asks for it. Ordinary builds have neither
+// the places nor the setting.
 //
-//   SET telemetry_cqrs.inject = 'state_written=error:3';    -- point=action, and at which pass of this process (1 if not said)
+//   SET telemetry_cqrs.inject = 'state_written=error:3';    -- point=action, and at which pass of this process (default 1)
 //
 //   error   raises TC999
 //   kill    ends the process by SIGKILL
 //   pause   waits while the file "telemetry_cqrs.pause" is in the data directory; a cancel ends the wait
 //
-// Each writes a line to the log before. Counting begins when the setting is set. A worker takes it from the configuration.
+// Each action first writes a line to the log. Counting begins when the setting is set. A worker takes the setting from the
+// configuration.
 #pragma once
 
 #ifdef TELEMETRY_INJECTION_POINTS
@@ -16,13 +17,13 @@
 
 namespace postgres {
 
-// P, both.
+// P. Both functions.
 void define_injection_setting();
 void pass_injection_point(const char* point);
 
 }  // namespace postgres
 
-// In a guarded block, and outside.
+// The first is for guarded blocks, the second for other code.
 #define TELEMETRY_INJECTION_POINT_IN_P(point) ::postgres::pass_injection_point(point)
 #define TELEMETRY_INJECTION_POINT(point) ::postgres::guarded([] { ::postgres::pass_injection_point(point); })
 

@@ -1,4 +1,4 @@
-// Building and walking jsonb. This file is written wholly in P.
+// Builds and walks values of type jsonb. This file is written wholly in P.
 #include "postgres/jsonb.hpp"
 
 #include <cmath>
@@ -110,7 +110,7 @@ void begin_walk(NumberWalk& walk, Jsonb* object) {
         walk.shape = NumbersShape::kNotAnObject;
         return;
     }
-    walk.members = static_cast<int>(JB_ROOT_COUNT(object));
+    walk.member_count = static_cast<int>(JB_ROOT_COUNT(object));
     walk.iterator = JsonbIteratorInit(&object->root);
     JsonbValue start;
     (void)JsonbIteratorNext(&walk.iterator, &start, true);  // WJB_BEGIN_OBJECT

@@ -1,5 +1,5 @@
-// Values of type jsonb: building objects, and reading objects of numbers. This file is written wholly in P. Only `size_of` and
-// `hash_of` raise nothing: a `Jsonb*` is detoasted.
+// Builds objects of type jsonb, and reads objects of numbers. This file is written wholly in P. Only `size_of` and `hash_of`
+// raise nothing, because a `Jsonb*` is detoasted already.
 #pragma once
 
 #include <cstdint>
@@ -18,23 +18,23 @@ inline std::uint64_t hash_of(const Jsonb* value) noexcept {
     return hash_of(reinterpret_cast<const text*>(value));
 }
 
-// The same value without members that are null, at any depth; a new one in the current memory context.
+// Returns a copy without the members that are null, at any depth, in the current memory context.
 Jsonb* without_nulls(Datum value);
 
 // A jsonb[] of values that are not NULL.
 Datum jsonb_array_datum(Datum* values, int count);
 
-// An object being built, member by member. All that is added is kept as it is until `finish_object`, texts and nested values
-// included; of members of one name the last counts. Starts as {}.
+// An object that is built member by member. It starts as {}. The builder keeps pointers to the added texts and nested values,
+// so the caller keeps these until `finish_object`. Of several members of one name the last counts.
 struct JsonbBuilder {
     JsonbParseState* state;
 };
 
-// Opens the object itself. Everything in between is a member of it.
+// `open_object` begins the object itself, and `finish_object` ends it. All that is added in between is a member of it.
 void open_object(JsonbBuilder& builder);
 Jsonb* finish_object(JsonbBuilder& builder);
 
-// An object inside the one that is open.
+// Begin and end an object inside the one that is open.
 void open_object(JsonbBuilder& builder, std::string_view name);
 void close_object(JsonbBuilder& builder);
 
@@ -43,49 +43,50 @@ void add_text(JsonbBuilder& builder, std::string_view name, std::string_view val
 void add_integer(JsonbBuilder& builder, std::string_view name, std::int64_t value);
 void add_jsonb(JsonbBuilder& builder, std::string_view name, const Jsonb* value);
 
-// Exactly, whatever the session's extra_float_digits. JSON has no NaN and no infinity: they are added as text.
+// Adds the exact value, whatever the session's extra_float_digits is. JSON has no NaN and no infinity, so these are added as
+// text.
 void add_double(JsonbBuilder& builder, std::string_view name, double value);
 
-// As the session shows it, and as to_jsonb gives it: extra_float_digits counts. Finite.
+// Adds a finite value as the session shows it and as to_jsonb gives it: extra_float_digits counts.
 void add_double_as_shown(JsonbBuilder& builder, std::string_view name, double value);
 
-// As JSON of the server shows a timestamptz: ISO 8601 in the session's time zone.
+// Adds a time as the server's JSON shows a timestamptz: in ISO 8601, in the session's time zone.
 void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value);
 
 enum class NumbersShape { kObjectOfNumbers, kNotAnObject, kNotANumber, kTooNearZero };
 
-// What an object of numbers holds. `Member` is made of a name and a double.
+// The members of an object of numbers. `Member` can be made of a name and a double.
 template <typename Member>
 struct Numbers {
     NumbersShape shape;
-    const char* offender;  // name of a member that gives the object its shape, ends with NUL; null otherwise
+    const char* offender;  // C string: name of a member that is to blame for the shape; null: none is
     Member* items;         // in jsonb's order; members that are null are left out
     int count;
-    int members;  // of the object, those that are null included
+    int member_count;  // of the object, with those that are null
 };
 
-// Walks over an object's members.
+// A walk over the members of an object.
 struct NumberWalk {
     JsonbIterator* iterator;
     NumbersShape shape;
     const char* offender;
-    int members;
+    int member_count;
     std::string_view name;  // of the member that the walk stands on; points into the object
-    double value;           // beyond double precision an infinity, nearer to zero than it a zero
+    double value;           // too large for a double: an infinity; too near to zero: a zero
 };
 void begin_walk(NumberWalk& walk, Jsonb* object);
 bool go_on(NumberWalk& walk);  // to the next number; false: there is none
 
-// Reads `object` (null: no members), palloc'ing in the current context. Names point into `object`.
+// Reads `object` (null: it has no members). The result lies in the current memory context, and its names point into `object`.
 template <typename Member>
 Numbers<Member> read_numbers(Jsonb* object) {
     if (object == nullptr) return {NumbersShape::kObjectOfNumbers, nullptr, nullptr, 0, 0};
     NumberWalk walk;
     begin_walk(walk, object);
-    auto* items = static_cast<Member*>(palloc(sizeof(Member) * (static_cast<std::size_t>(walk.members) + 1)));
+    auto* items = static_cast<Member*>(palloc(sizeof(Member) * (static_cast<std::size_t>(walk.member_count) + 1)));
     int count = 0;
     while (go_on(walk)) items[count++] = Member{walk.name, walk.value};
-    return {walk.shape, walk.offender, items, count, walk.members};
+    return {walk.shape, walk.offender, items, count, walk.member_count};
 }
 
 }  // namespace postgres

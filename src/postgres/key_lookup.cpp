@@ -1,4 +1,4 @@
-// Index scans for one key. This file is written wholly in P.
+// Scans an index for one key. This file is written wholly in P.
 #include "postgres/key_lookup.hpp"
 
 #include "error_codes.hpp"
@@ -22,10 +22,10 @@ RegProcedure equality_of(Oid type) {
     }
 }
 
-[[noreturn]] void report_altered_key(Relation table, int keys) {
+[[noreturn]] void report_altered_key(Relation table, int key_count) {
     StringInfoData columns;
     initStringInfo(&columns);
-    for (int i = 0; i < keys; ++i)
+    for (int i = 0; i < key_count; ++i)
         appendStringInfo(&columns, "%s%s", i == 0 ? "" : ", ",
                          quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(table), i)->attname)));
     const char* name =
@@ -39,17 +39,17 @@ RegProcedure equality_of(Oid type) {
     pg_unreachable();
 }
 
-bool is_made_of_first_columns(Relation index, int keys) {
-    if (IndexRelationGetNumberOfKeyAttributes(index) != keys) return false;
-    for (int i = 0; i < keys; ++i)
+bool is_made_of_first_columns(Relation index, int key_count) {
+    if (IndexRelationGetNumberOfKeyAttributes(index) != key_count) return false;
+    for (int i = 0; i < key_count; ++i)
         if (index->rd_index->indkey.values[i] != i + 1) return false;
     return true;
 }
 
-void open_key(KeyLookup& lookup, int keys) {
-    lookup.key_index = open_key_index(lookup.table, lookup.lock, keys);
-    lookup.key_count = keys;
-    for (int i = 0; i < keys; ++i) {
+void open_key(KeyLookup& lookup, int key_count) {
+    lookup.key_index = open_key_index(lookup.relation, lookup.lock, key_count);
+    lookup.key_count = key_count;
+    for (int i = 0; i < key_count; ++i) {
         const Oid type = TupleDescAttr(RelationGetDescr(lookup.key_index), i)->atttypid;
         ScanKeyEntryInitialize(&lookup.keys[i], 0, static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber, InvalidOid,
                                lookup.key_index->rd_indcollation[i], equality_of(type), 0);
@@ -58,35 +58,35 @@ void open_key(KeyLookup& lookup, int keys) {
 
 }  // namespace
 
-Relation open_key_index(Relation table, LOCKMODE lock, int keys) {
+Relation open_key_index(Relation table, LOCKMODE lock, int key_count) {
     const Oid oid = primary_key_index_of(table);
-    if (!OidIsValid(oid)) report_altered_key(table, keys);
+    if (!OidIsValid(oid)) report_altered_key(table, key_count);
     Relation index = index_open(oid, lock);
-    if (!is_made_of_first_columns(index, keys)) report_altered_key(table, keys);
+    if (!is_made_of_first_columns(index, key_count)) report_altered_key(table, key_count);
     return index;
 }
 
-void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock, int keys) {
+void open_lookup(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, LOCKMODE lock, int key_count) {
     lookup.memory = CurrentMemoryContext;
     lookup.snapshot = snapshot;
     lookup.lock = lock;
-    lookup.table = table_open(relation, lock);
-    if (RelationGetDescr(lookup.table)->natts < columns)
-        elog(ERROR, "table \"%s\" lacks columns", RelationGetRelationName(lookup.table));
-    open_key(lookup, keys);
-    lookup.scan = begin_index_scan(lookup.table, lookup.key_index, snapshot, lookup.key_count);
-    lookup.found = table_slot_create(lookup.table, nullptr);
+    lookup.relation = table_open(table, lock);
+    if (RelationGetDescr(lookup.relation)->natts < column_count)
+        elog(ERROR, "table \"%s\" lacks columns", RelationGetRelationName(lookup.relation));
+    open_key(lookup, key_count);
+    lookup.scan = begin_index_scan(lookup.relation, lookup.key_index, snapshot, lookup.key_count);
+    lookup.found = table_slot_create(lookup.relation, nullptr);
 }
 
 void close_lookup(KeyLookup& lookup) {
     ExecDropSingleTupleTableSlot(lookup.found);
     index_endscan(lookup.scan);
     index_close(lookup.key_index, NoLock);
-    table_close(lookup.table, NoLock);
+    table_close(lookup.relation, NoLock);
 }
 
 bool find_row(KeyLookup& lookup, const Datum* key_values) {
-    // An index scan allocates lazily: it is advanced in the context it was begun in.
+    // An index scan allocates lazily, so it must advance in the memory context in which it began.
     const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
     for (int i = 0; i < lookup.key_count; ++i) lookup.keys[i].sk_argument = key_values[i];
     index_rescan(lookup.scan, lookup.keys, lookup.key_count, nullptr, 0);
@@ -96,8 +96,8 @@ bool find_row(KeyLookup& lookup, const Datum* key_values) {
     return is_found;
 }
 
-bool find_row_at(KeyLookup& lookup, ItemPointer where) {
-    if (!table_tuple_fetch_row_version(lookup.table, where, lookup.snapshot, lookup.found)) return false;
+bool find_row_at(KeyLookup& lookup, ItemPointer tid) {
+    if (!table_tuple_fetch_row_version(lookup.relation, tid, lookup.snapshot, lookup.found)) return false;
     slot_getallattrs(lookup.found);
     return true;
 }

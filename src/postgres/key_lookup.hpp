@@ -1,9 +1,9 @@
-// Finding rows of a table of our own by its primary key. This file is written wholly in P. After an error the transaction's
-// abort frees everything.
+// Finds rows of a table of our own by its primary key. This file is written wholly in P. After an error the transaction's abort
+// frees everything.
 //
-// Of a row that is written over and over, the versions pile up as long as somebody holds an old snapshot. The newest lies at
-// the end of the table then, and so at the end of its key's entries in the index: the look-up goes backwards and finds it at
-// once.
+// A row that is written over and over has many versions as long as any session holds an old snapshot. The newest version lies
+// at the end of the table, and so at the end of its key's entries in the index. The look-up goes backwards and therefore finds
+// it at once.
 #pragma once
 
 #include "postgres/pg.hpp"
@@ -13,7 +13,7 @@ namespace postgres {
 constexpr int kMaxKeyColumns = 2;
 
 struct KeyLookup {
-    Relation table;
+    Relation relation;
     Relation key_index;
     IndexScanDesc scan;
     ScanKeyData keys[kMaxKeyColumns];
@@ -24,24 +24,24 @@ struct KeyLookup {
     MemoryContext memory;   // the scan's
 };
 
-// The index of the table's primary key, which is made of the first `keys` columns; TC202 where the table has another one, or
-// none. A primary key that INCLUDEs further columns is one.
-Relation open_key_index(Relation table, LOCKMODE lock, int keys);
+// Opens the index of the table's primary key, which must consist of the first `key_count` columns. Raises TC202 where the table
+// has another primary key, or none. Further columns that the key INCLUDEs do no harm.
+Relation open_key_index(Relation table, LOCKMODE lock, int key_count);
 
-// `columns` is how many the caller knows; a table with fewer is an error. `keys` of them, which come first, are the primary
-// key, or TC202.
-void open_lookup(KeyLookup& lookup, Oid relation, int columns, Snapshot snapshot, LOCKMODE lock, int keys = 1);
+// Opens a look-up. `column_count` is the number of columns that the caller knows; a table with fewer is an error. Raises TC202
+// unless the first `key_count` columns are the primary key.
+void open_lookup(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, LOCKMODE lock, int key_count = 1);
 
-// Keeps the lock.
+// Closes the look-up and keeps the lock.
 void close_lookup(KeyLookup& lookup);
 
-// Looks for the row with these key values and fills `found`.
+// Looks for the row with these key values and fills in `found`. False: there is none.
 bool find_row(KeyLookup& lookup, const Datum* key_values);
 
-// The same for the row at a place where it was found under this snapshot before.
-bool find_row_at(KeyLookup& lookup, ItemPointer where);
+// Fetches the row at a place where this snapshot has found it before, and fills in `found`. False: there is none.
+bool find_row_at(KeyLookup& lookup, ItemPointer tid);
 
-// Was this version of a heap row written by the current transaction, or a subtransaction of it that still stands?
+// Did the current transaction write this version of a heap row? A subtransaction counts unless it was rolled back.
 inline bool is_of_this_transaction(TupleTableSlot* row) {
     return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(row, false, nullptr)->t_data));
 }

@@ -1,4 +1,4 @@
-// Updating and inserting rows. This file is written wholly in P.
+// Updates and inserts rows of a keyed table. This file is written wholly in P.
 #include "postgres/keyed_table.hpp"
 
 #include "postgres/catalog.hpp"
@@ -9,80 +9,83 @@
 namespace postgres {
 namespace {
 
-// Sets the primary key apart from the other indexes, which the executor's code keeps up.
+// Moves the primary key behind the other indexes: this file maintains the primary key, and the executor maintains the others.
 void set_key_apart(KeyedTable& table) {
-    const RelationPtr indexes = table.result->ri_IndexRelationDescs;
-    IndexInfo** infos = table.result->ri_IndexRelationInfo;
-    const int last = table.result->ri_NumIndices - 1;
+    const RelationPtr indexes = table.result_relation->ri_IndexRelationDescs;
+    IndexInfo** index_infos = table.result_relation->ri_IndexRelationInfo;
+    const int last = table.result_relation->ri_NumIndices - 1;
     for (int i = 0; i < last; ++i) {
         if (RelationGetRelid(indexes[i]) != RelationGetRelid(table.key_index)) continue;
         const Relation key = indexes[i];
-        IndexInfo* const info = infos[i];
+        IndexInfo* const index_info = index_infos[i];
         indexes[i] = indexes[last];
-        infos[i] = infos[last];
+        index_infos[i] = index_infos[last];
         indexes[last] = key;
-        infos[last] = info;
+        index_infos[last] = index_info;
     }
-    table.key_info = infos[last];
+    table.key_index_info = index_infos[last];
 }
 
-// A new version of a row has its key already: looking for another row with that key would visit every version that somebody's
-// old snapshot keeps alive.
+// Enters the row into the index of the primary key. A new version of a row has its key already, so it is not checked for
+// uniqueness: the check would visit every version that an old snapshot keeps alive.
 void enter_key(KeyedTable& table, bool is_new_version) {
     Datum values[INDEX_MAX_KEYS];
     bool nulls[INDEX_MAX_KEYS];
-    FormIndexDatum(table.key_info, table.written, table.executor, values, nulls);
-    index_insert(table.key_index, values, nulls, &table.written->tts_tid, table.table,
-                 is_new_version ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES, is_new_version, table.key_info);
+    FormIndexDatum(table.key_index_info, table.written, table.executor, values, nulls);
+    index_insert(table.key_index, values, nulls, &table.written->tts_tid, table.relation,
+                 is_new_version ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES, is_new_version, table.key_index_info);
 }
 
-// Enters the row just stored into the indexes that need it. The primary key is a B-tree and summarizes nothing.
+// Enters the row that was just stored into the indexes that need it. The primary key is a B-tree, and so no summarizing index.
 void maintain_indexes(KeyedTable& table, bool is_new_version, IndexesToUpdate needed) {
     if (needed == IndexesToUpdate::kNone) return;
     if (needed == IndexesToUpdate::kAll) enter_key(table, is_new_version);
-    if (table.result->ri_NumIndices > 1) {
-        --table.result->ri_NumIndices;
-        insert_index_entries(table.result, table.written, table.executor, is_new_version, needed);
-        ++table.result->ri_NumIndices;
+    if (table.result_relation->ri_NumIndices > 1) {
+        --table.result_relation->ri_NumIndices;
+        insert_index_entries(table.result_relation, table.written, table.executor, is_new_version, needed);
+        ++table.result_relation->ri_NumIndices;
     }
     ResetPerTupleExprContext(table.executor);
 }
 
-constexpr int kSmallTable = 64;  // pages; what is smaller is left as it is
+constexpr int kSmallTable = 64;  // pages; a smaller table is left as it is
 
-// Somebody's snapshot kept old versions, and the table grew; rows that are updated in place stay where they are now, at the
-// end, and vacuum cannot give the empty pages before them back. A page nearer to the beginning with room for a row, if the
-// table as vacuum saw it last holds less than one row a page.
-BlockNumber page_to_go_back_to(Relation table, BlockNumber now) {
-    const Form_pg_class facts = table->rd_rel;
-    if (facts->relpages < kSmallTable || facts->reltuples < 0 || facts->reltuples >= static_cast<float4>(facts->relpages))
+// Finds a page nearer to the beginning that has room for the row. InvalidBlockNumber: the row stays near its current page.
+//
+// While a session holds an old snapshot, the table grows by the versions that this snapshot keeps. Afterwards rows that are
+// updated in place stay at the end, and vacuum cannot give back the empty pages before them. So rows move if the table held
+// less than one row a page when vacuum last saw it.
+BlockNumber page_to_go_back_to(Relation table, BlockNumber current_page) {
+    const Form_pg_class statistics = table->rd_rel;
+    if (statistics->relpages < kSmallTable || statistics->reltuples < 0 ||
+        statistics->reltuples >= static_cast<float4>(statistics->relpages))
         return InvalidBlockNumber;
     const BlockNumber page = GetPageWithFreeSpace(table, BLCKSZ * 3 / 4);
-    return page != InvalidBlockNumber && page < now / 2 ? page : InvalidBlockNumber;
+    return page != InvalidBlockNumber && page < current_page / 2 ? page : InvalidBlockNumber;
 }
 
 }  // namespace
 
 void open_table(KeyedTable& table, const OwnTable& own, Snapshot snapshot) {
-    open_lookup(table, require_relation(own.name), own.columns.count, snapshot, RowExclusiveLock, own.keys);
-    refuse_native_obstacle(table.table, own);
-    table.written = MakeSingleTupleTableSlot(RelationGetDescr(table.table), &TTSOpsVirtual);
+    open_lookup(table, require_relation(own.name), own.shape.column_count, snapshot, RowExclusiveLock, own.key_column_count);
+    refuse_native_obstacle(table.relation, own);
+    table.written = MakeSingleTupleTableSlot(RelationGetDescr(table.relation), &TTSOpsVirtual);
     table.executor = CreateExecutorState();
-    table.result = makeNode(ResultRelInfo);
-    InitResultRelInfo(table.result, table.table, 0, nullptr, 0);
-    ExecOpenIndices(table.result, false);
+    table.result_relation = makeNode(ResultRelInfo);
+    InitResultRelInfo(table.result_relation, table.relation, 0, nullptr, 0);
+    ExecOpenIndices(table.result_relation, false);
     set_key_apart(table);
 }
 
 void close_table(KeyedTable& table) {
-    ExecCloseIndices(table.result);
+    ExecCloseIndices(table.result_relation);
     FreeExecutorState(table.executor);
     ExecDropSingleTupleTableSlot(table.written);
     close_lookup(table);
 }
 
 void copy_found_row(KeyedTable& table) {
-    const auto columns = static_cast<std::size_t>(RelationGetDescr(table.table)->natts);
+    const auto columns = static_cast<std::size_t>(RelationGetDescr(table.relation)->natts);
     ExecClearTuple(table.written);
     memcpy(table.written->tts_values, table.found->tts_values, sizeof(Datum) * columns);
     memcpy(table.written->tts_isnull, table.found->tts_isnull, sizeof(bool) * columns);
@@ -90,24 +93,24 @@ void copy_found_row(KeyedTable& table) {
 
 void start_row(KeyedTable& table) {
     ExecClearTuple(table.written);
-    memset(table.written->tts_isnull, true, static_cast<std::size_t>(RelationGetDescr(table.table)->natts));
+    memset(table.written->tts_isnull, true, static_cast<std::size_t>(RelationGetDescr(table.relation)->natts));
 }
 
 void update_row(KeyedTable& table) {
-    ItemPointerData where = table.found->tts_tid;
-    const BlockNumber page = page_to_go_back_to(table.table, ItemPointerGetBlockNumber(&where));
+    ItemPointerData tid = table.found->tts_tid;
+    const BlockNumber page = page_to_go_back_to(table.relation, ItemPointerGetBlockNumber(&tid));
     if (page != InvalidBlockNumber) {
-        simple_table_tuple_delete(table.table, &where, table.snapshot);
-        RelationSetTargetBlock(table.table, page);
+        simple_table_tuple_delete(table.relation, &tid, table.snapshot);
+        RelationSetTargetBlock(table.relation, page);
         return insert_row(table);
     }
     ExecStoreVirtualTuple(table.written);
-    maintain_indexes(table, true, update_tuple(table.table, &where, table.written, table.snapshot));
+    maintain_indexes(table, true, update_tuple(table.relation, &tid, table.written, table.snapshot));
 }
 
 void insert_row(KeyedTable& table) {
     ExecStoreVirtualTuple(table.written);
-    simple_table_tuple_insert(table.table, table.written);
+    simple_table_tuple_insert(table.relation, table.written);
     maintain_indexes(table, false, IndexesToUpdate::kAll);
 }
 

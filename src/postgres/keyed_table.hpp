@@ -1,9 +1,10 @@
-// A table of our own, read and written natively by its primary key, all its indexes maintained.
+// Reads and writes a table of our own natively, by its primary key, and maintains all its indexes.
 // This file is written wholly in P. After an error the transaction's abort frees everything.
 //
-// Nothing but the row and its index entries is written. So a table that carries what SQL would do besides (triggers, rules, row
-// security, constraints, columns with defaults) is refused when it is opened: TC204. Privileges are passed by. Rows found are
-// those of the snapshot given to open; rows written by this KeyedTable are not found again.
+// A native write writes the row and its index entries, and nothing else. So `open_table` refuses a table that carries anything
+// that SQL would do besides (triggers, rules, row security, constraints, columns with defaults): TC204. Privileges are not
+// checked. `find_row` finds the rows of the snapshot that `open_table` was given. It does not find rows that this KeyedTable
+// has written.
 #pragma once
 
 #include "postgres/key_lookup.hpp"
@@ -14,16 +15,16 @@ namespace postgres {
 
 struct KeyedTable : KeyLookup {
     EState* executor;
-    ResultRelInfo* result;  // with the primary key as the last of its indexes
-    IndexInfo* key_info;
+    ResultRelInfo* result_relation;  // with the primary key as the last of its indexes
+    IndexInfo* key_index_info;
     TupleTableSlot* written;  // virtual; tts_values and tts_isnull are the row to be written
 };
 
-// Takes RowExclusiveLock. Further columns than the extension made are carried along.
+// Takes RowExclusiveLock. Columns beyond those that the extension made are carried along.
 void open_table(KeyedTable& table, const OwnTable& own, Snapshot snapshot);
 void close_table(KeyedTable& table);
 
-// Starts the row to be written: as found, or all NULL.
+// Start the row to be written: `copy_found_row` with the values that were found, `start_row` with NULL in every column.
 void copy_found_row(KeyedTable& table);
 void start_row(KeyedTable& table);
 
@@ -35,7 +36,7 @@ inline void set_null(KeyedTable& table, int column) {
     table.written->tts_isnull[column] = true;
 }
 
-// Writes the row over the one found, or as a new one.
+// Write the row that was started: `update_row` over the row that was found, `insert_row` as a new one.
 void update_row(KeyedTable& table);
 void insert_row(KeyedTable& table);
 

@@ -1,4 +1,4 @@
-// A memory context of the server for the length of a scope.
+// Makes a memory context of the server for the length of a scope.
 #pragma once
 
 #include "postgres/error.hpp"
@@ -6,7 +6,7 @@
 
 namespace postgres {
 
-// A child of the current context. Must be gone before the transaction ends in which its parent lives.
+// A child of the current context. The scope must end before the transaction in which the parent lives.
 class ScopedMemory {
 public:
     // `name` is a string literal.

@@ -1,10 +1,16 @@
-// The server converts a numeric by printing and parsing it. Short numbers, which telemetry is made of, take a shorter way that
-// gives the same bits: an integer below 2^53 multiplied or divided by an exact power of ten is rounded once (Clinger 1990).
+// Converts a numeric to a double. The server does that by printing and parsing. Short numbers, which telemetry is made of, take
+// a shorter way here that gives the same bits: an integer below 2^53 that is multiplied or divided by an exact power of ten is
+// rounded only once (Clinger 1990).
 // This file is written wholly in P.
 //
-// A numeric starts with 16 bits: the two highest say what it is (00 positive, 01 negative, both with the weight in the 16 bits
-// behind; 10 short; 11 NaN or infinity). In the short form bit 13 is the sign and the lowest 7 bits are the weight, signed.
-// Digits follow, 16 bits each, to base 10,000; the first is worth 10,000^weight.
+// A numeric starts with 16 bits, and the two highest of them give its form:
+//
+//   00  positive; the next 16 bits are the weight
+//   01  negative; the next 16 bits are the weight
+//   10  short; bit 13 is the sign, and the lowest 7 bits are the weight, signed
+//   11  NaN or infinity
+//
+// Digits follow, 16 bits each, to base 10,000. The first is worth 10,000^weight.
 #include "postgres/numeric.hpp"
 
 #include "postgres/pg.hpp"
@@ -13,9 +19,9 @@ namespace postgres {
 namespace {
 
 constexpr uint64 kExactIntegers = uint64{1} << 53;
-constexpr double kPowers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-constexpr int kLastPower = 22;
+constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr int kGreatestExactPower = 22;
 
 struct Digits {
     const int16* first;
@@ -24,7 +30,7 @@ struct Digits {
     bool is_negative;
 };
 
-// False for NaN and the infinities.
+// Finds the digits of a number. False: it is NaN or an infinity.
 bool read_digits(Numeric number, Digits& digits) {
     const char* bytes = VARDATA_ANY(number);
     const auto size = static_cast<int>(VARSIZE_ANY_EXHDR(number));
@@ -60,9 +66,9 @@ double to_double(Numeric number) {
         }
         const int exponent = 4 * (digits.weight - digits.count + 1);
         if (integer == 0) return 0;
-        if (integer < kExactIntegers && exponent >= -kLastPower && exponent <= kLastPower) {
+        if (integer < kExactIntegers && exponent >= -kGreatestExactPower && exponent <= kGreatestExactPower) {
             const auto exact = static_cast<double>(integer);
-            const double value = exponent < 0 ? exact / kPowers[-exponent] : exact * kPowers[exponent];
+            const double value = exponent < 0 ? exact / kPowersOfTen[-exponent] : exact * kPowersOfTen[exponent];
             return digits.is_negative ? -value : value;
         }
     }

@@ -1,4 +1,4 @@
-// Looking for obstacles in what the relation cache holds of a table. This file is written wholly in P.
+// Finds obstacles in the relation cache's entry of a table. This file is written wholly in P.
 #include "postgres/obstacle.hpp"
 
 #include "postgres/pg.hpp"
@@ -10,7 +10,7 @@ constexpr const char* kNotFired = "native writes do not fire it";
 constexpr const char* kNotChecked = "native writes do not check it";
 constexpr const char* kNotFilled = "native writes do not fill it";
 
-// The table that an inherited column or constraint comes from: only there it can be dropped.
+// The table from which an inherited column or constraint comes. Only there can it be dropped.
 const char* parent_name_of(Relation table) {
     Oid parent = InvalidOid;
     ScanKeyData key;
@@ -26,7 +26,7 @@ const char* parent_name_of(Relation table) {
     return quote_qualified_identifier(get_namespace_name(get_rel_namespace(parent)), name);
 }
 
-// Always true.
+// Describes an obstacle. It always returns true, so that a search can end with it.
 bool describe(Obstacle& found, const char* kind, const char* name, const char* reason, const char* command) {
     describe_obstacle(found, psprintf("%s \"%s\"", kind, name), reason, command);
     return true;
@@ -47,17 +47,18 @@ bool fires_ordinarily(char enabled) {
     return enabled == TRIGGER_FIRES_ON_ORIGIN || enabled == TRIGGER_FIRES_ALWAYS;
 }
 
-bool find_trigger(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found) {
+bool find_trigger(Relation table, const TableShape& shape, unsigned watched, Obstacle& found) {
     const TriggerDesc* triggers = table->trigdesc;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
         const Trigger& each = triggers->triggers[i];
         if ((writes_of(each) & watched) == 0 || !fires_ordinarily(each.tgenabled)) continue;
         if (!each.tgisinternal) {
-            if (is_listed(each.tgname, known.triggers, known.trigger_count)) continue;
+            if (is_listed(each.tgname, shape.triggers, shape.trigger_count)) continue;
             return describe(found, "trigger", each.tgname, kNotFired,
                             psprintf("DROP TRIGGER %s ON %s", quote_identifier(each.tgname), sql_name_of(table)));
         }
-        // The trigger of a constraint. That of a foreign key elsewhere that refers to this table stands for the other table's.
+        // This trigger belongs to a constraint. Where a foreign key of another table refers to this table, the constraint is
+        // that table's.
         const char* constraint = get_constraint_name(each.tgconstraint);
         if (constraint == nullptr) continue;
         const Oid referrer = each.tgconstrrelid;
@@ -107,11 +108,11 @@ bool find_rule(Relation table, unsigned watched, Obstacle& found) {
 
 namespace {
 
-bool find_check(Relation table, const KnownColumns& known, Obstacle& found) {
+bool find_check(Relation table, const TableShape& shape, Obstacle& found) {
     const TupleConstr* constraints = RelationGetDescr(table)->constr;
     for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i) {
         const char* name = constraints->check[i].ccname;
-        if (is_listed(name, known.checks, known.check_count)) continue;
+        if (is_listed(name, shape.checks, shape.check_count)) continue;
         bool is_inherited = false;
         HeapTuple row =
             SearchSysCache1(CONSTROID, ObjectIdGetDatum(get_relation_constraint_oid(RelationGetRelid(table), name, true)));
@@ -130,10 +131,10 @@ const char* holder_of(Relation table, Form_pg_attribute column) {
     return column->attinhcount > 0 ? parent_name_of(table) : sql_name_of(table);
 }
 
-bool find_not_null(Relation table, const KnownColumns& known, Obstacle& found) {
-    for (int i = 0; i < known.count; ++i) {
+bool find_not_null(Relation table, const TableShape& shape, Obstacle& found) {
+    for (int i = 0; i < shape.column_count; ++i) {
         const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
-        if (!column->attnotnull || known.columns[i].is_not_null) continue;
+        if (!column->attnotnull || shape.columns[i].is_not_null) continue;
         const char* name = NameStr(column->attname);
         return describe(found, "column", name, "it is NOT NULL, and native writes may leave it NULL",
                         psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", sql_name_of(table), quote_identifier(name)));
@@ -146,11 +147,11 @@ bool is_plain(Form_pg_attribute column) {
            !(get_typtype(column->atttypid) == TYPTYPE_DOMAIN && DomainHasConstraints(column->atttypid));
 }
 
-bool find_further_column(Relation table, const KnownColumns& known, Obstacle& found) {
+bool find_further_column(Relation table, const TableShape& shape, Obstacle& found) {
     const TupleDesc columns = RelationGetDescr(table);
-    for (int i = known.count; i < columns->natts; ++i) {
+    for (int i = shape.column_count; i < columns->natts; ++i) {
         const Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (column->attisdropped || (known.carries_plain_columns && is_plain(column))) continue;
+        if (column->attisdropped || (shape.may_carry_plain_columns && is_plain(column))) continue;
         const char* name = NameStr(column->attname);
         return describe(found, "column", name, kNotFilled,
                         psprintf("ALTER TABLE %s DROP COLUMN %s", holder_of(table, column), quote_identifier(name)));
@@ -176,15 +177,15 @@ bool find_property(Relation table, Obstacle& found) {
 
 }  // namespace
 
-bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& found) {
+bool find_changed_column(Relation table, const TableShape& shape, Obstacle& found) {
     const TupleDesc columns = RelationGetDescr(table);
-    for (int i = 0; i < known.count; ++i) {
+    for (int i = 0; i < shape.column_count; ++i) {
         if (i >= columns->natts || TupleDescAttr(columns, i)->attisdropped) {
             describe_obstacle(found, "columns", "one that the extension made is missing", "");
             return true;
         }
         const Form_pg_attribute column = TupleDescAttr(columns, i);
-        const KnownColumn& expected = known.columns[i];
+        const KnownColumn& expected = shape.columns[i];
         const char* name = NameStr(column->attname);
         if (OidIsValid(expected.type) && (column->atttypid != expected.type || column->atttypmod != -1))
             return describe(found, "column", name, "it has another type than the extension gave it",
@@ -194,10 +195,10 @@ bool find_changed_column(Relation table, const KnownColumns& known, Obstacle& fo
     return false;
 }
 
-bool find_obstacle(Relation table, const KnownColumns& known, unsigned watched, Obstacle& found) {
-    return find_property(table, found) || find_changed_column(table, known, found) || find_not_null(table, known, found) ||
-           find_further_column(table, known, found) || find_trigger(table, known, watched, found) ||
-           find_rule(table, watched, found) || find_check(table, known, found);
+bool find_obstacle(Relation table, const TableShape& shape, unsigned watched, Obstacle& found) {
+    return find_property(table, found) || find_changed_column(table, shape, found) || find_not_null(table, shape, found) ||
+           find_further_column(table, shape, found) || find_trigger(table, shape, watched, found) ||
+           find_rule(table, watched, found) || find_check(table, shape, found);
 }
 
 void describe_obstacle(Obstacle& found, const char* object, const char* reason, const char* command) {

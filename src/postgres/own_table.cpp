@@ -1,4 +1,5 @@
-// Refusing to write a table that carries what the write would pass by, or could not do. This file is written wholly in P.
+// Refuses to write a table that carries something that the write would bypass or could not do.
+// This file is written wholly in P.
 #include "postgres/own_table.hpp"
 
 #include "error_codes.hpp"
@@ -22,11 +23,11 @@ namespace {
 }  // namespace
 
 bool find_native_obstacle(Relation table, const OwnTable& own, Obstacle& found) {
-    return own.native_writes != 0 && find_obstacle(table, own.columns, own.native_writes, found);
+    return own.native_writes != 0 && find_obstacle(table, own.shape, own.native_writes, found);
 }
 
 bool find_statement_obstacle(Relation table, const OwnTable& own, Obstacle& found) {
-    if (own.native_writes == 0 && find_changed_column(table, own.columns, found)) return true;
+    if (own.native_writes == 0 && find_changed_column(table, own.shape, found)) return true;
     if (find_deferred_trigger(table, own.sql_writes, found)) return true;
     if (!own.has_on_conflict || !find_rule(table, kOnInsert | kOnUpdate, found)) return false;
     found.reason = "INSERT .. ON CONFLICT cannot be used with it";
@@ -40,7 +41,7 @@ void refuse_native_obstacle(Relation table, const OwnTable& own) {
 
 void refuse_changed_columns(Relation table, const OwnTable& own) {
     Obstacle obstacle;
-    if (find_changed_column(table, own.columns, obstacle)) refuse(own, obstacle);
+    if (find_changed_column(table, own.shape, obstacle)) refuse(own, obstacle);
 }
 
 void refuse_statement_obstacle(const OwnTable& own) {

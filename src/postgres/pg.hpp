@@ -1,4 +1,4 @@
-// The one door to the server's headers. Include it last: the server redefines snprintf and its relatives.
+// The one door to the server's headers. Each file includes it last, because the server redefines snprintf and its relatives.
 #pragma once
 
 extern "C" {

@@ -1,4 +1,5 @@
-// Differences between PostgreSQL 15 and 18. No other file asks for the server's version. This file is written wholly in P.
+// Hides the differences between the versions of PostgreSQL from 15 to 18. No other file asks for the version of the server.
+// This file is written wholly in P.
 #pragma once
 
 #include "postgres/pg.hpp"
@@ -31,9 +32,8 @@ inline Oid primary_key_index_of(Relation table) {
 #endif
 }
 
-// Which indexes need an entry for the new version of a row. A heap-only version must not be entered into any but summarizing
-// ones (BRIN), and those miss it when it is not entered there. Up to 15 an update of a column that any index has is never
-// heap-only.
+// Which indexes need an entry for the new version of a row. A heap-only version must be entered into summarizing indexes (BRIN)
+// only, and these miss it when it is not entered there. Up to 15 an update of an indexed column is never heap-only.
 enum class IndexesToUpdate { kNone, kSummarizing, kAll };
 
 inline IndexesToUpdate update_tuple(Relation table, ItemPointer where, TupleTableSlot* row, Snapshot snapshot) {
@@ -89,7 +89,7 @@ inline bool owns_relation(Oid role, Oid relation) {
 
 // --- transactions -----------------------------------------------------------------------------------------------------
 
-// The number of this backend's transaction among its own; every transaction has one, also those that write nothing.
+// The number of this backend's transaction among its own. Every transaction has one, also one that writes nothing.
 inline LocalTransactionId local_transaction_id() noexcept {
 #if PG_VERSION_NUM >= 170000
     return MyProc->vxid.lxid;
@@ -98,7 +98,7 @@ inline LocalTransactionId local_transaction_id() noexcept {
 #endif
 }
 
-// The oldest transaction whose fate the commit log still has. Read with XactTruncationLock held.
+// The oldest transaction whose fate the commit log still has. The caller holds XactTruncationLock.
 inline TransactionId oldest_known_transaction() noexcept {
 #if PG_VERSION_NUM >= 170000
     return TransamVariables->oldestClogXid;
@@ -107,9 +107,9 @@ inline TransactionId oldest_known_transaction() noexcept {
 #endif
 }
 
-// How many transactions that could have changed something have ended since the server started. While it stays the same, every
-// snapshot is the same, and so are the log and the extension. It is read without the lock and may be a moment old: the next
-// poll sees what this one misses.
+// The number of transactions that could have changed something and have ended since the server started. While it stays the
+// same, every snapshot is the same, and so are the log and the extension. It is read without the lock and may be a moment old:
+// the next poll sees what this one misses.
 inline uint64 completed_transactions() noexcept {
 #if PG_VERSION_NUM >= 170000
     return TransamVariables->xactCompletionCount;
@@ -118,7 +118,7 @@ inline uint64 completed_transactions() noexcept {
 #endif
 }
 
-// When transaction_timeout will end this session; infinity where it will not.
+// The time at which transaction_timeout will end this session; infinity where it will not.
 inline TimestampTz end_by_transaction_timeout() noexcept {
 #if PG_VERSION_NUM >= 170000
     return get_timeout_active(TRANSACTION_TIMEOUT) ? get_timeout_finish_time(TRANSACTION_TIMEOUT) : DT_NOEND;
@@ -127,7 +127,7 @@ inline TimestampTz end_by_transaction_timeout() noexcept {
 #endif
 }
 
-// Whatever the server's configuration says, transaction_timeout ends no transaction of this process from now on.
+// From now on transaction_timeout ends no transaction of this process, whatever the configuration says.
 inline void lift_transaction_timeout() {
 #if PG_VERSION_NUM >= 170000
     SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
@@ -136,7 +136,7 @@ inline void lift_transaction_timeout() {
 
 // --- processes and locks ----------------------------------------------------------------------------------------------
 
-// The setting that makes plans parallel which would not be.
+// The name of the setting that makes the server prefer parallel plans.
 inline constexpr const char* kForcedParallelism =
 #if PG_VERSION_NUM >= 160000
     "debug_parallel_query";
@@ -144,7 +144,7 @@ inline constexpr const char* kForcedParallelism =
     "force_parallel_mode";
 #endif
 
-// Its place among the server's processes, ProcGlobal->allProcs.
+// The place of a process among the server's processes, ProcGlobal->allProcs.
 inline uint32 number_of_process(const PGPROC* process) noexcept {
 #if PG_VERSION_NUM >= 170000
     return static_cast<uint32>(GetNumberFromPGProc(process));
@@ -153,8 +153,8 @@ inline uint32 number_of_process(const PGPROC* process) noexcept {
 #endif
 }
 
-// Is this the place of a background worker? Workers of extensions, of parallel queries and of subscriptions are; the server's
-// own helpers, autovacuum and replication's senders are not.
+// Does this place belong to a background worker? Workers of extensions, of parallel queries and of subscriptions count. The
+// server's own helpers, autovacuum and the senders of replication do not.
 inline bool is_background_worker(const PGPROC& process) noexcept {
     return process.procgloballist == &ProcGlobal->bgworkerFreeProcs;
 }
@@ -170,7 +170,8 @@ inline bool try_lock(const LOCKTAG& tag, LOCKMODE mode) {
 
 // --- memory, for test extensions that replace an allocator of the server's --------------------------------------------------
 
-// How an allocator says that it has no memory. Up to 16 the caller of an allocator raises the error, later the allocator does.
+// Returns what an allocator returns when it has no memory. Up to 16 the caller of the allocator raises the error; from 17 on
+// the allocator does.
 #if PG_VERSION_NUM >= 170000
 inline void* no_memory(MemoryContext context, Size size, int flags) {
     return MemoryContextAllocationFailure(context, size, flags);

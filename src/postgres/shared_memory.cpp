@@ -1,4 +1,4 @@
-// The hooks in which the server lets libraries ask for shared memory and set it up.
+// Asks for shared memory and sets it up, in the hooks that the server has for both.
 #include "postgres/shared_memory.hpp"
 
 #include "postgres/pg.hpp"
@@ -10,8 +10,8 @@ const SharedMemoryRequest* wanted = nullptr;
 shmem_request_hook_type previous_request_hook = nullptr;
 shmem_startup_hook_type previous_startup_hook = nullptr;
 
-// Both hooks run in the postmaster and are wholly C.
-void request() {
+// Both hooks run in the postmaster and hold nothing but C.
+void request_memory() {
     if (previous_request_hook != nullptr) previous_request_hook();
     RequestAddinShmemSpace(MAXALIGN(wanted->size()));
     RequestNamedLWLockTranche(wanted->name, 1);
@@ -30,10 +30,10 @@ void start_up() {
 
 }  // namespace
 
-void request_shared_memory(const SharedMemoryRequest& memory) {
-    wanted = &memory;
+void request_shared_memory(const SharedMemoryRequest& request) {
+    wanted = &request;
     previous_request_hook = shmem_request_hook;
-    shmem_request_hook = request;
+    shmem_request_hook = request_memory;
     previous_startup_hook = shmem_startup_hook;
     shmem_startup_hook = start_up;
 }

@@ -1,4 +1,4 @@
-// One piece of shared memory with one lock, asked for while the server preloads the library; and holding such a lock.
+// Asks for one piece of shared memory with one lock while the server preloads the library, and holds such a lock for a scope.
 #pragma once
 
 #include "postgres/pg.hpp"
@@ -7,15 +7,15 @@ namespace postgres {
 
 struct SharedMemoryRequest {
     const char* name;  // of the memory and of the lock's tranche
-    Size (*size)();    // called when max_worker_processes and its kind are known
-    // Called in the postmaster at start and after a crash with fresh memory, `size()` bytes that are zero.
+    Size (*size)();    // called when max_worker_processes and settings like it are known
+    // The postmaster calls this at its start, and after a crash again. The memory is fresh: `size()` bytes that are zero.
     void (*initialise)(void* memory, LWLock* lock);
 };
 
-// To be called by _PG_init while shared_preload_libraries are loaded, once. `request` lives as long as the process.
+// _PG_init calls this once, while the server loads shared_preload_libraries. `request` lives as long as the process.
 void request_shared_memory(const SharedMemoryRequest& request);
 
-// Holds a lock. Nothing that may raise an error happens while it is held.
+// Holds a lock for a scope. Nothing in the scope may raise an error.
 class LockHeld {
 public:
     LockHeld(LWLock* lock, LWLockMode mode) noexcept : lock_(lock) { LWLockAcquire(lock, mode); }

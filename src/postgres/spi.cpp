@@ -11,11 +11,11 @@ void require(int result, int expected, const char* what) {
 }
 
 bool is_read_only(const Statement& statement) {
-    return statement.command == Command::kSelect;
+    return statement.command == SqlCommand::kSelect;
 }
 
-// SPI's globals are read at once: the next statement overwrites them.
-Result checked(const Statement& statement, int outcome) {
+// SPI's globals are read at once, because the next statement overwrites them.
+StatementResult checked(const Statement& statement, int outcome) {
     if (outcome != static_cast<int>(statement.command) && outcome != SPI_OK_REWRITTEN)
         elog(ERROR, "cannot execute \"%s\": %s", statement.text, SPI_result_code_string(outcome));
     return {SPI_processed, SPI_tuptable};
@@ -23,15 +23,15 @@ Result checked(const Statement& statement, int outcome) {
 
 }  // namespace
 
-Statements open_statements() {
-    const Statements statements{NewGUCNestLevel()};
+StatementScope open_statements() {
+    const StatementScope statements{NewGUCNestLevel()};
     require(SPI_connect(), SPI_OK_CONNECT, "cannot connect to SPI");
     return statements;
 }
 
-void close_statements(const Statements& statements) {
+void close_statements(const StatementScope& statements) {
     require(SPI_finish(), SPI_OK_FINISH, "cannot disconnect from SPI");
-    AtEOXact_GUC(false, statements.settings);
+    AtEOXact_GUC(false, statements.settings_level);
 }
 
 void set_for_statements(const char* setting, const char* value) {
@@ -39,15 +39,15 @@ void set_for_statements(const char* setting, const char* value) {
         elog(ERROR, "cannot set %s to \"%s\"", setting, value);
 }
 
-Result execute(const Statement& statement, Datum* values, const char* nulls) {
-    auto* types = const_cast<Oid*>(statement.types);
-    return checked(statement, SPI_execute_with_args(statement.text, statement.parameters, types, values, nulls,
+StatementResult execute(const Statement& statement, Datum* values, const char* nulls) {
+    auto* types = const_cast<Oid*>(statement.parameter_types);
+    return checked(statement, SPI_execute_with_args(statement.text, statement.parameter_count, types, values, nulls,
                                                     is_read_only(statement), 0));
 }
 
-Result execute_kept(Statement& statement, Datum* values, const char* nulls) {
+StatementResult execute_kept(Statement& statement, Datum* values, const char* nulls) {
     if (statement.plan == nullptr) {
-        SPIPlanPtr plan = SPI_prepare(statement.text, statement.parameters, statement.types);
+        SPIPlanPtr plan = SPI_prepare(statement.text, statement.parameter_count, statement.parameter_types);
         if (plan == nullptr) elog(ERROR, "cannot prepare \"%s\": %s", statement.text, SPI_result_code_string(SPI_result));
         require(SPI_keepplan(plan), 0, "cannot keep a plan");
         statement.plan = plan;
@@ -55,13 +55,13 @@ Result execute_kept(Statement& statement, Datum* values, const char* nulls) {
     return checked(statement, SPI_execute_plan(statement.plan, values, nulls, is_read_only(statement), 0));
 }
 
-Datum value_of(const Result& result, std::uint64_t row, int column, bool* is_null) {
+Datum value_of(const StatementResult& result, std::uint64_t row, int column, bool* is_null) {
     const Datum value = SPI_getbinval(result.table->vals[row], result.table->tupdesc, column, is_null);
     require(SPI_result, 0, "cannot read a column");
     return value;
 }
 
-char* printed_value_of(const Result& result, std::uint64_t row, int column) {
+char* printed_value_of(const StatementResult& result, std::uint64_t row, int column) {
     char* value = SPI_getvalue(result.table->vals[row], result.table->tupdesc, column);
     require(SPI_result, 0, "cannot print a column");
     return value;

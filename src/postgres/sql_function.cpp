@@ -1,4 +1,4 @@
-// Arguments and results of SQL functions.
+// Reads arguments and makes results by the server's macros.
 #include "postgres/sql_function.hpp"
 
 #include "postgres/error.hpp"

@@ -1,4 +1,4 @@
-// What a function of SQL takes and gives.
+// Takes the arguments of SQL functions and makes their results.
 #pragma once
 
 #include <string_view>
@@ -7,13 +7,13 @@
 
 namespace postgres {
 
-// The text of an argument that is not NULL; it lives as long as the memory of the call.
+// The text of an argument that is not NULL. It lives as long as the memory of the call.
 std::string_view text_argument(FunctionCallInfo fcinfo, int number);
 
-// P. The argument as a detoasted text; null where it is NULL.
+// P. The argument as a detoasted text. Null: the argument is NULL.
 text* optional_text(FunctionCallInfo fcinfo, int number);
 
-// P. A row of the composite type that the function returns.
+// P. Makes a row of the composite type that the function returns.
 Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls);
 
 }  // namespace postgres

@@ -1,4 +1,4 @@
-// Running a body in a subtransaction that ends with it.
+// Runs a body in a subtransaction that ends with it.
 #pragma once
 
 #include <exception>
@@ -18,13 +18,13 @@ void in_subtransaction(Body&& body, bool is_kept) {
         BeginInternalSubTransaction(nullptr);
         MemoryContextSwitchTo(memory);
     });
-    std::exception_ptr failure;
+    std::exception_ptr thrown;
     try {
         body();
     } catch (...) {
-        failure = std::current_exception();
+        thrown = std::current_exception();
     }
-    guarded([=, rolls_back = failure || !is_kept] {
+    guarded([=, rolls_back = thrown || !is_kept] {
         if (rolls_back)
             RollbackAndReleaseCurrentSubTransaction();
         else
@@ -32,19 +32,20 @@ void in_subtransaction(Body&& body, bool is_kept) {
         MemoryContextSwitchTo(memory);
         CurrentResourceOwner = owner;
     });
-    if (failure) std::rethrow_exception(failure);
+    if (thrown) std::rethrow_exception(thrown);
 }
 
 }  // namespace detail
 
-// Commits the subtransaction when `body` returns; rolls it back and passes the exception on when it throws. Memory context
-// and resource owner are those of before either way.
+// Runs `body` in a subtransaction, and commits the subtransaction when `body` returns. When `body` throws, the subtransaction
+// is rolled back and the exception is passed on. Either way the memory context and the resource owner are restored.
 template <typename Body>
 void in_subtransaction(Body&& body) {
     detail::in_subtransaction(body, true);
 }
 
-// For a body that only looks: always rolls back, which gives back the locks it took and the snapshots it pushed.
+// Does the same for a body that only looks, and always rolls back. The rollback gives back the locks that the body took and the
+// snapshots that it pushed.
 template <typename Body>
 void in_subtransaction_rolled_back(Body&& body) {
     detail::in_subtransaction(body, false);

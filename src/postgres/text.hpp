@@ -1,12 +1,13 @@
-// Texts of the server as views, and views as texts. All is inline, because hot paths use it.
+// Turns texts of the server into views, and views into texts. All functions are inline, because hot paths use them.
 //
-// | function                                             | world                                              |
-// |------------------------------------------------------|----------------------------------------------------|
+// | function                                              | world                                               |
+// |-------------------------------------------------------|-----------------------------------------------------|
 // | view_of, is_equal, hash_of of a `text*` or a `bytea*` | both: the value is detoasted, and nothing is raised |
-// | everything else                                      | P: detoasting and palloc may raise                 |
+// | everything else                                       | P: detoasting and palloc may raise                  |
 //
-// A view lives as long as the bytes it shows: that of a `text*` as long as the text; that of a Datum as long as the row or the
-// argument it comes from and, where the server detoasted it, as long as the current memory context.
+// A view lives as long as the bytes that it shows. A view of a `text*` lives as long as the text. A view of a Datum lives as
+// long as the row or the argument from which the Datum comes. Where the server detoasted the Datum, the view also ends with the
+// current memory context.
 #pragma once
 
 #include <cstdint>
@@ -32,22 +33,22 @@ inline std::uint64_t hash_of(const text* value) noexcept {
     return hash_of(view_of(value));
 }
 
-// P. The text itself where it is stored plainly, otherwise a detoasted one in the current memory context.
+// P. The text itself where it is stored plainly; otherwise a detoasted copy in the current memory context.
 inline text* text_of(Datum value) {
     return DatumGetTextPP(value);
 }
 
-// P. A text or bytea.
+// P. A view of a text or bytea.
 inline std::string_view view_of(Datum value) {
     return view_of(text_of(value));
 }
 
-// P. Ends with NUL, in the current memory context.
+// P. A copy that ends with NUL, in the current memory context.
 inline char* c_string_of(Datum value) {
     return TextDatumGetCString(value);
 }
 
-// P. A new value in the current memory context.
+// P. These make a new value in the current memory context.
 inline text* new_text(std::string_view value) {
     return cstring_to_text_with_len(value.data(), static_cast<int>(value.size()));
 }
@@ -76,15 +77,15 @@ inline void* unpacked(Datum value) {
     return PG_DETOAST_DATUM(value);
 }
 
-// A text whose memory the next one takes over: for a value that is made anew for each row. Starts with `bytes` null and
-// `capacity` 0.
+// A text whose memory the next text takes over. It is for a value that is made anew for each row. It starts with `bytes` null
+// and `capacity` 0.
 struct ReusedText {
     MemoryContext memory;
     char* bytes;
     std::size_t capacity;
 };
 
-// P. The Datum is good until the next call for the same `reused`.
+// P. The Datum is valid until the next call with the same `reused`.
 inline Datum text_datum(ReusedText& reused, std::string_view value) {
     const std::size_t size = VARHDRSZ + value.size();
     if (size > reused.capacity) {

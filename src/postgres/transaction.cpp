@@ -1,4 +1,4 @@
-// Starting and ending transactions outside any client's command.
+// Starts and ends transactions outside any client's command.
 #include "postgres/transaction.hpp"
 
 #include <exception>
@@ -29,7 +29,7 @@ Transaction::~Transaction() {
             strlcpy(failure, error.what(), sizeof failure);
             is_over = false;
         }
-        // Nobody can go on from a transaction that can be neither committed nor rolled back.
+        // The process must end: it can neither commit nor roll back this transaction, and so it cannot begin another.
         if (!is_over)
             ereport(FATAL, (errmsg_internal("telemetry_cqrs could not roll back"), errdetail_internal("%s", failure)));
     }

@@ -1,12 +1,13 @@
-// A transaction of a background worker, for the length of a scope.
+// Runs a transaction of a background worker for the length of a scope.
 #pragma once
 
 #include "postgres/types.hpp"
 
 namespace postgres {
 
-// READ COMMITTED and read-write, whatever database and role have as defaults. Rolls back unless committed; the memory context
-// of before is current again either way. Not for processes that already are in a transaction.
+// The transaction is READ COMMITTED and read-write, whatever defaults the database and the role have. The destructor rolls it
+// back unless it was committed. Either way it makes the earlier memory context current again. A process that is in a
+// transaction already may not use this.
 class Transaction {
 public:
     Transaction();
@@ -14,7 +15,7 @@ public:
     Transaction& operator=(const Transaction&) = delete;
     ~Transaction();
 
-    // Throws PgError when the commit fails; the transaction is rolled back then.
+    // Throws PgError when the commit fails. The transaction is rolled back then.
     void commit();
 
 private:
@@ -22,7 +23,8 @@ private:
     bool is_open_ = false;
 };
 
-// Makes `GetActiveSnapshot` the snapshot of this moment. In a guarded block, before the transaction has a transaction number.
+// P. Makes the snapshot of this moment the active one (`GetActiveSnapshot`). The transaction must not have a transaction number
+// yet.
 void push_snapshot_of_now();
 
 }  // namespace postgres

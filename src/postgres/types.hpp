@@ -1,5 +1,5 @@
-// Names of the server's types, for headers that only pass values on: the same declarations as the server's, so that both may
-// stand in one file. A file that looks into such a value, or calls the server, includes pg.hpp.
+// Declares names of the server's types, for headers that only pass values on. The declarations equal the server's, so that both
+// may stand in one file. A file that looks into such a value, or that calls the server, includes pg.hpp.
 #pragma once
 
 #include <cstdint>

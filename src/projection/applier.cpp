@@ -1,4 +1,4 @@
-// Choosing and performing passes.
+// Chooses and performs passes.
 #include "projection/fold.hpp"  // before the server's headers: Boost cannot be compiled behind them
 
 #include "projection/applier.hpp"
@@ -36,10 +36,11 @@ using event_log::Consumer;
 using event_log::EpochProgress;
 using event_log::kConsumers;
 
-// In memory until the pass writes them, less than 200 bytes each; a slice of readings with many metrics each ends there.
+// A pass keeps its deltas in memory until it writes them, in less than 200 bytes each. So a slice ends at this many. Readings
+// with many metrics reach it.
 constexpr std::size_t kMostDeltas = 500000;
 
-// Positions of one epoch are a chain: each covers all that those below cover. This is its order.
+// The positions of one epoch are a chain: each covers all that those below it cover. This is the order of the chain.
 bool is_behind(const model::Position& a, const model::Position& b) {
     const auto rank = [](const model::Position& position) {
         return std::tuple(position.snapshot.xmax, -static_cast<std::int64_t>(position.snapshot.in_progress.size()),
@@ -49,7 +50,7 @@ bool is_behind(const model::Position& a, const model::Position& b) {
 }
 
 std::optional<model::Xid> next_local_opening(const std::vector<EpochProgress>& progress, std::size_t epoch,
-                                             const runtime::Identity& here) {
+                                             const runtime::LogPlace& here) {
     for (std::size_t i = epoch + 1; i < progress.size(); ++i)
         if (progress[i].is_local(here)) return progress[i].opened_xid;
     return std::nullopt;
@@ -81,7 +82,8 @@ void hold_tables() {
     }
 }
 
-// Before anything is read that could not be written. The tables are locked.
+// TC204 if something on a table would be bypassed. This comes before the pass reads what it could not write. The tables are
+// locked.
 void refuse_obstacles(bool with_batch, bool with_device, bool with_region) {
     postgres::guarded([=] {
         const auto refuse = [](const postgres::OwnTable& own) {
@@ -109,7 +111,7 @@ bool Applier::is_served(Consumer consumer) const noexcept {
     return std::find(served_.begin(), served_.end(), consumer) != served_.end();
 }
 
-// What was seen in a log that was dropped since says nothing about the one that came after it.
+// A dropped log says nothing about its successor, so the applier forgets everything that it saw there.
 void Applier::forget_other_installation(Oid log) {
     if (log_ == log) return;
     log_ = log;
@@ -117,7 +119,7 @@ void Applier::forget_other_installation(Oid log) {
 }
 
 std::optional<Applier::Task> Applier::choose(const std::vector<EpochProgress>& progress, std::size_t number,
-                                             const Setting& setting) {
+                                             const PassContext& context) {
     const EpochProgress& epoch = progress[number];
     served_.clear();
     for (const Consumer consumer : kConsumers) {
@@ -131,59 +133,59 @@ std::optional<Applier::Task> Applier::choose(const std::vector<EpochProgress>& p
     Task task{.epoch = &epoch,
               .stored = epoch.position_of(served_.front()),
               .from = {},
-              .now = {},
-              .other = {},
-              .other_checkpoint = {},
+              .far_end = {},
+              .next_position = {},
+              .next_checkpoint = {},
               .drains = false,
               .is_newest = number + 1 == progress.size(),
-              .others_wait = false};
+              .has_others_waiting = false};
     if (separate_passes_ > 0) {
         --separate_passes_;
-        task.others_wait = served_.size() > 1;
+        task.has_others_waiting = served_.size() > 1;
         served_.resize(1);
     }
     for (const Consumer consumer : kConsumers) {
         if (epoch.is_drained(consumer)) continue;
         const model::Position position = epoch.position_of(consumer);
         if (!is_behind(task.stored, position)) continue;
-        task.others_wait = true;
-        if (task.other && !is_behind(position, *task.other)) continue;
-        task.other = position;
-        task.other_checkpoint = epoch.of(consumer);
+        task.has_others_waiting = true;
+        if (task.next_position && !is_behind(position, *task.next_position)) continue;
+        task.next_position = position;
+        task.next_checkpoint = epoch.of(consumer);
     }
     task.from = task.stored;
-    if (task.other) {
-        // Two transactions cannot be cut at once: first up to where everything is whole, then the rest.
-        if (task.other->partial && task.stored.snapshot != task.other->snapshot) {
-            task.other->partial.reset();
-            task.other_checkpoint.reset();
+    if (task.next_position) {
+        // A position can cut only one transaction. So this pass goes up to the cut one, and the next pass reads its part.
+        if (task.next_position->partial && task.stored.snapshot != task.next_position->snapshot) {
+            task.next_position->partial.reset();
+            task.next_checkpoint.reset();
         }
-        task.now = task.other->snapshot;
+        task.far_end = task.next_position->snapshot;
         return task;
     }
-    if (!epoch.is_local(setting.here)) {
-        task.now = event_log::everything();
+    if (!epoch.is_local(context.here)) {
+        task.far_end = event_log::everything();
         task.drains = true;
         return task;
     }
-    task.now = setting.now;
-    if (const auto opening = next_local_opening(progress, number, setting.here)) {
-        task.now = event_log::truncated(setting.now, *opening);
-        task.drains = setting.now.xmin > *opening;
+    task.far_end = context.present;
+    if (const auto opening = next_local_opening(progress, number, context.here)) {
+        task.far_end = event_log::truncated(context.present, *opening);
+        task.drains = context.present.xmin > *opening;
     }
     for (const SeenEmpty& seen : seen_empty_)
-        if (seen.epoch == epoch.epoch && seen.stored == task.stored) task.from = model::position_at(seen.until);
+        if (seen.epoch == epoch.epoch && seen.stored == task.stored) task.from = model::position_at(seen.far_end);
     return task;
 }
 
-std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochProgress>& progress, const Setting& setting,
+std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochProgress>& progress, const PassContext& context,
                                      const PassOptions& options) {
-    const model::Window window =
-        task.other ? model::window_between(task.from, *task.other) : model::window_between(task.from, task.now);
+    const model::Window window = task.next_position ? model::window_between(task.from, *task.next_position)
+                                                    : model::window_between(task.from, task.far_end);
     const bool with_batch = is_served(Consumer::kBatch), with_device = is_served(Consumer::kDevice),
                with_region = is_served(Consumer::kRegion);
     refuse_obstacles(with_batch, with_device, with_region);
-    event_log::WindowReader reader(window, task.epoch->epoch, setting.snapshot);
+    event_log::WindowReader reader(window, task.epoch->epoch, context.snapshot);
 
     Fold devices(Grain::kDevice), regions(Grain::kRegion);
     const model::BatchId batch_id = model::next_batch(last_batch(progress), progress.back().epoch);
@@ -196,38 +198,38 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         pass.events += block.events;
         if (with_device) devices.add(block.readings);
         if (with_region) regions.add(block.readings);
-        // What fits into a notification fits into a block.
+        // Readings that fit into a notification fit into a block, so only the first block is worth a try.
         if (with_batch && pass.events > 0 && reader.at_end() && rows == block.rows)
             pass.notification = notification_of(batch_id, task.epoch->epoch, pass.events, block.readings);
     }
     const bool is_complete = reader.at_end();
     const auto last_row = reader.last_row();
-    const bool is_whole = reader.finished_transaction();
+    const bool is_whole = reader.is_at_transaction_end();
     reader.close();
 
     const bool becomes_drained = is_complete && task.drains;
-    if (pass.events == 0 && is_complete && !task.other && !becomes_drained) {
+    if (pass.events == 0 && is_complete && !task.next_position && !becomes_drained) {
         std::erase_if(seen_empty_, [&](const SeenEmpty& seen) { return seen.epoch == task.epoch->epoch; });
-        seen_empty_.push_back({task.epoch->epoch, task.stored, task.now});
+        seen_empty_.push_back({task.epoch->epoch, task.stored, task.far_end});
         return std::nullopt;
     }
 
     Checkpoint reached;
-    if (is_complete && task.other)
-        reached.position = *task.other;
-    else if (is_complete && task.epoch->is_local(setting.here))
-        reached.position = model::position_at(task.now);
+    if (is_complete && task.next_position)
+        reached.position = *task.next_position;
+    else if (is_complete && task.epoch->is_local(context.here))
+        reached.position = model::position_at(task.far_end);
     else if (!last_row)
         reached.position = task.stored;
-    else if (task.other && task.from.snapshot == task.other->snapshot)
-        reached.position = {.snapshot = task.other->snapshot, .partial = last_row};
+    else if (task.next_position && task.from.snapshot == task.next_position->snapshot)
+        reached.position = {.snapshot = task.next_position->snapshot, .partial = last_row};
     else
-        reached.position = model::position_after(task.from, task.now, *last_row, is_whole);
+        reached.position = model::position_after(task.from, task.far_end, *last_row, is_whole);
 
-    read_model::add_groups(read_model::kDeviceTable, devices.groups(), setting.snapshot);
-    read_model::add_metrics(runtime::kDeviceMetricStateTable, devices.metrics(), setting.snapshot);
-    read_model::add_groups(read_model::kRegionTable, regions.groups(), setting.snapshot);
-    read_model::add_metrics(runtime::kRegionMetricStateTable, regions.metrics(), setting.snapshot);
+    read_model::add_groups(read_model::kDeviceGroups, devices.groups(), context.snapshot);
+    read_model::add_metrics(runtime::kDeviceMetricStateTable, devices.metrics(), context.snapshot);
+    read_model::add_groups(read_model::kRegionGroups, regions.groups(), context.snapshot);
+    read_model::add_metrics(runtime::kRegionMetricStateTable, regions.metrics(), context.snapshot);
     TELEMETRY_INJECTION_POINT("state_written");
 
     if (with_batch && pass.events > 0) {
@@ -236,8 +238,8 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
                                 .from = task.stored,
                                 .to = reached.position,
                                 .events = pass.events,
-                                .created_at = setting.taken_at},
-                               setting.snapshot);
+                                .created_at = context.taken_at},
+                               context.snapshot);
         pass.batch = batch_id;
         if (pass.notification.empty()) pass.notification = notification_of(batch_id, task.epoch->epoch, pass.events, {});
     }
@@ -250,16 +252,16 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         to.drained = becomes_drained;
         to.applied = (before ? before->applied : 0) + pass.events;
         to.as_of = before ? before->as_of : task.epoch->opened_at;
-        if (is_complete && !task.other) to.as_of = setting.taken_at;
-        if (is_complete && task.other_checkpoint) to.as_of = task.other_checkpoint->as_of;
+        if (is_complete && !task.next_position) to.as_of = context.taken_at;
+        if (is_complete && task.next_checkpoint) to.as_of = task.next_checkpoint->as_of;
         to.last_batch = before ? before->last_batch : model::BatchId{};
         if (pass.batch) to.last_batch = batch_id;
         if (!with_batch && batches && !is_behind(reached.position, batches->position)) to.last_batch = batches->last_batch;
-        // Batches are numbered through all epochs: the first checkpoint of a new one goes on where the last ended.
+        // Numbers of batches go on through all epochs, so the first checkpoint of an epoch begins where the last one ended.
         if (with_batch && !before && !pass.batch) to.last_batch = last_batch(progress);
         moves.push_back({consumer, task.epoch->epoch, before, to});
     }
-    // Consumers that the batches have caught up with have passed this one, too.
+    // If the list of batches has caught up with a consumer, that consumer has passed this batch, too.
     for (const Consumer consumer : kConsumers) {
         const auto& before = task.epoch->of(consumer);
         if (!pass.batch || !before || is_served(consumer) || before->position != reached.position) continue;
@@ -267,15 +269,16 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
         to.last_batch = batch_id;
         moves.push_back({consumer, task.epoch->epoch, before, to});
     }
-    event_log::write_checkpoints(moves, setting.snapshot);
-    if (may_have_failed_) may_have_failed_ = clear_failures(served_, setting.snapshot);
+    event_log::write_checkpoints(moves, context.snapshot);
+    if (may_have_failed_) may_have_failed_ = clear_failures(served_, context.snapshot);
     TELEMETRY_INJECTION_POINT("pass_written");
 
     for (const Consumer consumer : served_) runtime::tell_waiters_at_commit(event_log::number_of(consumer));
     mend_triggers_of_new_epoch(task);
-    pass.outcome = Outcome::kApplied;
-    pass.more = !is_complete || task.others_wait || !task.is_newest;
-    // Where projections are paused, those ahead of the list may stand at several places: this pass reached the next one only.
+    pass.outcome = PassOutcome::kApplied;
+    pass.has_more = !is_complete || task.has_others_waiting || !task.is_newest;
+    // While projections are paused, consumers ahead of the list may stand at several positions. This pass reached only the
+    // next one.
     const auto is_ahead = [&](Consumer consumer) {
         return !task.epoch->is_drained(consumer) && is_behind(reached.position, task.epoch->position_of(consumer));
     };
@@ -284,7 +287,7 @@ std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochPr
     return pass;
 }
 
-// Last in the pass: the locks it takes keep writers waiting until the commit.
+// The pass does this last, because its locks keep writers waiting until the commit.
 void Applier::mend_triggers_of_new_epoch(const Task& task) {
     constexpr int kAttempts = 10;
     const auto& checkpoints = task.epoch->checkpoints;
@@ -295,33 +298,33 @@ void Applier::mend_triggers_of_new_epoch(const Task& task) {
 }
 
 Pass Applier::run_as_owner(const PassOptions& options) {
-    Setting setting{};
-    setting.here = runtime::current_identity();
-    postgres::guarded([&setting] {
-        setting.taken_at = GetCurrentTimestamp();
+    PassContext context{};
+    context.here = runtime::current_place();
+    postgres::guarded([&context] {
+        context.taken_at = GetCurrentTimestamp();
         postgres::push_snapshot_of_now();
-        setting.snapshot = GetActiveSnapshot();
+        context.snapshot = GetActiveSnapshot();
     });
     Pass pass;
-    const std::vector<EpochProgress> progress = event_log::read_progress(setting.snapshot);
+    const std::vector<EpochProgress> progress = event_log::read_progress(context.snapshot);
     refuse_mixed(progress);
-    if (progress.empty() || !progress.back().is_local(setting.here)) {
-        pass.outcome = Outcome::kUnopened;
-    } else if (progress.back().timeline != setting.here.timeline) {
-        // A standby was promoted, or the log recovered to an earlier moment: it may have lost batches, and their numbers must
-        // not come again. So this place has an epoch of its own before it has a batch.
+    if (progress.empty() || !progress.back().is_local(context.here)) {
+        pass.outcome = PassOutcome::kUnopened;
+    } else if (progress.back().timeline != context.here.timeline) {
+        // A standby was promoted, or the log was recovered to an earlier moment. It may have lost batches, and their numbers
+        // must not come again. So this place opens an epoch of its own before it writes a batch.
         event_log::open_for_writing();
-        pass.outcome = Outcome::kApplied;
-        pass.more = true;
+        pass.outcome = PassOutcome::kApplied;
+        pass.has_more = true;
     } else {
-        setting.now = event_log::snapshot_of(setting.snapshot);
-        paused_ = paused_consumers(setting.snapshot);
-        // With no projection to serve nobody sees what came in.
+        context.present = event_log::snapshot_of(context.snapshot);
+        paused_ = paused_consumers(context.snapshot);
+        // If every consumer is left out, the pass does not read the log, and the list of batches may be behind.
         pass.owes_batches = std::ranges::all_of(kConsumers, [this](Consumer consumer) { return is_left_out(consumer); });
         for (std::size_t epoch = 0; epoch < progress.size(); ++epoch) {
-            const auto task = choose(progress, epoch, setting);
+            const auto task = choose(progress, epoch, context);
             if (!task) continue;
-            if (const auto done = perform(*task, progress, setting, options)) {
+            if (const auto done = perform(*task, progress, context, options)) {
                 pass = *done;
                 break;
             }
@@ -341,7 +344,7 @@ Pass Applier::run(const PassOptions& options) {
     });
     if (!is_there) {
         Pass pass;
-        pass.outcome = Outcome::kAbsent;
+        pass.outcome = PassOutcome::kAbsent;
         return pass;
     }
     const runtime::Installed installed = runtime::installed();

@@ -1,4 +1,4 @@
-// Recording and clearing failures: by SQL, so that all counts that somebody put on the table.
+// Records and clears failures by SQL, so that whatever a user put on the table works.
 #include "projection/failure.hpp"
 
 #include <exception>
@@ -23,22 +23,22 @@ namespace {
 
 enum FailureColumn { kProjection, kSqlstate, kMessage, kFailedAt, kFailures, kFailureColumns };
 
-// The writer holds the apply lock, so nobody comes between the two.
+// The writer holds the apply lock, so no other session writes between these two statements.
 postgres::Statement count_another{
-    postgres::Command::kUpdate,
+    postgres::SqlCommand::kUpdate,
     "UPDATE telemetry.projection_failure SET sqlstate = $2, message = $3, failed_at = $4, failures = failures + 1 "
     "WHERE projection = $1",
     4,
     {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
     nullptr};
 postgres::Statement count_first{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.projection_failure (projection, sqlstate, message, failed_at, failures) VALUES ($1, $2, $3, $4, 1)",
     4,
     {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID},
     nullptr};
 postgres::Statement end_failures{
-    postgres::Command::kUpdate,
+    postgres::SqlCommand::kUpdate,
     "UPDATE telemetry.projection_failure SET failures = 0 WHERE projection = ANY ($1) AND failures > 0",
     1,
     {TEXTARRAYOID},
@@ -49,8 +49,8 @@ void count_failure(std::string_view consumer, int sqlstate, std::string_view mes
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum values[] = {postgres::text_datum(consumer), postgres::text_datum(unpack_sql_state(sqlstate)),
                       postgres::text_datum(message), TimestampTzGetDatum(GetCurrentTimestamp())};
-    const postgres::Statements statements = postgres::open_statements();
-    if (postgres::execute_kept(count_another, values).rows == 0) postgres::execute_kept(count_first, values);
+    const postgres::StatementScope statements = postgres::open_statements();
+    if (postgres::execute_kept(count_another, values).row_count == 0) postgres::execute_kept(count_first, values);
     postgres::close_statements(statements);
 }
 
@@ -58,7 +58,7 @@ void count_failure(std::string_view consumer, int sqlstate, std::string_view mes
 void end_failures_of(Datum* consumers, int count) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
     Datum names = postgres::text_array_datum(consumers, count);
-    const postgres::Statements statements = postgres::open_statements();
+    const postgres::StatementScope statements = postgres::open_statements();
     postgres::execute_kept(end_failures, &names);
     postgres::close_statements(statements);
 }
@@ -70,7 +70,7 @@ bool is_failing(postgres::KeyLookup& table, Datum consumer) {
 
 }  // namespace
 
-Failure failure_of(event_log::Consumer consumer) {
+ProjectionFailure failure_of(event_log::Consumer consumer) {
     try {
         throw;
     } catch (const postgres::PgError& error) {
@@ -94,7 +94,7 @@ bool is_cancellation() {
     }
 }
 
-void record_failure(const Failure& failure) {
+void record_failure(const ProjectionFailure& failure) {
     postgres::Transaction transaction;
     if (!postgres::guarded([] { return hold_extension(); })) return;
     {

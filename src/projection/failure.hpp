@@ -1,4 +1,4 @@
-// Failures of consumers: telemetry.projection_failure.
+// Records and clears failures of consumers, in telemetry.projection_failure.
 #pragma once
 
 #include <span>
@@ -9,22 +9,22 @@
 
 namespace projection {
 
-struct Failure {
+struct ProjectionFailure {
     event_log::Consumer consumer;
     int sqlstate;
     std::string message;
 };
 
-// In a catch block: what the exception says about the consumer's pass.
-Failure failure_of(event_log::Consumer consumer);
+// Describes the exception that is being handled, as a failure of the consumer's pass. Only in a catch block.
+ProjectionFailure failure_of(event_log::Consumer consumer);
 
-// Is the exception being handled a wish of somebody's to stop, which says nothing about the consumer?
+// Was the pass cancelled or shut down, so that the exception says nothing about the consumer? Only in a catch block.
 bool is_cancellation();
 
-// Counts a failure, in a transaction of its own. Not inside another one.
-void record_failure(const Failure& failure);
+// Counts a failure, in a transaction of its own. No other transaction is open.
+void record_failure(const ProjectionFailure& failure);
 
-// Says that these consumers have succeeded, in the transaction of their pass. False: no consumer's last pass failed.
+// Records, in the transaction of their pass, that these consumers have succeeded. False: no other consumer is failing.
 bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot snapshot);
 
 }  // namespace projection

@@ -1,4 +1,4 @@
-// One pass over the readings, a hash look-up a reading and a further one a metric.
+// Folds in one pass over the readings. It looks up one hash for each reading, and two for each metric.
 #include "projection/fold.hpp"
 
 #include <algorithm>
@@ -32,7 +32,7 @@ void Fold::add_region(read_model::GroupDelta& group, const model::Event& reading
 }
 
 void Fold::add_metric(std::uint32_t group, const model::Metric& metric, model::Micros at) {
-    if (!std::isfinite(metric.value)) return;  // no read model ever holds one
+    if (!std::isfinite(metric.value)) return;  // no read model holds one
     auto name = metric_names_.find(metric.name);
     if (name == metric_names_.end())
         name = metric_names_.emplace(keep(metric.name), static_cast<std::uint32_t>(metric_names_.size())).first;

@@ -1,4 +1,4 @@
-// Folding events into deltas by device or by region: pure C++, no server call.
+// Folds events into deltas by device or by region. It is pure C++ and calls no server code.
 #pragma once
 
 #include <cstddef>
@@ -17,20 +17,20 @@ namespace projection {
 
 enum class Grain { kDevice, kRegion };
 
-// Deltas of one pass. Keys and regions are copied into an arena that lives as long as the fold, once each.
+// The deltas of one pass. An arena holds copies of keys, regions and names, and lives as long as the fold.
 class Fold {
 public:
     explicit Fold(Grain grain) : grain_(grain) {}
     Fold(const Fold&) = delete;
     Fold& operator=(const Fold&) = delete;
 
-    // The order of the readings makes no difference to the result.
+    // The result does not depend on the order of the readings.
     void add(std::span<const model::Event> readings);
 
-    // How many deltas there are by now.
+    // Counts the deltas that exist by now.
     std::size_t size() const noexcept { return groups_.size() + metrics_.size(); }
 
-    // Ascending by key (bytes). Valid as long as nothing is added.
+    // These give the deltas ascending by key, byte by byte. The next `add` makes the pointers invalid.
     std::vector<const read_model::GroupDelta*> groups() const;
     std::vector<const read_model::MetricDelta*> metrics() const;
 

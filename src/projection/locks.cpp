@@ -1,5 +1,5 @@
-// Taking the locks. This file is written wholly in P. What a look into the catalogue leaves behind, a snapshot, would hold back
-// vacuum for as long as a lock is waited for: it is thrown away before.
+// Takes the locks. This file is written wholly in P. A look into the catalogue leaves a snapshot behind, which would hold back
+// vacuum during the wait for a lock. So each function drops it before it waits.
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"
@@ -13,11 +13,11 @@
 namespace projection {
 namespace {
 
-constexpr const char* kRead[] = {"installation", "epoch", "projection"};
-constexpr const char* kWritten[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
-                                    "device_metric_state", "region_state", "region_metric_state"};
+constexpr const char* kReadTables[] = {"installation", "epoch", "projection"};
+constexpr const char* kWrittenTables[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
+                                          "device_metric_state", "region_state", "region_metric_state"};
 
-// False if the extension is gone.
+// False: the extension is gone. TC301: its version is not the library's.
 bool require_version(Oid extension) {
     postgres::FoundExtension found;
     if (!postgres::find_extension(found) || found.oid != extension) return false;
@@ -51,17 +51,17 @@ void take_apply_lock() {
 
 void lock_tables() {
     const Oid schema = postgres::find_schema();
-    // A table that is missing is the failure of whoever needs it, and told then.
+    // If a table is missing, the code that needs it raises the error.
     const auto lock = [schema](const char* name, LOCKMODE mode) {
         const Oid table = postgres::find_relation(schema, name);
         InvalidateCatalogSnapshot();
         if (OidIsValid(table)) LockRelationOid(table, mode);
         return table;
     };
-    for (const char* name : kRead) lock(name, AccessShareLock);
+    for (const char* name : kReadTables) lock(name, AccessShareLock);
     const Oid log = lock("event", AccessShareLock);
     list_free(find_inheritance_children(log, AccessShareLock));
-    for (const char* name : kWritten) lock(name, RowExclusiveLock);
+    for (const char* name : kWrittenTables) lock(name, RowExclusiveLock);
 }
 
 }  // namespace projection

@@ -1,19 +1,18 @@
-// What a transaction that writes the read side holds. This file is written wholly in P.
+// Takes the locks of a transaction that writes the read side. This file is written wholly in P.
 #pragma once
 
 namespace projection {
 
-// Takes the lock on the extension's gate, so that DROP EXTENSION waits before it has locked any other relation (a lock on one
-// of our tables could meet it half-way and deadlock). False: the extension is not there. TC301: its version is not the
-// library's.
+// Locks the extension's gate, shared. So DROP EXTENSION waits before it locks any other relation. Without the gate it could
+// deadlock with a pass that locks a table. False: the extension is not there. TC301: its version is not the library's.
 bool hold_extension();
 
-// Whoever writes batches, checkpoints, state or failures holds this lock from before it takes its snapshot until its
-// transaction is over: so what the snapshot shows is the last version of those rows.
+// Takes the apply lock of the database. A transaction that writes batches, checkpoints, state or failures takes it before its
+// snapshot, and holds it to its end. So its snapshot shows the last version of those rows.
 void take_apply_lock();
 
-// Locks every table that a pass reads or writes, in one order. To be called before the snapshot is taken: a snapshot older than
-// the wait for a lock would not show what the holder of the lock rewrote, and it would be held during the wait.
+// Locks every table that a pass reads or writes, in one order. The caller takes its snapshot afterwards. A snapshot from before
+// the wait would not show what the holder of the lock rewrote, and would hold back vacuum during the wait.
 void lock_tables();
 
 }  // namespace projection

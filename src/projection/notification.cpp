@@ -1,4 +1,4 @@
-// Building and sending notifications.
+// Builds and sends notifications.
 #include "projection/notification.hpp"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ bool is_ascii(const model::Event& event) {
                        [](const model::Metric& each) { return is_ascii(each.name); });
 }
 
-// The model escapes what is UTF-8. Other databases' texts can be told where they are ASCII.
+// The model escapes UTF-8. In a database of another encoding it can tell only ASCII.
 bool can_be_told(std::span<const model::Event> readings) {
     return GetDatabaseEncoding() == PG_UTF8 ||
            std::all_of(readings.begin(), readings.end(), [](const model::Event& each) { return is_ascii(each); });

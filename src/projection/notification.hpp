@@ -1,4 +1,4 @@
-// Telling listeners about a batch.
+// Builds and sends the notification that tells listeners about a batch.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,13 @@
 
 namespace projection {
 
-// The payload, as the setting telemetry_cqrs.notify_payload wants it; empty where nothing is to be told. `readings` are all of
-// the batch, or none where they are not at hand. In a database that is not UTF8 they are told only where all their texts are
-// ASCII.
+// Builds the payload that the setting telemetry_cqrs.notify_payload asks for; empty: there is nothing to send. `readings` are
+// all of the batch, or none if the caller does not have them. In a database that is not UTF8, the payload has readings only if
+// all their texts are ASCII.
 std::string notification_of(model::BatchId batch, model::Epoch epoch, std::int64_t events,
                             std::span<const model::Event> readings);
 
-// Server code (P), in a transaction that writes nothing: its commit sends the payload.
+// P. The commit of the caller's transaction sends the payload. That transaction writes nothing else.
 void notify(const char* payload);
 
 }  // namespace projection

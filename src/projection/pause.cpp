@@ -1,4 +1,4 @@
-// SQL functions pause_projection and resume_projection, and what passes read of them.
+// SQL functions pause_projection() and resume_projection(), and the look at their rows that each pass takes.
 #include "projection/pause.hpp"
 
 #include <string>
@@ -28,14 +28,14 @@ using event_log::Consumer;
 constexpr int kColumns = 3;  // projection, paused_at, paused_by
 
 constexpr postgres::Statement kPause{
-    postgres::Command::kInsert,
+    postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.projection (projection, paused_at, paused_by) VALUES ($1, pg_catalog.clock_timestamp(), $2) "
     "ON CONFLICT DO NOTHING",
     2,
     {TEXTOID, TEXTOID},
     nullptr};
 constexpr postgres::Statement kResume{
-    postgres::Command::kDelete,
+    postgres::SqlCommand::kDelete,
     "DELETE FROM telemetry.projection WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL",
     2,
     {TEXTOID, TEXTOID},
@@ -52,29 +52,29 @@ void refuse_where_nothing_may_be_written(const char* command) {
     });
 }
 
-// Runs one of the two statements as the extension's owner. Whether it changed anything.
+// Runs one of the two statements as the extension's owner. True: it changed a row.
 bool change(const postgres::Statement& statement, Consumer projection) {
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
     return postgres::guarded([&statement, name = event_log::name_of(projection)] {
         Datum values[] = {postgres::text_datum(name), postgres::text_datum(GetUserNameFromId(GetSessionUserId(), false))};
-        const postgres::Statements statements = postgres::open_statements();
-        const bool is_changed = postgres::execute(statement, values).rows > 0;
+        const postgres::StatementScope statements = postgres::open_statements();
+        const bool is_changed = postgres::execute(statement, values).row_count > 0;
         postgres::close_statements(statements);
         return is_changed;
     });
 }
 
-// A restored log is written by nobody until somebody says that this place is its home now.
+// Opens a restored log, which no pass writes before an administrator or a command opens it. True: it was such a log.
 bool open_restored_log() {
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
-    // What is there now, also by an earlier call of the same statement.
+    // The latest snapshot also shows what an earlier call in the same statement wrote.
     const ::Snapshot snapshot = postgres::guarded([] {
         PushActiveSnapshot(GetLatestSnapshot());
         return GetActiveSnapshot();
     });
     const std::vector<event_log::EpochProgress> progress = event_log::read_progress(snapshot);
     postgres::guarded([] { PopActiveSnapshot(); });
-    if (progress.empty() || progress.back().is_local(runtime::current_identity())) return false;
+    if (progress.empty() || progress.back().is_local(runtime::current_place())) return false;
     event_log::open_for_writing();
     return true;
 }
@@ -98,7 +98,7 @@ ConsumerSet read_rows(Oid table, ::Snapshot snapshot) {
 ConsumerSet paused_consumers(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs paused projections");
     return postgres::guarded([&memory, snapshot] {
-        // Installed by an older version that could not pause.
+        // An older version of the extension has no such table, and could not pause.
         const Oid table = postgres::find_relation(postgres::require_schema(), "projection");
         if (!OidIsValid(table)) return ConsumerSet{};
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());

@@ -1,4 +1,4 @@
-// Projections that somebody paused: telemetry.projection, a row for each.
+// Reads which projections are paused: telemetry.projection has a row for each.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@ namespace projection {
 
 using ConsumerSet = std::array<bool, event_log::kConsumers.size()>;
 
-// As the snapshot shows them. Consumer `batch` is never paused.
+// The paused consumers, as `snapshot` shows them. Consumer `batch` is never paused.
 ConsumerSet paused_consumers(::Snapshot snapshot);
 
 }  // namespace projection

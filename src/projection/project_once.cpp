@@ -1,4 +1,4 @@
-// CALL telemetry.project_once(): the same passes, driven from a client's session.
+// SQL procedure project_once(): makes passes in a client's session until nothing is left.
 #include <exception>
 #include <string>
 
@@ -17,19 +17,20 @@
 namespace projection {
 namespace {
 
-// Also where the caller's own procedure has written something: it would be committed along.
+// Is the call inside a transaction block or a function, or has the caller's own procedure written something? project_once()
+// would commit that work along with its own.
 bool is_in_callers_transaction(FunctionCallInfo fcinfo) {
     return fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) ||
            reinterpret_cast<CallContext*>(fcinfo->context)->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny());
 }
 
-// P. Ends the transaction and begins the next one, which no snapshot of the caller's reaches into.
+// P. Ends the transaction and begins the next one. No snapshot of the caller reaches into it.
 void next_transaction() {
     postgres::begin_next_transaction();
     XactIsoLevel = XACT_READ_COMMITTED;
 }
 
-// One pass in a subtransaction, so that a failing one can be left behind; null when it went well.
+// Makes one pass in a subtransaction, so that `project_once` can go on after a failure. Null: the pass succeeded.
 std::exception_ptr try_pass(Applier& applier, Pass& pass) {
     try {
         postgres::in_subtransaction([&] { pass = applier.run({.lock_timeout = 0}); });
@@ -57,9 +58,9 @@ void apply_everything() {
             }
             continue;
         }
-        if (pass.outcome == Outcome::kAbsent)
+        if (pass.outcome == PassOutcome::kAbsent)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped");
-        more = pass.more;
+        more = pass.has_more;
         if (pass.notification.empty()) continue;
         postgres::guarded([payload = pass.notification.c_str()] {
             next_transaction();

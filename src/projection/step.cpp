@@ -1,4 +1,4 @@
-// Driving passes from a background worker.
+// Makes passes in a background worker.
 #include "projection/step.hpp"
 
 #include <algorithm>
@@ -22,21 +22,21 @@ constexpr std::int64_t kDelayOfObstacle = 2 * USECS_PER_SEC;
 
 }  // namespace
 
-// The consumer waits; that it failed is written down if that is possible.
-StepResult Stepper::fail(Failure failure) {
+// Leaves the consumer out for a while, and records its failure if that is possible.
+StepResult Stepper::fail(ProjectionFailure failure) {
     Retry& retry = retries_[static_cast<std::size_t>(failure.consumer)];
     retry.delay = failure.sqlstate == error_codes::kTableCarriesObstacle
                       ? kDelayOfObstacle
                       : std::clamp(retry.delay * 2, kFirstDelay, kLongestDelay);
-    retry.at = runtime::steady_time() + retry.delay;
+    retry.due_at = runtime::steady_time() + retry.delay;
     applier_.suspend(failure.consumer, true);
     try {
         record_failure(failure);
     } catch (const std::exception&) {
-        // Whatever keeps the record from being written is told by the next step; this one's failure goes to the caller.
+        // This step tells its caller the consumer's failure. The cause of this second failure shows in the next step.
     }
     StepResult result;
-    result.pass.more = true;
+    result.pass.has_more = true;
     result.failure = std::move(failure);
     return result;
 }
@@ -47,15 +47,15 @@ StepResult Stepper::step(const PassOptions& options) {
         const Retry& retry = retries_[static_cast<std::size_t>(consumer)];
         if (retry.is_due(now)) applier_.suspend(consumer, false);
     }
-    std::optional<Failure> failure;
+    std::optional<ProjectionFailure> failure;
     try {
         postgres::Transaction transaction;
         const Pass pass = applier_.run(options);
         transaction.commit();
-        if (pass.outcome == Outcome::kApplied)
+        if (pass.outcome == PassOutcome::kApplied)
             for (const event_log::Consumer consumer : applier_.served()) retries_[static_cast<std::size_t>(consumer)] = {};
-        // Nothing is left for those that could be served: somebody else has done what they failed to do.
-        if (pass.outcome == Outcome::kIdle)
+        // The consumers that were due have nothing left to do, so another process has made the pass in which they failed.
+        if (pass.outcome == PassOutcome::kIdle)
             for (Retry& retry : retries_)
                 if (retry.is_due(now)) retry = {};
         return {pass, std::nullopt};
@@ -67,7 +67,7 @@ StepResult Stepper::step(const PassOptions& options) {
     if (applier_.served().size() > 1) {
         applier_.separate();
         StepResult result;
-        result.pass.more = true;
+        result.pass.has_more = true;
         return result;
     }
     return fail(std::move(*failure));

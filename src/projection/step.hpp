@@ -1,4 +1,4 @@
-// The worker's way to run passes: each in a transaction of its own, failures kept apart.
+// Makes passes for the worker, each in a transaction of its own, and keeps failing consumers apart from the others.
 #pragma once
 
 #include <array>
@@ -15,38 +15,38 @@ namespace projection {
 
 struct StepResult {
     Pass pass;
-    std::optional<Failure> failure;  // of the consumer that was served; it is recorded, and the others go on
+    std::optional<ProjectionFailure> failure;  // of the consumer that was served; the others go on
 };
 
 class Stepper {
 public:
-    // One transaction. Outside any other one. Throws (rolled back) when not even that could be found out whom to serve, or when
-    // it was cancelled. A consumer that fails is left out for a while, longer each time: at most a minute, and two seconds
-    // where something on a table is in the way (TC204).
+    // Makes one pass in one transaction. No other transaction is open. If a consumer fails alone, the stepper records that and
+    // leaves the consumer out: for 1 second, then twice as long each time, at most a minute; always 2 seconds after TC204. The
+    // step throws, with its transaction rolled back, if it was cancelled or failed before it chose a consumer.
     StepResult step(const PassOptions& options = {});
 
-    // A consumer is left out for a while: a later step may have something to do although no event came.
+    // Is a consumer left out for a while? Then a later step may have work although no event comes.
     bool waits_to_retry() const noexcept {
         for (const Retry& retry : retries_)
-            if (retry.at != 0) return true;
+            if (retry.due_at != 0) return true;
         return false;
     }
 
 private:
     struct Retry {
-        runtime::SteadyTime at = 0;  // 0: the last pass succeeded
+        runtime::SteadyTime due_at = 0;  // 0: the last pass succeeded
         std::int64_t delay = 0;
 
-        bool is_due(runtime::SteadyTime now) const noexcept { return at != 0 && at <= now; }
+        bool is_due(runtime::SteadyTime now) const noexcept { return due_at != 0 && due_at <= now; }
     };
 
-    StepResult fail(Failure failure);
+    StepResult fail(ProjectionFailure failure);
 
     Applier applier_;
     std::array<Retry, event_log::kConsumers.size()> retries_;
 };
 
-// Sends notifications, in a transaction that does nothing else. Outside any other one.
+// Sends notifications, in a transaction that does nothing else. No other transaction is open.
 void publish(std::span<const char* const> notifications);
 
 }  // namespace projection

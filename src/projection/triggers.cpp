@@ -1,4 +1,4 @@
-// Running the commands that mend triggers.
+// Runs the commands that mend triggers.
 #include "projection/triggers.hpp"
 
 #include <exception>
@@ -15,25 +15,25 @@ namespace projection {
 namespace {
 
 constexpr postgres::Statement kDefects{
-    postgres::Command::kSelect, "SELECT \"table\", command FROM telemetry.trigger_defects()", 0, {}, nullptr};
+    postgres::SqlCommand::kSelect, "SELECT \"table\", command FROM telemetry.trigger_defects()", 0, {}, nullptr};
 
-// P. False where a table is being written or changed.
+// P. False: another session writes or changes the table.
 bool lock_without_waiting(const char* table) {
     return ConditionalLockRelationOid(postgres::find_relation(postgres::require_schema(), table), ShareRowExclusiveLock);
 }
 
 // P.
 bool run_commands() {
-    const postgres::Statements statements = postgres::open_statements();
-    postgres::set_for_statements("lock_timeout", "1ms");  // a command that needs a stronger lock
+    const postgres::StatementScope statements = postgres::open_statements();
+    postgres::set_for_statements("lock_timeout", "1ms");  // for commands that need a stronger lock
     PushActiveSnapshot(GetLatestSnapshot());
-    const postgres::Result defects = postgres::execute(kDefects, nullptr);
+    const postgres::StatementResult defects = postgres::execute(kDefects, nullptr);
     PopActiveSnapshot();
     bool is_free = true;
-    for (std::uint64_t i = 0; i < defects.rows; ++i)
+    for (std::uint64_t i = 0; i < defects.row_count; ++i)
         is_free = is_free && lock_without_waiting(postgres::printed_value_of(defects, i, 1));
-    for (std::uint64_t i = 0; is_free && i < defects.rows; ++i)
-        postgres::execute({postgres::Command::kUtility, postgres::printed_value_of(defects, i, 2), 0, {}, nullptr}, nullptr);
+    for (std::uint64_t i = 0; is_free && i < defects.row_count; ++i)
+        postgres::execute({postgres::SqlCommand::kUtility, postgres::printed_value_of(defects, i, 2), 0, {}, nullptr}, nullptr);
     postgres::close_statements(statements);
     return is_free;
 }
@@ -45,7 +45,8 @@ bool mend_triggers() {
         bool is_done = false;
         postgres::in_subtransaction([&is_done] {
             is_done = postgres::guarded([] { return run_commands(); });
-            if (!is_done) throw postgres::Error(ERRCODE_LOCK_NOT_AVAILABLE, "a table is in use");  // gives the locks back
+            if (!is_done)
+                throw postgres::Error(ERRCODE_LOCK_NOT_AVAILABLE, "a table is in use");  // the rollback releases the locks
         });
         return is_done;
     } catch (const std::exception&) {

@@ -1,12 +1,12 @@
-// Mending the extension's triggers where a log was opened anew: a restore of data with --disable-triggers leaves them so that
-// they do not fire in a session of a replica, or not at all.
+// Mends the extension's triggers where a log was opened anew. A restore of data with --disable-triggers leaves triggers that
+// do not fire while session_replication_role is replica, or do not fire at all.
 #pragma once
 
 namespace projection {
 
-// Runs the commands that telemetry.trigger_defects() names, as the current user and in a subtransaction. Waits for no lock:
-// false where one is not to be had or something else is in the way, and nothing is changed then. telemetry.health() tells
-// of what is left. The locks of a mended table keep its writers waiting until the transaction ends.
+// Runs the commands that telemetry.trigger_defects() names, as the current user and in a subtransaction. It waits for no lock.
+// False: a lock is not free or a command failed, so nothing was changed, and telemetry.health() shows what is left. The locks
+// of a mended table keep its writers waiting until the transaction ends.
 bool mend_triggers();
 
 }  // namespace projection

@@ -1,5 +1,6 @@
-// SQL functions as_of, projection_tail and batch_tail: how far behind a projection, or the list of batches, is, for the
-// caller's own snapshot.
+// SQL functions as_of, projection_tail and batch_tail: how far a projection or the list of batches is behind the log.
+//
+// Each of them answers for the caller's own snapshot.
 #include <algorithm>
 #include <optional>
 
@@ -25,9 +26,11 @@ event_log::Consumer projection_argument(FunctionCallInfo fcinfo, int number) {
     });
 }
 
-// A moment before the caller's snapshot was taken: whatever was committed until then it shows. That is the start of the
-// transaction, as the statement may be a FETCH or an Execute that came long after the snapshot. Nothing where the snapshot
-// may be older than that or show less: it can be imported where it is the whole transaction's, and a standby lags behind.
+// A moment before the server took the caller's snapshot, so the snapshot shows every transaction that committed until then. It
+// is the start of the caller's transaction, because the statement may be a FETCH or an Execute long after the snapshot.
+//
+// There is no such moment in two cases. A snapshot that serves the whole transaction can be imported, and is then older than
+// the transaction. The snapshot of a standby shows less, because the standby lags behind.
 std::optional<TimestampTz> time_before_callers_snapshot() {
     return postgres::guarded([]() -> std::optional<TimestampTz> {
         if (IsolationUsesXactSnapshot() || RecoveryInProgress()) return std::nullopt;
@@ -37,7 +40,7 @@ std::optional<TimestampTz> time_before_callers_snapshot() {
 
 std::optional<TimestampTz> as_of_tail(const event_log::Tail& tail) {
     if (tail.events > 0) return tail.behind_since;
-    // Nothing waits. Of two moments before the snapshot, the later one; nullopt is less than any.
+    // No event waits. Both moments lie before the snapshot, so the later one counts; nullopt is less than any moment.
     return std::max(time_before_callers_snapshot(), tail.stored_as_of);
 }
 

@@ -10,14 +10,14 @@
 TELEMETRY_FUNCTION(telemetry_get_ingest_statistics) {
     const auto statistics = runtime::ingest_statistics();
     return postgres::guarded([&] {
-        constexpr int kSince = runtime::kIngestCounts;
+        constexpr int kSince = runtime::kIngestFigures;
         constexpr int kSqlstate = kSince + 1;
         constexpr int kErrorAt = kSince + 2;
-        Datum values[runtime::kIngestCounts + 3] = {};
-        bool nulls[runtime::kIngestCounts + 3];
+        Datum values[runtime::kIngestFigures + 3] = {};
+        bool nulls[runtime::kIngestFigures + 3];
         for (bool& null : nulls) null = !statistics;
         if (statistics) {
-            for (int i = 0; i < runtime::kIngestCounts; ++i)
+            for (int i = 0; i < runtime::kIngestFigures; ++i)
                 values[i] = Int64GetDatum(static_cast<int64>(statistics->counts[i]));
             values[kSince] = TimestampTzGetDatum(statistics->since);
             nulls[kSqlstate] = nulls[kErrorAt] = statistics->last_error_at == 0;

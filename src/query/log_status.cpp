@@ -1,4 +1,4 @@
-// SQL function log_status: whether the log was written here, or at another place and brought here by a restore.
+// SQL function log_status: tells whether the log was written here, or was restored from another place.
 #include <vector>
 
 #include "event_log/checkpoint.hpp"
@@ -16,7 +16,7 @@ TELEMETRY_FUNCTION(telemetry_get_log_status) {
         return GetActiveSnapshot();
     });
     const std::vector<event_log::EpochProgress> epochs = event_log::read_progress(snapshot);
-    const bool is_open = !epochs.empty() && epochs.back().is_local(runtime::current_identity());
+    const bool is_open = !epochs.empty() && epochs.back().is_local(runtime::current_place());
     const char* state = epochs.empty() ? "fresh" : is_open ? "open" : "restored";
     const int epoch = epochs.empty() ? 0 : static_cast<int>(epochs.back().epoch.value);
     const TimestampTz opened_at = epochs.empty() ? 0 : epochs.back().opened_at;

@@ -1,4 +1,4 @@
-// SQL function read_events: the events of a batch, in the shape of the view telemetry.events.
+// SQL function read_events: returns the events of a batch as rows of the view telemetry.events.
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +20,7 @@ namespace {
 using event_log::EventColumn;
 using event_log::WindowScan;
 
-// P. Writes members as the view's jsonb_build_object does.
+// P. Writes members as jsonb_build_object does in the view.
 struct JsonbWriter {
     postgres::JsonbBuilder payload;
 
@@ -59,8 +59,8 @@ Jsonb* payload_of(const WindowScan& scan) {
     return postgres::finish_object(writer.payload);
 }
 
-// Columns of telemetry.events: id, aggregatetype, aggregateid, type, version, payload, created_at, epoch. The last one is not
-// there as long as the script of version 1.0 is installed.
+// The columns of telemetry.events are id, aggregatetype, aggregateid, type, version, payload, created_at, epoch. The script of
+// version 1.0 installs a view without the last one.
 constexpr int kFewestColumns = 7;
 
 // P.
@@ -80,19 +80,20 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     if (result->setDesc->natts < kFewestColumns || result->setDesc->natts > kFewestColumns + 1)
         elog(ERROR, "telemetry.events has other columns than read_events returns");
     const Datum aggregate_type = postgres::text_datum("device");
-    const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext event_context =
+        AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
     WindowScan scan;
     event_log::open_window(scan, plan, GetActiveSnapshot());
-    const MemoryContext caller = MemoryContextSwitchTo(row);
+    const MemoryContext callers_context = MemoryContextSwitchTo(event_context);
     for (; scan.current != nullptr; event_log::advance(scan)) {
         CHECK_FOR_INTERRUPTS();
         if (!event_log::is_part_of_window(scan)) continue;
         put_event(result, scan, aggregate_type);
-        MemoryContextReset(row);
+        MemoryContextReset(event_context);
     }
-    MemoryContextSwitchTo(caller);
+    MemoryContextSwitchTo(callers_context);
     event_log::close_window(scan);
-    MemoryContextDelete(row);
+    MemoryContextDelete(event_context);
 }
 
 }  // namespace
@@ -105,7 +106,7 @@ TELEMETRY_FUNCTION(telemetry_read_events) {
         throw postgres::Error(
             error_codes::kBatchNotFound, "there is no batch " + std::to_string(batch_id.value), {},
             "telemetry.follow_from() says whether it was deleted, or is ahead of the log. Events stay in telemetry.events.");
-    const event_log::Plan plan(model::window_between(batch->from, batch->to), batch->epoch);
-    postgres::guarded([&] { query::put_events(fcinfo, plan.native()); });
+    const event_log::OwnedScanPlan plan(model::window_between(batch->from, batch->to), batch->epoch);
+    postgres::guarded([&] { query::put_events(fcinfo, plan.view()); });
     PG_RETURN_NULL();
 }

@@ -1,4 +1,4 @@
-// Type telemetry.summary in SQL: text and binary forms, and what can be asked of one.
+// SQL type telemetry.summary: its text and binary forms, and the functions that read one of its values.
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -53,7 +53,7 @@ TELEMETRY_FUNCTION(telemetry_print_summary) {
     return postgres::guarded([&printed] { return CStringGetDatum(pnstrdup(printed.data(), printed.size())); });
 }
 
-// Version, then the members in the order of the struct, in network byte order.
+// The binary form is the version and then the members in the order of the struct, in network byte order.
 TELEMETRY_FUNCTION(telemetry_send_summary) {
     const model::Summary& summary = query::summary_argument(fcinfo);
     return postgres::guarded([&summary] {

@@ -1,7 +1,9 @@
-// SQL function wait_for: until what a transaction stored is applied by a projection.
+// SQL function wait_for: waits until a projection has applied the events that a transaction stored.
 //
-// Each look is taken under a fresh snapshot, in a subtransaction that is rolled back, so that no lock outlives it. Between two
-// looks the session sleeps until a pass of the projector is over, or for a short while where nobody tells it.
+// The session looks again and again:
+// 1. Each look has a fresh snapshot and a subtransaction that is rolled back, so no lock outlives the look.
+// 2. Between two looks the session sleeps until a pass of the projector is over. Without shared memory nothing tells it so, and
+//    it naps for a short while instead.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -42,18 +44,18 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstNap{10};
 constexpr milliseconds kLongestNap{100};
-constexpr milliseconds kLongestSleep{250};  // where passes are told: project_once() of a session and a standby's replay are not
+constexpr milliseconds kLongestSleep{250};  // because replay on a standby tells nobody
 constexpr milliseconds kBeforeTransactionTimeout{100};
-constexpr std::uint64_t kFirstNormal = 3;
+constexpr std::uint64_t kFirstNormalXid = 3;
 
 struct Token {
     model::Epoch epoch;
     model::Xid xid;
 };
 
-enum class Answer { kNotYet, kApplied, kRolledBack };
+enum class TokenState { kPending, kApplied, kRolledBack };
 
-// A whole number and nothing else.
+// The number, if the text is a number and nothing else.
 template <typename Number>
 std::optional<Number> number_in(std::string_view digits) {
     Number number{};
@@ -67,7 +69,7 @@ Token parse_token(std::string_view sent) {
     if (colon != std::string_view::npos) {
         const auto epoch = number_in<std::int32_t>(sent.substr(0, colon));
         const auto xid = number_in<std::uint64_t>(sent.substr(colon + 1));
-        if (epoch && xid && *epoch > 0 && *xid >= kFirstNormal) return {model::Epoch{*epoch}, model::Xid{*xid}};
+        if (epoch && xid && *epoch > 0 && *xid >= kFirstNormalXid) return {model::Epoch{*epoch}, model::Xid{*xid}};
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid token",
                           "The token is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
@@ -83,67 +85,69 @@ milliseconds timeout_argument(FunctionCallInfo fcinfo, int number) {
     return milliseconds(static_cast<std::int64_t>(std::min(std::max(wanted, 0.0), kLongest)));
 }
 
-// Looks again and again for one token.
-class Wait {
+// Looks whether the transaction of a token is applied. It remembers between looks what it has found.
+class TokenWatch {
 public:
-    Wait(Token token, Consumer projection) : token_(token), projection_(projection) {}
+    TokenWatch(Token token, Consumer projection) : token_(token), projection_(projection) {}
 
-    Answer look();
+    TokenState look();
 
 private:
-    Answer look_under(::Snapshot snapshot, Fate fate);
-    Answer look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate);
-    Answer look_for_rest(::Snapshot snapshot);
+    TokenState look_under(::Snapshot snapshot, Fate fate);
+    TokenState look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate);
+    TokenState look_at_tail(::Snapshot snapshot);
     [[noreturn]] void refuse_unknown() const;
 
     Token token_;
     Consumer projection_;
-    std::optional<model::Snapshot> since_;  // when the transaction was first seen committed and without events
+    std::optional<model::Snapshot> committed_snapshot_;  // of the first look that found it committed and without events
 };
 
-void Wait::refuse_unknown() const {
+void TokenWatch::refuse_unknown() const {
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "the token is not of this database",
                           "There is no transaction " + std::to_string(token_.xid.value) + " in epoch " +
                               std::to_string(token_.epoch.value) + ".");
 }
 
-// A transaction that stored nothing: a batch of duplicates. What it was told of was committed before it was.
-Answer Wait::look_for_rest(::Snapshot snapshot) {
-    if (!since_)
-        since_ = postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything_shown_by(snapshot)
-                                                                        : event_log::snapshot_of(snapshot);
-    return event_log::measure_tail(projection_, snapshot, true, &*since_).events > 0 ? Answer::kNotYet : Answer::kApplied;
+// For a transaction that stored nothing, such as a batch of duplicates. The events that its receipt speaks of were committed
+// before it. So it counts as applied when everything is applied that was committed at the first look.
+TokenState TokenWatch::look_at_tail(::Snapshot snapshot) {
+    if (!committed_snapshot_)
+        committed_snapshot_ = postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything_shown_by(snapshot)
+                                                                                     : event_log::snapshot_of(snapshot);
+    return event_log::measure_tail(projection_, snapshot, true, &*committed_snapshot_).events > 0 ? TokenState::kPending
+                                                                                                  : TokenState::kApplied;
 }
 
-// Where transaction numbers say nothing: the epoch is of another place, or over, and the numbers behind its end were given out
-// again. Its committed transactions are those that left events.
-Answer Wait::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate) {
-    if (is_local && fate == Fate::kInProgress) return Answer::kNotYet;  // prepared before a standby was promoted
-    if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::kRolledBack;
-    const bool is_behind = epoch.is_drained(projection_) || epoch.position_of(projection_).snapshot.covers(token_.xid);
-    return is_behind ? Answer::kApplied : Answer::kNotYet;
+// For an epoch of another place, or one that is over. There a transaction number tells nothing, because the server has given
+// out the numbers behind the epoch's end again. A transaction of such an epoch has committed if it left events.
+TokenState TokenWatch::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate) {
+    if (is_local && fate == Fate::kInProgress) return TokenState::kPending;  // prepared before a standby was promoted
+    if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return TokenState::kRolledBack;
+    const bool is_passed = epoch.is_drained(projection_) || epoch.position_of(projection_).snapshot.covers(token_.xid);
+    return is_passed ? TokenState::kApplied : TokenState::kPending;
 }
 
-// The one that a command opens here that finds these.
-model::Epoch next_epoch(const std::vector<EpochProgress>& progress, const runtime::Identity& here) {
+// The epoch that the next command here would open, given the epochs that there are.
+model::Epoch next_epoch(const std::vector<EpochProgress>& progress, const runtime::LogPlace& here) {
     if (progress.empty()) return model::Epoch{event_log::number_of_next_epoch(0, nullptr, here)};
     const EpochProgress& last = progress.back();
-    const runtime::Identity place{
+    const runtime::LogPlace place{
         .system_identifier = last.system_identifier, .database = last.database, .log = last.log, .timeline = last.timeline};
     return model::Epoch{event_log::number_of_next_epoch(last.epoch.value, &place, here)};
 }
 
-Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
-    const runtime::Identity here = runtime::current_identity();
+TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
+    const runtime::LogPlace here = runtime::current_place();
     const bool in_recovery = postgres::guarded([] { return RecoveryInProgress(); });
     const std::vector<EpochProgress> progress = event_log::read_progress(snapshot);
     const auto epoch = std::find_if(progress.begin(), progress.end(),
                                     [this](const EpochProgress& each) { return each.epoch == token_.epoch; });
     if (epoch == progress.end()) {
-        // Its row is not committed or not replayed yet, or there never was one.
-        if (in_recovery || fate == Fate::kInProgress) return Answer::kNotYet;
-        // Who opens an epoch and is rolled back takes its row along.
-        if (fate == Fate::kRolledBack && token_.epoch == next_epoch(progress, here)) return Answer::kRolledBack;
+        // The row of the epoch is not committed or not replayed yet, or there never was one.
+        if (in_recovery || fate == Fate::kInProgress) return TokenState::kPending;
+        // The transaction that opens an epoch also writes its row, and its rollback takes the row along.
+        if (fate == Fate::kRolledBack && token_.epoch == next_epoch(progress, here)) return TokenState::kRolledBack;
         refuse_unknown();
     }
     const bool is_local = epoch->is_local(here);
@@ -152,24 +156,25 @@ Answer Wait::look_under(::Snapshot snapshot, Fate fate) {
     if (!is_local || is_over || epoch->timeline != here.timeline) return look_in_log(*epoch, snapshot, is_local, fate);
     switch (fate) {
         case Fate::kInProgress:
-            return Answer::kNotYet;
+            return TokenState::kPending;
         case Fate::kRolledBack:
-            return Answer::kRolledBack;
+            return TokenState::kRolledBack;
         case Fate::kForgotten:
             return look_in_log(*epoch, snapshot, is_local, fate);
         case Fate::kNotBegun:
-            if (in_recovery) return Answer::kNotYet;
+            if (in_recovery) return TokenState::kPending;
             refuse_unknown();
         case Fate::kCommitted:
             break;
     }
-    if (epoch->is_drained(projection_) || epoch->position_of(projection_).snapshot.covers(token_.xid)) return Answer::kApplied;
-    if (!since_ && event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return Answer::kNotYet;
-    return look_for_rest(snapshot);
+    if (epoch->is_drained(projection_) || epoch->position_of(projection_).snapshot.covers(token_.xid))
+        return TokenState::kApplied;
+    if (!committed_snapshot_ && event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return TokenState::kPending;
+    return look_at_tail(snapshot);
 }
 
-Answer Wait::look() {
-    // In this order: what is committed now the snapshot shows.
+TokenState TokenWatch::look() {
+    // The fate is read before the snapshot is taken. So the snapshot shows the transaction if its fate is kCommitted.
     const Fate fate = event_log::fate_of(token_.xid);
     const ::Snapshot snapshot = postgres::guarded([] {
         PushActiveSnapshot(GetLatestSnapshot());
@@ -178,40 +183,41 @@ Answer Wait::look() {
     return look_under(snapshot, fate);
 }
 
-// The own transaction cannot become applied before this command is over.
+// The projector cannot apply the session's own transaction while this command is running.
 void refuse_own_transaction(const Token& token) {
-    const std::uint64_t own = postgres::guarded([] {
+    const std::uint64_t own_xid = postgres::guarded([] {
         const FullTransactionId xid = GetTopFullTransactionIdIfAny();
         return FullTransactionIdIsValid(xid) ? U64FromFullTransactionId(xid) : 0;
     });
-    if (own != token.xid.value) return;
+    if (own_xid != token.xid.value) return;
     const std::vector<EpochProgress> progress = event_log::read_progress(postgres::guarded([] { return GetActiveSnapshot(); }));
-    // The same number at another time or place. The own epoch may be so new that it is not seen yet.
+    // The number may be the same in an older epoch or at another place. The session's own epoch may be so new that its snapshot
+    // does not show it.
     if (!progress.empty() && token.epoch < progress.back().epoch) return;
-    if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_identity()))
+    if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_place()))
         return;
     throw postgres::Error(error_codes::kOwnTransaction, "the token is of the transaction in progress",
                           "The projector applies its readings after its commit.", "Commit first, then wait.");
 }
 
-// What can tell that a look is worthwhile, as it was before the last one.
-struct Seen {
-    explicit Seen(Consumer projection) : signal(runtime::pass_signal(event_log::number_of(projection))) {
-        if (signal != nullptr) passes = pg_atomic_read_u64(&signal->count);
+// The number of passes as it was before a look. When it has grown, another look is worthwhile.
+struct SeenPasses {
+    explicit SeenPasses(Consumer projection) : signal(runtime::pass_signal(event_log::number_of(projection))) {
+        if (signal != nullptr) pass_count = pg_atomic_read_u64(&signal->pass_count);
     }
 
     runtime::PassSignal* signal;
-    std::uint64_t passes = 0;
+    std::uint64_t pass_count = 0;
 };
 
-// Until a pass for the projection is over that `seen` does not know. Prepares for the sleep only here, as the end of a
-// subtransaction cancels it.
-void sleep_until_pass(const Seen& seen, milliseconds longest) {
+// Sleeps until a pass of the projection is over that `seen` does not know. It prepares for the sleep after the look, because
+// the end of the look's subtransaction would cancel the preparation.
+void sleep_until_pass(const SeenPasses& seen, milliseconds longest) {
     const long sleep = static_cast<long>(std::min(longest, kLongestSleep).count());
     postgres::guarded([&seen, sleep] {
-        ConditionVariablePrepareToSleep(&seen.signal->is_over);
-        if (pg_atomic_read_u64(&seen.signal->count) == seen.passes)
-            ConditionVariableTimedSleep(&seen.signal->is_over, sleep, PG_WAIT_EXTENSION);
+        ConditionVariablePrepareToSleep(&seen.signal->pass_ended);
+        if (pg_atomic_read_u64(&seen.signal->pass_count) == seen.pass_count)
+            ConditionVariableTimedSleep(&seen.signal->pass_ended, sleep, PG_WAIT_EXTENSION);
         ConditionVariableCancelSleep();
         CHECK_FOR_INTERRUPTS();
     });
@@ -225,25 +231,25 @@ void nap_for(milliseconds nap) {
     });
 }
 
-// transaction_timeout would end the session and not only the wait, so the answer comes a little earlier.
+// Cuts the timeout short of transaction_timeout, which would end the whole session.
 milliseconds within_transaction_timeout(milliseconds timeout) {
-    const TimestampTz end = postgres::end_by_transaction_timeout();
-    if (end == DT_NOEND) return timeout;
-    const milliseconds left{(end - GetCurrentTimestamp()) / 1000};
+    const TimestampTz timeout_at = postgres::end_by_transaction_timeout();
+    if (timeout_at == DT_NOEND) return timeout;
+    const milliseconds left{(timeout_at - GetCurrentTimestamp()) / 1000};
     return std::clamp(left - kBeforeTransactionTimeout, milliseconds::zero(), timeout);
 }
 
 const char* wait_for(const Token& token, milliseconds timeout, Consumer projection) {
     const Clock::time_point deadline = Clock::now() + within_transaction_timeout(timeout);
-    Wait wait(token, projection);
+    TokenWatch watch(token, projection);
     milliseconds nap = kFirstNap;
     runtime::start_missing_projector();
     for (;;) {
-        const Seen seen(projection);
-        Answer answer = Answer::kNotYet;
-        postgres::in_subtransaction_rolled_back([&] { answer = wait.look(); });
-        if (answer == Answer::kApplied) return "applied";
-        if (answer == Answer::kRolledBack) return "rolled back";
+        const SeenPasses seen(projection);
+        TokenState state = TokenState::kPending;
+        postgres::in_subtransaction_rolled_back([&] { state = watch.look(); });
+        if (state == TokenState::kApplied) return "applied";
+        if (state == TokenState::kRolledBack) return "rolled back";
         const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
         if (left <= milliseconds::zero()) return "timeout";
         if (seen.signal != nullptr) {

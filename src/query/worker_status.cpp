@@ -1,5 +1,7 @@
-// SQL function worker_status: how the projector of this database fares. Shared memory knows; without it, the lock table, what
-// the process says of itself in pg_stat_activity, and the record of attempts to start one.
+// SQL function worker_status: tells how the projector of this database fares.
+//
+// It reads the database's slot in shared memory. Without shared memory it finds the projector in the lock table, reads what
+// the process shows in pg_stat_activity, and reads the record of attempts to start one.
 #include <string_view>
 
 #include "postgres/entry_point.hpp"
@@ -15,10 +17,10 @@
 namespace query {
 namespace {
 
-constexpr int kInVain = 3;  // attempts; before that the next one may only be on its way
-constexpr const char* kNoneCame = "Every worker that was started ended before it could work. The server log says why.";
+constexpr int kAttemptsUntilFailing = 3;  // after fewer attempts, a worker may still be on its way
+constexpr const char* kReasonNoneCame = "Every worker that was started ended before it could work. The server log says why.";
 
-struct Status {
+struct StatusRow {
     int pid = 0;
     runtime::WorkerState state = runtime::WorkerState::kNone;
     TimestampTz since = 0;
@@ -26,17 +28,17 @@ struct Status {
     TimestampTz error_at = 0;     // 0: not known
 };
 
-Status status_in_shared_memory() {
+StatusRow status_in_shared_memory() {
     const runtime::WorkerStatus known = runtime::worker_status(MyDatabaseId);
-    Status status{known.pid, known.state, known.since, nullptr, known.error.at};
+    StatusRow status{known.pid, known.state, known.since, nullptr, known.error.at};
     if (known.error.at != 0) status.error = postgres::guarded([&known] { return pstrdup(known.error.text); });
     return status;
 }
 
-Status status_of_process(int pid) {
+StatusRow status_of_process(int pid) {
     const char* activity = postgres::guarded([pid] { return pgstat_get_backend_current_activity(pid, false); });
     const std::string_view failing = runtime::kActivityOfFailing;
-    Status status;
+    StatusRow status;
     status.pid = pid;
     status.state = *activity == '\0' ? runtime::WorkerState::kStarting : runtime::WorkerState::kRunning;
     if (!std::string_view(activity).starts_with(failing)) return status;
@@ -45,15 +47,16 @@ Status status_of_process(int pid) {
     return status;
 }
 
-Status status_without_shared_memory() {
+StatusRow status_without_shared_memory() {
     if (const int pid = runtime::find_projector().pid; pid != 0) return status_of_process(pid);
     const runtime::StartRecord record = runtime::read_start_record();
-    Status status;
-    const bool come_to_nothing = record.failed_at == 0 && record.in_vain >= kInVain;
-    if (record.failed_at == 0 && !come_to_nothing) return status;
+    StatusRow status;
+    const bool has_come_to_nothing = record.failed_at == 0 && record.attempts_in_vain >= kAttemptsUntilFailing;
+    if (record.failed_at == 0 && !has_come_to_nothing) return status;
     status.state = runtime::WorkerState::kFailing;
-    status.since = status.error_at = come_to_nothing ? record.tried_at : record.failed_at;
-    status.error = postgres::guarded([reason = come_to_nothing ? kNoneCame : record.reason] { return pstrdup(reason); });
+    status.since = status.error_at = has_come_to_nothing ? record.tried_at : record.failed_at;
+    status.error =
+        postgres::guarded([reason = has_come_to_nothing ? kReasonNoneCame : record.reason] { return pstrdup(reason); });
     return status;
 }
 
@@ -62,7 +65,7 @@ Status status_without_shared_memory() {
 
 TELEMETRY_FUNCTION(telemetry_get_worker_status) {
     const bool is_preloaded = runtime::shared_state() != nullptr;
-    const query::Status status = is_preloaded ? query::status_in_shared_memory() : query::status_without_shared_memory();
+    const query::StatusRow status = is_preloaded ? query::status_in_shared_memory() : query::status_without_shared_memory();
     return postgres::guarded([&] {
         Datum values[] = {BoolGetDatum(is_preloaded),
                           Int32GetDatum(status.pid),

@@ -1,4 +1,5 @@
-// What a pass adds to the read models: one delta a row, keys as views into memory that outlives the writing.
+// The changes that a pass makes to the read models: one delta for each row. Keys are views into memory that outlives the
+// writing.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace read_model {
 
-// Of a device or a region: a row of telemetry.device_state or telemetry.region_state.
+// The delta of a device or a region: a row of telemetry.device_state or telemetry.region_state.
 struct GroupDelta {
     std::string_view key;
     std::int64_t sample_count = 0;
@@ -21,7 +22,7 @@ struct GroupDelta {
     std::string_view region;  // of the reading at last_seen, of several the greatest; empty: none
 };
 
-// A row of telemetry.device_metric_state or telemetry.region_metric_state.
+// The delta of one metric: a row of telemetry.device_metric_state or telemetry.region_metric_state.
 struct MetricDelta {
     std::string_view key;
     std::string_view metric;

@@ -1,4 +1,4 @@
-// Merging deltas into rows. Everything but the two entries is P.
+// Merges deltas into rows. Everything is P but add_groups and add_metrics.
 #include "read_model/state_tables.hpp"
 
 #include <algorithm>
@@ -29,22 +29,22 @@ enum MetricColumn { kMetricKey, kMetric, kSummary };
 
 constexpr std::size_t kRowsBetweenResets = 256;
 
-std::string_view text_of(const postgres::KeyedTable& table, int column) {
+std::string_view found_text(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
     return postgres::view_of(table.found->tts_values[column]);
 }
 
-std::int64_t integer_of(const postgres::KeyedTable& table, int column) {
+std::int64_t found_integer(const postgres::KeyedTable& table, int column) {
     return DatumGetInt64(table.found->tts_values[column]);
 }
 
-// The stored summary, or an empty one for NULL.
-model::Summary summary_of(const postgres::KeyedTable& table, int column) {
+// The stored summary; an empty one where it is NULL.
+model::Summary found_summary(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
     const model::Summary* summary = find_summary(DatumGetPointer(table.found->tts_values[column]));
     if (summary == nullptr)
         ereport(ERROR, (errcode(error_codes::kCorruptSummary),
-                        errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(table.table))));
+                        errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(table.relation))));
     return *summary;
 }
 
@@ -62,34 +62,35 @@ std::int64_t sum_of(std::int64_t a, std::int64_t b) {
     return sum;
 }
 
-// `total` becomes what the found row and the delta say together.
+// Merges the found row into `total`, which is the delta at first.
 void merge_found(const postgres::KeyedTable& table, bool has_region, GroupDelta& total) {
-    total.sample_count = sum_of(integer_of(table, kSampleCount), total.sample_count);
-    model::Summary temperature = summary_of(table, kTemperature);
+    total.sample_count = sum_of(found_integer(table, kSampleCount), total.sample_count);
+    model::Summary temperature = found_summary(table, kTemperature);
     model::merge(temperature, total.temperature);
     total.temperature = temperature;
-    model::Summary humidity = summary_of(table, kHumidity);
+    model::Summary humidity = found_summary(table, kHumidity);
     model::merge(humidity, total.humidity);
     total.humidity = humidity;
-    total.first_seen = Min(integer_of(table, kFirstSeen), total.first_seen);
-    total.last_received_at = Max(integer_of(table, kLastReceivedAt), total.last_received_at);
-    const TimestampTz last_seen = integer_of(table, kLastSeen);
-    if (has_region && (last_seen > total.last_seen || (last_seen == total.last_seen && text_of(table, kRegion) > total.region)))
-        total.region = text_of(table, kRegion);
+    total.first_seen = Min(found_integer(table, kFirstSeen), total.first_seen);
+    total.last_received_at = Max(found_integer(table, kLastReceivedAt), total.last_received_at);
+    const TimestampTz last_seen = found_integer(table, kLastSeen);
+    if (has_region &&
+        (last_seen > total.last_seen || (last_seen == total.last_seen && found_text(table, kRegion) > total.region)))
+        total.region = found_text(table, kRegion);
     total.last_seen = Max(last_seen, total.last_seen);
 }
 
 struct GroupWriter {
     postgres::KeyedTable table;
     bool has_region;
-    postgres::ReusedText key, region;
-    StoredSummary temperature, humidity;
+    postgres::ReusedText key_buffer, region_buffer;
+    StoredSummary temperature_buffer, humidity_buffer;
 };
 
 // P.
 void add_group(GroupWriter& writer, const GroupDelta& delta) {
     postgres::KeyedTable& table = writer.table;
-    const Datum key = postgres::text_datum(writer.key, delta.key);
+    const Datum key = postgres::text_datum(writer.key_buffer, delta.key);
     GroupDelta total = delta;
     const bool is_found = postgres::find_row(table, &key);
     if (is_found) {
@@ -103,11 +104,11 @@ void add_group(GroupWriter& writer, const GroupDelta& delta) {
     postgres::set_value(table, kFirstSeen, TimestampTzGetDatum(total.first_seen));
     postgres::set_value(table, kLastSeen, TimestampTzGetDatum(total.last_seen));
     postgres::set_value(table, kLastReceivedAt, TimestampTzGetDatum(total.last_received_at));
-    set_summary(table, kTemperature, writer.temperature, total.temperature);
-    set_summary(table, kHumidity, writer.humidity, total.humidity);
+    set_summary(table, kTemperature, writer.temperature_buffer, total.temperature);
+    set_summary(table, kHumidity, writer.humidity_buffer, total.humidity);
     if (writer.has_region && total.region.empty()) postgres::set_null(table, kRegion);
     if (writer.has_region && !total.region.empty())
-        postgres::set_value(table, kRegion, postgres::text_datum(writer.region, total.region));
+        postgres::set_value(table, kRegion, postgres::text_datum(writer.region_buffer, total.region));
     if (is_found)
         postgres::update_row(table);
     else
@@ -116,18 +117,19 @@ void add_group(GroupWriter& writer, const GroupDelta& delta) {
 
 struct MetricWriter {
     postgres::KeyedTable table;
-    postgres::ReusedText key, metric;
-    StoredSummary summary;
+    postgres::ReusedText key_buffer, metric_buffer;
+    StoredSummary summary_buffer;
 };
 
 // P.
 void add_metric(MetricWriter& writer, const MetricDelta& delta) {
     postgres::KeyedTable& table = writer.table;
-    const Datum key[] = {postgres::text_datum(writer.key, delta.key), postgres::text_datum(writer.metric, delta.metric)};
+    const Datum key[] = {postgres::text_datum(writer.key_buffer, delta.key),
+                         postgres::text_datum(writer.metric_buffer, delta.metric)};
     model::Summary total = delta.summary;
     const bool is_found = postgres::find_row(table, key);
     if (is_found) {
-        total = summary_of(table, kSummary);
+        total = found_summary(table, kSummary);
         model::merge(total, delta.summary);
         postgres::copy_found_row(table);
     } else {
@@ -135,14 +137,14 @@ void add_metric(MetricWriter& writer, const MetricDelta& delta) {
         postgres::set_value(table, kMetricKey, key[0]);
         postgres::set_value(table, kMetric, key[1]);
     }
-    set_summary(table, kSummary, writer.summary, total);
+    set_summary(table, kSummary, writer.summary_buffer, total);
     if (is_found)
         postgres::update_row(table);
     else
         postgres::insert_row(table);
 }
 
-// Calls add(writer, *delta) for each delta, in a context of its own that is emptied now and then.
+// Calls add(writer, *delta) for each delta. The current memory context is `rows` meanwhile, which is emptied now and then.
 template <typename Writer, typename Delta>
 void add_all(Writer& writer, void (*add)(Writer&, const Delta&), const Delta* const* deltas, std::size_t count,
              MemoryContext rows) {
@@ -167,7 +169,7 @@ void add_groups(const GroupTable& kind, std::span<const GroupDelta* const> delta
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         GroupWriter writer{};
         writer.has_region = kind.has_region;
-        writer.key.memory = writer.region.memory = memory.get();
+        writer.key_buffer.memory = writer.region_buffer.memory = memory.get();
         postgres::open_table(writer.table, kind.table, snapshot);
         add_all(writer, add_group, deltas.data(), deltas.size(), rows.get());
         postgres::close_table(writer.table);
@@ -182,7 +184,7 @@ void add_metrics(const postgres::OwnTable& own, std::span<const MetricDelta* con
     postgres::guarded([&own, deltas, snapshot, &memory, &rows] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         MetricWriter writer{};
-        writer.key.memory = writer.metric.memory = memory.get();
+        writer.key_buffer.memory = writer.metric_buffer.memory = memory.get();
         postgres::open_table(writer.table, own, snapshot);
         add_all(writer, add_metric, deltas.data(), deltas.size(), rows.get());
         postgres::close_table(writer.table);

@@ -1,4 +1,4 @@
-// Adding deltas to the tables of the read side. The caller holds the projector's lock, which was taken before `snapshot`.
+// Adds deltas to the tables of the read side. The caller holds the projector's lock, and took it before `snapshot`.
 #pragma once
 
 #include <span>
@@ -13,11 +13,11 @@ struct GroupTable {
     const postgres::OwnTable& table;
     bool has_region;  // keeps the region of the last measured reading
 };
-inline constexpr GroupTable kDeviceTable{runtime::kDeviceStateTable, true};
-inline constexpr GroupTable kRegionTable{runtime::kRegionStateTable, false};
+inline constexpr GroupTable kDeviceGroups{runtime::kDeviceStateTable, true};
+inline constexpr GroupTable kRegionGroups{runtime::kRegionStateTable, false};
 
-// One row read and written for each delta. `deltas` are distinct and ascending by key (bytes), so that the rows come in the
-// order of the index and writers of one table cannot wait for each other in a circle.
+// Both read and write one row for each delta. `deltas` are distinct and ascend by key (bytes). So the rows come in the order of
+// the index, and writers of one table cannot wait for each other in a circle.
 void add_groups(const GroupTable& table, std::span<const GroupDelta* const> deltas, ::Snapshot snapshot);
 void add_metrics(const postgres::OwnTable& table, std::span<const MetricDelta* const> deltas, ::Snapshot snapshot);
 

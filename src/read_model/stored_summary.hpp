@@ -1,4 +1,4 @@
-// How a telemetry.summary lies on disk and in memory: a varlena of its own, version first.
+// The form of a telemetry.summary on disk and in memory: a varlena of its own that begins with its version.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@ namespace read_model {
 
 inline constexpr std::uint8_t kStoredVersion = 1;
 
-// The type is declared STORAGE plain and ALIGNMENT double: it always has a four-byte header and lies aligned in a row.
+// The type is declared STORAGE plain and ALIGNMENT double. So a value always has a header of four bytes, and lies aligned in a
+// row.
 struct StoredSummary {
     std::int32_t header;
     std::uint8_t version;
@@ -26,9 +27,9 @@ inline void store(StoredSummary& stored, const model::Summary& summary) noexcept
     stored.summary = summary;
 }
 
-// Null where the bytes are not a summary of a known version.
-inline const model::Summary* find_summary(const void* datum) noexcept {
-    const auto* stored = static_cast<const StoredSummary*>(datum);
+// Null: the bytes are not a summary of a known version.
+inline const model::Summary* find_summary(const void* bytes) noexcept {
+    const auto* stored = static_cast<const StoredSummary*>(bytes);
     if (VARSIZE(stored) != sizeof *stored || stored->version != kStoredVersion) return nullptr;
     return &stored->summary;
 }

@@ -1,4 +1,4 @@
-// Finding the gate as DROP EXTENSION does (findDependentObjects in the server), and locking it.
+// Finds the gate as DROP EXTENSION does (findDependentObjects in the server), and locks it.
 // This file is written wholly in P.
 #include "runtime/gate.hpp"
 
@@ -14,7 +14,7 @@ Oid find_gate(Oid extension) {
     return gate;
 }
 
-// A lock that the transaction already has would not bring the news.
+// AcceptInvalidationMessages is there because the server skips it for a lock that the transaction already has.
 void lock_gate(Oid gate) {
     LockRelationOid(gate, AccessShareLock);
     AcceptInvalidationMessages();

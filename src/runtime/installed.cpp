@@ -1,4 +1,4 @@
-// Looking the extension's relations up by name, once a session and after each change of one of them.
+// A session looks the extension's relations up by name, once at first and then after each change of one of them.
 #include "runtime/installed.hpp"
 
 #include "error_codes.hpp"
@@ -28,12 +28,12 @@ bool is_current = false;
 bool is_watching = false;
 unsigned generation = 0;
 
-// While nothing is current, whatever changes may be ours: who remembers something must not miss it. Of pg_depend the callback
-// hears only when it is rewritten; its order may then be another one.
+// While `current` is out of date, any change may concern the extension, and a cache that was built on an earlier answer must
+// not miss it. The server reports pg_depend only when it is rewritten, and then its order may change.
 void forget_relation(Datum, Oid relation) noexcept {
-    bool ours = !is_current || relation == InvalidOid || relation == DependRelationId || relation == current.gate;
-    for (const NamedRelation& each : kRelations) ours = ours || current.*each.oid == relation;
-    if (!ours) return;
+    bool is_ours = !is_current || relation == InvalidOid || relation == DependRelationId || relation == current.gate;
+    for (const NamedRelation& each : kRelations) is_ours = is_ours || current.*each.oid == relation;
+    if (!is_ours) return;
     is_current = false;
     ++generation;
 }
@@ -43,7 +43,7 @@ void watch() {
     is_watching = true;
 }
 
-// P. False when something is missing.
+// P. Returns false if anything is missing.
 bool look_up(Installed& found) {
     if (!is_watching) watch();
     postgres::FoundExtension extension;
@@ -63,11 +63,11 @@ bool look_up(Installed& found) {
 }  // namespace
 
 const Installed& installed() {
-    // Reading the catalogue may itself deliver an invalidation, so the answer is taken into a local first.
+    // Reading the catalogue may itself deliver an invalidation. So the answer goes into a local variable first.
     if (!is_current) {
         Installed found;
-        const bool complete = postgres::guarded([&found] { return look_up(found); });
-        if (!complete) {
+        const bool is_complete = postgres::guarded([&found] { return look_up(found); });
+        if (!is_complete) {
             throw postgres::Error(error_codes::kNotInstalled, "telemetry_cqrs is not completely installed in this database",
                                   "Schema \"telemetry\" or one of its relations is missing.",
                                   "Run CREATE EXTENSION telemetry_cqrs.");
@@ -83,7 +83,7 @@ const Installed& hold_installed() {
     for (;;) {
         const Oid gate = installed().gate;
         postgres::guarded([gate] { lock_gate(gate); });
-        // The function that is running belongs to the extension that is gone, and so does its result type.
+        // The function that is running, and its result type, belong to the extension that is gone.
         if (installed().extension != extension)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped and created anew meanwhile",
                                   {}, "Send the same request again.");
@@ -99,17 +99,17 @@ unsigned installed_generation() noexcept {
     return generation;
 }
 
-Identity current_identity() {
+LogPlace current_place() {
     return postgres::guarded([log = installed().event] {
-        Identity identity;
-        identity.system_identifier = GetSystemIdentifier();
-        identity.database = MyDatabaseId;
-        identity.log = log;
+        LogPlace place;
+        place.system_identifier = GetSystemIdentifier();
+        place.database = MyDatabaseId;
+        place.log = log;
         if (RecoveryInProgress())
-            GetXLogReplayRecPtr(&identity.timeline);
+            GetXLogReplayRecPtr(&place.timeline);
         else
-            identity.timeline = GetWALInsertionTimeLine();
-        return identity;
+            place.timeline = GetWALInsertionTimeLine();
+        return place;
     });
 }
 

@@ -1,4 +1,4 @@
-// The extension as it is installed in this database: which relations it owns and who its owner is.
+// The extension as it is installed in this database: its relations and its owner.
 #pragma once
 
 #include <cstdint>
@@ -7,44 +7,46 @@
 
 namespace runtime {
 
-// Plain data, kept for the session and looked up anew when the server says that one of the relations changed.
+// Plain data. The session keeps it, and looks it up anew when the server says that one of the relations has changed.
 struct Installed {
     Oid extension;
     Oid schema;
     Oid owner;
-    Oid gate;  // what commands lock first (runtime/gate.hpp)
+    Oid gate;  // the relation that commands lock first (runtime/gate.hpp)
     Oid installation;
     Oid epoch;
     Oid event;
-    Oid segment;  // where events are appended
+    Oid segment;  // the table that gets new events
     Oid event_id_sequence;
     Oid device;
 };
 
-// Throws Error(TC301) where schema "telemetry" or one of its relations is missing.
+// Throws Error(TC301) if schema "telemetry" or one of its relations is missing.
 const Installed& installed();
 
-// The same, for commands: holds the extension's gate until the transaction ends, so that DROP EXTENSION waits for the
-// transaction before it locks any other relation. They could deadlock otherwise, as each locks the tables in an order of its
-// own, or a relation could vanish from under us. Throws Error(TC301) also where another installation has taken its place
-// meanwhile.
+// The same for commands. It also holds the extension's gate until the transaction ends, so DROP EXTENSION waits for the
+// transaction before it locks any other relation. Without the gate the two could deadlock, because each locks the tables in an
+// order of its own, or a table could vanish while the command works. Throws Error(TC301) also if another installation has
+// replaced this one meanwhile.
 const Installed& hold_installed();
 
-// For the end of CREATE EXTENSION and ALTER EXTENSION UPDATE: at the commit every session forgets the answer of `installed`. A
-// further relation may have become the gate.
+// For the end of CREATE EXTENSION and ALTER EXTENSION UPDATE. At the commit every session forgets what `installed` returned,
+// because another relation may have become the gate.
 void announce_relations();
 
-// Counts how often the answer of `installed` was thrown away: who caches what he read from those relations compares it.
+// Counts how often the session has forgotten what `installed` returned. A cache of what those relations hold is stale once this
+// number has changed.
 unsigned installed_generation() noexcept;
 
-// Where this server process works. Comparable transaction numbers need an equal system and database; the log's own oid tells
-// a log that was restored into its old database from the one that was written there.
-struct Identity {
+// The place at which a log is written. Transaction numbers can be compared only within one system and database. The log's own
+// oid tells a log that was restored into its old database from the one that was written there.
+struct LogPlace {
     std::uint64_t system_identifier;
     Oid database;
     Oid log;
     TimeLineID timeline;
 };
-Identity current_identity();
+// The place of this session.
+LogPlace current_place();
 
 }  // namespace runtime

@@ -1,4 +1,4 @@
-// The version comes from the control file by way of the Makefile; SQL function library_version tells it.
+// SQL function library_version: tells the version of this library. The Makefile takes it from the control file.
 #include "runtime/library_version.hpp"
 
 #include "postgres/entry_point.hpp"
@@ -8,7 +8,7 @@
 namespace runtime {
 namespace {
 
-// So that the file itself can be asked (strings telemetry_cqrs.so), and a test can make an older library of it.
+// The mark shows the version of a library file (strings telemetry_cqrs.so). A test overwrites it to make an older library.
 constexpr char kMark[] = "telemetry_cqrs library version " TELEMETRY_VERSION;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Advisory locks of ours, one set a database. SQL's functions can only take locks of classes 1 and 2.
+// Advisory locks of the extension, one set for each database. They are of class 3, which no SQL function can take.
 #pragma once
 
 #include "postgres/pg.hpp"
@@ -6,9 +6,9 @@
 namespace runtime {
 
 enum class OwnLock : uint32 {
-    kProjector = 1,  // of the one projector, as long as it lives
-    kApply = 2,      // of who writes the read side, to the end of the transaction
-    kStarter = 3,    // of who starts a projector, for a moment
+    kProjector = 1,  // the projector holds it as long as it lives
+    kApply = 2,      // a writer of the read side holds it to the end of its transaction
+    kStarter = 3,    // a session holds it for the moment in which it starts a projector
 };
 
 inline LOCKTAG tag_of(OwnLock lock) {

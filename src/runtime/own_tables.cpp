@@ -1,4 +1,5 @@
-// Columns as the install script makes them. A type of our own has no oid that is known here.
+// The columns stand here as the install script makes them. InvalidOid stands for a type of the extension, whose oid is not
+// known before it is installed.
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -7,15 +8,15 @@ namespace runtime {
 namespace {
 
 using postgres::KnownColumn;
-using postgres::KnownColumns;
 using postgres::kOnDelete;
 using postgres::kOnInsert;
 using postgres::kOnUpdate;
 using postgres::OwnTable;
+using postgres::TableShape;
 
 constexpr Oid kSummary = InvalidOid;
 
-// Those by which the registry is looked through: device_id, region, status.
+// The columns that the registry reads: device_id, region, status.
 constexpr KnownColumn kDeviceColumns[] = {{TEXTOID, true}, {TEXTOID, false}, {TEXTOID, true}};
 constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},        {PG_SNAPSHOTOID, true}, {XID8OID, false},
                                          {INT8OID, false}, {PG_SNAPSHOTOID, true}, {XID8OID, false},       {INT8OID, false},
@@ -23,13 +24,13 @@ constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},     
 constexpr KnownColumn kCheckpointColumns[] = {{TEXTOID, true},  {INT4OID, true},  {PG_SNAPSHOTOID, true},
                                               {XID8OID, false}, {INT8OID, false}, {INT8OID, true},
                                               {INT8OID, true},  {BOOLOID, true},  {TIMESTAMPTZOID, true}};
-// The table of regions has all but the last.
+// telemetry.region_state has all but the last.
 constexpr KnownColumn kGroupColumns[] = {{TEXTOID, true},        {INT8OID, true},        {TIMESTAMPTZOID, true},
                                          {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}, {kSummary, false},
                                          {kSummary, false},      {TEXTOID, false}};
 constexpr KnownColumn kMetricColumns[] = {{TEXTOID, true}, {TEXTOID, true}, {kSummary, true}};
 
-constexpr KnownColumns all_of(std::span<const KnownColumn> columns) {
+constexpr TableShape all_of(std::span<const KnownColumn> columns) {
     return {columns.data(), static_cast<int>(columns.size()), nullptr, 0, nullptr, 0, true};
 }
 
@@ -38,9 +39,9 @@ constexpr OwnTable written_by_statements(const char* name, unsigned writes, bool
     return {name, 0, writes, has_on_conflict, 0, all_of(columns)};
 }
 
-constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int keys,
+constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned sql_writes, int key_column_count,
                                     std::span<const KnownColumn> columns) {
-    return {name, writes, sql_writes, false, keys, all_of(columns)};
+    return {name, writes, sql_writes, false, key_column_count, all_of(columns)};
 }
 
 constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);

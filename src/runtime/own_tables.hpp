@@ -1,4 +1,4 @@
-// The tables that the extension writes: how, and which columns the native writes know.
+// The tables that the extension writes, how it writes them, and the columns that its native writes know.
 #pragma once
 
 #include <span>

@@ -1,4 +1,4 @@
-// Finding and starting the projector by what every server has: the lock table and the worker slots.
+// Finds and starts the projector by what every server has: the lock table and the worker slots.
 #include "runtime/projector_process.hpp"
 
 #include "postgres/error.hpp"
@@ -13,36 +13,38 @@
 namespace runtime {
 namespace {
 
-// For all sessions of a database together: while the one that was started is on its way (longer with each that did not come, as
-// each has left a FATAL in the log), and after one that could not be started.
-constexpr TimestampTz kOnItsWay = 200 * 1000;
-constexpr TimestampTz kLongestOnItsWay = 60 * USECS_PER_SEC;
-constexpr int kMostDoublings = 10;
-constexpr TimestampTz kAfterFailure = 2 * USECS_PER_SEC;
+// The pauses after an attempt, for all sessions of a database together. A worker that was started is on its way for a while.
+// The pause doubles with each one that does not come, because each has left a FATAL in the log. After a failed start, it is
+// fixed.
+constexpr TimestampTz kFirstPause = 200 * 1000;
+constexpr TimestampTz kLongestPause = 60 * USECS_PER_SEC;
+constexpr int kMaxDoublings = 10;
+constexpr TimestampTz kPauseAfterFailure = 2 * USECS_PER_SEC;
 
-bool is_same(const LOCKTAG& a, const LOCKTAG& b) {
-    return memcmp(&a, &b, sizeof(LOCKTAG)) == 0;
+bool is_same(const LOCKTAG& left, const LOCKTAG& right) {
+    return memcmp(&left, &right, sizeof(LOCKTAG)) == 0;
 }
 
 TimestampTz pause_after(const StartRecord& record) {
-    if (record.failed_at != 0) return kAfterFailure;
-    return Min(kOnItsWay << Min(Max(record.in_vain, 0), kMostDoublings), kLongestOnItsWay);
+    if (record.failed_at != 0) return kPauseAfterFailure;
+    return Min(kFirstPause << Min(Max(record.attempts_in_vain, 0), kMaxDoublings), kLongestPause);
 }
 
-// With the starter's lock held.
+// Starts a projector unless the last attempt is too recent. The caller holds the starter's lock.
 bool try_to_start() {
     const TimestampTz now = GetCurrentTimestamp();
     StartRecord record = read_start_record();
     if (record.tried_at <= now && now < record.tried_at + pause_after(record)) return record.failed_at == 0;
-    record.in_vain = record.tried_at != 0 && record.failed_at == 0 ? Min(record.in_vain, kMostDoublings) + 1 : 0;
+    record.attempts_in_vain =
+        record.tried_at != 0 && record.failed_at == 0 ? Min(record.attempts_in_vain, kMaxDoublings) + 1 : 0;
     record.tried_at = now;
     record.failed_at = 0;
-    write_start_record(record);  // before the worker is there, which removes it
+    write_start_record(record);  // before the worker can remove it
     if (postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId)) return true;
     constexpr const char* kReason = "All background worker slots of the server are in use.";
-    const bool complains = note_failure(record, kReason);
+    const bool may_log = note_failure(record, kReason);
     write_start_record(record);
-    if (complains) {
+    if (may_log) {
         postgres::guarded([reason = kReason] {
             const char* name = get_database_name(MyDatabaseId);
             ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -77,7 +79,7 @@ ProjectorProcess find_projector() {
     });
 }
 
-// A process that ended leaves its pid behind; only its latch is given back.
+// A process that ends leaves its pid in PGPROC but gives its latch back, so the latch tells whether it is there.
 bool is_there(const ProjectorProcess& projector) noexcept {
     if (projector.procno == kNoProcess) return false;
     const PGPROC& process = ProcGlobal->allProcs[projector.procno];
@@ -88,7 +90,7 @@ bool is_there(const ProjectorProcess& projector) noexcept {
 bool start_projector() {
     if (IsBinaryUpgrade || !IsUnderPostmaster || RecoveryInProgress()) return false;
     const LOCKTAG tag = tag_of(OwnLock::kStarter);
-    // Taken: somebody is at it. No room in the lock table: later.
+    // If another session has the lock, it is starting one. If the lock table is full, a later command tries again.
     const bool is_ours = postgres::guarded([&tag] { return postgres::try_lock(tag, ExclusiveLock); });
     if (!is_ours) return true;
     const bool is_started = try_to_start();
@@ -103,7 +105,7 @@ void step_down() {
     transaction.commit();
 }
 
-// Whatever sessions are at: one that has read the record of before starts nobody, and a second successor finds the lock taken.
+// Sessions may be at it, too. One that has read the old record starts nobody, and a second successor finds the lock taken.
 void start_successor() {
     remove_start_record();
     (void)postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);

@@ -1,5 +1,6 @@
-// The projector as others know it: its program, the lock that makes it the only one of its database, and, where there is no
-// shared memory of ours, finding and starting it.
+// The projector as other processes know it: its program, and the lock that makes it the only one of its database.
+//
+// Without the extension's shared memory, sessions find the projector by that lock and start it themselves.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +9,13 @@
 
 namespace runtime {
 
-// Its argument is the database's oid. It ends with "absent" in the shared slot where the extension is not there.
+// Its argument is the database's oid. If the database has no extension, it ends and leaves "absent" in the shared slot.
 inline constexpr postgres::WorkerProgram kProjectorProgram{"telemetry_projector_main", "telemetry_cqrs projector"};
 
-// What a projector that cannot work says in pg_stat_activity, followed by the reason.
+// The text that a projector that cannot work shows in pg_stat_activity, before the reason.
 inline constexpr const char* kActivityOfFailing = "waits: ";
 
-// For the projector: takes the lock for the life of the process. False: there is another one. P, inside a transaction.
+// For the projector, inside a transaction. P. Takes the lock for the life of the process. False if another projector holds it.
 bool become_only_projector();
 
 struct ProjectorProcess {
@@ -22,20 +23,20 @@ struct ProjectorProcess {
     int pid;
 };
 
-// Who holds that lock in this database, by a look through the whole lock table.
+// Finds the process that holds that lock in this database. It reads the whole lock table.
 ProjectorProcess find_projector();
 
-// Is it still that process, and of this database?
+// True while that process lives and serves this database.
 bool is_there(const ProjectorProcess& projector) noexcept;
 
-// Starts a projector in this database, which is then on its way for some milliseconds. True too if somebody else has just done
-// that. False where none can be started, which is logged once a minute at most. For a database where none was found.
+// Starts a projector in this database, after a look has found none. It needs some milliseconds until it can be found. Returns
+// true also if another session has just started one. Returns false if none can be started, and logs that once a minute at most.
 bool start_projector();
 
-// For the projector that leaves, outside any transaction: gives the lock back, so that a successor does not find it taken.
+// For a projector that leaves, outside any transaction. Gives the lock back, so a successor can take it.
 void step_down();
 
-// After step_down(): starts the successor.
+// Starts the successor. Call it after step_down().
 void start_successor();
 
 }  // namespace runtime

@@ -1,4 +1,4 @@
-// Definition of the settings: names, units, ranges and words for SHOW and pg_settings.
+// Defines the settings: their names, units, ranges and descriptions.
 #include "runtime/settings.hpp"
 
 #include "postgres/error.hpp"
@@ -24,14 +24,14 @@ void assign_notify_payload(int value, void*) {
 }
 
 constexpr int kSecondsAYear = 365 * 86400;
-constexpr int kMostBatchReadings = 1000000;
+constexpr int kMaxBatchReadings = 1000000;
 
-void define_bool(const char* name, bool& value, const char* words, const char* more) {
-    DefineCustomBoolVariable(name, words, more, &value, value, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+void define_bool(const char* name, bool& value, const char* description, const char* details) {
+    DefineCustomBoolVariable(name, description, details, &value, value, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
 }
 
-void define_int(const char* name, int& value, int least, int greatest, int unit, const char* words, const char* more) {
-    DefineCustomIntVariable(name, words, more, &value, value, least, greatest, PGC_SIGHUP, unit, nullptr, nullptr, nullptr);
+void define_int(const char* name, int& value, int min, int max, int unit, const char* description, const char* details) {
+    DefineCustomIntVariable(name, description, details, &value, value, min, max, PGC_SIGHUP, unit, nullptr, nullptr, nullptr);
 }
 
 // P.
@@ -46,7 +46,7 @@ void define_all() {
     define_int("telemetry_cqrs.max_ahead", current.max_ahead, 0, kSecondsAYear, GUC_UNIT_S,
                "Sets how far measured_at may be ahead of the server's clock.",
                "Readings further ahead are refused with TC004.");
-    define_int("telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMostBatchReadings, 0,
+    define_int("telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMaxBatchReadings, 0,
                "Sets how many readings one call of telemetry.ingest_telemetry_batch() may send.",
                "A larger batch is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "
                "applies its readings only after its transaction commits.");

@@ -1,21 +1,21 @@
-// The settings telemetry_cqrs.*: defined at load, read everywhere. All change by a reload of the server's configuration.
+// The settings telemetry_cqrs.*. All of them can change when the server reloads its configuration.
 #pragma once
 
 namespace runtime {
 
 enum class NotifyPayload : int { kEvents, kPointer, kOff };
 
-// Field = name of the setting without its prefix.
+// Each member has the name of its setting, without the prefix.
 struct Settings {
     bool auto_register = true;                              // register unknown devices with their first reading
     bool start_worker = true;                               // the launcher and commands start projectors
     int max_ahead = 300;                                    // seconds measured_at may be ahead of the server's clock
     int max_batch_readings = 100000;                        // readings that one call may send
     NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries
-    int coalesce = 2;                                       // milliseconds the projector lets events gather after a busy batch
-    int poll_interval = 1000;                               // milliseconds after which the projector looks without being woken
-    int batch_retention = 86400;                            // seconds rows of telemetry.batch are kept; 0: for ever
-    int launcher_interval = 5000;                           // milliseconds between two looks for new databases
+    int coalesce = 2;              // milliseconds for which the projector lets events gather after a busy batch
+    int poll_interval = 1000;      // milliseconds after which the projector looks without being woken
+    int batch_retention = 86400;   // seconds for which rows of telemetry.batch are kept; 0: for ever
+    int launcher_interval = 5000;  // milliseconds between two looks for new databases
 };
 
 const Settings& settings() noexcept;

@@ -1,4 +1,4 @@
-// The slots of the databases, in shared memory.
+// The slots of the databases lie in shared memory.
 #include "runtime/shared_state.hpp"
 
 #include <cstddef>
@@ -11,9 +11,9 @@
 namespace runtime {
 namespace {
 
-SharedState* state = nullptr;
+SharedState* shared = nullptr;
 
-// Every database whose worker the server could run, and some that fail for want of one.
+// There are slots for as many workers as the server can run, and for some databases that get none.
 int slot_count() {
     return Max(64, max_worker_processes);
 }
@@ -22,46 +22,47 @@ Size size_of_state() {
     return offsetof(SharedState, slots) + static_cast<Size>(slot_count()) * sizeof(DatabaseSlot);
 }
 
-// Memory that is zero; also called where a process attaches to memory set up before, which it must leave alone.
+// The server calls this with memory that is zero, and also when a process attaches to memory that another one has set up. The
+// lock tells the two apart, because it is set last.
 void initialise(void* memory, LWLock* lock) {
-    state = static_cast<SharedState*>(memory);
-    if (state->lock != nullptr) return;
-    state->slot_count = slot_count();
-    pg_atomic_init_u32(&state->launcher_procno, kNoProcess);
-    pg_atomic_init_u32(&state->server_read_only, 0);
-    for (int i = 0; i < state->slot_count; ++i) {
-        pg_atomic_init_u32(&state->slots[i].database, InvalidOid);
-        pg_atomic_init_u32(&state->slots[i].procno, kNoProcess);
-        for (PassSignal& pass : state->slots[i].passes) {
-            pg_atomic_init_u64(&pass.count, 0);
-            ConditionVariableInit(&pass.is_over);
+    shared = static_cast<SharedState*>(memory);
+    if (shared->lock != nullptr) return;
+    shared->slot_count = slot_count();
+    pg_atomic_init_u32(&shared->launcher_procno, kNoProcess);
+    pg_atomic_init_u32(&shared->server_read_only, 0);
+    for (int i = 0; i < shared->slot_count; ++i) {
+        pg_atomic_init_u32(&shared->slots[i].database, InvalidOid);
+        pg_atomic_init_u32(&shared->slots[i].procno, kNoProcess);
+        for (PassSignal& signal : shared->slots[i].pass_signals) {
+            pg_atomic_init_u64(&signal.pass_count, 0);
+            ConditionVariableInit(&signal.pass_ended);
         }
-        for (pg_atomic_uint64& count : state->slots[i].ingest.counts) pg_atomic_init_u64(&count, 0);
+        for (pg_atomic_uint64& count : shared->slots[i].ingest.counts) pg_atomic_init_u64(&count, 0);
     }
-    state->lock = lock;
+    shared->lock = lock;
 }
 
 constexpr postgres::SharedMemoryRequest kRequest{"telemetry_cqrs", size_of_state, initialise};
 
-// The functions below are called with the lock held.
+// The callers of the functions below hold the lock.
 
-DatabaseSlot* slot_of(Oid database) {
-    for (int i = 0; i < state->slot_count; ++i)
-        if (pg_atomic_read_u32(&state->slots[i].database) == database) return &state->slots[i];
+DatabaseSlot* find_slot_locked(Oid database) {
+    for (int i = 0; i < shared->slot_count; ++i)
+        if (pg_atomic_read_u32(&shared->slots[i].database) == database) return &shared->slots[i];
     return nullptr;
 }
 
-DatabaseSlot* slot_of_or_new(Oid database) {
-    if (DatabaseSlot* slot = slot_of(database)) return slot;
-    DatabaseSlot* slot = slot_of(InvalidOid);
+DatabaseSlot* find_or_make_slot_locked(Oid database) {
+    if (DatabaseSlot* slot = find_slot_locked(database)) return slot;
+    DatabaseSlot* slot = find_slot_locked(InvalidOid);
     if (slot == nullptr) return nullptr;
     slot->pid = 0;
     slot->state = WorkerState::kNone;
     slot->since = 0;
-    slot->poked = false;
-    slot->end = WorkerEnd::kDied;
+    slot->is_poked = false;
+    slot->last_end = WorkerEnd::kDied;
     slot->error = LastError{};
-    reset(slot->ingest, GetCurrentTimestamp());
+    reset_counters(slot->ingest, GetCurrentTimestamp());
     pg_atomic_write_u32(&slot->procno, kNoProcess);
     pg_atomic_write_u32(&slot->database, database);
     return slot;
@@ -84,15 +85,15 @@ void note_error(DatabaseSlot& slot, int sqlstate, const char* text, TimestampTz 
 }  // namespace
 
 SharedState* shared_state() noexcept {
-    return state;
+    return shared;
 }
 
 void request_shared_state() {
     postgres::request_shared_memory(kRequest);
 }
 
-const char* name_of(WorkerState worker_state) noexcept {
-    switch (worker_state) {
+const char* name_of(WorkerState state) noexcept {
+    switch (state) {
         case WorkerState::kNone:
             return "none";
         case WorkerState::kStarting:
@@ -107,120 +108,120 @@ const char* name_of(WorkerState worker_state) noexcept {
 
 WorkerStatus worker_status(Oid database) noexcept {
     WorkerStatus status{};
-    if (state == nullptr) return status;
-    postgres::LockHeld held(state->lock, LW_SHARED);
-    if (const DatabaseSlot* slot = slot_of(database))
-        status = {slot->pid, slot->state, slot->since, slot->error, slot->poked, slot->end};
+    if (shared == nullptr) return status;
+    postgres::LockHeld held(shared->lock, LW_SHARED);
+    if (const DatabaseSlot* slot = find_slot_locked(database))
+        status = {slot->pid, slot->state, slot->since, slot->error, slot->is_poked, slot->last_end};
     return status;
 }
 
 bool report_starting(Oid database) noexcept {
-    if (state == nullptr) return false;
+    if (shared == nullptr) return false;
     const TimestampTz now = GetCurrentTimestamp();
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    DatabaseSlot* slot = slot_of_or_new(database);
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr) return false;
-    slot->poked = false;
-    if (slot->pid != 0) return true;  // somebody else's worker is there; the new one will see that and leave
-    slot->end = WorkerEnd::kDied;
+    slot->is_poked = false;
+    if (slot->pid != 0) return true;  // a worker is there, and the new one will find the slot taken and leave
+    slot->last_end = WorkerEnd::kDied;
     enter(*slot, WorkerState::kStarting, now);
     return true;
 }
 
 void report_not_started(Oid database, int sqlstate, const char* reason, TimestampTz unless_since) noexcept {
-    if (state == nullptr) return;
+    if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    DatabaseSlot* slot = slot_of_or_new(database);
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr || slot->pid != 0) return;
     enter(*slot, WorkerState::kFailing, now);
     if (slot->error.at == 0 || slot->error.at < unless_since) note_error(*slot, sqlstate, reason, now);
 }
 
 void forget_database(Oid database) noexcept {
-    if (state == nullptr) return;
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    DatabaseSlot* slot = slot_of(database);
+    if (shared == nullptr) return;
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = find_slot_locked(database);
     if (slot != nullptr && slot->pid == 0) pg_atomic_write_u32(&slot->database, InvalidOid);
 }
 
 bool forget_unless_poked(Oid database) noexcept {
-    if (state == nullptr) return true;
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    DatabaseSlot* slot = slot_of(database);
+    if (shared == nullptr) return true;
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = find_slot_locked(database);
     if (slot == nullptr) return true;
-    if (slot->poked || slot->pid != 0) return false;
+    if (slot->is_poked || slot->pid != 0) return false;
     pg_atomic_write_u32(&slot->database, InvalidOid);
     return true;
 }
 
 bool take_look_everywhere() noexcept {
-    if (state == nullptr) return false;
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    const bool look = state->look_everywhere;
-    state->look_everywhere = false;
-    return look;
+    if (shared == nullptr) return false;
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    const bool was_set = shared->must_look_everywhere;
+    shared->must_look_everywhere = false;
+    return was_set;
 }
 
 bool attach_worker() noexcept {
-    if (state == nullptr) return false;
+    if (shared == nullptr) return false;
     const TimestampTz now = GetCurrentTimestamp();
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    DatabaseSlot* slot = slot_of_or_new(MyDatabaseId);
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    DatabaseSlot* slot = find_or_make_slot_locked(MyDatabaseId);
     if (slot == nullptr || slot->pid != 0) return false;
     slot->pid = MyProcPid;
-    slot->end = WorkerEnd::kDied;
+    slot->last_end = WorkerEnd::kDied;
     enter(*slot, WorkerState::kStarting, now);
     pg_atomic_write_u32(&slot->procno, postgres::number_of_process(MyProc));
     return true;
 }
 
 void report_running() noexcept {
-    if (state == nullptr) return;
+    if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    if (DatabaseSlot* slot = slot_of(MyDatabaseId)) enter(*slot, WorkerState::kRunning, now);
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    if (DatabaseSlot* slot = find_slot_locked(MyDatabaseId)) enter(*slot, WorkerState::kRunning, now);
 }
 
 void report_failing(int sqlstate, const char* text) noexcept {
-    if (state == nullptr) return;
+    if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    if (DatabaseSlot* slot = slot_of(MyDatabaseId)) {
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    if (DatabaseSlot* slot = find_slot_locked(MyDatabaseId)) {
         enter(*slot, WorkerState::kFailing, now);
         note_error(*slot, sqlstate, text, now);
     }
 }
 
 void detach_worker(WorkerEnd end) noexcept {
-    if (state == nullptr) return;
+    if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     {
-        postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-        DatabaseSlot* slot = slot_of(MyDatabaseId);
+        postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+        DatabaseSlot* slot = find_slot_locked(MyDatabaseId);
         if (slot == nullptr || slot->pid != MyProcPid) return;
         slot->pid = 0;
-        slot->end = end;
+        slot->last_end = end;
         pg_atomic_write_u32(&slot->procno, kNoProcess);
         enter(*slot, WorkerState::kNone, now);
     }
-    set_latch_of(pg_atomic_read_u32(&state->launcher_procno));
+    set_latch_of(pg_atomic_read_u32(&shared->launcher_procno));
 }
 
-int find_slot(Oid database) noexcept {
-    if (state == nullptr) return -1;
-    postgres::LockHeld held(state->lock, LW_SHARED);
-    const DatabaseSlot* slot = slot_of(database);
-    return slot == nullptr ? -1 : static_cast<int>(slot - state->slots);
+int find_slot_number(Oid database) noexcept {
+    if (shared == nullptr) return -1;
+    postgres::LockHeld held(shared->lock, LW_SHARED);
+    const DatabaseSlot* slot = find_slot_locked(database);
+    return slot == nullptr ? -1 : static_cast<int>(slot - shared->slots);
 }
 
 DatabaseSlot* find_or_make_slot(Oid database) noexcept {
-    if (state == nullptr) return nullptr;
-    postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-    return slot_of_or_new(database);
+    if (shared == nullptr) return nullptr;
+    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+    return find_or_make_slot_locked(database);
 }
 
-void reset(IngestCounters& counters, TimestampTz now) noexcept {
+void reset_counters(IngestCounters& counters, TimestampTz now) noexcept {
     for (pg_atomic_uint64& count : counters.counts) pg_atomic_write_u64(&count, 0);
     counters.since = now;
     counters.last_error_sqlstate = 0;
@@ -228,20 +229,20 @@ void reset(IngestCounters& counters, TimestampTz now) noexcept {
 }
 
 PassSignal* pass_signal(int consumer) noexcept {
-    const int slot = find_slot(MyDatabaseId);
-    return slot < 0 ? nullptr : &state->slots[slot].passes[consumer];
+    const int slot = find_slot_number(MyDatabaseId);
+    return slot < 0 ? nullptr : &shared->slots[slot].pass_signals[consumer];
 }
 
 void poke_launcher(Oid database) noexcept {
-    if (state == nullptr) return;
+    if (shared == nullptr) return;
     {
-        postgres::LockHeld held(state->lock, LW_EXCLUSIVE);
-        if (DatabaseSlot* slot = slot_of_or_new(database))
-            slot->poked = true;
+        postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+        if (DatabaseSlot* slot = find_or_make_slot_locked(database))
+            slot->is_poked = true;
         else
-            state->look_everywhere = true;
+            shared->must_look_everywhere = true;
     }
-    set_latch_of(pg_atomic_read_u32(&state->launcher_procno));
+    set_latch_of(pg_atomic_read_u32(&shared->launcher_procno));
 }
 
 void set_latch_of(uint32 procno) noexcept {

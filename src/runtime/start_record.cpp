@@ -1,4 +1,4 @@
-// Reading and writing the file: one record, one system call.
+// The file holds one record, and one system call reads or writes it.
 #include "runtime/start_record.hpp"
 
 #include <type_traits>
@@ -8,7 +8,7 @@
 namespace runtime {
 namespace {
 
-constexpr TimestampTz kComplaintInterval = 60 * USECS_PER_SEC;
+constexpr TimestampTz kLogInterval = 60 * USECS_PER_SEC;
 
 static_assert(std::is_trivially_copyable_v<StartRecord>);
 
@@ -35,7 +35,7 @@ StartRecord read_start_record() noexcept {
     return record;
 }
 
-// Over what is there, not into an emptied file: a reader finds a whole record.
+// Overwrites the old record and does not empty the file first, so that a reader always finds a whole record.
 void write_start_record(const StartRecord& record) noexcept {
     const int file = BasicOpenFile(path_of_record().text, O_WRONLY | O_CREAT | PG_BINARY);
     if (file < 0) return;
@@ -54,9 +54,8 @@ bool note_failure(StartRecord& record, const char* reason) noexcept {
     const int kept = pg_mbcliplen(reason, length, static_cast<int>(sizeof record.reason) - 1);
     memcpy(record.reason, reason, static_cast<size_t>(kept));
     record.reason[kept] = '\0';
-    const bool is_quiet =
-        record.complained_at != 0 && record.complained_at <= now && now - record.complained_at < kComplaintInterval;
-    if (!is_quiet) record.complained_at = now;
+    const bool is_quiet = record.logged_at != 0 && record.logged_at <= now && now - record.logged_at < kLogInterval;
+    if (!is_quiet) record.logged_at = now;
     return !is_quiet;
 }
 

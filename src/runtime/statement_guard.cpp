@@ -1,5 +1,5 @@
-// The server's hook for utility statements. The hook is P: it has no C++ objects, and the server's errors pass through as they
-// are.
+// The guard is a hook of the server for utility statements. It is P: it has no C++ objects, and the server's errors pass
+// through it unchanged.
 #include "runtime/statement_guard.hpp"
 
 #include "postgres/catalog.hpp"
@@ -12,9 +12,9 @@ namespace {
 
 ProcessUtility_hook_type next_hook = nullptr;
 
-// The relation that the name means, if it is in the extension's schema; InvalidOid otherwise. Where the role may not use the
+// Returns the relation of this name if it is in the extension's schema, and InvalidOid otherwise. If the role may not use the
 // schema, the server says so before it locks anything.
-Oid ours(const RangeVar* name) {
+Oid own_relation(const RangeVar* name) {
     if (name == nullptr) return InvalidOid;
     if (name->schemaname != nullptr && strcmp(name->schemaname, postgres::kSchemaName) != 0) return InvalidOid;
     const Oid schema = postgres::find_schema();
@@ -34,13 +34,13 @@ void refuse(AclResult reason, Oid relation) {
 
 // P.
 void require_owner(const RangeVar* name) {
-    const Oid relation = ours(name);
+    const Oid relation = own_relation(name);
     if (OidIsValid(relation) && !postgres::owns_relation(GetUserId(), relation)) refuse(ACLCHECK_NOT_OWNER, relation);
 }
 
-// As the server does for REFERENCES, a right on columns counts; on which ones is left to the server.
+// For REFERENCES a right on any column suffices here. The server then checks on which columns it is needed.
 void require_right(const RangeVar* name, AclMode right) {
-    const Oid relation = ours(name);
+    const Oid relation = own_relation(name);
     if (!OidIsValid(relation)) return;
     const AclResult result = pg_class_aclcheck(relation, GetUserId(), right);
     if (result == ACLCHECK_OK) return;
@@ -54,8 +54,8 @@ void check_constraint(const Node* node) {
     if (constraint->contype == CONSTR_FOREIGN) require_right(constraint->pktable, ACL_REFERENCES);
 }
 
-// CREATE TABLE creates its foreign keys by an ALTER TABLE that comes here, too. Only then the names mean what they mean to the
-// server.
+// CREATE TABLE makes its foreign keys by an ALTER TABLE, which also passes through the hook. Only then do the names mean here
+// what they mean to the server.
 void check_create(const CreateStmt* statement) {
     if (statement->partbound == nullptr) return;
     const ListCell* cell;
@@ -106,7 +106,7 @@ void check(const Node* statement) {
             check_alter(reinterpret_cast<const AlterTableStmt*>(statement));
             break;
         case T_AlterObjectDependsStmt: {
-            // Functions and triggers are locked as such, and nothing of ours waits for that.
+            // The server locks functions and triggers as such, and no command or pass waits for that.
             const auto* depends = reinterpret_cast<const AlterObjectDependsStmt*>(statement);
             if (depends->objectType == OBJECT_INDEX || depends->objectType == OBJECT_MATVIEW) require_owner(depends->relation);
             break;

@@ -1,8 +1,8 @@
-// Refuses statements on the extension's relations for which the role has no right, before they wait for a lock.
+// The statement guard refuses statements on the extension's relations to a role without the right, before they wait for a lock.
 //
-// The server locks first and asks for the right afterwards in the statements below. Such a lock conflicts with every open
-// transaction that has sent or applied readings, and everybody else waits behind it. So a role without the right could stall
-// all ingest.
+// In the statements below the server locks first and checks the right afterwards. Such a lock conflicts with every open
+// transaction that has sent or applied readings, and all later ones wait behind it. So a role without the right could stall all
+// ingest.
 //
 // | statement                                                      | the server's lock   | the right         |
 // |----------------------------------------------------------------|---------------------|-------------------|
@@ -13,9 +13,10 @@
 // | ALTER INDEX, ALTER MATERIALIZED VIEW ours DEPENDS ON EXTENSION | AccessExclusive     | its owner         |
 // | REFERENCES ours, in CREATE TABLE and ALTER TABLE               | ShareRowExclusive   | REFERENCES on it  |
 //
-// The guard takes no lock, and the error is the server's own. A role that has the right, a relation that is not in the
-// extension's schema, and every other statement go to the server unchanged. The server looks again in any case, so a change in
-// between is no gap. Only sessions that have loaded the library are guarded: all where it is preloaded.
+// The guard takes no lock, and the error is the server's own. If the role has the right, if the relation is not in the
+// extension's schema, or if the statement is another one, the server gets it unchanged. The server checks the right again in
+// any case, so a change in between opens no gap. The guard works in sessions that have loaded the library. Where the library is
+// preloaded, these are all sessions.
 #pragma once
 
 namespace runtime {

@@ -1,5 +1,5 @@
-// Counting in the session, and the callbacks at the ends of transactions. Those raise nothing, allocate nothing and read no
-// table.
+// The session counts here, and callbacks at the ends of transactions pass the counts on. The callbacks raise nothing, allocate
+// nothing and read no table.
 #include "runtime/statistics.hpp"
 
 #include "postgres/error.hpp"
@@ -10,54 +10,54 @@
 namespace runtime {
 namespace {
 
-// What was counted at one nesting level of the transaction in progress, and is decided when that level ends.
+// The counts of one nesting level of the transaction in progress. The end of the level decides where they belong.
 struct Level {
     int nesting;
     ReadingCounts readings;
     Level* outer;
 };
 
-// Session state, plain data. Levels but the first live in TopTransactionContext; those that ended are used again.
+// Session state, plain data. All levels but the first live in TopTransactionContext. A level that has ended is used again.
 constinit Level first_level{};
 constinit Level* innermost = nullptr;
-constinit Level* spare = nullptr;
+constinit Level* spare_levels = nullptr;
 
-// Decided and not yet in shared memory.
-constinit std::uint64_t settled[kIngestCounts] = {};
-constinit int settled_error = 0;
+// The counts that are decided and not yet in shared memory.
+constinit std::uint64_t settled_counts[kIngestFigures] = {};
+constinit int settled_sqlstate = 0;
 constinit TimestampTz settled_error_at = 0;
-constinit bool has_settled = false;
+constinit bool has_unpublished = false;
 
 constinit DatabaseSlot* known_slot = nullptr;
 
-void settle(IngestCount count, std::uint64_t number) noexcept {
-    settled[static_cast<int>(count)] += number;
-    has_settled = true;
+void settle(IngestFigure figure, std::uint64_t number) noexcept {
+    settled_counts[static_cast<int>(figure)] += number;
+    has_unpublished = true;
 }
 
 void settle(const ReadingCounts& readings) noexcept {
-    settle(IngestCount::kAccepted, readings.accepted);
-    settle(IngestCount::kDuplicates, readings.duplicates);
-    settle(IngestCount::kConflicts, readings.conflicts);
-    settle(IngestCount::kRejected, readings.rejected);
+    settle(IngestFigure::kAccepted, readings.accepted);
+    settle(IngestFigure::kDuplicates, readings.duplicates);
+    settle(IngestFigure::kConflicts, readings.conflicts);
+    settle(IngestFigure::kRejected, readings.rejected);
 }
 
 void settle_as_rolled_back(const ReadingCounts& readings) noexcept {
-    settle(IngestCount::kRolledBack, readings.accepted + readings.duplicates + readings.conflicts + readings.rejected);
+    settle(IngestFigure::kRolledBack, readings.accepted + readings.duplicates + readings.conflicts + readings.rejected);
 }
 
-void add(ReadingCounts& to, const ReadingCounts& more) noexcept {
-    to.accepted += more.accepted;
-    to.duplicates += more.duplicates;
-    to.conflicts += more.conflicts;
-    to.rejected += more.rejected;
+void add(ReadingCounts& sum, const ReadingCounts& addend) noexcept {
+    sum.accepted += addend.accepted;
+    sum.duplicates += addend.duplicates;
+    sum.conflicts += addend.conflicts;
+    sum.rejected += addend.rejected;
 }
 
 Level* take_level() {
     if (innermost == nullptr) return &first_level;
-    if (spare == nullptr) return static_cast<Level*>(MemoryContextAlloc(TopTransactionContext, sizeof(Level)));
-    Level* level = spare;
-    spare = level->outer;
+    if (spare_levels == nullptr) return static_cast<Level*>(MemoryContextAlloc(TopTransactionContext, sizeof(Level)));
+    Level* level = spare_levels;
+    spare_levels = level->outer;
     return level;
 }
 
@@ -65,8 +65,8 @@ void drop_innermost() noexcept {
     Level* level = innermost;
     innermost = level->outer;
     if (level == &first_level) return;
-    level->outer = spare;
-    spare = level;
+    level->outer = spare_levels;
+    spare_levels = level;
 }
 
 DatabaseSlot* own_slot() noexcept {
@@ -76,8 +76,8 @@ DatabaseSlot* own_slot() noexcept {
     return known_slot;
 }
 
-// Calls `body(slot)` with the lock held. Under the lock nobody frees a slot and gives it to another database; before, somebody
-// may have. Not called where there is no slot.
+// Calls `body(slot)` with the lock held, or does nothing if there is no slot. Another process may have given the slot to
+// another database before the lock was taken, so the slot is checked under the lock.
 template <typename Body>
 void with_own_slot(LWLockMode mode, Body&& body) noexcept {
     for (DatabaseSlot* slot = own_slot(); slot != nullptr; slot = own_slot()) {
@@ -87,17 +87,17 @@ void with_own_slot(LWLockMode mode, Body&& body) noexcept {
 }
 
 void publish() noexcept {
-    if (!has_settled) return;
+    if (!has_unpublished) return;
     with_own_slot(settled_error_at != 0 ? LW_EXCLUSIVE : LW_SHARED, [](DatabaseSlot& slot) {
-        for (int i = 0; i < kIngestCounts; ++i)
-            if (settled[i] != 0) pg_atomic_fetch_add_u64(&slot.ingest.counts[i], static_cast<int64>(settled[i]));
+        for (int i = 0; i < kIngestFigures; ++i)
+            if (settled_counts[i] != 0) pg_atomic_fetch_add_u64(&slot.ingest.counts[i], static_cast<int64>(settled_counts[i]));
         if (settled_error_at == 0) return;
-        slot.ingest.last_error_sqlstate = settled_error;
+        slot.ingest.last_error_sqlstate = settled_sqlstate;
         slot.ingest.last_error_at = settled_error_at;
     });
-    for (std::uint64_t& count : settled) count = 0;
+    for (std::uint64_t& count : settled_counts) count = 0;
     settled_error_at = 0;
-    has_settled = false;
+    has_unpublished = false;
 }
 
 void end_of_transaction(XactEvent event, void*) noexcept {
@@ -108,7 +108,7 @@ void end_of_transaction(XactEvent event, void*) noexcept {
         else
             settle(innermost->readings);
     }
-    spare = nullptr;  // its memory goes with the transaction
+    spare_levels = nullptr;  // its memory goes with the transaction
     publish();
 }
 
@@ -140,8 +140,8 @@ void expect_counts() {
 
 void count_command(bool is_batch) noexcept {
     if (shared_state() == nullptr) return;
-    settle(IngestCount::kCommands, 1);
-    if (is_batch) settle(IngestCount::kBatches, 1);
+    settle(IngestFigure::kCommands, 1);
+    if (is_batch) settle(IngestFigure::kBatches, 1);
 }
 
 void count_readings(const ReadingCounts& readings) noexcept {
@@ -149,12 +149,12 @@ void count_readings(const ReadingCounts& readings) noexcept {
     add(innermost->readings, readings);
 }
 
-void count_raised(const ReadingCounts& refused, std::uint64_t others, int sqlstate) noexcept {
+void count_raised(const ReadingCounts& refused, std::uint64_t fallen_readings, int sqlstate) noexcept {
     if (shared_state() == nullptr) return;
-    settle(IngestCount::kRaised, 1);
+    settle(IngestFigure::kRaised, 1);
     settle(refused);
-    settle(IngestCount::kRolledBack, others);
-    settled_error = sqlstate;
+    settle(IngestFigure::kRolledBack, fallen_readings);
+    settled_sqlstate = sqlstate;
     settled_error_at = GetCurrentTimestamp();
 }
 
@@ -162,7 +162,7 @@ std::optional<IngestStatistics> ingest_statistics() noexcept {
     std::optional<IngestStatistics> statistics;
     with_own_slot(LW_SHARED, [&statistics](DatabaseSlot& slot) {
         statistics.emplace();
-        for (int i = 0; i < kIngestCounts; ++i) statistics->counts[i] = pg_atomic_read_u64(&slot.ingest.counts[i]);
+        for (int i = 0; i < kIngestFigures; ++i) statistics->counts[i] = pg_atomic_read_u64(&slot.ingest.counts[i]);
         statistics->since = slot.ingest.since;
         statistics->last_error_sqlstate = slot.ingest.last_error_sqlstate;
         statistics->last_error_at = slot.ingest.last_error_at;
@@ -171,7 +171,7 @@ std::optional<IngestStatistics> ingest_statistics() noexcept {
 }
 
 void reset_ingest_statistics() noexcept {
-    with_own_slot(LW_EXCLUSIVE, [now = GetCurrentTimestamp()](DatabaseSlot& slot) { reset(slot.ingest, now); });
+    with_own_slot(LW_EXCLUSIVE, [now = GetCurrentTimestamp()](DatabaseSlot& slot) { reset_counters(slot.ingest, now); });
 }
 
 void watch_ends_of_transactions() {

@@ -1,10 +1,12 @@
-// What became of readings, counted since the server started: view telemetry.stat_ingest.
+// The statistics count what became of readings since the server started, for the view telemetry.stat_ingest.
 //
-// A session counts in its own memory, by nesting level of its transaction, with plain additions. Whoever is rolled back, as a
-// whole or to a savepoint, finds his readings under rolled_back; the rest is what it is when the transaction commits. The end
-// of the top-level transaction adds it to the database's slot in shared memory (atomics, under the shared lock, so that the
-// slot is not given to another database meanwhile). PREPARE TRANSACTION counts as the commit: no session hears of what becomes
-// of it later. Without shared memory nothing is counted.
+// 1. A session counts in its own memory, by nesting level of its transaction, with plain additions.
+// 2. A rollback, of the whole transaction or to a savepoint, moves its readings to rolled_back.
+// 3. The end of the top-level transaction adds the counts to the database's slot in shared memory. It adds atomically and holds
+//    the lock shared, so nobody gives the slot to another database meanwhile.
+// 4. PREPARE TRANSACTION counts as the commit, because no session hears how the prepared transaction ends.
+//
+// Without shared memory nothing is counted.
 #pragma once
 
 #include <cstdint>
@@ -15,35 +17,37 @@
 
 namespace runtime {
 
-// Readings of one command by their verdict. One that a command refuses as a whole is none of these.
+// The readings of one command by their verdict. Readings of a command that is refused as a whole are in none of these.
 struct ReadingCounts {
     std::uint64_t accepted = 0, duplicates = 0, conflicts = 0, rejected = 0;
 };
 
-// P. Before a command works: makes room for what it will count. May raise an error.
+// P. Makes room for what the command will count, before it works. May raise an error.
 void expect_counts();
 
-// A command was called. Counted whatever becomes of it.
+// Counts a call of a command, whatever becomes of it.
 void count_command(bool is_batch) noexcept;
 
-// It succeeded. After `expect_counts` at the same nesting level.
+// Counts the readings of a command that has succeeded. Needs `expect_counts` before, at the same nesting level.
 void count_readings(const ReadingCounts& readings) noexcept;
 
-// It raised an error. `refused`: what it is to blame on; `others`: readings that were sent with it and fell with it.
-void count_raised(const ReadingCounts& refused, std::uint64_t others, int sqlstate) noexcept;
+// Counts a command that has raised an error. `refused` has the readings that caused the error, and `fallen_readings` is the
+// number of the others, which failed with them.
+void count_raised(const ReadingCounts& refused, std::uint64_t fallen_readings, int sqlstate) noexcept;
 
 struct IngestStatistics {
-    std::uint64_t counts[kIngestCounts];
+    std::uint64_t counts[kIngestFigures];
     TimestampTz since;
     int last_error_sqlstate;
     TimestampTz last_error_at;  // 0: there was none
 };
 
-// Of this database, as far as transactions are over. Nothing without shared memory, or when it is full.
+// Returns the counts of this database, of transactions that are over. Returns nothing without shared memory, and when all its
+// slots are taken.
 std::optional<IngestStatistics> ingest_statistics() noexcept;
 void reset_ingest_statistics() noexcept;
 
-// Called once, by _PG_init: processes forked later have it.
+// Called once, by _PG_init. Processes that are forked later inherit the callbacks.
 void watch_ends_of_transactions();
 
 }  // namespace runtime

@@ -1,4 +1,4 @@
-// Time for the intervals inside one process: whatever is done to the server's clock, it goes on evenly.
+// Time for intervals inside one process. It goes on evenly, even if somebody sets the server's clock.
 #pragma once
 
 #include <chrono>

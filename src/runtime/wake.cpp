@@ -1,5 +1,4 @@
-// The callback at the end of transactions, and what it needs: everything is looked up before, as after a commit nothing may
-// fail.
+// A callback at the end of the transaction wakes the others. It looks nothing up, because nothing may fail after a commit.
 #include "runtime/wake.hpp"
 
 #include "postgres/entry_point.hpp"
@@ -17,31 +16,32 @@
 namespace runtime {
 namespace {
 
-// Wishes of the transaction in progress.
+// What the transaction in progress has asked for.
 bool wants_projector = false;
 bool wants_launcher = false;
-bool wants_waiters[kPassSignals] = {};  // of these consumers of the log
+bool wants_waiters_told[kPassSignalCount] = {};  // by the number of the consumer
 
-int known_slot = -1;  // where this database was found last
+int known_slot_number = -1;  // where this database was found last
 SteadyTime last_poke_at = 0;
 
-// Without shared memory.
+// For servers without the extension's shared memory.
 ProjectorProcess known_projector{kNoProcess, 0};
-bool one_is_on_its_way = false;  // started, and not found yet
+bool is_projector_on_its_way = false;  // started, and not found yet
 SteadyTime last_look_at = 0;
 
 constexpr SteadyTime kPokeInterval = USECS_PER_SEC;
 constexpr SteadyTime kLookInterval = USECS_PER_SEC;
 
-bool is_ours(int slot) noexcept {
-    return slot >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot].database) == MyDatabaseId;
+bool is_ours(int slot_number) noexcept {
+    return slot_number >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot_number].database) == MyDatabaseId;
 }
 
 uint32 projector_procno() noexcept {
-    return is_ours(known_slot) ? pg_atomic_read_u32(&shared_state()->slots[known_slot].procno) : kNoProcess;
+    return is_ours(known_slot_number) ? pg_atomic_read_u32(&shared_state()->slots[known_slot_number].procno) : kNoProcess;
 }
 
-// The one that was started may be among them. It took its first snapshot after the commit if it is not.
+// Sets the latch of every background worker of the database. The projector that was started is either among them or takes its
+// first snapshot after the commit.
 void wake_workers_of_database() noexcept {
     for (uint32 i = 0; i < ProcGlobal->allProcCount; ++i) {
         const PGPROC& process = ProcGlobal->allProcs[i];
@@ -49,49 +49,50 @@ void wake_workers_of_database() noexcept {
     }
 }
 
-bool wants_some_waiters() noexcept {
-    bool some = false;
-    for (const bool each : wants_waiters) some = some || each;
-    return some;
+bool wants_some_waiters_told() noexcept {
+    bool is_any_wanted = false;
+    for (const bool each : wants_waiters_told) is_any_wanted = is_any_wanted || each;
+    return is_any_wanted;
 }
 
-void tell_waiters() noexcept {
-    for (int consumer = 0; consumer < kPassSignals; ++consumer) {
-        PassSignal* pass = wants_waiters[consumer] ? pass_signal(consumer) : nullptr;
-        if (pass == nullptr) continue;
-        pg_atomic_fetch_add_u64(&pass->count, 1);
-        ConditionVariableBroadcast(&pass->is_over);
+void tell_wanted_waiters() noexcept {
+    for (int consumer = 0; consumer < kPassSignalCount; ++consumer) {
+        PassSignal* signal = wants_waiters_told[consumer] ? pass_signal(consumer) : nullptr;
+        if (signal == nullptr) continue;
+        pg_atomic_fetch_add_u64(&signal->pass_count, 1);
+        ConditionVariableBroadcast(&signal->pass_ended);
     }
 }
 
-// One that looked for the extension before the transaction that made or updated it was over has left again; where it found
-// another version it has left a record. Whoever wanted it may send no further command.
-void start_what_was_wanted() noexcept {
+// Starts a projector at the end of CREATE EXTENSION or ALTER EXTENSION UPDATE, if one was wanted before. A projector that a
+// command started earlier could not see this transaction yet. So it has found no extension or another version, and has left.
+// The client of that command may never send another one.
+void start_wanted_projector() noexcept {
     if (!settings().start_worker) return;
     const StartRecord record = read_start_record();
-    if (!one_is_on_its_way && record.tried_at == 0) return;
+    if (!is_projector_on_its_way && record.tried_at == 0) return;
     remove_start_record();
     const bool is_started = postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);
     if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 
-void committed_without_shared_memory() noexcept {
+void wake_without_shared_memory() noexcept {
     if (wants_projector) {
         if (is_there(known_projector))
             set_latch_of(known_projector.procno);
-        else if (one_is_on_its_way)
+        else if (is_projector_on_its_way)
             wake_workers_of_database();
     }
-    if (wants_launcher) start_what_was_wanted();
+    if (wants_launcher) start_wanted_projector();
 }
 
-void committed() noexcept {
-    if (shared_state() == nullptr) return committed_without_shared_memory();
+void wake_wanted() noexcept {
+    if (shared_state() == nullptr) return wake_without_shared_memory();
     const uint32 projector = projector_procno();
-    // Always SetLatch, never "is it set already": it has the memory barrier that keeps a wake-up from being lost.
+    // The latch is set even if it is set already, because SetLatch has the memory barrier that keeps a wake-up from being lost.
     if (wants_projector) set_latch_of(projector);
-    const bool nobody = wants_projector && projector == kNoProcess && settings().start_worker;
-    if (!wants_launcher && !nobody) return;
+    const bool is_nobody_there = wants_projector && projector == kNoProcess && settings().start_worker;
+    if (!wants_launcher && !is_nobody_there) return;
     const SteadyTime now = steady_time();
     if (!wants_launcher && now - last_poke_at < kPokeInterval) return;
     last_poke_at = now;
@@ -100,25 +101,24 @@ void committed() noexcept {
 
 // Runs after the commit became visible. Raises nothing, allocates nothing, reads no table.
 void end_of_transaction(XactEvent event, void*) noexcept {
-    if (!wants_projector && !wants_launcher && !wants_some_waiters()) return;
+    if (!wants_projector && !wants_launcher && !wants_some_waiters_told()) return;
     switch (event) {
         case XACT_EVENT_COMMIT:
-            tell_waiters();
-            if (wants_projector || wants_launcher) committed();
+            tell_wanted_waiters();
+            if (wants_projector || wants_launcher) wake_wanted();
             [[fallthrough]];
         case XACT_EVENT_ABORT:
         case XACT_EVENT_PREPARE:
             wants_projector = wants_launcher = false;
-            for (bool& each : wants_waiters) each = false;
+            for (bool& each : wants_waiters_told) each = false;
             break;
         default:
             break;
     }
 }
 
-// For CREATE EXTENSION and ALTER EXTENSION UPDATE: the launcher looks at this database. Where there is none, and a command has
-// wanted a projector before, one is started at the commit: that of the command may have found no extension yet, or another
-// version.
+// For CREATE EXTENSION and ALTER EXTENSION UPDATE. The launcher will look at this database. Without a launcher the commit
+// starts a projector, if a command has wanted one before.
 void wake_launcher_at_commit() noexcept {
     wants_launcher = true;
 }
@@ -129,24 +129,24 @@ void wake_projector_at_commit() {
     if (wants_projector) return;
     if (shared_state() == nullptr)
         start_missing_projector();
-    else if (!is_ours(known_slot))
-        known_slot = find_slot(MyDatabaseId);
+    else if (!is_ours(known_slot_number))
+        known_slot_number = find_slot_number(MyDatabaseId);
     wants_projector = true;
 }
 
 void start_missing_projector() {
     if (shared_state() != nullptr || !settings().start_worker || is_there(known_projector)) return;
-    // Who knew one that is gone looks at once.
+    // A session that knew a projector which is gone looks at once.
     const SteadyTime now = steady_time();
     const bool is_soon = now - last_look_at < kLookInterval;
     if (known_projector.procno == kNoProcess && is_soon) return;
     last_look_at = now;
     known_projector = find_projector();
-    one_is_on_its_way = known_projector.procno == kNoProcess && start_projector();
+    is_projector_on_its_way = known_projector.procno == kNoProcess && start_projector();
 }
 
 void tell_waiters_at_commit(int consumer) noexcept {
-    wants_waiters[consumer] = true;
+    wants_waiters_told[consumer] = true;
 }
 
 void watch_commits() {

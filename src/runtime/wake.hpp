@@ -1,24 +1,26 @@
-// Waking other processes when this transaction commits: the projector of this database, or the launcher.
+// A transaction wakes other processes when it commits: the projector of this database, the launcher, or waiting sessions.
 //
-// Both are hints, and both are cheap and may be called as often as one likes; nothing happens before the commit, and nothing at
-// all on rollback. COMMIT PREPARED does not wake (the preparing session's wish is dropped): the projector's poll finds such
-// events. Without shared memory of ours there is no launcher to wake, and the projector is found by its lock.
+// - Waking is a hint. It is cheap, and a transaction may ask for it as often as it likes.
+// - The commit wakes. A rollback wakes nobody.
+// - COMMIT PREPARED wakes nobody, because PREPARE TRANSACTION drops the wish. The projector's poll finds such events.
+// - Without the extension's shared memory there is no launcher, and the projector is found by its lock.
 #pragma once
 
 namespace runtime {
 
-// For commands, after they appended. Where no projector serves the database, the launcher is asked to look; where there is no
-// launcher, a projector is started here and now. Both once a second at most. May throw PgError where the server is out of
-// memory; that no projector can be started is no error.
+// For commands, after they have appended events. If no projector serves the database, the commit asks the launcher to look.
+// Without a launcher, this call starts a projector at once. The session does either once a second at most. May throw PgError if
+// the server is out of memory. It is no error if no projector can be started.
 void wake_projector_at_commit();
 
-// For who waits for the projector: starts one where there is none and no launcher that would. As rarely, and as harmlessly.
+// For a session that waits for the projector. Starts one if there is neither a projector nor a launcher. As above, it does so
+// once a second at most, and it is no error if none can be started.
 void start_missing_projector();
 
-// For a pass that served this consumer of the log, by its number: the sessions that wait for it look again.
+// For a pass that served this consumer of the log, given by its number. The sessions that wait for the consumer look again.
 void tell_waiters_at_commit(int consumer) noexcept;
 
-// Called once, by _PG_init: processes forked later have it.
+// Called once, by _PG_init. Processes that are forked later inherit the callback.
 void watch_commits();
 
 }  // namespace runtime

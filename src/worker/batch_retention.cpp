@@ -1,4 +1,4 @@
-// Deleting expired batches, oldest first and a bounded number at a time, as a writer of the read side.
+// The retention deletes expired batches, oldest first and a bounded number at a time, as a writer of the read side.
 #include "worker/batch_retention.hpp"
 
 #include <algorithm>
@@ -22,15 +22,17 @@
 namespace worker {
 namespace {
 
-constexpr int kChunk = 1000;
+constexpr int kMaxDeleted = 1000;
 constexpr TimestampTz kShortestInterval = USECS_PER_SEC;
 constexpr TimestampTz kLongestInterval = 60 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kIntervalOfObstacle = 5 * USECS_PER_SEC;
 
-// Looks at the kChunk oldest only, so that the cost does not depend on how many there are. A consumer without a checkpoint, as
-// one that was paused before the first event, has passed none; one whose epochs are all drained has passed their last.
+// The statement looks only at the kMaxDeleted oldest batches, so its cost does not depend on how many there are.
+//
+// $3 has the names of the consumers. A consumer without a checkpoint has passed no batch; one that was paused before the first
+// event has none. A consumer whose epochs are all drained has passed their last batch.
 constexpr postgres::Statement kDelete{
-    postgres::Command::kDelete,
+    postgres::SqlCommand::kDelete,
     "WITH oldest AS MATERIALIZED (SELECT batch_id, created_at FROM telemetry.batch ORDER BY batch_id LIMIT $1) "
     "DELETE FROM telemetry.batch b USING oldest o "
     "WHERE b.batch_id = o.batch_id AND o.created_at < $2 "
@@ -50,26 +52,26 @@ Datum names_of_consumers() {
     return postgres::text_array_datum(names, count);
 }
 
-// Of an attempt.
-struct Deleted {
+// The result of an attempt.
+struct DeleteResult {
     uint64 batches = 0;
-    std::optional<Failure> obstacle;  // nothing could be deleted
+    std::optional<Failure> obstacle;  // why nothing could be deleted
 };
 
-// A scope of its own: it ends before the transaction does.
+// Deletes as the owner. This is a function of its own so that AsOwner ends before the transaction does.
 uint64 delete_as_owner(TimestampTz cutoff) {
     const postgres::AsOwner as_owner(runtime::installed().owner);
     return postgres::guarded([cutoff] {
         postgres::refuse_statement_obstacle(runtime::kBatchTable);
-        Datum values[] = {Int32GetDatum(kChunk), TimestampTzGetDatum(cutoff), names_of_consumers()};
-        const postgres::Statements statements = postgres::open_statements();
-        const std::uint64_t count = postgres::execute(kDelete, values).rows;
+        Datum values[] = {Int32GetDatum(kMaxDeleted), TimestampTzGetDatum(cutoff), names_of_consumers()};
+        const postgres::StatementScope statements = postgres::open_statements();
+        const std::uint64_t count = postgres::execute(kDelete, values).row_count;
         postgres::close_statements(statements);
         return count;
     });
 }
 
-Deleted delete_older_than(TimestampTz cutoff) {
+DeleteResult delete_older_than(TimestampTz cutoff) {
     postgres::Transaction transaction;
     const bool is_there = postgres::guarded([] {
         if (!projection::hold_extension()) return false;
@@ -78,18 +80,18 @@ Deleted delete_older_than(TimestampTz cutoff) {
         return true;
     });
     if (!is_there) return {};
-    Deleted deleted;
+    DeleteResult deleted;
     try {
         deleted.batches = delete_as_owner(cutoff);
         transaction.commit();
     } catch (const postgres::PgError& error) {
         if (error.sqlstate() != error_codes::kTableCarriesObstacle) throw;
-        deleted.obstacle = describe_current_exception();  // the transaction is rolled back when it goes out of scope
+        deleted.obstacle = describe_current_exception();  // the destructor of `transaction` rolls back
     }
     return deleted;
 }
 
-void tell(const std::optional<Failure>& obstacle) {
+void log_obstacle(const std::optional<Failure>& obstacle) {
     postgres::guarded([obstacle = obstacle ? &*obstacle : nullptr] {
         if (obstacle == nullptr)
             ereport(LOG, (errmsg("telemetry_cqrs projector deletes old batches again")));
@@ -104,15 +106,15 @@ void tell(const std::optional<Failure>& obstacle) {
 
 void BatchRetention::delete_when_due() {
     const runtime::SteadyTime now = runtime::steady_time();
-    if (now < due_ && retention_ == runtime::settings().batch_retention) return;
-    retention_ = runtime::settings().batch_retention;
-    const TimestampTz retention = retention_ * USECS_PER_SEC;
-    due_ = now + (retention == 0 ? kLongestInterval : std::clamp(retention / 10, kShortestInterval, kLongestInterval));
+    if (now < due_at_ && retention_setting_ == runtime::settings().batch_retention) return;
+    retention_setting_ = runtime::settings().batch_retention;
+    const TimestampTz retention = retention_setting_ * USECS_PER_SEC;
+    due_at_ = now + (retention == 0 ? kLongestInterval : std::clamp(retention / 10, kShortestInterval, kLongestInterval));
     if (retention == 0) return;
-    const Deleted deleted = delete_older_than(GetCurrentTimestamp() - retention);
-    if (deleted.batches == kChunk) due_ = now;
-    if (deleted.obstacle) due_ = now + kIntervalOfObstacle;
-    if (deleted.obstacle.has_value() != is_obstructed_) tell(deleted.obstacle);
+    const DeleteResult deleted = delete_older_than(GetCurrentTimestamp() - retention);
+    if (deleted.batches == kMaxDeleted) due_at_ = now;
+    if (deleted.obstacle) due_at_ = now + kIntervalOfObstacle;
+    if (deleted.obstacle.has_value() != is_obstructed_) log_obstacle(deleted.obstacle);
     is_obstructed_ = deleted.obstacle.has_value();
 }
 

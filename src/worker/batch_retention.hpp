@@ -1,4 +1,4 @@
-// Keeping telemetry.batch from growing for ever (setting telemetry_cqrs.batch_retention).
+// The retention keeps telemetry.batch from growing for ever (setting telemetry_cqrs.batch_retention).
 #pragma once
 
 #include "runtime/steady_time.hpp"
@@ -7,18 +7,18 @@ namespace worker {
 
 class BatchRetention {
 public:
-    // Deletes some batches that are older than the setting allows, when it is time again to look; a transaction of its own.
-    // Batches that a consumer of the log has not passed stay, and so does the newest. While a deferred trigger on the table is
-    // in the way nothing is deleted; telemetry.health() names it, and the log does once.
+    // Deletes some of the batches that are older than the setting allows, in a transaction of its own. Does nothing before
+    // due_at(). A batch stays while a consumer of the log has not passed it, and while it is the newest. A deferred trigger on
+    // the table makes deleting impossible. In that case telemetry.health() names the trigger, and the log names it once.
     void delete_when_due();
 
-    // When it is time again.
-    runtime::SteadyTime due() const noexcept { return due_; }
+    // When it looks for old batches again.
+    runtime::SteadyTime due_at() const noexcept { return due_at_; }
 
 private:
-    runtime::SteadyTime due_ = 0;
+    runtime::SteadyTime due_at_ = 0;
     bool is_obstructed_ = false;
-    int retention_ = -1;  // seconds, as the setting was when `due_` was determined
+    int retention_setting_ = -1;  // seconds; the setting from which `due_at_` was computed
 };
 
 }  // namespace worker

@@ -1,4 +1,4 @@
-// Reading pg_database from a process that is connected to no database: scans of shared catalogues, no syscache.
+// The launcher is connected to no database. So this file reads pg_database by a scan, without the syscache.
 #include "worker/database_list.hpp"
 
 #include <algorithm>
@@ -11,29 +11,30 @@
 namespace worker {
 namespace {
 
-constexpr int kConnectionLimitOfHalfDropped = -2;  // what DROP DATABASE leaves in datconnlimit when it is interrupted
+constexpr int kConnectionLimitOfHalfDropped = -2;  // an interrupted DROP DATABASE leaves this in datconnlimit
 
 bool can_be_served(Form_pg_database database) {
     return database->datallowconn && !database->datistemplate && database->datconnlimit != kConnectionLimitOfHalfDropped;
 }
 
-struct Row {
+struct DatabaseRow {
     Oid oid;
     NameData name;
 };
 
-struct Rows {
-    Row* first;
+struct DatabaseRows {
+    DatabaseRow* first;
     int count;
 };
 
-// In the current memory context, which stays current.
-Rows read_rows() {
-    const MemoryContext result = CurrentMemoryContext;
+// P. Returns rows in the current memory context, which stays current.
+DatabaseRows read_rows() {
+    const MemoryContext callers_context = CurrentMemoryContext;
     StartTransactionCommand();
     (void)GetTransactionSnapshot();
     int capacity = 16;
-    Rows rows{static_cast<Row*>(MemoryContextAlloc(result, sizeof(Row) * static_cast<Size>(capacity))), 0};
+    DatabaseRows rows{
+        static_cast<DatabaseRow*>(MemoryContextAlloc(callers_context, sizeof(DatabaseRow) * static_cast<Size>(capacity))), 0};
     Relation relation = table_open(DatabaseRelationId, AccessShareLock);
     TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
@@ -41,14 +42,14 @@ Rows read_rows() {
         if (!can_be_served(database)) continue;
         if (rows.count == capacity) {
             capacity *= 2;
-            rows.first = static_cast<Row*>(repalloc(rows.first, sizeof(Row) * static_cast<Size>(capacity)));
+            rows.first = static_cast<DatabaseRow*>(repalloc(rows.first, sizeof(DatabaseRow) * static_cast<Size>(capacity)));
         }
         rows.first[rows.count++] = {database->oid, database->datname};
     }
     table_endscan(scan);
     table_close(relation, AccessShareLock);
     CommitTransactionCommand();
-    MemoryContextSwitchTo(result);
+    MemoryContextSwitchTo(callers_context);
     return rows;
 }
 
@@ -59,24 +60,24 @@ bool is_equal(const VirtualTransactionId& left, const VirtualTransactionId& righ
 }  // namespace
 
 std::vector<Database> list_databases() {
-    const Rows rows = postgres::guarded(read_rows);
+    const DatabaseRows rows = postgres::guarded(read_rows);
     std::vector<Database> databases;
     databases.reserve(static_cast<std::size_t>(rows.count));
     for (int i = 0; i < rows.count; ++i) databases.push_back({rows.first[i].oid, NameStr(rows.first[i].name)});
     return databases;
 }
 
-// Looks for others' locks that conflict with the one a connection takes while it starts. Taking that one for a moment would
-// tell as much and cost several times what the look does: an idle projector does this all day.
+// Looks for locks of other sessions that conflict with the lock that a starting connection takes. Taking that lock for a moment
+// would tell as much, but would cost several times as much, and an idle projector looks all day.
 DatabaseLockWatch::Sight DatabaseLockWatch::look(Oid database) {
-    struct Found {
+    struct LockHolders {
         VirtualTransactionId* holders;
         int count;
     };
-    const Found found = postgres::guarded([database] {
+    const LockHolders found = postgres::guarded([database] {
         LOCKTAG tag;
         SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
-        Found result{nullptr, 0};
+        LockHolders result{nullptr, 0};
         result.holders = GetLockConflicts(&tag, RowExclusiveLock, &result.count);
         return result;
     });

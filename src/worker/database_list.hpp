@@ -1,4 +1,4 @@
-// What the launcher reads: which databases there are, and whether one of them is being changed as a whole.
+// The databases of the server, and whether a command is changing one of them as a whole.
 #pragma once
 
 #include <string>
@@ -15,26 +15,28 @@ struct Database {
     std::string name;
 };
 
-// The databases a worker may serve: everybody may connect, no template, not half dropped. In a transaction of its own.
+// Lists the databases that a worker may serve, in a transaction of its own. It leaves out templates, databases that allow no
+// connections, and databases that are half dropped.
 std::vector<Database> list_databases();
 
-// Watches for DROP, RENAME, SET TABLESPACE and a copy of a database: a worker would stand in the way, or die. The server waits
-// five seconds for everybody to leave, and one transaction holds the lock all the time. A command without the right takes the
-// same lock, but its error releases it within moments. So a lock counts when a second look finds that the same transaction
-// holds it.
+// Watches for a command that drops, renames, moves or copies a database. A worker would stand in its way, or die.
+//
+// The command's transaction locks the database and then waits five seconds for every session to leave. A role without the right
+// takes the same lock, but its error releases it within moments. So a lock counts only when a second look finds that the same
+// transaction still holds it.
 class DatabaseLockWatch {
 public:
     enum class Sight {
-        kNobody,  // holds the lock
-        kFirst,   // somebody holds it, and the look before found nobody: look again after kSecondLook
-        kSame,    // a transaction that held it at the look before: the command is at work
-        kOthers   // hold it than at the look before: commands that come and go
+        kNobody,  // no transaction holds the lock
+        kFirst,   // one holds it, and the look before found none; look again after kSecondLookDelay
+        kSame,    // one holds it that also held it at the look before, so the command is at work
+        kOthers   // only others hold it than at the look before; commands come and go
     };
-    static constexpr runtime::SteadyTime kSecondLook = 100 * 1000;
+    static constexpr runtime::SteadyTime kSecondLookDelay = 100 * 1000;
 
     Sight look(Oid database);
-    // Whether the last look found somebody.
-    bool has_seen() const { return !holders_.empty(); }
+    // True if the last look found a holder.
+    bool has_holders() const { return !holders_.empty(); }
 
 private:
     std::vector<VirtualTransactionId> holders_;

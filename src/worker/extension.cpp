@@ -1,4 +1,4 @@
-// Reading the extension's row of pg_extension.
+// Reads the extension's row of pg_extension.
 #include "worker/extension.hpp"
 
 #include "postgres/catalog.hpp"
@@ -10,28 +10,28 @@
 namespace worker {
 namespace {
 
-struct Row {
+struct ExtensionRow {
     bool is_found;
     postgres::FoundExtension extension;
 };
 
 // P.
-Row read_row() {
-    Row row{};
-    const MemoryContext before = CurrentMemoryContext;
+ExtensionRow read_row() {
+    ExtensionRow row{};
+    const MemoryContext callers_context = CurrentMemoryContext;
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     (void)GetTransactionSnapshot();
     row.is_found = postgres::find_extension(row.extension);
     CommitTransactionCommand();
-    MemoryContextSwitchTo(before);
+    MemoryContextSwitchTo(callers_context);
     return row;
 }
 
 }  // namespace
 
 Extension look_up_extension() {
-    const Row row = postgres::guarded(read_row);
+    const ExtensionRow row = postgres::guarded(read_row);
     if (!row.is_found) return {Presence::kAbsent, {}};
     const std::string version = row.extension.version;
     return {version == runtime::kLibraryVersion ? Presence::kMatching : Presence::kOtherVersion, version};

@@ -1,4 +1,4 @@
-// Whether this database has the extension, in the version this library belongs to.
+// The extension as a worker finds it: absent, or of this library's version, or of another one.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ struct Extension {
     std::string version;  // as installed; empty if absent
 };
 
-// Looks into the catalogue, in a transaction of its own that takes no number and is over when this returns.
+// Looks into the catalogue, in a transaction of its own. The transaction gets no number and ends before this returns.
 Extension look_up_extension();
 
 }  // namespace worker

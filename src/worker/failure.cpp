@@ -1,4 +1,4 @@
-// Failures of a worker's turn.
+// Describes and logs the failures of a worker, and computes how long it waits after each.
 #include "worker/failure.hpp"
 
 #include <algorithm>
@@ -15,9 +15,9 @@ namespace {
 constexpr long kFirstDelay = 100;  // milliseconds
 constexpr long kLongestDelay = 10000;
 constexpr TimestampTz kLogInterval = 60 * USECS_PER_SEC;
-constexpr std::size_t kMostRemembered = 32;
+constexpr std::size_t kMaxRemembered = 32;
 
-Failure of_server(const postgres::ErrorFields& fields) {
+Failure failure_of(const postgres::ErrorFields& fields) {
     return {fields.sqlstate, fields.message.value_or(""), fields.detail.value_or(""), fields.hint.value_or(""),
             fields.context.value_or("")};
 }
@@ -29,7 +29,7 @@ Failure describe_current_exception() noexcept {
         try {
             throw;
         } catch (const postgres::PgError& error) {
-            return of_server(error.fields());
+            return failure_of(error.fields());
         } catch (const postgres::Error& error) {
             return {error.sqlstate(), error.message(), error.detail(), error.hint(), {}};
         } catch (const std::bad_alloc&) {
@@ -44,14 +44,14 @@ Failure describe_current_exception() noexcept {
     }
 }
 
-void Failures::log(const Failure& failure) {
+void FailureThrottle::log(const Failure& failure) {
     const runtime::SteadyTime now = runtime::steady_time();
-    if (logged_at_.size() >= kMostRemembered) logged_at_.clear();
-    // Not by the words as well: a full disk is told with another file's name each time.
+    if (logged_at_.size() >= kMaxRemembered) logged_at_.clear();
+    // The words do not count, because each error of a full disk names another file.
     runtime::SteadyTime& logged_at = logged_at_[failure.sqlstate];
     if (logged_at != 0 && now - logged_at < kLogInterval) return;
     logged_at = now;
-    last_line_was_a_failure_ = true;
+    has_logged_failure_ = true;
     postgres::guarded([&failure] {
         ereport(LOG, (errcode(failure.sqlstate), errmsg("telemetry_cqrs projector waits: %s", failure.message.c_str()),
                       failure.detail.empty() ? 0 : errdetail_internal("%s", failure.detail.c_str()),
@@ -60,15 +60,15 @@ void Failures::log(const Failure& failure) {
     });
 }
 
-long Failures::next_delay() noexcept {
+long FailureThrottle::next_delay() noexcept {
     delay_ = std::clamp(delay_ * 2, kFirstDelay, kLongestDelay);
     return delay_;
 }
 
-void Failures::recovered() {
+void FailureThrottle::recovered() {
     delay_ = 0;
-    if (!last_line_was_a_failure_) return;
-    last_line_was_a_failure_ = false;
+    if (!has_logged_failure_) return;
+    has_logged_failure_ = false;
     postgres::guarded([] { ereport(LOG, (errmsg("telemetry_cqrs projector goes on"))); });
 }
 

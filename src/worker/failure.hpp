@@ -1,4 +1,4 @@
-// What a worker does with an error that ended its turn: keeps its words, logs it without flooding, and waits longer each time.
+// Failures of a worker. The worker keeps the words of an error, logs it without flooding the log, and waits longer each time.
 #pragma once
 
 #include <map>
@@ -13,25 +13,25 @@ struct Failure {
     std::string message, detail, hint, context;
 };
 
-// In a catch block: the words of what was caught. Without memory for them only the SQLSTATE.
+// Describes the current exception; call it in a catch block. Without memory for the words it returns only an SQLSTATE.
 Failure describe_current_exception() noexcept;
 
-class Failures {
+class FailureThrottle {
 public:
-    // Writes a line to the server's log: the first time a failure with this SQLSTATE comes, then once a minute while one lasts.
-    // The others' words are in telemetry.projection_failure.
+    // Writes a line to the server's log for the first failure with an SQLSTATE, then once a minute while such failures last.
+    // The table telemetry.projection_failure has the words of the others.
     void log(const Failure& failure);
 
-    // How long to wait before the next attempt, in milliseconds.
+    // Returns the delay before the next attempt, in milliseconds. It doubles with each call.
     long next_delay() noexcept;
 
-    // The work succeeded. Says so in the log where the last line was a failure.
+    // For work that has succeeded. Resets the delay, and logs the recovery if the last line told of a failure.
     void recovered();
 
 private:
     std::map<int, runtime::SteadyTime> logged_at_;  // by SQLSTATE
     long delay_ = 0;
-    bool last_line_was_a_failure_ = false;
+    bool has_logged_failure_ = false;
 };
 
 }  // namespace worker

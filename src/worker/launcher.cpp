@@ -1,12 +1,13 @@
-// The launcher's loop. It is connected to no database and knows a database by what happened to the worker sent there:
+// The launcher's loop. The launcher is connected to no database. It knows a database by what became of the worker it sent
+// there:
 //
 //   unknown ──start──▶ live ──the extension is not there──▶ absent ──poked──▶ unknown
 //                       │ ▲
 //              ended    ▼ │ due: at once the first time, then later and later
 //                      ended
 //
-// What it learned is in its own memory; what others must see is in the shared slots. A launcher that starts anew finds
-// running workers there and adopts them.
+// The launcher keeps what it has learned in its own memory. The shared slots have what other processes must see. A new launcher
+// finds the running workers there and adopts them.
 #include "worker/launcher.hpp"
 
 #include <algorithm>
@@ -31,53 +32,54 @@ namespace {
 
 constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
 
-constexpr runtime::SteadyTime kHealthy = 60 * USECS_PER_SEC;  // a worker that lived so long starts with a clean slate
+constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures behind it
 constexpr runtime::SteadyTime kFirstDelay = USECS_PER_SEC;
 constexpr runtime::SteadyTime kLongestDelay = 60 * USECS_PER_SEC;
-constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that is being dropped or copied
+constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a command is changing as a whole
 constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
-constexpr runtime::SteadyTime kComplaintInterval = 60 * USECS_PER_SEC;
-constexpr int kMostProbes = 3;  // workers on their way to find out whether the extension is there
+constexpr runtime::SteadyTime kLogInterval = 60 * USECS_PER_SEC;
+constexpr int kMaxProbes = 3;  // workers that are finding out whether the extension is there
 
 enum class Phase { kUnknown, kLive, kEnded, kAbsent };
 
-struct Served {
+struct ServedDatabase {
     std::string name;
     Phase phase = Phase::kUnknown;
-    BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if another launcher started it
+    BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if an earlier launcher started it
     TimestampTz started_at = 0;
     runtime::SteadyTime live_since = 0;
-    runtime::SteadyTime due = 0;  // unknown and ended: not to be started before
-    int failures = 0;             // in a row
-    bool asked_to_end = false;
-    DatabaseLockWatch lock;  // while it waits to be started
+    runtime::SteadyTime due_at = 0;  // in kUnknown and kEnded: no start before this
+    int failure_count = 0;           // in a row
+    bool was_asked_to_end = false;
+    DatabaseLockWatch lock_watch;  // while it waits to be started
 };
 
 class Launcher {
 public:
-    Launcher(MemoryContext turn, MemoryContext handles) : turn_(turn), handles_(handles) {}
+    Launcher(MemoryContext turn_context, MemoryContext handles_context)
+        : turn_context_(turn_context), handles_context_(handles_context) {}
 
-    // One look at everything. Returns how many milliseconds nothing will be due.
+    // Looks at everything once. Returns for how many milliseconds nothing will be due.
     long look();
 
 private:
     void take_over(const std::vector<Database>& databases);
-    void watch(Oid oid, Served& served);
-    void let_go(Oid oid, Served& served);
-    void has_ended(Oid oid, Served& served);
-    void start(Oid oid, Served& served);
-    bool is_live(Oid oid, const Served& served) const;
-    int probes() const;
-    void complain_of_no_slot(const Served& served, const char* detail, const char* hint);
+    void watch(Oid oid, ServedDatabase& served);
+    void let_go(Oid oid, ServedDatabase& served);
+    void has_ended(Oid oid, ServedDatabase& served);
+    void start(Oid oid, ServedDatabase& served);
+    bool is_live(Oid oid, const ServedDatabase& served) const;
+    int count_probes() const;
+    void log_missing_slot(const ServedDatabase& served, const char* detail, const char* hint);
 
-    MemoryContext turn_;
-    MemoryContext handles_;
-    std::map<Oid, Served> served_;
+    MemoryContext turn_context_;
+    MemoryContext handles_context_;
+    std::map<Oid, ServedDatabase> served_;
     runtime::SteadyTime now_ = 0;
-    runtime::SteadyTime complained_at_ = 0;
+    runtime::SteadyTime logged_at_ = 0;
 };
 
-bool Launcher::is_live(Oid oid, const Served& served) const {
+bool Launcher::is_live(Oid oid, const ServedDatabase& served) const {
     if (served.handle == nullptr) return runtime::worker_status(oid).pid != 0;
     return postgres::guarded([handle = served.handle] {
         pid_t pid;
@@ -85,14 +87,15 @@ bool Launcher::is_live(Oid oid, const Served& served) const {
     });
 }
 
-int Launcher::probes() const {
+int Launcher::count_probes() const {
     return static_cast<int>(std::count_if(served_.begin(), served_.end(), [](const auto& entry) {
         return entry.second.phase == Phase::kLive &&
                runtime::worker_status(entry.first).state == runtime::WorkerState::kStarting;
     }));
 }
 
-// Databases come and go. A worker in one that may no longer be served is asked to end and its entry stays until it has.
+// Takes over the list of databases. If a database has left the list, the launcher asks its worker to end, and the entry stays
+// until the worker has ended.
 void Launcher::take_over(const std::vector<Database>& databases) {
     for (const Database& database : databases) {
         const auto [entry, is_new] = served_.try_emplace(database.oid);
@@ -105,12 +108,12 @@ void Launcher::take_over(const std::vector<Database>& databases) {
     }
     for (auto entry = served_.begin(); entry != served_.end();) {
         const Oid oid = entry->first;
-        const bool listed =
+        const bool is_listed =
             std::any_of(databases.begin(), databases.end(), [oid](const Database& each) { return each.oid == oid; });
-        if (!listed && entry->second.phase == Phase::kLive && is_live(oid, entry->second)) {
+        if (!is_listed && entry->second.phase == Phase::kLive && is_live(oid, entry->second)) {
             let_go(oid, entry->second);
             ++entry;
-        } else if (!listed) {
+        } else if (!is_listed) {
             if (entry->second.handle != nullptr) pfree(entry->second.handle);
             runtime::forget_database(oid);
             entry = served_.erase(entry);
@@ -118,7 +121,7 @@ void Launcher::take_over(const std::vector<Database>& databases) {
             ++entry;
         }
     }
-    // Slots of databases that somebody poked for and that are not ours to serve.
+    // A session may have poked for a database that the launcher does not serve. Its slot is freed.
     runtime::SharedState* shared = runtime::shared_state();
     for (int i = 0; i < shared->slot_count; ++i) {
         const Oid oid = pg_atomic_read_u32(&shared->slots[i].database);
@@ -126,9 +129,9 @@ void Launcher::take_over(const std::vector<Database>& databases) {
     }
 }
 
-void Launcher::let_go(Oid oid, Served& served) {
-    if (served.asked_to_end) return;
-    served.asked_to_end = true;
+void Launcher::let_go(Oid oid, ServedDatabase& served) {
+    if (served.was_asked_to_end) return;
+    served.was_asked_to_end = true;
     if (served.handle != nullptr) {
         postgres::guarded([handle = served.handle] { TerminateBackgroundWorker(handle); });
     } else if (const int pid = runtime::worker_status(oid).pid; pid != 0) {
@@ -136,39 +139,39 @@ void Launcher::let_go(Oid oid, Served& served) {
     }
 }
 
-void Launcher::has_ended(Oid oid, Served& served) {
+void Launcher::has_ended(Oid oid, ServedDatabase& served) {
     if (served.handle != nullptr) pfree(served.handle);
     served.handle = nullptr;
-    served.asked_to_end = false;
+    served.was_asked_to_end = false;
     const runtime::WorkerStatus status = runtime::worker_status(oid);
-    if (status.pid != 0) return;  // another launcher's worker was there first: it is the one to watch
-    if (status.end == runtime::WorkerEnd::kAbsent) {
-        served.failures = 0;
-        served.due = 0;
+    if (status.pid != 0) return;  // an earlier launcher's worker was there first, and is the one to watch
+    if (status.last_end == runtime::WorkerEnd::kAbsent) {
+        served.failure_count = 0;
+        served.due_at = 0;
         served.phase = runtime::forget_unless_poked(oid) ? Phase::kAbsent : Phase::kUnknown;
         return;
     }
-    if (now_ - served.live_since >= kHealthy) served.failures = 0;
+    if (now_ - served.live_since >= kHealthyAge) served.failure_count = 0;
     served.phase = Phase::kEnded;
-    served.due = now_;
-    if (status.end == runtime::WorkerEnd::kGaveWay || status.end == runtime::WorkerEnd::kUnwanted) return;
-    if (served.failures > 0) {
-        served.due += std::min(kFirstDelay << std::min(served.failures - 1, 10), kLongestDelay);
-        const std::string reason = "the worker ended " + std::to_string(served.failures + 1) + " times in a row";
+    served.due_at = now_;
+    if (status.last_end == runtime::WorkerEnd::kGaveWay || status.last_end == runtime::WorkerEnd::kUnwanted) return;
+    if (served.failure_count > 0) {
+        served.due_at += std::min(kFirstDelay << std::min(served.failure_count - 1, 10), kLongestDelay);
+        const std::string reason = "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row";
         runtime::report_not_started(oid, ERRCODE_INTERNAL_ERROR, reason.c_str(), served.started_at);
     }
-    ++served.failures;
+    ++served.failure_count;
 }
 
-void Launcher::watch(Oid oid, Served& served) {
+void Launcher::watch(Oid oid, ServedDatabase& served) {
     if (served.phase == Phase::kLive && !is_live(oid, served)) has_ended(oid, served);
-    if (served.phase == Phase::kAbsent && runtime::worker_status(oid).poked) served.phase = Phase::kUnknown;
+    if (served.phase == Phase::kAbsent && runtime::worker_status(oid).is_poked) served.phase = Phase::kUnknown;
 }
 
-// At most once a minute: the server is short of slots for all databases alike.
-void Launcher::complain_of_no_slot(const Served& served, const char* detail, const char* hint) {
-    if (complained_at_ != 0 && now_ - complained_at_ < kComplaintInterval) return;
-    complained_at_ = now_;
+// Logs at most once a minute, because the server is short of slots for all databases alike.
+void Launcher::log_missing_slot(const ServedDatabase& served, const char* detail, const char* hint) {
+    if (logged_at_ != 0 && now_ - logged_at_ < kLogInterval) return;
+    logged_at_ = now_;
     postgres::guarded([name = served.name.c_str(), detail, hint] {
         ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                       errmsg("telemetry_cqrs cannot start a worker for database \"%s\"", name), errdetail("%s", detail),
@@ -176,30 +179,30 @@ void Launcher::complain_of_no_slot(const Served& served, const char* detail, con
     });
 }
 
-void Launcher::start(Oid oid, Served& served) {
-    const DatabaseLockWatch::Sight sight = served.lock.look(oid);
+void Launcher::start(Oid oid, ServedDatabase& served) {
+    const DatabaseLockWatch::Sight sight = served.lock_watch.look(oid);
     if (sight == DatabaseLockWatch::Sight::kFirst || sight == DatabaseLockWatch::Sight::kSame) {
-        served.due = now_ + (sight == DatabaseLockWatch::Sight::kFirst ? DatabaseLockWatch::kSecondLook : kLockedDelay);
+        served.due_at = now_ + (sight == DatabaseLockWatch::Sight::kFirst ? DatabaseLockWatch::kSecondLookDelay : kLockedDelay);
         return;
     }
     if (!runtime::report_starting(oid)) {
-        served.due = now_ + kNoSlotDelay;
-        complain_of_no_slot(served, "More databases have the extension than the server can run workers.",
-                            "Increase max_worker_processes.");
+        served.due_at = now_ + kNoSlotDelay;
+        log_missing_slot(served, "More databases have the extension than the server can run workers.",
+                         "Increase max_worker_processes.");
         return;
     }
-    MemoryContextSwitchTo(handles_);
+    MemoryContextSwitchTo(handles_context_);
     BackgroundWorkerHandle* handle = postgres::start_worker(runtime::kProjectorProgram, oid);
-    MemoryContextSwitchTo(turn_);
+    MemoryContextSwitchTo(turn_context_);
     if (handle == nullptr) {
-        served.due = now_ + kNoSlotDelay;
+        served.due_at = now_ + kNoSlotDelay;
         constexpr const char* kReason = "All background worker slots of the server are in use.";
         runtime::report_not_started(oid, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, kReason, PG_INT64_MAX);
-        complain_of_no_slot(served, kReason, "Increase max_worker_processes.");
+        log_missing_slot(served, kReason, "Increase max_worker_processes.");
         return;
     }
     served.handle = handle;
-    served.lock = {};
+    served.lock_watch = {};
     served.phase = Phase::kLive;
     served.started_at = GetCurrentTimestamp();
     served.live_since = now_;
@@ -207,21 +210,21 @@ void Launcher::start(Oid oid, Served& served) {
 
 long Launcher::look() {
     now_ = runtime::steady_time();
-    // The server's word, not a database's or a role's: nothing of theirs reaches this process.
+    // This is the server's own setting. The settings of databases and roles do not reach the launcher.
     pg_atomic_write_u32(&runtime::shared_state()->server_read_only, DefaultXactReadOnly ? 1 : 0);
-    const bool everywhere = runtime::take_look_everywhere();
+    const bool looks_everywhere = runtime::take_look_everywhere();
     take_over(list_databases());
-    runtime::SteadyTime next = now_ + runtime::settings().launcher_interval * runtime::SteadyTime{1000};
+    runtime::SteadyTime next_due_at = now_ + runtime::settings().launcher_interval * runtime::SteadyTime{1000};
     for (auto& [oid, served] : served_) {
         watch(oid, served);
-        if (everywhere && served.phase == Phase::kAbsent) served.phase = Phase::kUnknown;
-        const bool waits = served.phase == Phase::kUnknown || served.phase == Phase::kEnded;
-        // The end of a probe wakes us, so a database that waits for its turn has no time of its own.
-        const bool has_turn = served.phase != Phase::kUnknown || probes() < kMostProbes;
-        if (waits && served.due <= now_ && has_turn && runtime::settings().start_worker) start(oid, served);
-        if (served.due > now_ && served.phase != Phase::kLive) next = std::min(next, served.due);
+        if (looks_everywhere && served.phase == Phase::kAbsent) served.phase = Phase::kUnknown;
+        const bool is_waiting = served.phase == Phase::kUnknown || served.phase == Phase::kEnded;
+        // A database that waits for a free probe needs no time of its own, because the end of a probe wakes the launcher.
+        const bool may_start = served.phase != Phase::kUnknown || count_probes() < kMaxProbes;
+        if (is_waiting && served.due_at <= now_ && may_start && runtime::settings().start_worker) start(oid, served);
+        if (served.due_at > now_ && served.phase != Phase::kLive) next_due_at = std::min(next_due_at, served.due_at);
     }
-    return std::max<long>(1, static_cast<long>((next - now_ + 999) / 1000));
+    return std::max<long>(1, static_cast<long>((next_due_at - now_ + 999) / 1000));
 }
 
 void leave(int, Datum) noexcept {
@@ -231,17 +234,17 @@ void leave(int, Datum) noexcept {
 [[noreturn]] void run() {
     postgres::connect_worker(InvalidOid);
     postgres::override_setting("lock_timeout", "0");
-    MemoryContext handles = nullptr;
-    MemoryContext turn = nullptr;
-    postgres::guarded([&handles, &turn] {
-        handles = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs launcher", ALLOCSET_SMALL_SIZES);
-        turn = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext handles_context = nullptr;
+    MemoryContext turn_context = nullptr;
+    postgres::guarded([&handles_context, &turn_context] {
+        handles_context = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs launcher", ALLOCSET_SMALL_SIZES);
+        turn_context = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES);
         before_shmem_exit(leave, 0);
     });
     pg_atomic_write_u32(&runtime::shared_state()->launcher_procno, postgres::number_of_process(MyProc));
-    Launcher launcher(turn, handles);
+    Launcher launcher(turn_context, handles_context);
     for (;;) {
-        postgres::begin_turn(turn);
+        postgres::begin_turn(turn_context);
         const long milliseconds = launcher.look();
         postgres::guarded([] { pgstat_report_stat(false); });
         postgres::wait_for_latch(milliseconds);

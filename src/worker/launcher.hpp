@@ -1,9 +1,9 @@
-// The launcher: one process of the server that keeps a projector running in every database that has the extension.
+// The launcher is one process of the server that keeps a projector running in every database that has the extension.
 #pragma once
 
 namespace worker {
 
-// Called once, by _PG_init while the server preloads the library. In binary-upgrade mode nothing is ever started.
+// Called once, by _PG_init while the server preloads the library. Registers nothing in binary-upgrade mode.
 void register_launcher();
 
 }  // namespace worker

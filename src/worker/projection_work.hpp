@@ -1,7 +1,7 @@
-// What the projector does in a turn: a step of the projections, and telling about it.
+// The projector's work in a turn: a step of the projections, and its notification.
 //
-// A step that writes a batch waits for the disk. While little comes in, steps leave the batches out, and one step in at most 20
-// milliseconds writes a batch for all of them: readings are seen at once, and one wait serves several steps.
+// A step that writes a batch waits for the disk. While little comes in, steps write no batches, and every 20 milliseconds at
+// the latest one step writes a batch for all of them. So readings are visible at once, and one wait serves several steps.
 #pragma once
 
 #include <cstdint>
@@ -17,33 +17,33 @@ namespace worker {
 
 struct WorkDone {
     std::int64_t events = 0;         // that were applied
-    bool more = false;               // there is more to do now
+    bool has_more = false;           // more can be done at once
     bool is_absent = false;          // the extension is gone
-    bool is_open = false;            // the log was opened here: only then may anything be written
+    bool is_open = false;            // the log was opened here, so the projector may write
     bool tries_again = false;        // something failed and is tried again later
-    std::optional<Failure> failure;  // in this turn; what did not fail was done
+    std::optional<Failure> failure;  // of this turn; everything else was done
 };
 
 class ProjectionWork {
 public:
-    // One step, in a transaction of its own. The notification of its batch follows in another transaction, and is sent later if
-    // that fails: the batch is in its table. Throws when nothing could be done.
+    // Makes one step, in a transaction of its own. Another transaction then sends the notification of its batch. If that one
+    // fails, the notification is sent later, because the batch is in its table. Throws if nothing could be done.
     WorkDone do_some();
 
-    // Were events applied that may be in no batch yet?
+    // True if events were applied that may be in no batch yet.
     bool owes_batches() const noexcept { return unbatched_since_ != 0; }
 
-    // The same step, with batches.
+    // Makes the same step, with batches.
     WorkDone write_batches();
 
 private:
     WorkDone step(bool with_batches);
-    void tell(WorkDone& done);
+    void notify(WorkDone& done);
 
     projection::Stepper stepper_;
-    std::vector<std::string> untold_;          // payloads in the order of their batches; after a failure the newest only
-    bool is_busy_ = true;                      // the next step is worth a wait for the disk of its own
-    runtime::SteadyTime unbatched_since_ = 0;  // since the first step that left its events to a later batch; 0: there is none
+    std::vector<std::string> unsent_payloads_;  // in the order of their batches; after a failure only the newest
+    bool is_busy_ = true;                       // the next step is worth its own wait for the disk
+    runtime::SteadyTime unbatched_since_ = 0;   // when the first step left its events to a later batch; 0: none did
 };
 
 }  // namespace worker

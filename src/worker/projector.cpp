@@ -1,11 +1,13 @@
-// The projector's loop: step while there is more, tell, rest, wait. It waits in the server's way and never inside a
-// transaction.
+// The projector's loop: it steps while there is more to do, sends notifications, rests, and waits.
 //
-// One projector a database: it takes the database's slot in shared memory under its lock, and a lock of its own class that
-// also holds where there is no shared memory of ours. An error ends a turn, not the process; FATAL ends the process. Who is
-// cancelled goes on.
-// It gives way to a command that drops, renames, moves or copies the database, and the launcher brings it back if that fails.
-// Without preloading there is no launcher: the next command starts a new one. A command that lacks the right moves nobody.
+// - There is one projector for each database. It takes the database's slot in shared memory, and a lock of its own class, which
+//   also works without shared memory.
+// - It waits in the server's way and never inside a transaction.
+// - An error ends a turn, and FATAL ends the process. A cancellation ends only the turn.
+// - It gives way to a command that drops, renames, moves or copies the database. The launcher brings it back if the command
+//   fails; without preloading the next command does. A command of a role without the right moves nobody.
+//
+// README.md in this folder has the states and the protocols.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -32,21 +34,21 @@ namespace worker {
 namespace {
 
 constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
-// How often it looks whether somebody wants the database for himself: an interval that has passed after each wait. Once it has
-// seen somebody it looks again soon, and a busy one at the turn that comes then.
+// The interval between looks whether a command wants the whole database. It is shorter than kLongestWait, so a look follows
+// each long wait. After a look that found a holder the next one comes sooner, or at the next turn of a busy projector.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 1000;  // milliseconds
-constexpr long kBatchDelay = 2;      // milliseconds without an event after which a batch is written
+constexpr long kBatchDelay = 2;      // milliseconds without an event; then a batch is written
 
-// Read by the callback at process exit.
-runtime::WorkerEnd end = runtime::WorkerEnd::kDied;
+// The callback at process exit reads it.
+runtime::WorkerEnd worker_end = runtime::WorkerEnd::kDied;
 
 void leave(int, Datum) noexcept {
-    runtime::detach_worker(end);
+    runtime::detach_worker(worker_end);
 }
 
 [[noreturn]] void leave_because(runtime::WorkerEnd reason) {
-    end = reason;
+    worker_end = reason;
     proc_exit(0);
 }
 
@@ -55,16 +57,16 @@ bool become_the_projector() {
     return postgres::guarded([] {
         before_shmem_exit(leave, 0);
         if (runtime::shared_state() != nullptr && !runtime::attach_worker()) return false;
-        const MemoryContext before = CurrentMemoryContext;
+        const MemoryContext callers_context = CurrentMemoryContext;
         StartTransactionCommand();
         const bool is_ours = runtime::become_only_projector();
         CommitTransactionCommand();
-        MemoryContextSwitchTo(before);
+        MemoryContextSwitchTo(callers_context);
         return is_ours;
     });
 }
 
-// As the launcher sees the server's configuration; it may come to know later than this process of a reload.
+// The launcher's view of the server's configuration. The launcher may hear of a reload later than this process.
 bool is_server_read_only() {
     runtime::SharedState* shared = runtime::shared_state();
     return shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0;
@@ -74,17 +76,17 @@ bool is_cancellation(const Failure& failure) {
     return failure.sqlstate == ERRCODE_QUERY_CANCELED;
 }
 
-// What follows a turn that went well.
+// The projector's rest after a turn without an error.
 enum class Pace {
     kAtOnce,  // there is more to do
-    kNap,     // a busy moment: let events gather
+    kNap,     // the moment is busy, so events gather
     kWait,    // nothing is left
     kHold     // nothing can be done
 };
 
 class Projector {
 public:
-    explicit Projector(MemoryContext turn) : turn_(turn) {}
+    explicit Projector(MemoryContext turn_context) : turn_context_(turn_context) {}
     [[noreturn]] void run();
 
 private:
@@ -92,87 +94,90 @@ private:
     bool may_work();
     void leave_if_absent();
     [[noreturn]] void leave_to_other_library(const Failure& reason);
-    void give_way();
+    void give_way_if_wanted();
     long longest_wait() const;
     void hold(const Failure& reason);
-    void works();
+    void report_working();
     void turn();
-    void has_failed(const Failure& failure);
-    void after_error(const Failure& error);
+    void handle_failure(const Failure& failure);
+    void recover_from(const Failure& error);
     void report_idle();
     void rest(Pace pace);
-    void wait_deaf(long milliseconds);
+    void wait_ignoring_latch(long milliseconds);
     void wait_for_work();
     template <typename Body>
     std::optional<Failure> error_of(Body body);
 
-    MemoryContext turn_;
-    Failures failures_;
+    MemoryContext turn_context_;
+    FailureThrottle failure_throttle_;
     ProjectionWork projection_work_;
     BatchRetention batch_retention_;
     uint64 completed_before_turn_ = 0;
     DatabaseLockWatch database_lock_;
-    runtime::SteadyTime next_look_ = 0;  // at the lock of the database; not before
-    runtime::SteadyTime looked_at_ = 0;  // when the extension was looked up last
+    runtime::SteadyTime next_look_at_ = 0;  // earliest time of the next look at the lock of the database
+    runtime::SteadyTime looked_up_at_ = 0;  // when the extension was looked up last
     Extension extension_{Presence::kAbsent, {}};
-    std::string waits_for_;     // why it waits, as pg_stat_activity shows it; empty while it works
-    bool is_running_ = false;   // as told in shared memory
-    bool has_matched_ = false;  // ever: the extension was of this library's version
-    bool tries_again_ = false;  // something failed and is due later
+    std::string waiting_reason_;  // pg_stat_activity shows it; empty while the projector works
+    bool is_running_ = false;     // shared memory says so
+    bool has_matched_ = false;    // the extension has once been of this library's version
+    bool tries_again_ = false;    // something failed and is due again later
 };
 
-// Ends the process: the launcher does not come back until somebody pokes it.
+// Ends the process if the database has no extension. The launcher starts no other one until somebody pokes it.
 void Projector::leave_if_absent() {
     if (extension_.presence != Presence::kAbsent) return;
     runtime::remove_start_record();
     leave_because(runtime::WorkerEnd::kAbsent);
 }
 
-// Where sessions start projectors. Who has found its own version here, though it may have failed at its work, has an older
-// library than the extension now wants; its successor loads the one that is installed, and no session need come along to start
-// it. Who never has found it has no better successor: it comes with an update of the extension, which finds the record when it
-// commits after the second look, or with a later command. Whatever happens, who has stepped down leaves.
+// For servers where sessions start projectors. This process leaves in any case, because it has stepped down.
+//
+// - A projector that has matched before has an older library than the extension now needs. It starts a successor, which loads
+//   the library that is installed now. So no session has to start it.
+// - A projector that never matched starts no successor, because the same library would be loaded again. It leaves a record and
+//   looks a second time. If ALTER EXTENSION UPDATE has committed by then, it does start a successor. If the update commits
+//   later, it finds the record and starts one. Otherwise a later command does.
 void Projector::leave_to_other_library(const Failure& reason) {
     const auto error = error_of([&] {
         runtime::step_down();
         if (has_matched_) {
-            failures_.log(reason);
+            failure_throttle_.log(reason);
         } else {
             runtime::StartRecord record = runtime::read_start_record();
-            if (runtime::note_failure(record, reason.message.c_str())) failures_.log(reason);
+            if (runtime::note_failure(record, reason.message.c_str())) failure_throttle_.log(reason);
             runtime::write_start_record(record);
             if (look_up_extension().presence != Presence::kMatching) return;
         }
         runtime::start_successor();
     });
-    if (error) failures_.log(*error);
+    if (error) failure_throttle_.log(*error);
     leave_because(runtime::WorkerEnd::kDied);
 }
 
-void Projector::give_way() {
+void Projector::give_way_if_wanted() {
     const runtime::SteadyTime now = runtime::steady_time();
-    if (now < next_look_) return;
+    if (now < next_look_at_) return;
     if (database_lock_.look(MyDatabaseId) == DatabaseLockWatch::Sight::kSame) leave_because(runtime::WorkerEnd::kGaveWay);
-    next_look_ = now + (database_lock_.has_seen() ? DatabaseLockWatch::kSecondLook : kGiveWayInterval);
+    next_look_at_ = now + (database_lock_.has_holders() ? DatabaseLockWatch::kSecondLookDelay : kGiveWayInterval);
 }
 
-// How long it may wait before it can give way again, in milliseconds.
+// Returns how long the projector may wait before it must look again whether to give way, in milliseconds.
 long Projector::longest_wait() const {
-    return database_lock_.has_seen() ? static_cast<long>(DatabaseLockWatch::kSecondLook / 1000) : kLongestWait;
+    return database_lock_.has_holders() ? static_cast<long>(DatabaseLockWatch::kSecondLookDelay / 1000) : kLongestWait;
 }
 
-// Waits whatever the latch says, in pieces between which it can give way.
-void Projector::wait_deaf(long milliseconds) {
+// Waits whatever the latch says, in pieces, and may give way between them.
+void Projector::wait_ignoring_latch(long milliseconds) {
     for (long left = milliseconds; left > 0;) {
         const long piece = std::min(left, longest_wait());
         postgres::wait_without_latch(piece);
         left -= piece;
-        give_way();
+        give_way_if_wanted();
     }
 }
 
-// Until somebody wakes us, or the poll finds that any transaction ended since the last turn began, that nothing may be
-// written any more, or that old batches are due.
+// Waits until the latch is set or the poll finds a reason to work. The reasons are that something is to be tried again, that
+// the server has become read-only, that a transaction has ended since the last turn began, or that old batches are due.
 void Projector::wait_for_work() {
     do {
         for (long left = runtime::settings().poll_interval; left > 0;) {
@@ -180,23 +185,23 @@ void Projector::wait_for_work() {
             if (postgres::wait_for_latch(piece)) return;
             left -= piece;
             postgres::guarded([] { pgstat_report_stat(true); });
-            give_way();
+            give_way_if_wanted();
         }
     } while (!tries_again_ && !is_server_read_only() && completed_before_turn_ == postgres::completed_transactions() &&
-             (batch_retention_.due() == 0 || runtime::steady_time() < batch_retention_.due()));
+             (batch_retention_.due_at() == 0 || runtime::steady_time() < batch_retention_.due_at()));
 }
 
-// Something cannot be done now.
+// Shows and logs why something cannot be done now.
 void Projector::hold(const Failure& reason) {
     runtime::report_failing(reason.sqlstate, reason.message.c_str());
     is_running_ = false;
-    waits_for_ = runtime::kActivityOfFailing + reason.message;
-    failures_.log(reason);
+    waiting_reason_ = runtime::kActivityOfFailing + reason.message;
+    failure_throttle_.log(reason);
 }
 
-void Projector::works() {
-    failures_.recovered();
-    waits_for_.clear();
+void Projector::report_working() {
+    failure_throttle_.recovered();
+    waiting_reason_.clear();
     if (is_running_) return;
     runtime::report_running();
     is_running_ = true;
@@ -204,9 +209,9 @@ void Projector::works() {
 
 bool Projector::may_work() {
     const runtime::SteadyTime now = runtime::steady_time();
-    if (!is_running_ || now - looked_at_ >= runtime::settings().poll_interval * runtime::SteadyTime{1000}) {
+    if (!is_running_ || now - looked_up_at_ >= runtime::settings().poll_interval * runtime::SteadyTime{1000}) {
         extension_ = look_up_extension();
-        looked_at_ = now;
+        looked_up_at_ = now;
     }
     leave_if_absent();
     if (extension_.presence == Presence::kOtherVersion) {
@@ -235,7 +240,7 @@ bool Projector::may_work() {
 
 Pace Projector::work() {
     if (!runtime::settings().start_worker) leave_because(runtime::WorkerEnd::kUnwanted);
-    give_way();
+    give_way_if_wanted();
     completed_before_turn_ = postgres::completed_transactions();
     if (!may_work()) return Pace::kHold;
     postgres::guarded([] { pgstat_report_activity(STATE_RUNNING, "applying events"); });
@@ -245,22 +250,22 @@ Pace Projector::work() {
     if (done.failure)
         hold(*done.failure);
     else if (!tries_again_)
-        works();
-    if (done.more) return Pace::kAtOnce;
+        report_working();
+    if (done.has_more) return Pace::kAtOnce;
     if (done.is_open) batch_retention_.delete_when_due();
     return done.events >= kBusyBatch ? Pace::kNap : Pace::kWait;
 }
 
-// If the extension went away in mid-turn, the error was its farewell and nobody's business.
-void Projector::has_failed(const Failure& failure) {
+// If the extension was dropped during the turn, the error only came from that. The process leaves and logs nothing.
+void Projector::handle_failure(const Failure& failure) {
     extension_ = look_up_extension();
     leave_if_absent();
     hold(failure);
 }
 
-// Between turns pg_stat_activity shows what the last one did, or why nothing can be done.
+// Between turns pg_stat_activity shows why nothing can be done, or the activity of the last turn.
 void Projector::report_idle() {
-    const char* activity = waits_for_.empty() ? nullptr : waits_for_.c_str();
+    const char* activity = waiting_reason_.empty() ? nullptr : waiting_reason_.c_str();
     postgres::guarded([activity] {
         pgstat_report_stat(false);
         pgstat_report_activity(STATE_IDLE, activity);
@@ -273,31 +278,32 @@ void Projector::rest(Pace pace) {
         return;
     }
     report_idle();
-    if (pace == Pace::kHold) return wait_deaf(runtime::settings().poll_interval);
-    if (pace == Pace::kNap) wait_deaf(runtime::settings().coalesce);
+    if (pace == Pace::kHold) return wait_ignoring_latch(runtime::settings().poll_interval);
+    if (pace == Pace::kNap) wait_ignoring_latch(runtime::settings().coalesce);
     if (projection_work_.owes_batches()) {
         if (postgres::wait_for_latch(kBatchDelay)) return;
         const WorkDone written = projection_work_.write_batches();
         tries_again_ = tries_again_ || written.tries_again;
         if (written.failure) hold(*written.failure);
-        if (written.more) return;
+        if (written.has_more) return;
     }
     wait_for_work();
 }
 
 void Projector::turn() {
-    postgres::begin_turn(turn_);
+    postgres::begin_turn(turn_context_);
     rest(work());
 }
 
-// Somebody's wish to stop is no failure: the worker goes on.
-void Projector::after_error(const Failure& error) {
-    if (!is_cancellation(error)) has_failed(error);
+// A cancellation is no failure, so it is neither shown nor logged.
+void Projector::recover_from(const Failure& error) {
+    if (!is_cancellation(error)) handle_failure(error);
     report_idle();
-    wait_deaf(failures_.next_delay());
+    wait_ignoring_latch(failure_throttle_.next_delay());
 }
 
-// What ended the body, if it was an error. Then the server is as it was before: no transaction, our memory context.
+// Runs the body and returns the error that ended it, if one did. After an error no transaction is open, and the turn's memory
+// context is current again.
 template <typename Body>
 std::optional<Failure> Projector::error_of(Body body) {
     std::optional<Failure> error;
@@ -307,19 +313,19 @@ std::optional<Failure> Projector::error_of(Body body) {
     } catch (...) {
         error = describe_current_exception();
     }
-    postgres::guarded([turn = turn_] {
+    postgres::guarded([turn_context = turn_context_] {
         AbortOutOfAnyTransaction();
-        MemoryContextSwitchTo(turn);
+        MemoryContextSwitchTo(turn_context);
     });
     return error;
 }
 
-// An error that keeps the worker from handling another one ends it: the launcher brings it back.
+// An error while the projector handles another one ends the process. The launcher brings it back.
 void Projector::run() {
     for (;;) {
         const auto error = error_of([this] { turn(); });
         if (!error) continue;
-        const auto another = error_of([&] { after_error(*error); });
+        const auto another = error_of([&] { recover_from(*error); });
         if (another && !is_cancellation(*another))
             throw postgres::Error(another->sqlstate, another->message, another->detail, another->hint);
     }
@@ -329,9 +335,9 @@ void run_projector(Oid database) {
     postgres::connect_worker(database);
     postgres::prepare_worker_session(runtime::kProjectorProgram.type);
     if (!become_the_projector()) return;
-    const MemoryContext turn = postgres::guarded(
+    const MemoryContext turn_context = postgres::guarded(
         [] { return AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES); });
-    Projector(turn).run();
+    Projector(turn_context).run();
 }
 
 }  // namespace

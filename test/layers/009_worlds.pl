@@ -13,7 +13,7 @@ my @found = world_violations($src);
 is(scalar @found, 0, 'src keeps its two worlds apart') or diag map { "  $_\n" } @found;
 
 my @files = wholly_in_p($src);
-ok(scalar(grep { $_ eq 'event_log/segment.cpp' } @files), 'the list of files in P has the segment');
+ok(scalar(grep { $_ eq 'event_log/segment_appender.cpp' } @files), 'the list of files in P has the segment');
 is(scalar(grep { m{^model/} } @files), 0, 'and nothing of the model, which the server does not enter');
 
 my $says = "This file is written wholly in P.";

@@ -42,9 +42,9 @@ counted('SELECT count(*) FROM telemetry.events', $events, 'all are events');
 $node->safe_psql('postgres', 'CREATE TABLE told (payload jsonb)');
 $node->safe_psql('postgres', 'INSERT INTO told VALUES ' . join(', ', map { "(\$told\$$_\$told\$)" } @payloads));
 counted(<<'SQL', $events, 'a notification says what the view says, in UTC and without the key');
-SELECT count(*) FROM told, jsonb_array_elements(payload -> 'events') AS t (event)
+SELECT count(*) FROM told, jsonb_array_elements(told.payload -> 'events') AS t (event)
 JOIN telemetry.events e ON e.id = (t.event ->> 'id')::bigint AND e.type = t.event ->> 'type' AND e.aggregateid = t.event ->> 'device_id'
-WHERE (payload ->> 'count')::int = 1 AND (payload ->> 'epoch')::int = e.epoch
+WHERE (told.payload ->> 'count')::int = 1 AND (told.payload ->> 'epoch')::int = e.epoch
   AND t.event - '{id,type,measured_at,received_at}'::text[] = e.payload - '{idempotency_key,measured_at,received_at}'::text[]
   AND t.event ->> 'measured_at' = to_char((e.payload ->> 'measured_at')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   AND t.event ->> 'received_at' = to_char((e.payload ->> 'received_at')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')

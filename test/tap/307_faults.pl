@@ -162,7 +162,7 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = 'telemetry_cqr
 start();
 my $current = 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status';
 wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", 'the worker');
-my $survived = 0;
+my $went_on = 1;
 my %worker_fired;
 foreach my $kind (qw(palloc new cancel))
 {
@@ -173,14 +173,19 @@ foreach my $kind (qw(palloc new cancel))
 	cmp_ok($requests, '>', 0, "the worker: $requests requests by $kind");
 	foreach my $part (1 .. $worker_faults)
 	{
-		my $at = 1 + int(rand($requests));
-		$node->safe_psql('postgres', "SELECT fault_arm_projector('$kind', $at)");
-		$survived += worked("$kind-$part-$at");
-		$worker_fired{$kind} += $node->safe_psql('postgres', 'SELECT fired::int FROM fault_disarm_projector()');
+		# On a busy machine the count may hold a second pass. Then a late request never comes, and the test takes an earlier one.
+		my $fired = 0;
+		for (my $at = 1 + int(rand($requests)); !$fired && $at > 0; $at = int($at / 2))
+		{
+			$node->safe_psql('postgres', "SELECT fault_arm_projector('$kind', $at)");
+			$went_on &&= worked("$kind-$part-$at");
+			$fired = $node->safe_psql('postgres', 'SELECT fired::int FROM fault_disarm_projector()');
+		}
+		$worker_fired{$kind} += $fired;
 	}
 	cmp_ok($worker_fired{$kind}, '>', 0, "$worker_fired{$kind} of $worker_faults failed");
 }
-is($survived, 3 * $worker_faults, 'the worker goes on after each');
+ok($went_on, 'the worker goes on after each');
 
 # Its one statement by SPI: the one that deletes old batches.
 $node->safe_psql('postgres', "SELECT fault_arm_projector('sql', 1)");
@@ -189,8 +194,7 @@ $node->reload;
 ok(wait_for($node, "SELECT last_error LIKE '%fault_test: no SQL%' FROM telemetry.worker_status()", 'the statement to fail'), 'the deletion of old batches fails');
 is($node->safe_psql('postgres', 'SELECT fired FROM fault_disarm_projector()'), 't', 'by our doing');
 ok(wait_for($node, 'SELECT count(*) = 1 FROM telemetry.batch', 'the old batches to go'), 'and is done later');
-$survived = worked('sql');
-is($survived, 1, 'the worker goes on');
+ok(worked('sql'), 'the worker goes on');
 
 # Waits until the worker has applied a further reading.
 sub worked

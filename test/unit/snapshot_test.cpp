@@ -114,43 +114,45 @@ TEST(Window, BetweenPositionsEndsAtTheirCuts) {
 
 TEST(PositionAfter, InTheRange) {
     const Position from{snapshot(10, 20, {10, 12}), {}};
-    const auto now = snapshot(12, 40, {12, 22, 30});
-    EXPECT_EQ(position_after(from, now, partial(25, 5), true), (Position{snapshot(12, 26, {12, 22}), {}}));
-    EXPECT_EQ(position_after(from, now, partial(25, 5), false), (Position{snapshot(12, 25, {12, 22}), partial(25, 5)}));
-    EXPECT_EQ(position_after(from, now, partial(20, 5), true), (Position{snapshot(12, 21, {12}), {}}));
-    EXPECT_EQ(position_after(from, now, partial(20, 5), false), (Position{snapshot(12, 20, {12}), partial(20, 5)}));
-    EXPECT_EQ(position_after(from, now, partial(39, 5), true), (Position{now, {}}));
+    const auto far_end = snapshot(12, 40, {12, 22, 30});
+    EXPECT_EQ(position_after(from, far_end, partial(25, 5), true), (Position{snapshot(12, 26, {12, 22}), {}}));
+    EXPECT_EQ(position_after(from, far_end, partial(25, 5), false), (Position{snapshot(12, 25, {12, 22}), partial(25, 5)}));
+    EXPECT_EQ(position_after(from, far_end, partial(20, 5), true), (Position{snapshot(12, 21, {12}), {}}));
+    EXPECT_EQ(position_after(from, far_end, partial(20, 5), false), (Position{snapshot(12, 20, {12}), partial(20, 5)}));
+    EXPECT_EQ(position_after(from, far_end, partial(39, 5), true), (Position{far_end, {}}));
 }
 
 TEST(PositionAfter, AtAStraggler) {
     const Position from{snapshot(10, 20, {10, 12, 14, 16}), {}};
-    const auto now = snapshot(12, 40, {12, 22});
-    EXPECT_EQ(position_after(from, now, partial(10, 5), true), (Position{snapshot(12, 20, {12, 14, 16}), {}}));
-    EXPECT_EQ(position_after(from, now, partial(10, 5), false), (Position{snapshot(10, 20, {10, 12, 14, 16}), partial(10, 5)}));
-    EXPECT_EQ(position_after(from, now, partial(14, 5), true), (Position{snapshot(12, 20, {12, 16}), {}}));
-    EXPECT_EQ(position_after(from, now, partial(14, 5), false), (Position{snapshot(12, 20, {12, 14, 16}), partial(14, 5)}));
+    const auto far_end = snapshot(12, 40, {12, 22});
+    EXPECT_EQ(position_after(from, far_end, partial(10, 5), true), (Position{snapshot(12, 20, {12, 14, 16}), {}}));
+    EXPECT_EQ(position_after(from, far_end, partial(10, 5), false),
+              (Position{snapshot(10, 20, {10, 12, 14, 16}), partial(10, 5)}));
+    EXPECT_EQ(position_after(from, far_end, partial(14, 5), true), (Position{snapshot(12, 20, {12, 16}), {}}));
+    EXPECT_EQ(position_after(from, far_end, partial(14, 5), false), (Position{snapshot(12, 20, {12, 14, 16}), partial(14, 5)}));
     const auto all_over = snapshot(40, 40);
     EXPECT_EQ(position_after(from, all_over, partial(16, 5), true), (Position{snapshot(20, 20), {}}));
 }
 
 TEST(PositionAfter, ResumingACutTransaction) {
-    const auto now = snapshot(40, 40);
+    const auto far_end = snapshot(40, 40);
     const Position straggler{snapshot(10, 20, {10, 14, 16}), partial(14, 5)};
     // The position is still inside it, so the stragglers below have not been read yet.
-    EXPECT_EQ(position_after(straggler, now, partial(14, 6), false),
+    EXPECT_EQ(position_after(straggler, far_end, partial(14, 6), false),
               (Position{snapshot(10, 20, {10, 14, 16}), partial(14, 6)}));
-    EXPECT_EQ(position_after(straggler, now, partial(14, 6), true), (Position{snapshot(10, 20, {10, 16}), {}}));
+    EXPECT_EQ(position_after(straggler, far_end, partial(14, 6), true), (Position{snapshot(10, 20, {10, 16}), {}}));
     // The position is past it, in the straggler below. One transaction is cut, not two.
-    EXPECT_EQ(position_after(straggler, now, partial(10, 6), false), (Position{snapshot(10, 20, {10, 16}), partial(10, 6)}));
-    EXPECT_EQ(position_after(straggler, now, partial(16, 6), false), (Position{snapshot(16, 20, {16}), partial(16, 6)}));
-    EXPECT_EQ(position_after(straggler, now, partial(30, 6), true), (Position{snapshot(31, 31), {}}));
+    EXPECT_EQ(position_after(straggler, far_end, partial(10, 6), false),
+              (Position{snapshot(10, 20, {10, 16}), partial(10, 6)}));
+    EXPECT_EQ(position_after(straggler, far_end, partial(16, 6), false), (Position{snapshot(16, 20, {16}), partial(16, 6)}));
+    EXPECT_EQ(position_after(straggler, far_end, partial(30, 6), true), (Position{snapshot(31, 31), {}}));
 
     const Position in_range{snapshot(10, 20, {10}), partial(20, 5)};
-    EXPECT_EQ(position_after(in_range, now, partial(20, 6), false), (Position{snapshot(10, 20, {10}), partial(20, 6)}));
-    EXPECT_EQ(position_after(in_range, now, partial(20, 6), true), (Position{snapshot(10, 21, {10}), {}}));
-    EXPECT_EQ(position_after(in_range, now, partial(10, 6), false), (Position{snapshot(10, 21, {10}), partial(10, 6)}));
-    EXPECT_EQ(position_after(in_range, now, partial(10, 6), true), (Position{snapshot(21, 21), {}}));
-    EXPECT_EQ(position_after(in_range, now, partial(21, 6), false), (Position{snapshot(21, 21), partial(21, 6)}));
+    EXPECT_EQ(position_after(in_range, far_end, partial(20, 6), false), (Position{snapshot(10, 20, {10}), partial(20, 6)}));
+    EXPECT_EQ(position_after(in_range, far_end, partial(20, 6), true), (Position{snapshot(10, 21, {10}), {}}));
+    EXPECT_EQ(position_after(in_range, far_end, partial(10, 6), false), (Position{snapshot(10, 21, {10}), partial(10, 6)}));
+    EXPECT_EQ(position_after(in_range, far_end, partial(10, 6), true), (Position{snapshot(21, 21), {}}));
+    EXPECT_EQ(position_after(in_range, far_end, partial(21, 6), false), (Position{snapshot(21, 21), partial(21, 6)}));
 }
 
 TEST(PositionAt, IsTheSnapshotItself) {
@@ -295,13 +297,13 @@ public:
 
     // Consumes at most `limit` events. The snapshot may be older than the server's present one, but not older than the last
     // one.
-    void consume(const Snapshot& now, std::size_t limit) {
-        const auto window = window_between(position_, now);
+    void consume(const Snapshot& far_end, std::size_t limit) {
+        const auto window = window_between(position_, far_end);
         cut_ += window.resume.has_value();
         straggler_below_cut_ += window.resume && !window.stragglers.empty() && window.stragglers.front() < window.resume->xid &&
                                 window.resume->xid < position_.snapshot.xmax;
-        const auto found = read(server_.log(), window, [&](Xid xid) { return now.covers(xid); });
-        auto next = position_at(now);
+        const auto found = read(server_.log(), window, [&](Xid xid) { return far_end.covers(xid); });
+        auto next = position_at(far_end);
         auto count = found.size();
         if (limit < count || (limit == count && limit > 0 && server_.below(2) == 0)) {
             count = limit;
@@ -309,7 +311,7 @@ public:
             const auto last_seen = found[count - 1];
             const bool looked = count < found.size() ? server_.below(4) != 0 : server_.below(2) == 0;
             const bool finished = looked && (count == found.size() || found[count].xid != last_seen.xid);
-            next = position_after(position_, now, {last_seen.xid, last_seen.event_id}, finished);
+            next = position_after(position_, far_end, {last_seen.xid, last_seen.event_id}, finished);
         }
         if (server_.below(8) == 0) return;  // A crash before the commit consumes nothing and moves nothing.
 
@@ -383,9 +385,9 @@ TEST(History, EveryCommittedEventIsConsumedExactlyOnce) {
         const auto limit_bound = 1 + server.below(server.below(3) == 0 ? 60 : 6);
         for (int turn = 0; turn < 40; ++turn) {
             for (auto steps = server.below(20); steps > 0; --steps) server.step();
-            const auto now = server.snapshot();
+            const auto far_end = server.snapshot();
             for (auto slices = server.below(4); slices > 0; --slices) {
-                consumer.consume(now, 1 + server.below(limit_bound));  // several slices of one snapshot, or of new ones
+                consumer.consume(far_end, 1 + server.below(limit_bound));  // several slices of one snapshot, or of new ones
                 if (server.below(3) == 0) server.step();
             }
             if (HasFailure()) FAIL() << "seed " << seed << " turn " << turn;
