@@ -20,8 +20,8 @@ sub named_by_scripts
 	foreach my $script (glob("$project/sql/extension/*.sql"), glob("$project/sql/extension/*/*.sql"), glob("$project/sql/extension/*/*/*.sql"), glob("$project/sql/released/*.sql"))
 	{
 		open my $in, '<', $script or die "$script: $!";
-		local $/;
-		$seen{$1} = 1 while <$in> =~ /'MODULE_PATHNAME', *'(\w+)'/g;
+		my $text = do { local $/; <$in> };
+		$seen{$1} = 1 while $text =~ /'MODULE_PATHNAME', *'(\w+)'/g;
 	}
 	return keys %seen;
 }
