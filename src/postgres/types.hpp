@@ -9,8 +9,8 @@ using Oid = unsigned int;
 using TimestampTz = std::int64_t;
 using TimeLineID = std::uint32_t;
 
-using text = struct varlena;
-using bytea = struct varlena;
+using text = struct varlena;   // NOLINT(readability-identifier-naming): the server's name
+using bytea = struct varlena;  // NOLINT(readability-identifier-naming): the server's name
 using Numeric = struct NumericData*;
 
 using Relation = struct RelationData*;

@@ -62,6 +62,7 @@ TEST(Fingerprint, IsFixedForever) {
 
 TEST(Fingerprint, IsOrderedByItsBytes) {
     std::vector<Fingerprint> fingerprints;
+    fingerprints.reserve(200);
     for (int i = 0; i < 200; ++i) fingerprints.push_back(of_key("d" + std::to_string(i % 7), "k" + std::to_string(i * 37)));
     for (const auto& a : fingerprints)
         for (const auto& b : fingerprints) {

@@ -15,7 +15,8 @@
 
 namespace model {
 
-// GoogleTest prints these in messages of failed expectations.
+// GoogleTest finds these by their name, and calls them for messages of failed expectations.
+// NOLINTBEGIN(readability-identifier-naming)
 void PrintTo(const Snapshot& snapshot, std::ostream* out) {
     *out << snapshot.xmin.value << ':' << snapshot.xmax.value << ':';
     for (const Xid xid : snapshot.in_progress) *out << xid.value << ',';
@@ -24,6 +25,7 @@ void PrintTo(const Position& position, std::ostream* out) {
     PrintTo(position.snapshot, out);
     if (position.partial) *out << " + " << position.partial->xid.value << " up to " << position.partial->event_id.value;
 }
+// NOLINTEND(readability-identifier-naming)
 
 }  // namespace model
 

@@ -9,14 +9,13 @@
 namespace {
 
 using model::parse_snapshot;
-using model::Snapshot;
 using model::Xid;
 
 TEST(SnapshotText, IsThatOfTheServer) {
     EXPECT_EQ(model::to_text({Xid{10}, Xid{20}, {Xid{10}, Xid{14}, Xid{15}}}), "10:20:10,14,15");  // as in PostgreSQL's manual
     EXPECT_EQ(model::to_text({Xid{3}, Xid{3}, {}}), "3:3:");
-    constexpr Xid last{std::numeric_limits<std::uint64_t>::max()};
-    EXPECT_EQ(model::to_text({last, last, {}}), "18446744073709551615:18446744073709551615:");
+    constexpr Xid kLast{std::numeric_limits<std::uint64_t>::max()};
+    EXPECT_EQ(model::to_text({kLast, kLast, {}}), "18446744073709551615:18446744073709551615:");
 }
 
 TEST(SnapshotText, ReadsBack) {
