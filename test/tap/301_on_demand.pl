@@ -230,7 +230,7 @@ in_database('closed', 'CREATE EXTENSION telemetry_cqrs');
 	note "$attempts attempts";
 	cmp_ok($attempts, '>', 1, 'a worker that cannot connect is tried again');
 	cmp_ok($attempts, '<', 9, 'more and more rarely');
-	like($sessions[0]->query_safe('SELECT state, last_error FROM telemetry.worker_status()'), qr/^failing\|.*the server log says why/, 'worker_status says so');
+	like($sessions[0]->query_safe('SELECT state, last_error FROM telemetry.worker_status()'), qr/^failing\|.*The server log says why/, 'worker_status says so');
 	$_->quit for @sessions;
 }
 in_database('postgres', 'ALTER DATABASE closed ALLOW_CONNECTIONS true');
