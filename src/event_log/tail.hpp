@@ -21,8 +21,8 @@ struct Tail {
 // Reads the stored checkpoints and the log under `snapshot`, also on a standby.
 // - It leaves out readings of the caller's own transaction, because they are not committed.
 // - With `stop_at_first` the count ends at one.
-// - With `far_end`, a snapshot of this place, it leaves out what that snapshot does not cover. What is left of a transaction
-//   that was cut may still count.
+// - With `far_end`, a snapshot of this place, it leaves out the events that the snapshot does not cover.
+//   The rest of a transaction that was cut may still count.
 Tail measure_tail(Consumer consumer, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* far_end = nullptr);
 
 }  // namespace event_log

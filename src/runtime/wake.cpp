@@ -16,7 +16,7 @@
 namespace runtime {
 namespace {
 
-// What the transaction in progress has asked for.
+// The transaction in progress has asked for these.
 bool wants_projector = false;
 bool wants_launcher = false;
 bool wants_waiters_told[kPassSignalCount] = {};  // by the number of the consumer

@@ -101,7 +101,7 @@ sub _dead_links {
     return @found;
 }
 
-# What is said in comments, a line each.
+# Returns the text of the comments, a line each.
 sub _comments {
     my ($file, $text) = @_;
     my $mark =

@@ -20,7 +20,7 @@ our @EXPORT_OK = qw(wholly_in_p world_violations);
 my $SENTENCE = 'This file is written wholly in P.';
 my $OTHER_WORDS = qr/\bwholly\s+(?:in\s+)?P\b/i;
 
-# What needs a destructor, or enters the other world.
+# These words need a destructor, or enter the other world.
 my $FORBIDDEN = qr{
     \b(?: throw | try | catch | new | delete | guarded | TELEMETRY_FUNCTION )\b
     | \bstd::(?: (?:basic_|w|u8|u16|u32)?string | [io]?stringstream | vector | deque | list | map | multimap | set | multiset | unordered_\w+

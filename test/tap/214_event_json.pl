@@ -60,7 +60,7 @@ WHERE e = r AND e.payload::text = r.payload::text
 SQL
 }
 
-# What was sent, against what the view says: absent values have no member.
+# The view agrees with the rows of the log: absent values have no member.
 counted(<<'SQL', $events, 'the view says what the log holds');
 SELECT count(*) FROM telemetry.events e JOIN telemetry.event raw ON raw.event_id = e.id
 WHERE (e.payload ->> 'temperature')::float8 IS NOT DISTINCT FROM raw.temperature AND e.payload ? 'temperature' = (raw.temperature IS NOT NULL)

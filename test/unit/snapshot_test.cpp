@@ -287,7 +287,7 @@ void expect_well_formed(const Position& position) {
     }
 }
 
-// What a position says, in the words of its definition.
+// The definition of a position, word for word: has it seen this event?
 bool has_seen(const Position& position, Xid xid, EventId event_id) {
     const auto& partial = position.partial;
     return position.snapshot.covers(xid) || (partial && partial->xid == xid && event_id <= partial->event_id);
