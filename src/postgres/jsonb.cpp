@@ -67,12 +67,6 @@ void close_object(JsonbBuilder& builder) {
     pushJsonbValue(&builder.state, WJB_END_OBJECT, nullptr);
 }
 
-void add_null(JsonbBuilder& builder, std::string_view name) {
-    JsonbValue value;
-    value.type = jbvNull;
-    add(builder, name, value);
-}
-
 void add_text(JsonbBuilder& builder, std::string_view name, std::string_view value) {
     add(builder, name, string_of(value));
 }

@@ -38,7 +38,6 @@ Jsonb* finish_object(JsonbBuilder& builder);
 void open_object(JsonbBuilder& builder, std::string_view name);
 void close_object(JsonbBuilder& builder);
 
-void add_null(JsonbBuilder& builder, std::string_view name);
 void add_text(JsonbBuilder& builder, std::string_view name, std::string_view value);
 void add_integer(JsonbBuilder& builder, std::string_view name, std::int64_t value);
 void add_jsonb(JsonbBuilder& builder, std::string_view name, const Jsonb* value);

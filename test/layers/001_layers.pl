@@ -4,9 +4,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../support";
 use File::Find;
-use File::Path qw(make_path);
-use File::Temp;
 use LayerCheck qw(violations);
+use PlantedTree qw(planted_tree);
 use Test::More;
 
 my @found = violations("$FindBin::Bin/../../src");
@@ -54,16 +53,9 @@ my %good = (
 
 # Returns the violations of a tree of the good files, of which some are changed; undef removes a file.
 sub violations_with {
-    my (%changes) = @_;
-    my %files = (%good, %changes);
-    my $src = File::Temp->newdir;
-    for my $name (grep { defined $files{$_} } keys %files) {
-        make_path("$src/" . ($name =~ m{^(.*)/} ? $1 : ''));
-        open my $out, '>', "$src/$name" or die "$name: $!";
-        print $out $files{$name};
-        close $out;
-    }
-    return violations("$src");
+    my %files = (%good, @_);
+    my $tree = planted_tree(%files);
+    return violations("$tree");
 }
 
 is_deeply([ violations_with() ], [], 'the example is good');

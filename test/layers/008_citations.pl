@@ -5,8 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../support";
 use CitationCheck qw(text_files violations);
-use File::Path qw(make_path);
-use File::Temp;
+use PlantedTree qw(planted_tree);
 use Test::More;
 
 my $project = "$FindBin::Bin/../..";
@@ -25,16 +24,9 @@ my %good = (
 
 # The violations of a tree of the good files with some changed.
 sub violations_with {
-    my (%changes) = @_;
-    my %files = (%good, %changes);
-    my $root = File::Temp->newdir;
-    for my $name (sort keys %files) {
-        make_path("$root/" . ($name =~ m{^(.*)/} ? $1 : ''));
-        open my $out, '>', "$root/$name" or die "$name: $!";
-        print $out $files{$name};
-        close $out;
-    }
-    return violations("$root", sort keys %files);
+    my %files = (%good, @_);
+    my $tree = planted_tree(%files);
+    return violations("$tree", sort keys %files);
 }
 
 is_deeply([ violations_with() ], [], 'the example is good');

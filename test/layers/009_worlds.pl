@@ -3,8 +3,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../support";
-use File::Path qw(make_path);
-use File::Temp;
+use PlantedTree qw(planted_tree);
 use Test::More;
 use WorldCheck qw(wholly_in_p world_violations);
 
@@ -30,15 +29,8 @@ my %good = (
 
 # The violations of a tree of the good files with some changed.
 sub violations_with {
-    my (%changes) = @_;
-    my %files = (%good, %changes);
-    my $tree = File::Temp->newdir;
-    for my $name (keys %files) {
-        make_path("$tree/" . ($name =~ m{^(.*)/})[0]);
-        open my $out, '>', "$tree/$name" or die "$name: $!";
-        print $out $files{$name};
-        close $out;
-    }
+    my %files = (%good, @_);
+    my $tree = planted_tree(%files);
     return world_violations("$tree");
 }
 

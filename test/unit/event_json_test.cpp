@@ -9,14 +9,15 @@
 
 #include <gtest/gtest.h>
 
+#include "example_event.hpp"
+
 namespace {
 
 using model::Event;
 using model::EventFields;
 using model::Metric;
 using model::Micros;
-
-constexpr Micros kAt = 820638245'000000;  // 2026-01-02 03:04:05 UTC
+using test::bare_event;
 
 std::string text_of(const Event& event) {
     std::string json = "before ";
@@ -24,29 +25,17 @@ std::string text_of(const Event& event) {
     return json.substr(std::string("before ").size());
 }
 
-Event bare_event() {
-    return {.event_id = {12},
-            .xid = {5},
-            .device_id = "d",
-            .region = {},
-            .measured_at = kAt,
-            .received_at = kAt + 200000,
-            .temperature = {},
-            .humidity = {},
-            .metrics = {}};
-}
-
 const std::string kBare =
     R"({"id":12,"type":"telemetry.ingested","device_id":"d","measured_at":"2026-01-02T03:04:05.000000Z","received_at":"2026-01-02T03:04:05.200000Z")";
 
 TEST(EventJson, LeavesAbsentValuesOut) {
-    EXPECT_EQ(text_of(bare_event()), kBare + "}");
+    EXPECT_EQ(text_of(bare_event(12)), kBare + "}");
 }
 
 TEST(EventJson, HasEveryValueThatIsThere) {
     const std::vector<Metric> metrics = {{"co2", 412}, {"light", 185.71}};
     for (unsigned present = 0; present < 16; ++present) {
-        Event event = bare_event();
+        Event event = bare_event(12);
         std::string tail;
         if ((present & 1) != 0) {
             event.temperature = 21.5;
@@ -71,7 +60,7 @@ TEST(EventJson, HasEveryValueThatIsThere) {
 
 TEST(EventJson, EscapesTexts) {
     const std::vector<Metric> metrics = {{"light \"1\"", 1}, {"tab\t", 2}, {"température", 3}};
-    Event event = bare_event();
+    Event event = bare_event(12);
     event.device_id = "sensor\\1 日\U0001F321";
     event.region = "Z\u00FCrich/\"north\"";
     event.metrics = metrics;
@@ -82,7 +71,7 @@ TEST(EventJson, EscapesTexts) {
 }
 
 TEST(EventJson, KeepsEveryDigit) {
-    Event event = bare_event();
+    Event event = bare_event(12);
     event.event_id = {std::numeric_limits<std::int64_t>::max()};
     event.measured_at = -946684800000000;
     event.temperature = std::numeric_limits<double>::max();
@@ -106,7 +95,7 @@ struct NameWriter {
 TEST(EventJson, NamesEachMemberOnce) {
     NameWriter writer;
     int metrics = 0;
-    model::write_event_members(EventFields{"d", "r", kAt, kAt, 1, 2, "k"}, &metrics, writer);
+    model::write_event_members(EventFields{"d", "r", test::kMeasuredAt, test::kMeasuredAt, 1, 2, "k"}, &metrics, writer);
     EXPECT_EQ(writer.names,
               "text device_id;text region;time measured_at;time received_at;number temperature;number humidity;"
               "metrics metrics;text idempotency_key;");

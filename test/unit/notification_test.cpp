@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "example_event.hpp"
+
 namespace {
 
 using model::BatchId;
@@ -14,20 +16,7 @@ using model::Epoch;
 using model::Event;
 using model::Metric;
 using model::notification_payload;
-
-constexpr model::Micros kAt = 820638245'000000;  // 2026-01-02 03:04:05 UTC
-
-Event bare_event(std::int64_t id) {
-    return {.event_id = {id},
-            .xid = {5},
-            .device_id = "d",
-            .region = {},
-            .measured_at = kAt,
-            .received_at = kAt + 200000,
-            .temperature = {},
-            .humidity = {},
-            .metrics = {}};
-}
+using test::bare_event;
 
 const std::string kBareTail =
     R"(,"type":"telemetry.ingested","device_id":"d","measured_at":"2026-01-02T03:04:05.000000Z","received_at":"2026-01-02T03:04:05.200000Z"})";
