@@ -4,7 +4,7 @@
 
 #include "error_codes.hpp"
 #include "postgres/catalog.hpp"
-#include "runtime/gate.hpp"
+#include "runtime/anchor.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/own_lock.hpp"
 
@@ -35,11 +35,11 @@ bool hold_extension() {
     for (;;) {
         postgres::FoundExtension extension;
         if (!postgres::find_extension(extension)) return false;
-        const Oid gate = runtime::find_gate(extension.oid);
-        if (!OidIsValid(gate)) return require_version(extension.oid);
-        runtime::lock_gate(gate);
-        if (runtime::find_gate(extension.oid) == gate) return require_version(extension.oid);
-        UnlockRelationOid(gate, AccessShareLock);
+        const Oid anchor = runtime::find_anchor(extension.oid);
+        if (!OidIsValid(anchor)) return require_version(extension.oid);
+        runtime::lock_anchor(anchor);
+        if (runtime::find_anchor(extension.oid) == anchor) return require_version(extension.oid);
+        UnlockRelationOid(anchor, AccessShareLock);
     }
 }
 

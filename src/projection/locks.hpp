@@ -3,7 +3,7 @@
 
 namespace projection {
 
-// Locks the extension's gate, shared. So DROP EXTENSION waits before it locks any other relation. Without the gate it could
+// Locks the extension's anchor, shared. So DROP EXTENSION waits before it locks any other relation. Without the anchor it could
 // deadlock with a pass that locks a table. False: the extension is not there. TC301: its version is not the library's.
 bool hold_extension();
 

@@ -4,7 +4,7 @@
 #include "error_codes.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
-#include "runtime/gate.hpp"
+#include "runtime/anchor.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -31,7 +31,7 @@ unsigned generation = 0;
 // While `current` is out of date, any change may concern the extension, and a cache that was built on an earlier answer must
 // not miss it. The server reports pg_depend only when it is rewritten, and then its order may change.
 void forget_relation(Datum, Oid relation) noexcept {
-    bool is_ours = !is_current || relation == InvalidOid || relation == DependRelationId || relation == current.gate;
+    bool is_ours = !is_current || relation == InvalidOid || relation == DependRelationId || relation == current.anchor;
     for (const NamedRelation& each : kRelations) is_ours = is_ours || current.*each.oid == relation;
     if (!is_ours) return;
     is_current = false;
@@ -50,8 +50,8 @@ bool look_up(Installed& found) {
     if (!postgres::find_extension(extension)) return false;
     found.extension = extension.oid;
     found.schema = postgres::find_schema();
-    found.gate = find_gate(found.extension);
-    if (!OidIsValid(found.gate)) return false;
+    found.anchor = find_anchor(found.extension);
+    if (!OidIsValid(found.anchor)) return false;
     for (const NamedRelation& each : kRelations) {
         found.*each.oid = postgres::find_relation(found.schema, each.name);
         if (!OidIsValid(found.*each.oid)) return false;
@@ -81,13 +81,13 @@ const Installed& installed() {
 const Installed& hold_installed() {
     const Oid extension = installed().extension;
     for (;;) {
-        const Oid gate = installed().gate;
-        postgres::guarded([gate] { lock_gate(gate); });
+        const Oid anchor = installed().anchor;
+        postgres::guarded([anchor] { lock_anchor(anchor); });
         // The function that is running, and its result type, belong to the extension that is gone.
         if (installed().extension != extension)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped and created anew meanwhile",
                                   {}, "Send the same request again.");
-        if (installed().gate == gate) return current;
+        if (installed().anchor == anchor) return current;
     }
 }
 

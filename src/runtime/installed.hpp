@@ -12,7 +12,7 @@ struct Installed {
     Oid extension;
     Oid schema;
     Oid owner;
-    Oid gate;  // the relation that commands lock first (runtime/gate.hpp)
+    Oid anchor;  // the relation that commands lock first (runtime/anchor.hpp)
     Oid installation;
     Oid epoch;
     Oid event;
@@ -24,14 +24,14 @@ struct Installed {
 // Throws Error(TC301) if schema "telemetry" or one of its relations is missing.
 const Installed& installed();
 
-// The same for commands. It also holds the extension's gate until the transaction ends, so DROP EXTENSION waits for the
-// transaction before it locks any other relation. Without the gate the two could deadlock, because each locks the tables in an
-// order of its own, or a table could vanish while the command works. Throws Error(TC301) also if another installation has
+// The same for commands. It also holds the extension's anchor until the transaction ends, so DROP EXTENSION waits for the
+// transaction before it locks any other relation. Without the anchor the two could deadlock, because each locks the tables in
+// an order of its own, or a table could vanish while the command works. Throws Error(TC301) also if another installation has
 // replaced this one meanwhile.
 const Installed& hold_installed();
 
 // For the end of CREATE EXTENSION and ALTER EXTENSION UPDATE. At the commit every session forgets what `installed` returned,
-// because another relation may have become the gate.
+// because another relation may have become the anchor.
 void announce_relations();
 
 // Counts how often the session has forgotten what `installed` returned. A cache of what those relations hold is stale once this

@@ -1,6 +1,6 @@
-// Finds the gate as DROP EXTENSION does (findDependentObjects in the server), and locks it.
+// Finds the anchor as DROP EXTENSION does (findDependentObjects in the server), and locks it.
 // This file is written wholly in P.
-#include "runtime/gate.hpp"
+#include "runtime/anchor.hpp"
 
 #include "postgres/catalog.hpp"
 
@@ -8,15 +8,15 @@
 
 namespace runtime {
 
-Oid find_gate(Oid extension) {
-    const Oid gate = postgres::first_relation_of(extension);
+Oid find_anchor(Oid extension) {
+    const Oid anchor = postgres::first_relation_of(extension);
     InvalidateCatalogSnapshot();
-    return gate;
+    return anchor;
 }
 
 // AcceptInvalidationMessages is there because the server skips it for a lock that the transaction already has.
-void lock_gate(Oid gate) {
-    LockRelationOid(gate, AccessShareLock);
+void lock_anchor(Oid anchor) {
+    LockRelationOid(anchor, AccessShareLock);
     AcceptInvalidationMessages();
 }
 

@@ -1,17 +1,18 @@
-// The gate is the relation of the extension that DROP EXTENSION locks before any other of its relations.
+// The anchor is the relation of the extension that DROP EXTENSION locks before any other of its relations.
 // This file is written wholly in P.
 //
 // 1. DROP EXTENSION locks the extension's object before it checks the role's right. So a role without any right can wait there,
 //    and others would wait behind it. The extension never takes that lock.
 // 2. After that check, DROP EXTENSION locks the members in the order in which pg_depend names them.
-// 3. Commands and passes lock the gate, shared, before any other relation, and hold it until their transaction ends. So DROP
+// 3. Commands and passes lock the anchor, shared, before any other relation, and hold it until their transaction ends. So DROP
 //    EXTENSION waits for them while it holds no relation of the extension. A later command waits while it holds none, too.
 //
 // DROP EXTENSION may also hold functions and types meanwhile, which commands and passes do not lock. A query on a view that
-// reads the gate waits behind DROP EXTENSION. In a fresh installation the gate is telemetry.installation, which no view reads.
+// reads the anchor waits behind DROP EXTENSION. In a fresh installation the anchor is telemetry.installation, which no view
+// reads.
 //
 // The order changes when the extension gets further relations, and when pg_depend is rewritten. Sessions hear of both, except
-// of ALTER EXTENSION ADD. A gate that is no longer the first relation still keeps the extension in place. But then DROP
+// of ALTER EXTENSION ADD. An anchor that is no longer the first relation still keeps the extension in place. But then DROP
 // EXTENSION and a command can deadlock, and the server ends one of them.
 #pragma once
 
@@ -20,10 +21,10 @@
 namespace runtime {
 
 // Returns InvalidOid if the extension is gone or has no relation. Leaves no catalogue snapshot behind.
-Oid find_gate(Oid extension);
+Oid find_anchor(Oid extension);
 
 // Waits for a DROP EXTENSION and then knows of everything that was committed meanwhile. The caller must then look whether this
-// relation is still the gate.
-void lock_gate(Oid gate);
+// relation is still the anchor.
+void lock_anchor(Oid anchor);
 
 }  // namespace runtime
