@@ -10,10 +10,10 @@
 
 namespace client::wire {
 
-enum class Format { text, binary };
+enum class Format { kText, kBinary };
 
 // The object ids of the server's built-in types never change.
-enum class TypeOid : std::uint32_t { text = 25, float8 = 701, timestamptz = 1184, jsonb = 3802 };
+enum class TypeOid : std::uint32_t { kText = 25, kFloat8 = 701, kTimestamptz = 1184, kJsonb = 3802 };
 
 template <typename Integer>
 void append_big_endian(std::string& out, Integer value) {
@@ -51,9 +51,9 @@ inline std::string text_float8(double value) {
 // Returns ISO 8601 in UTC.
 inline std::string text_timestamptz(std::int64_t unix_us) {
     // The usual 400-year cycle arithmetic turns days into a civil date (years run from March).
-    constexpr std::int64_t day_us = 86'400'000'000;
-    std::int64_t days = unix_us / day_us, rest = unix_us % day_us;
-    if (rest < 0) rest += day_us, --days;
+    constexpr std::int64_t kDayUs = 86'400'000'000;
+    std::int64_t days = unix_us / kDayUs, rest = unix_us % kDayUs;
+    if (rest < 0) rest += kDayUs, --days;
     const std::int64_t shifted = days + 719'468;
     const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146'096) / 146'097;
     const std::int64_t day_of_era = shifted - era * 146'097;
@@ -77,7 +77,7 @@ public:
 
     void add(std::string_view value) {
         ++count_;
-        if (format_ == Format::binary) {
+        if (format_ == Format::kBinary) {
             append_big_endian(body_, static_cast<std::int32_t>(value.size()));
             body_.append(value);
             return;
@@ -94,7 +94,7 @@ public:
     void add_null() {
         ++count_;
         has_null_ = true;
-        if (format_ == Format::binary) {
+        if (format_ == Format::kBinary) {
             append_big_endian(body_, std::int32_t{-1});
             return;
         }
@@ -102,12 +102,12 @@ public:
         body_.append("NULL");
     }
 
-    void add_float8(double value) { add(format_ == Format::binary ? binary_float8(value) : text_float8(value)); }
+    void add_float8(double value) { add(format_ == Format::kBinary ? binary_float8(value) : text_float8(value)); }
     void add_timestamptz(std::int64_t unix_us) {
-        add(format_ == Format::binary ? binary_timestamptz(unix_us) : text_timestamptz(unix_us));
+        add(format_ == Format::kBinary ? binary_timestamptz(unix_us) : text_timestamptz(unix_us));
     }
     void add_jsonb(std::string_view json) {
-        if (format_ == Format::binary)
+        if (format_ == Format::kBinary)
             add(binary_jsonb(json));
         else
             add(json);
@@ -117,7 +117,7 @@ public:
 
     // Returns the value to send.
     std::string value() const {
-        if (format_ == Format::text) return "{" + body_ + "}";
+        if (format_ == Format::kText) return "{" + body_ + "}";
         std::string out;
         append_big_endian(out, std::int32_t{count_ > 0 ? 1 : 0});  // dimensions
         append_big_endian(out, std::int32_t{has_null_ ? 1 : 0});
@@ -141,7 +141,7 @@ private:
 class CopyRows {
 public:
     CopyRows(Format format, std::int16_t columns) : format_(format), columns_(columns) {
-        if (format_ == Format::binary) {
+        if (format_ == Format::kBinary) {
             body_.append("PGCOPY\n\377\r\n", 11);       // the literal's own end is the signature's eleventh byte
             append_big_endian(body_, std::int32_t{0});  // flags
             append_big_endian(body_, std::int32_t{0});  // length of the header extension
@@ -149,11 +149,11 @@ public:
     }
 
     void begin_row() {
-        if (format_ == Format::binary) append_big_endian(body_, columns_);
+        if (format_ == Format::kBinary) append_big_endian(body_, columns_);
         first_ = true;
     }
     void add(std::string_view value) {
-        if (format_ == Format::binary) {
+        if (format_ == Format::kBinary) {
             append_big_endian(body_, static_cast<std::int32_t>(value.size()));
             body_.append(value);
             return;
@@ -169,17 +169,17 @@ public:
             }
         }
     }
-    void add_float8(double value) { add(format_ == Format::binary ? binary_float8(value) : text_float8(value)); }
+    void add_float8(double value) { add(format_ == Format::kBinary ? binary_float8(value) : text_float8(value)); }
     void add_timestamptz(std::int64_t unix_us) {
-        add(format_ == Format::binary ? binary_timestamptz(unix_us) : text_timestamptz(unix_us));
+        add(format_ == Format::kBinary ? binary_timestamptz(unix_us) : text_timestamptz(unix_us));
     }
     void end_row() {
-        if (format_ == Format::text) body_.push_back('\n');
+        if (format_ == Format::kText) body_.push_back('\n');
     }
 
     std::string data() const {
         std::string out = body_;
-        if (format_ == Format::binary) append_big_endian(out, std::int16_t{-1});
+        if (format_ == Format::kBinary) append_big_endian(out, std::int16_t{-1});
         return out;
     }
 

@@ -36,11 +36,11 @@ public:
 private:
     using Array = client::wire::Array;
     using TypeOid = client::wire::TypeOid;
-    static constexpr auto kText = client::wire::Format::text;
+    static constexpr auto kText = client::wire::Format::kText;
 
-    Array devices_{TypeOid::text, kText}, measured_{TypeOid::timestamptz, kText}, temperatures_{TypeOid::float8, kText},
-        humidities_{TypeOid::float8, kText}, keys_{TypeOid::text, kText}, metrics_{TypeOid::jsonb, kText},
-        regions_{TypeOid::text, kText};
+    Array devices_{TypeOid::kText, kText}, measured_{TypeOid::kTimestamptz, kText}, temperatures_{TypeOid::kFloat8, kText},
+        humidities_{TypeOid::kFloat8, kText}, keys_{TypeOid::kText, kText}, metrics_{TypeOid::kJsonb, kText},
+        regions_{TypeOid::kText, kText};
 };
 
 }  // namespace fleet

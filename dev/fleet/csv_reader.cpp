@@ -7,14 +7,14 @@
 namespace fleet {
 
 CsvReader::CsvReader(std::istream& input) : input_(*input.rdbuf()) {
-    constexpr std::string_view mark = "\xEF\xBB\xBF";
-    char first[mark.size()];
-    const auto size = static_cast<std::size_t>(input_.sgetn(first, mark.size()));
-    if (std::string_view(first, size) != mark) input_.pubseekpos(0, std::ios::in);
+    constexpr std::string_view kMark = "\xEF\xBB\xBF";
+    char first[kMark.size()];
+    const auto size = static_cast<std::size_t>(input_.sgetn(first, kMark.size()));
+    if (std::string_view(first, size) != kMark) input_.pubseekpos(0, std::ios::in);
 }
 
 bool CsvReader::next(std::vector<std::string>& fields) {
-    constexpr int end = std::char_traits<char>::eof();
+    constexpr int kEnd = std::char_traits<char>::eof();
     fields.clear();
     std::string field;
     bool quoted = false, any = false;
@@ -22,7 +22,7 @@ bool CsvReader::next(std::vector<std::string>& fields) {
     for (;;) {
         const int c = input_.sbumpc();
         if (quoted) {
-            if (c == end) throw std::runtime_error("line " + std::to_string(record_line_) + ": a quote is not closed");
+            if (c == kEnd) throw std::runtime_error("line " + std::to_string(record_line_) + ": a quote is not closed");
             if (c == '\n') ++line_;
             if (c != '"')
                 field.push_back(static_cast<char>(c));
@@ -38,15 +38,15 @@ bool CsvReader::next(std::vector<std::string>& fields) {
             fields.push_back(std::move(field));
             field.clear();
             any = true;
-        } else if (c == '\n' || c == end) {
+        } else if (c == '\n' || c == kEnd) {
             if (c == '\n') ++line_;
             if (any || !field.empty()) {
                 fields.push_back(std::move(field));
                 return true;
             }
-            if (c == end) return false;
+            if (c == kEnd) return false;
             record_line_ = line_;
-        } else if (c != '\r' || (input_.sgetc() != '\n' && input_.sgetc() != end)) {
+        } else if (c != '\r' || (input_.sgetc() != '\n' && input_.sgetc() != kEnd)) {
             field.push_back(static_cast<char>(c));
         }
     }

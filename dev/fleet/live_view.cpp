@@ -125,15 +125,15 @@ private:
         std::string done = totals_.simulated ? fixed(part * total / 1000, 0) + " of " + fixed(total / 1000, 0) + " s"
                                              : fixed(part * 100, 0) + " %";
         Line title = line();
-        title.put(" telemetry_cqrs  ", Style::bold).put(totals_.simulated ? "200 devices stream " : "a file is loaded   ");
-        title.put(" ").progress(part, std::max(title.room() - 16, 4)).right(done, 14, Style::bold);
+        title.put(" telemetry_cqrs  ", Style::kBold).put(totals_.simulated ? "200 devices stream " : "a file is loaded   ");
+        title.put(" ").progress(part, std::max(title.room() - 16, 4)).right(done, 14, Style::kBold);
         add(title);
         add(line());
 
         Line rate = line();
         const double shown = mean_of_last(rates_, 1000 / kIntervalMs);
-        rate.left(" readings/s", 13, Style::dim).right(grouped(static_cast<std::int64_t>(shown)), 9, Style::bold).put("  ");
-        rate.bars(rates_, std::min(rate.room() - 1, 72), true, Style::cyan);
+        rate.left(" readings/s", 13, Style::kDim).right(grouped(static_cast<std::int64_t>(shown)), 9, Style::kBold).put("  ");
+        rate.bars(rates_, std::min(rate.room() - 1, 72), true, Style::kCyan);
         add(rate);
 
         Line lag = line();
@@ -143,17 +143,18 @@ private:
             return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(p * static_cast<double>(sorted.size() - 1))];
         };
         const double p99 = percentile(0.99);
-        lag.left(" lag ms", 13, Style::dim).put("p50 ").right(fixed(percentile(0.5), 1), 5, Style::bold);
-        lag.put("  p99 ").right(fixed(p99, 1), 6, p99 < 100 ? Style::green : p99 < 1000 ? Style::yellow : Style::red);
-        lag.put("  ").bars(lag_history_, std::min(lag.room() - 26, 40), true, Style::green);
+        lag.left(" lag ms", 13, Style::kDim).put("p50 ").right(fixed(percentile(0.5), 1), 5, Style::kBold);
+        lag.put("  p99 ").right(fixed(p99, 1), 6, p99 < 100 ? Style::kGreen : p99 < 1000 ? Style::kYellow : Style::kRed);
+        lag.put("  ").bars(lag_history_, std::min(lag.room() - 26, 40), true, Style::kGreen);
         lag.put("  waiting ").right(grouped(i.lag_events), 7).put(" events");
         add(lag);
 
         Line counts = line();
-        counts.left(" accepted", 13, Style::dim).right(grouped(totals_.accepted), 9, Style::bold);
-        counts.put("   sent again ", Style::dim).put(grouped(totals_.duplicates), Style::bold);
-        counts.put("   refused ", Style::dim).put(grouped(totals_.refused), totals_.refused > 0 ? Style::yellow : Style::bold);
-        if (totals_.simulated) counts.put("   late ", Style::dim).put(grouped(totals_.late), Style::bold);
+        counts.left(" accepted", 13, Style::kDim).right(grouped(totals_.accepted), 9, Style::kBold);
+        counts.put("   sent again ", Style::kDim).put(grouped(totals_.duplicates), Style::kBold);
+        counts.put("   refused ", Style::kDim)
+            .put(grouped(totals_.refused), totals_.refused > 0 ? Style::kYellow : Style::kBold);
+        if (totals_.simulated) counts.put("   late ", Style::kDim).put(grouped(totals_.late), Style::kBold);
         add(counts);
     }
 
@@ -161,8 +162,8 @@ private:
         add(line());
         const int bars = std::clamp(width_ - 58, 4, 60);
         Line heading = line();
-        heading.left(" region", 14, Style::dim).right("devices", 8, Style::dim).right("readings", 11, Style::dim);
-        heading.right("now %RH", 9, Style::dim).right("avg " + degrees(), 9, Style::dim).right("now", 7, Style::dim);
+        heading.left(" region", 14, Style::kDim).right("devices", 8, Style::kDim).right("readings", 11, Style::kDim);
+        heading.right("now %RH", 9, Style::kDim).right("avg " + degrees(), 9, Style::kDim).right("now", 7, Style::kDim);
         add(heading);
         for (int row = 0; row < regions.rows(); ++row) {
             const std::string name(regions.text(row, 0));
@@ -170,8 +171,8 @@ private:
             if (!regions.is_null(row, 3)) remember(history, regions.number(row, 3));
             Line l = line();
             l.put(" ").left(name, 13).right(grouped(regions.integer(row, 1)), 8);
-            l.right(grouped(regions.integer(row, 2)), 11, Style::bold).right(number(regions, row, 5, 1), 9);
-            l.right(number(regions, row, 4, 2), 9).right(number(regions, row, 3, 2), 7, Style::bold);
+            l.right(grouped(regions.integer(row, 2)), 11, Style::kBold).right(number(regions, row, 5, 1), 9);
+            l.right(number(regions, row, 4, 2), 9).right(number(regions, row, 3, 2), 7, Style::kBold);
             l.put("  ").bars_by_value(condensed(history, bars), bars);
             add(l);
         }
@@ -181,16 +182,16 @@ private:
         if (most == 0) return;
         add(line());
         Line heading = line();
-        heading.left(" device", 20, Style::dim).right("readings", 9, Style::dim).right("now " + degrees(), 9, Style::dim);
-        heading.right("avg", 8, Style::dim).right("min", 8, Style::dim).right("max", 8, Style::dim);
-        if (width_ >= 86) heading.right("%RH", 7, Style::dim);
-        heading.right("measured", 15, Style::dim);
+        heading.left(" device", 20, Style::kDim).right("readings", 9, Style::kDim).right("now " + degrees(), 9, Style::kDim);
+        heading.right("avg", 8, Style::kDim).right("min", 8, Style::kDim).right("max", 8, Style::kDim);
+        if (width_ >= 86) heading.right("%RH", 7, Style::kDim);
+        heading.right("measured", 15, Style::kDim);
         add(heading);
         for (int row = 0; row < std::min(devices.rows(), most); ++row) {
             Line l = line();
             l.put(" ").left(devices.text(row, 0), 19).right(grouped(devices.integer(row, 2)), 9);
-            l.right(number(devices, row, 3, 2), 9, Style::bold).right(number(devices, row, 4, 2), 8);
-            l.right(number(devices, row, 5, 2), 8, Style::blue).right(number(devices, row, 6, 2), 8, Style::red);
+            l.right(number(devices, row, 3, 2), 9, Style::kBold).right(number(devices, row, 4, 2), 8);
+            l.right(number(devices, row, 5, 2), 8, Style::kBlue).right(number(devices, row, 6, 2), 8, Style::kRed);
             if (width_ >= 86) l.right(number(devices, row, 7, 1), 7);
             l.right(devices.text(row, 8), 15);
             add(l);
@@ -201,8 +202,8 @@ private:
         if (most == 0) return;
         add(line());
         Line heading = line();
-        heading.put(" NOTIFY telemetry_ingested", Style::dim).put("  " + grouped(messages_), Style::bold);
-        heading.put(" received", Style::dim);
+        heading.put(" NOTIFY telemetry_ingested", Style::kDim).put("  " + grouped(messages_), Style::kBold);
+        heading.put(" received", Style::kDim);
         add(heading);
         // A notification with its events shows more than one that points to its batch. The view shows the newest of each kind.
         const int half = std::min((most + 1) / 2, static_cast<int>(telling_.size()));
@@ -214,10 +215,13 @@ private:
     void draw_notification(const std::string& payload) {
         Line l = line();
         const std::string batch = json_number(payload, "batch"), count = json_number(payload, "count");
-        l.put(" batch ", Style::dim).right(batch, 6).right(count, 6, Style::bold).left(count == "1" ? " event" : " events", 9);
+        l.put(" batch ", Style::kDim)
+            .right(batch, 6)
+            .right(count, 6, Style::kBold)
+            .left(count == "1" ? " event" : " events", 9);
         const std::size_t events = payload.find(kEvents);
         if (events == std::string::npos)
-            l.put("read_events(" + batch + ") has them", Style::dim);
+            l.put("read_events(" + batch + ") has them", Style::kDim);
         else
             l.put(json_text(payload, "device_id", events) + "  " + json_text(payload, "temperature", events) + " " + degrees() +
                   "  " + json_text(payload, "humidity", events) + " %RH" + (count == "1" ? "" : ", ..."));

@@ -16,16 +16,16 @@ namespace {
 
 constexpr int kBatch = 1000;
 
-enum class Field { device, region, measured_at, temperature, humidity, key, metric };
+enum class Field { kDevice, kRegion, kMeasuredAt, kTemperature, kHumidity, kKey, kMetric };
 
 Field field_of(const std::string& name) {
-    if (name == "device_id") return Field::device;
-    if (name == "region") return Field::region;
-    if (name == "measured_at" || name == "timestamp") return Field::measured_at;
-    if (name == "temperature") return Field::temperature;
-    if (name == "humidity") return Field::humidity;
-    if (name == "idempotency_key") return Field::key;
-    return Field::metric;
+    if (name == "device_id") return Field::kDevice;
+    if (name == "region") return Field::kRegion;
+    if (name == "measured_at" || name == "timestamp") return Field::kMeasuredAt;
+    if (name == "temperature") return Field::kTemperature;
+    if (name == "humidity") return Field::kHumidity;
+    if (name == "idempotency_key") return Field::kKey;
+    return Field::kMetric;
 }
 
 double number(const std::string& text, const std::string& column, std::int64_t line) {
@@ -56,7 +56,7 @@ void load(std::istream& input, Totals& totals) {
     bool has_device = false;
     for (const std::string& name : names) {
         columns.emplace_back(field_of(name), json_string(name));
-        has_device = has_device || columns.back().first == Field::device;
+        has_device = has_device || columns.back().first == Field::kDevice;
     }
     if (!has_device) throw std::runtime_error("the header has no column device_id");
 
@@ -85,25 +85,25 @@ void load(std::istream& input, Totals& totals) {
             const std::string& cell = cells[i];
             if (cell.empty()) continue;
             switch (columns[i].first) {
-                case Field::device:
+                case Field::kDevice:
                     reading.device = cell;
                     break;
-                case Field::region:
+                case Field::kRegion:
                     reading.region = cell;
                     break;
-                case Field::measured_at:
+                case Field::kMeasuredAt:
                     reading.measured_at = cell;
                     break;
-                case Field::temperature:
+                case Field::kTemperature:
                     reading.temperature = number(cell, names[i], csv.line());
                     break;
-                case Field::humidity:
+                case Field::kHumidity:
                     reading.humidity = number(cell, names[i], csv.line());
                     break;
-                case Field::key:
+                case Field::kKey:
                     reading.key = cell;
                     break;
-                case Field::metric: {
+                case Field::kMetric: {
                     const double value = number(cell, names[i], csv.line());
                     if (!std::isfinite(value))  // JSON has no word for it
                         throw std::runtime_error("line " + std::to_string(csv.line()) + ": " + names[i] +

@@ -35,21 +35,21 @@ bool prove(const Totals& totals) {
     const auto count = [&](const char* from) { return connection.run_integer(std::string("SELECT ") + from); };
     const auto same = [&](const char* what, std::int64_t found, std::int64_t wanted) {
         Line line(terminal, kWidth);
-        line.put("  ").left(what, 56).right(grouped(found), 12, Style::bold).put("  ");
+        line.put("  ").left(what, 56).right(grouped(found), 12, Style::kBold).put("  ");
         if (found == wanted)
-            line.put("ok", Style::green);
+            line.put("ok", Style::kGreen);
         else  // It stands on a line of its own, because it must not be cut.
-            line.put("DIFFERS", Style::red);
+            line.put("DIFFERS", Style::kRed);
         print_line(line);
         if (found != wanted) std::printf("  %-56s %12s\n", "    wanted", grouped(wanted).c_str());
         return found == wanted;
     };
 
     Line heading(terminal, kWidth);
-    heading.put("Nothing lost, nothing twice:", Style::bold);
+    heading.put("Nothing lost, nothing twice:", Style::kBold);
     std::printf("\n%s\n\n", heading.text().c_str());
     Line first(terminal, kWidth);
-    print_line(first.put("  ").left("accepted, by the receipts", 56).right(grouped(accepted), 12, Style::bold));
+    print_line(first.put("  ").left("accepted, by the receipts", 56).right(grouped(accepted), 12, Style::kBold));
     bool equal = same("readings in the event log", count("count(*) FROM telemetry.measurements"), accepted);
     equal &= same("sum of sample_count in device_stats", count("coalesce(sum(sample_count), 0) FROM telemetry.device_stats"),
                   accepted);

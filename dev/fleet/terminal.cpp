@@ -16,21 +16,21 @@ constexpr std::array kAsciiBars = {"_", ".", ",", "-", "=", "+", "*", "#"};
 
 const char* code_of(Style style) {
     switch (style) {
-        case Style::plain:
+        case Style::kPlain:
             return "";
-        case Style::bold:
+        case Style::kBold:
             return "\033[1m";
-        case Style::dim:
+        case Style::kDim:
             return "\033[2m";
-        case Style::red:
+        case Style::kRed:
             return "\033[31m";
-        case Style::green:
+        case Style::kGreen:
             return "\033[32m";
-        case Style::yellow:
+        case Style::kYellow:
             return "\033[33m";
-        case Style::blue:
+        case Style::kBlue:
             return "\033[34m";
-        case Style::cyan:
+        case Style::kCyan:
             return "\033[36m";
     }
     return "";
@@ -88,7 +88,7 @@ int characters(std::string_view text) {
 Line& Line::put(std::string_view text, Style style) {
     text = head(text, left_);
     left_ -= characters(text);
-    const bool styled = terminal_.colour && style != Style::plain && !text.empty();
+    const bool styled = terminal_.colour && style != Style::kPlain && !text.empty();
     if (styled) text_ += code_of(style);
     text_ += text;
     if (styled) text_ += "\033[0m";
@@ -113,7 +113,7 @@ Line& Line::bars(const std::vector<double>& values, int width, bool from_zero, S
 }
 
 Line& Line::bars_by_value(const std::vector<double>& values, int width) {
-    draw_bars(values, width, false, true, Style::plain);
+    draw_bars(values, width, false, true, Style::kPlain);
     return *this;
 }
 
@@ -125,11 +125,11 @@ void Line::draw_bars(const std::vector<double>& values, int width, bool from_zer
     const auto begin = values.end() - shown;
     const auto [low, high] = std::minmax_element(begin, values.end());
     const double from = from_zero ? 0 : *low, span = std::max(*high - from, 1e-9);
-    constexpr std::array by_level = {Style::blue, Style::cyan, Style::green, Style::yellow, Style::red};
+    constexpr std::array kByLevel = {Style::kBlue, Style::kCyan, Style::kGreen, Style::kYellow, Style::kRed};
     for (auto it = begin; it != values.end(); ++it) {
         const double part = std::clamp((*it - from) / span, 0.0, 1.0);
         const auto level = static_cast<std::size_t>(part * 7.99);
-        const Style one = by_value ? by_level[static_cast<std::size_t>(part * 4.99)] : style;
+        const Style one = by_value ? kByLevel[static_cast<std::size_t>(part * 4.99)] : style;
         put(terminal_.utf8 ? kBars[level] : kAsciiBars[level], one);
     }
 }
@@ -138,9 +138,9 @@ Line& Line::progress(double part, int width) {
     const int full = static_cast<int>(std::clamp(part, 0.0, 1.0) * width + 0.5);
     for (int i = 0; i < width; ++i) {
         if (i < full)
-            put(terminal_.utf8 ? "━" : "#", Style::green);
+            put(terminal_.utf8 ? "━" : "#", Style::kGreen);
         else
-            put(terminal_.utf8 ? "─" : "-", Style::dim);
+            put(terminal_.utf8 ? "─" : "-", Style::kDim);
     }
     return *this;
 }

@@ -22,17 +22,17 @@ struct Terminal {
     static Size size();
 };
 
-enum class Style { plain, bold, dim, red, green, yellow, blue, cyan };
+enum class Style { kPlain, kBold, kDim, kRed, kGreen, kYellow, kBlue, kCyan };
 
 // Holds a line of at most so many characters, and cuts the rest.
 class Line {
 public:
     Line(const Terminal& terminal, int columns) : terminal_(terminal), left_(columns) {}
 
-    Line& put(std::string_view text, Style style = Style::plain);
+    Line& put(std::string_view text, Style style = Style::kPlain);
     // Adds a text in a field of that width, and cuts a longer one.
-    Line& left(std::string_view text, int width, Style style = Style::plain);
-    Line& right(std::string_view text, int width, Style style = Style::plain);
+    Line& left(std::string_view text, int width, Style style = Style::kPlain);
+    Line& right(std::string_view text, int width, Style style = Style::kPlain);
     // Adds the last values as bars, newest at the right, coloured from blue to red or in one style.
     Line& bars(const std::vector<double>& values, int width, bool from_zero, Style style);
     Line& bars_by_value(const std::vector<double>& values, int width);

@@ -39,10 +39,7 @@ enum CheckpointColumn {
 // Rows without destructors, for guarded blocks. Their texts are palloc'd.
 struct EpochRow {
     std::int32_t epoch;
-    std::uint64_t system_identifier;
-    Oid database;
-    Oid log;
-    TimeLineID timeline;
+    runtime::LogPlace place;
     std::uint64_t opened_xid;
     std::uint64_t first_xid;
     TimestampTz opened_at;
@@ -85,10 +82,7 @@ PlainRows<EpochRow> read_epochs(::Snapshot snapshot) {
         const Datum* value = slot->tts_values;
         EpochRow& row = add_row(rows);
         row.epoch = DatumGetInt32(value[kEpochNumber]);
-        row.system_identifier = static_cast<std::uint64_t>(DatumGetInt64(value[kSystemIdentifier]));
-        row.database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid]));
-        row.log = static_cast<Oid>(DatumGetInt64(value[kLogOid]));
-        row.timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]));
+        row.place = place_of(slot);
         row.opened_xid = U64FromFullTransactionId(DatumGetFullTransactionId(value[kOpenedXid]));
         row.opened_at = DatumGetTimestampTz(value[kOpenedAt]);
         FullTransactionId first = FirstNormalFullTransactionId;
@@ -171,9 +165,8 @@ Checkpoint checkpoint_of(const CheckpointRow& row) {
     return checkpoint;
 }
 
-bool is_same_place(const EpochProgress& a, const EpochProgress& b) noexcept {
-    return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log &&
-           a.opened_xid == b.opened_xid;
+bool is_same_opening(const EpochProgress& a, const EpochProgress& b) noexcept {
+    return runtime::is_same_log(a.place, b.place) && a.opened_xid == b.opened_xid;
 }
 
 std::optional<Consumer> find_consumer(std::string_view name) noexcept {
@@ -220,7 +213,7 @@ bool EpochProgress::is_drained(Consumer consumer) const noexcept {
 }
 
 bool EpochProgress::is_local(const runtime::LogPlace& here) const noexcept {
-    return system_identifier == here.system_identifier && database == here.database && log == here.log;
+    return runtime::is_same_log(place, here);
 }
 
 std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
@@ -237,10 +230,7 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
     for (int i = 0; i < epochs.count; ++i) {
         const EpochRow& row = epochs.items[i];
         progress.push_back({.epoch = model::Epoch{row.epoch},
-                            .system_identifier = row.system_identifier,
-                            .database = row.database,
-                            .log = row.log,
-                            .timeline = row.timeline,
+                            .place = row.place,
                             .opened_xid = model::Xid{row.opened_xid},
                             .first_xid = model::Xid{row.first_xid},
                             .opened_at = row.opened_at,
@@ -253,7 +243,7 @@ std::vector<EpochProgress> read_progress(::Snapshot snapshot) {
         EpochProgress& each = progress[i - 1];
         const EpochProgress& next = progress[i];
         if (each.epoch != next.epoch) continue;
-        each.is_mixed = next.is_mixed || !is_same_place(each, next);
+        each.is_mixed = next.is_mixed || !is_same_opening(each, next);
         // A session with the library of version 1.0 repeats the row without first_xid.
         each.first_xid = std::min(each.first_xid, next.first_xid);
     }

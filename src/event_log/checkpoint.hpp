@@ -40,10 +40,7 @@ struct Checkpoint {
 
 struct EpochProgress {
     model::Epoch epoch;
-    std::uint64_t system_identifier;
-    Oid database;
-    Oid log;
-    TimeLineID timeline;
+    runtime::LogPlace place;
     model::Xid opened_xid;
     model::Xid first_xid;  // no transaction below it wrote in the epoch
     model::Micros opened_at;

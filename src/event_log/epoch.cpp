@@ -90,15 +90,6 @@ struct OpeningFacts {
     bool is_mixed;  // rows differ that must be the same word for word
 };
 
-bool is_same_place(const runtime::LogPlace& a, const runtime::LogPlace& b) {
-    return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log && a.timeline == b.timeline;
-}
-
-// Is it the same log, perhaps on another timeline? Then its sequences go on.
-bool is_same_log(const runtime::LogPlace& a, const runtime::LogPlace& b) {
-    return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log;
-}
-
 void read_installation(Oid table, OpeningFacts& facts) {
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
@@ -125,12 +116,9 @@ void read_epoch(Oid table, OpeningFacts& facts) {
         const Datum* value = row->tts_values;
         const int epoch = DatumGetInt32(value[kEpochNumber]);
         if (facts.has_epoch && epoch < facts.epoch) return;
-        const runtime::LogPlace place{.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
-                                      .database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid])),
-                                      .log = static_cast<Oid>(DatumGetInt64(value[kLogOid])),
-                                      .timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]))};
+        const runtime::LogPlace place = place_of(row);
         if (facts.has_epoch && epoch == facts.epoch) {
-            if (!is_same_place(place, facts.identity)) facts.is_mixed = true;
+            if (place != facts.identity) facts.is_mixed = true;
             if (is_in_flight || !facts.is_epoch_in_flight) return;
         }
         facts.has_epoch = true;
@@ -152,7 +140,7 @@ OpeningFacts read_rows(const runtime::Installed& relations) {
 }
 
 bool is_here(const OpeningFacts& facts, const runtime::LogPlace& here) {
-    return facts.has_epoch && is_same_place(facts.identity, here);
+    return facts.has_epoch && facts.identity == here;
 }
 
 bool is_complete(const OpeningFacts& facts, const runtime::LogPlace& here) {
@@ -237,7 +225,7 @@ OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::Lo
         if (!is_complete(facts, here)) {
             PushActiveSnapshot(GetTransactionSnapshot());
             const postgres::StatementScope statements = postgres::open_statements();
-            if (!facts.has_epoch || !is_same_log(facts.identity, here)) move_sequences_past_stored_rows();
+            if (!facts.has_epoch || !runtime::is_same_log(facts.identity, here)) move_sequences_past_stored_rows();
             if (!facts.has_secret || facts.is_secret_in_flight) write_installation(facts);
             TELEMETRY_INJECTION_POINT_IN_P("epoch_half_open");
             if (!is_here(facts, here) || facts.is_epoch_in_flight) write_epoch(facts, here, relations.epoch);
@@ -253,6 +241,14 @@ OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::Lo
 
 }  // namespace
 
+runtime::LogPlace place_of(TupleTableSlot* row) {
+    const Datum* value = row->tts_values;
+    return {.system_identifier = static_cast<uint64>(DatumGetInt64(value[kSystemIdentifier])),
+            .database = static_cast<Oid>(DatumGetInt64(value[kDatabaseOid])),
+            .log = static_cast<Oid>(DatumGetInt64(value[kLogOid])),
+            .timeline = static_cast<TimeLineID>(DatumGetInt32(value[kTimeline]))};
+}
+
 bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid) {
     const TupleDesc columns = row->tts_tupleDescriptor;
     for (int i = kEpochColumns; i < columns->natts; ++i) {
@@ -264,7 +260,8 @@ bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid) {
 }
 
 std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* last_place, const runtime::LogPlace& here) {
-    const bool goes_on = last_place != nullptr && is_same_log(*last_place, here) && here.timeline > last_place->timeline;
+    const bool goes_on =
+        last_place != nullptr && runtime::is_same_log(*last_place, here) && here.timeline > last_place->timeline;
     return last + static_cast<std::int32_t>(goes_on ? here.timeline - last_place->timeline : here.timeline);
 }
 

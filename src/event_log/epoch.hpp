@@ -17,6 +17,9 @@ struct Opened {
     std::int64_t last_stale_event_id = 0;  // the session's stored event ids up to this one may be taken
 };
 
+// P. The place that a row of telemetry.epoch names.
+runtime::LogPlace place_of(TupleTableSlot* row);
+
 // P. Reads from a row of telemetry.epoch where the epoch begins. False: the row does not say. Version 1.1 added the column, and
 // a user may have added columns to the table of version 1.0 before. So it is found by its name.
 bool read_first_xid(TupleTableSlot* row, FullTransactionId& first_xid);

@@ -41,11 +41,6 @@ bool is_reading(Datum type) {
     return postgres::view_of(type) == model::kTelemetryIngested;
 }
 
-std::optional<double> number_of(const WindowScan& scan, EventColumn column) {
-    if (is_null(scan, column)) return std::nullopt;
-    return DatumGetFloat8(value_of(scan, column));
-}
-
 struct Filled {
     std::int64_t readings, events, rows;
     std::uint64_t last_xid;

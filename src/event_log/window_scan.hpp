@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "event_log/event_columns.hpp"
 #include "model/snapshot.hpp"
@@ -49,6 +50,10 @@ inline Datum value_of(const WindowScan& scan, EventColumn column) {
 }
 inline bool is_null(const WindowScan& scan, EventColumn column) {
     return scan.current->row->tts_isnull[column];
+}
+inline std::optional<double> number_of(const WindowScan& scan, EventColumn column) {
+    if (is_null(scan, column)) return std::nullopt;
+    return DatumGetFloat8(value_of(scan, column));
 }
 
 // Opens every segment and goes to the first row that `snapshot` shows. TC202: a segment is not as the extension made it.

@@ -23,11 +23,6 @@ namespace {
 using event_log::AppendOutcome;
 using event_log::Candidate;
 
-std::optional<std::string_view> optional_view(const text* value) {
-    if (value == nullptr) return std::nullopt;
-    return postgres::view_of(value);
-}
-
 struct SentMetrics {
     std::size_t excess_size;  // bytes of a jsonb that is too large to be read; 0 otherwise
     event_log::Metrics parsed;
@@ -55,9 +50,9 @@ Candidate candidate_of(const Request& request, const SentMetrics& metrics, std::
     if (request.has_measured_at) candidate.reading.measured_at = request.measured_at;
     if (request.has_temperature) candidate.reading.temperature = request.temperature;
     if (request.has_humidity) candidate.reading.humidity = request.humidity;
-    candidate.reading.idempotency_key = optional_view(request.idempotency_key);
+    candidate.reading.idempotency_key = postgres::optional_view_of(request.idempotency_key);
     candidate.reading.metrics = {metrics.parsed.items, static_cast<std::size_t>(metrics.parsed.count)};
-    candidate.reading.region = optional_view(request.region);
+    candidate.reading.region = postgres::optional_view_of(request.region);
     candidate.device_id = request.device_id;
     candidate.idempotency_key = request.idempotency_key;
     candidate.region = request.region;

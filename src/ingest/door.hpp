@@ -3,9 +3,9 @@
 
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
+#include "postgres/types.hpp"
 #include "runtime/installed.hpp"
-
-#include "postgres/pg.hpp"
 
 namespace ingest {
 
@@ -18,10 +18,7 @@ public:
 private:
     // Returns the extension's owner.
     static Oid admit(const char* command) {
-        postgres::guarded([command] {
-            PreventCommandIfReadOnly(command);
-            PreventCommandIfParallelMode(command);
-        });
+        postgres::guarded([command] { postgres::require_writable(command); });
         return runtime::hold_installed().owner;
     }
 

@@ -14,7 +14,6 @@ namespace ingest {
 namespace {
 
 constexpr std::size_t kMaxTextBytes = 4096;
-constexpr std::size_t kMaxJsonBytes = 64 * 1024;
 
 // A member that was cut or left out, and how many bytes it had.
 struct Truncated {
@@ -39,7 +38,7 @@ struct PayloadWriter {
     void time(std::string_view member, model::Micros at) { postgres::add_time(payload, member, at); }
     void number(std::string_view member, double value) { postgres::add_double(payload, member, value); }
     void metrics(std::string_view member, const Jsonb& metrics) {
-        if (postgres::size_of(&metrics) > kMaxJsonBytes)
+        if (postgres::size_of(&metrics) > kMaxMetricsSize)
             truncated[truncated_count++] = {member, postgres::size_of(&metrics)};
         else
             postgres::add_jsonb(payload, member, &metrics);
@@ -53,11 +52,6 @@ struct PayloadWriter {
     }
 };
 
-std::optional<std::string_view> optional_view(const text* value) {
-    if (value == nullptr) return std::nullopt;
-    return postgres::view_of(value);
-}
-
 template <typename Value>
 std::optional<Value> if_sent(bool is_sent, Value value) {
     if (!is_sent) return std::nullopt;
@@ -67,13 +61,13 @@ std::optional<Value> if_sent(bool is_sent, Value value) {
 }  // namespace
 
 Jsonb* payload_of(const Request& request) {
-    const model::EventFields fields{.device_id = optional_view(request.device_id),
-                                    .region = optional_view(request.region),
+    const model::EventFields fields{.device_id = postgres::optional_view_of(request.device_id),
+                                    .region = postgres::optional_view_of(request.region),
                                     .measured_at = if_sent<model::Micros>(request.has_measured_at, request.measured_at),
                                     .received_at = {},
                                     .temperature = if_sent(request.has_temperature, request.temperature),
                                     .humidity = if_sent(request.has_humidity, request.humidity),
-                                    .idempotency_key = optional_view(request.idempotency_key)};
+                                    .idempotency_key = postgres::optional_view_of(request.idempotency_key)};
     PayloadWriter writer{};
     postgres::open_object(writer.payload);
     model::write_event_members(fields, request.metrics, writer);

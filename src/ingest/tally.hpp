@@ -2,12 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <new>
 
 #include "postgres/error.hpp"
+#include "postgres/types.hpp"
 #include "runtime/statistics.hpp"
-
-#include "postgres/pg.hpp"
 
 namespace ingest {
 
@@ -33,17 +31,8 @@ Datum counted(bool is_batch, Body body) {
         const Datum result = body(tally);
         runtime::count_readings(tally.decided);
         return result;
-    } catch (const postgres::PgError& error) {
-        tally.count_error(error.sqlstate());
-        throw;
-    } catch (const postgres::Error& error) {
-        tally.count_error(error.sqlstate());
-        throw;
-    } catch (const std::bad_alloc&) {
-        tally.count_error(ERRCODE_OUT_OF_MEMORY);
-        throw;
     } catch (...) {
-        tally.count_error(ERRCODE_INTERNAL_ERROR);
+        tally.count_error(postgres::describe_current_exception().sqlstate);
         throw;
     }
 }

@@ -1,6 +1,6 @@
 // Asks the server's catalogue about the extension, with one function for each question. This file is written wholly in P. No
 // function locks what it finds, so an answer may be old at once. The caller locks the object and asks again, or it holds the
-// extension's gate (runtime/anchor.hpp).
+// extension's anchor (runtime/anchor.hpp).
 #pragma once
 
 #include "postgres/pg.hpp"

@@ -47,7 +47,7 @@ std::string utf8_of(std::string_view text) {
 
 }  // namespace
 
-Utf8Conversion utf8_conversion() noexcept {
+auto utf8_conversion() noexcept -> std::string (*)(std::string_view) {
     const int encoding = GetDatabaseEncoding();
     return encoding == PG_UTF8 || encoding == PG_SQL_ASCII ? nullptr : utf8_of;
 }

@@ -8,8 +8,7 @@ namespace postgres {
 
 // The function that gives the UTF-8 form of a text of this database. Null: texts of this database are in UTF-8, or nobody knows
 // their encoding (SQL_ASCII). The function turns a character that Unicode lacks into '?'. It throws PgError and std::bad_alloc.
-using Utf8Conversion = std::string (*)(std::string_view);
-Utf8Conversion utf8_conversion() noexcept;
+auto utf8_conversion() noexcept -> std::string (*)(std::string_view);
 
 // Returns the text in a form that fits a message. A text that was shortened between characters of UTF-8 may end inside a
 // character of another encoding. Of such a text only the ASCII characters stay, and each other byte becomes '?'.

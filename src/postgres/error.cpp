@@ -78,3 +78,29 @@ void throw_pending_error() {
 }
 
 }  // namespace postgres::detail
+
+namespace postgres {
+
+ErrorReport describe_current_exception() noexcept {
+    try {
+        try {
+            throw;
+        } catch (const PgError& error) {
+            const ErrorFields& fields = error.fields();
+            return {fields.sqlstate, error.what(), fields.detail.value_or(""), fields.hint.value_or(""),
+                    fields.context.value_or("")};
+        } catch (const Error& error) {
+            return {error.sqlstate(), error.message(), error.detail(), error.hint(), {}};
+        } catch (const std::bad_alloc&) {
+            return {ERRCODE_OUT_OF_MEMORY, "out of memory", {}, {}, {}};
+        } catch (const std::exception& error) {
+            return {ERRCODE_INTERNAL_ERROR, error.what(), {}, {}, {}};
+        }
+    } catch (...) {
+        ErrorReport unknown;
+        unknown.sqlstate = ERRCODE_OUT_OF_MEMORY;
+        return unknown;
+    }
+}
+
+}  // namespace postgres

@@ -62,6 +62,16 @@ private:
     std::string message_, detail_, hint_;
 };
 
+// What an exception says, whichever of the exceptions it is.
+struct ErrorReport {
+    int sqlstate = 0;
+    std::string message, detail, hint, context;
+};
+
+// Describes the exception that is being handled; only in a catch block. Without memory for the words it returns only an
+// SQLSTATE.
+ErrorReport describe_current_exception() noexcept;
+
 namespace detail {
 
 // Saves the server's stacks and the current memory context before a guarded block, because the block may change them. The

@@ -22,4 +22,14 @@ Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls) {
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
 }
 
+Snapshot callers_snapshot() {
+    if (!ActiveSnapshotSet()) elog(ERROR, "no active snapshot");
+    return GetActiveSnapshot();
+}
+
+void require_writable(const char* function) {
+    PreventCommandIfReadOnly(function);
+    PreventCommandIfParallelMode(function);
+}
+
 }  // namespace postgres

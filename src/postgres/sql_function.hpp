@@ -16,4 +16,10 @@ text* optional_text(FunctionCallInfo fcinfo, int number);
 // P. Makes a row of the composite type that the function returns.
 Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls);
 
+// P. The snapshot of the statement that called the function.
+Snapshot callers_snapshot();
+
+// P. Refuses read-only transactions and parallel workers (25006, 25000), for a function that writes. The message names it.
+void require_writable(const char* function);
+
 }  // namespace postgres

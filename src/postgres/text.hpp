@@ -2,7 +2,7 @@
 //
 // | function                                              | world                                               |
 // |-------------------------------------------------------|-----------------------------------------------------|
-// | view_of, is_equal, hash_of of a `text*` or a `bytea*` | both: the value is detoasted, and nothing is raised |
+// | those of a `text*` or a `bytea*` that is detoasted     | both: nothing is raised                             |
 // | everything else                                       | P: detoasting and palloc may raise                  |
 //
 // A view lives as long as the bytes that it shows. A view of a `text*` lives as long as the text. A view of a Datum lives as
@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "postgres/pg.hpp"
@@ -20,6 +21,19 @@ namespace postgres {
 
 inline std::string_view view_of(const text* value) noexcept {
     return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+inline std::optional<std::string_view> optional_view_of(const text* value) noexcept {
+    if (value == nullptr) return std::nullopt;
+    return view_of(value);
+}
+
+// Copies a text into an array, and cuts it between characters where the array is too small. The copy ends with NUL.
+template <std::size_t kSize>
+void copy_cut(char (&target)[kSize], const char* source) noexcept {
+    const int kept = pg_mbcliplen(source, static_cast<int>(strlen(source)), static_cast<int>(kSize) - 1);
+    memcpy(target, source, static_cast<std::size_t>(kept));
+    target[kept] = '\0';
 }
 
 inline bool is_equal(const text* a, const text* b) noexcept {

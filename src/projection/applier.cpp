@@ -310,7 +310,7 @@ Pass Applier::run_as_owner(const PassOptions& options) {
     refuse_mixed(progress);
     if (progress.empty() || !progress.back().is_local(context.here)) {
         pass.outcome = PassOutcome::kUnopened;
-    } else if (progress.back().timeline != context.here.timeline) {
+    } else if (progress.back().place.timeline != context.here.timeline) {
         // A standby was promoted, or the log was recovered to an earlier moment. It may have lost batches, and their numbers
         // must not come again. So this place opens an epoch of its own before it writes a batch.
         event_log::open_for_writing();

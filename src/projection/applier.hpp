@@ -11,9 +11,8 @@
 #include "event_log/window_reader.hpp"
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
+#include "postgres/types.hpp"
 #include "projection/pause.hpp"
-
-#include "postgres/pg.hpp"
 
 namespace projection {
 
@@ -101,7 +100,7 @@ private:
         return suspended_[number] || paused_[number] || (consumer == event_log::Consumer::kBatch && !with_batches_);
     }
 
-    Oid log_ = InvalidOid;
+    Oid log_{};
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
     std::vector<event_log::Consumer> served_;
     ConsumerSet suspended_{};

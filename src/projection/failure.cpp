@@ -1,9 +1,6 @@
 // Records and clears failures by SQL, so that whatever a user put on the table works.
 #include "projection/failure.hpp"
 
-#include <exception>
-#include <new>
-
 #include "postgres/as_owner.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
@@ -71,20 +68,11 @@ bool is_failing(postgres::KeyLookup& table, Datum consumer) {
 }  // namespace
 
 ProjectionFailure failure_of(event_log::Consumer consumer) {
-    try {
-        throw;
-    } catch (const postgres::PgError& error) {
-        return {consumer, error.sqlstate(), error.what()};
-    } catch (const postgres::Error& error) {
-        return {consumer, error.sqlstate(), error.message()};
-    } catch (const std::bad_alloc&) {
-        return {consumer, ERRCODE_OUT_OF_MEMORY, "out of memory"};
-    } catch (const std::exception& error) {
-        return {consumer, ERRCODE_INTERNAL_ERROR, error.what()};
-    }
+    const postgres::ErrorReport report = postgres::describe_current_exception();
+    return {consumer, report.sqlstate, report.message};
 }
 
-bool is_cancellation() {
+bool is_interruption() {
     try {
         throw;
     } catch (const postgres::PgError& error) {

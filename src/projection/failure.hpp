@@ -19,7 +19,7 @@ struct ProjectionFailure {
 ProjectionFailure failure_of(event_log::Consumer consumer);
 
 // Was the pass cancelled or shut down, so that the exception says nothing about the consumer? Only in a catch block.
-bool is_cancellation();
+bool is_interruption();
 
 // Counts a failure, in a transaction of its own. No other transaction is open.
 void record_failure(const ProjectionFailure& failure);

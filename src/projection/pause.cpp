@@ -41,15 +41,11 @@ constexpr postgres::Statement kResume{
     {TEXTOID, TEXTOID},
     nullptr};
 
-Consumer projection_argument(FunctionCallInfo fcinfo) {
-    return event_log::projection_named(postgres::text_argument(fcinfo, 0));
-}
-
-void refuse_where_nothing_may_be_written(const char* command) {
-    postgres::guarded([command] {
-        PreventCommandIfReadOnly(command);
-        PreventCommandIfParallelMode(command);
-    });
+// Takes the argument of one of the two functions, where the function may write.
+Consumer projection_to_change(FunctionCallInfo fcinfo, const char* function) {
+    const Consumer projection = event_log::projection_named(postgres::text_argument(fcinfo, 0));
+    postgres::guarded([function] { postgres::require_writable(function); });
+    return projection;
 }
 
 // Runs one of the two statements as the extension's owner. True: it changed a row.
@@ -111,14 +107,12 @@ ConsumerSet paused_consumers(::Snapshot snapshot) {
 }  // namespace projection
 
 TELEMETRY_FUNCTION(telemetry_pause_projection) {
-    const event_log::Consumer projection = projection::projection_argument(fcinfo);
-    projection::refuse_where_nothing_may_be_written("pause_projection()");
+    const event_log::Consumer projection = projection::projection_to_change(fcinfo, "pause_projection()");
     PG_RETURN_BOOL(projection::change(projection::kPause, projection));
 }
 
 TELEMETRY_FUNCTION(telemetry_resume_projection) {
-    const event_log::Consumer projection = projection::projection_argument(fcinfo);
-    projection::refuse_where_nothing_may_be_written("resume_projection()");
+    const event_log::Consumer projection = projection::projection_to_change(fcinfo, "resume_projection()");
     const bool is_opened = projection::open_restored_log();
     const bool is_resumed = projection::change(projection::kResume, projection);
     if (is_opened || is_resumed) runtime::wake_projector_at_commit();

@@ -37,7 +37,7 @@ std::exception_ptr try_pass(Applier& applier, Pass& pass) {
         return nullptr;
     } catch (const std::exception&) {
         applier.rolled_back();
-        if (applier.served().empty() || is_cancellation()) throw;
+        if (applier.served().empty() || is_interruption()) throw;
         return std::current_exception();
     }
 }

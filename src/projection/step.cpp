@@ -10,15 +10,13 @@
 #include "postgres/transaction.hpp"
 #include "projection/notification.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace projection {
 namespace {
 
-constexpr std::int64_t kFirstDelay = USECS_PER_SEC;
-constexpr std::int64_t kLongestDelay = 60 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kFirstDelay = 1'000'000;
+constexpr runtime::SteadyTime kLongestDelay = 60'000'000;
 // An obstacle goes when a user drops it. The look is cheap, so the consumer tries soon.
-constexpr std::int64_t kDelayOfObstacle = 2 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kDelayOfObstacle = 2'000'000;
 
 }  // namespace
 
@@ -61,7 +59,7 @@ StepResult Stepper::step(const PassOptions& options) {
         return {pass, std::nullopt};
     } catch (const std::exception&) {
         applier_.rolled_back();
-        if (applier_.served().empty() || is_cancellation()) throw;
+        if (applier_.served().empty() || is_interruption()) throw;
         failure = failure_of(applier_.served().front());
     }
     if (applier_.served().size() > 1) {

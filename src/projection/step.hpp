@@ -35,7 +35,7 @@ public:
 private:
     struct Retry {
         runtime::SteadyTime due_at = 0;  // 0: the last pass succeeded
-        std::int64_t delay = 0;
+        runtime::SteadyTime delay = 0;
 
         bool is_due(runtime::SteadyTime now) const noexcept { return due_at != 0 && due_at <= now; }
     };

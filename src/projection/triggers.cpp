@@ -50,7 +50,7 @@ bool mend_triggers() {
         });
         return is_done;
     } catch (const std::exception&) {
-        if (is_cancellation()) throw;
+        if (is_interruption()) throw;
         return false;
     }
 }

@@ -15,15 +15,8 @@
 namespace query {
 namespace {
 
-event_log::Consumer projection_argument(FunctionCallInfo fcinfo, int number) {
-    return event_log::projection_named(postgres::text_argument(fcinfo, number));
-}
-
-::Snapshot callers_snapshot() {
-    return postgres::guarded([] {
-        if (!ActiveSnapshotSet()) elog(ERROR, "no active snapshot");
-        return GetActiveSnapshot();
-    });
+event_log::Tail tail_of(event_log::Consumer consumer, bool with_as_of) {
+    return event_log::measure_tail(consumer, postgres::guarded(postgres::callers_snapshot), with_as_of);
 }
 
 // A moment before the server took the caller's snapshot, so the snapshot shows every transaction that committed until then. It
@@ -48,15 +41,15 @@ std::optional<TimestampTz> as_of_tail(const event_log::Tail& tail) {
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_get_as_of) {
-    const event_log::Consumer consumer = query::projection_argument(fcinfo, 0);
-    const auto as_of = query::as_of_tail(event_log::measure_tail(consumer, query::callers_snapshot(), true));
+    const event_log::Consumer consumer = event_log::projection_named(postgres::text_argument(fcinfo, 0));
+    const auto as_of = query::as_of_tail(query::tail_of(consumer, true));
     if (!as_of) PG_RETURN_NULL();
     PG_RETURN_TIMESTAMPTZ(*as_of);
 }
 
 TELEMETRY_FUNCTION(telemetry_measure_tail) {
-    const event_log::Consumer consumer = query::projection_argument(fcinfo, 0);
-    const event_log::Tail tail = event_log::measure_tail(consumer, query::callers_snapshot(), false);
+    const event_log::Consumer consumer = event_log::projection_named(postgres::text_argument(fcinfo, 0));
+    const event_log::Tail tail = query::tail_of(consumer, false);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0))};
         bool nulls[] = {false, !tail.oldest_received_at.has_value()};
@@ -65,7 +58,7 @@ TELEMETRY_FUNCTION(telemetry_measure_tail) {
 }
 
 TELEMETRY_FUNCTION(telemetry_measure_batch_tail) {
-    const event_log::Tail tail = event_log::measure_tail(event_log::Consumer::kBatch, query::callers_snapshot(), false);
+    const event_log::Tail tail = query::tail_of(event_log::Consumer::kBatch, false);
     const auto as_of = query::as_of_tail(tail);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0)),

@@ -1,6 +1,4 @@
 // SQL function log_status: tells whether the log was written here, or was restored from another place.
-#include <vector>
-
 #include "event_log/checkpoint.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -11,11 +9,7 @@
 #include "postgres/pg.hpp"
 
 TELEMETRY_FUNCTION(telemetry_get_log_status) {
-    const auto snapshot = postgres::guarded([] {
-        if (!ActiveSnapshotSet()) elog(ERROR, "no active snapshot");
-        return GetActiveSnapshot();
-    });
-    const std::vector<event_log::EpochProgress> epochs = event_log::read_progress(snapshot);
+    const auto epochs = event_log::read_progress(postgres::guarded(postgres::callers_snapshot));
     const bool is_open = !epochs.empty() && epochs.back().is_local(runtime::current_place());
     const char* state = epochs.empty() ? "fresh" : is_open ? "open" : "restored";
     const int epoch = epochs.empty() ? 0 : static_cast<int>(epochs.back().epoch.value);

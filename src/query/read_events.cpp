@@ -10,6 +10,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/jsonb.hpp"
+#include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
@@ -36,11 +37,6 @@ struct JsonbWriter {
 std::optional<std::string_view> text_of(const WindowScan& scan, EventColumn column) {
     if (event_log::is_null(scan, column)) return std::nullopt;
     return postgres::view_of(event_log::value_of(scan, column));
-}
-
-std::optional<double> number_of(const WindowScan& scan, EventColumn column) {
-    if (event_log::is_null(scan, column)) return std::nullopt;
-    return DatumGetFloat8(event_log::value_of(scan, column));
 }
 
 // P.
@@ -83,7 +79,7 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     const MemoryContext event_context =
         AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs event", ALLOCSET_DEFAULT_SIZES);
     WindowScan scan;
-    event_log::open_window(scan, plan, GetActiveSnapshot());
+    event_log::open_window(scan, plan, postgres::callers_snapshot());
     const MemoryContext callers_context = MemoryContextSwitchTo(event_context);
     for (; scan.current != nullptr; event_log::advance(scan)) {
         CHECK_FOR_INTERRUPTS();
@@ -101,7 +97,7 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
 
 TELEMETRY_FUNCTION(telemetry_read_events) {
     const model::BatchId batch_id{PG_GETARG_INT64(0)};
-    const auto batch = event_log::find_batch(batch_id, GetActiveSnapshot());
+    const auto batch = event_log::find_batch(batch_id, postgres::guarded(postgres::callers_snapshot));
     if (!batch)
         throw postgres::Error(
             error_codes::kBatchNotFound, "there is no batch " + std::to_string(batch_id.value), {},

@@ -132,9 +132,7 @@ TokenState TokenWatch::look_in_log(const EpochProgress& epoch, ::Snapshot snapsh
 model::Epoch next_epoch(const std::vector<EpochProgress>& progress, const runtime::LogPlace& here) {
     if (progress.empty()) return model::Epoch{event_log::number_of_next_epoch(0, nullptr, here)};
     const EpochProgress& last = progress.back();
-    const runtime::LogPlace place{
-        .system_identifier = last.system_identifier, .database = last.database, .log = last.log, .timeline = last.timeline};
-    return model::Epoch{event_log::number_of_next_epoch(last.epoch.value, &place, here)};
+    return model::Epoch{event_log::number_of_next_epoch(last.epoch.value, &last.place, here)};
 }
 
 TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
@@ -153,7 +151,7 @@ TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
     const bool is_local = epoch->is_local(here);
     const bool is_over =
         std::any_of(epoch + 1, progress.end(), [&here](const EpochProgress& each) { return each.is_local(here); });
-    if (!is_local || is_over || epoch->timeline != here.timeline) return look_in_log(*epoch, snapshot, is_local, fate);
+    if (!is_local || is_over || epoch->place.timeline != here.timeline) return look_in_log(*epoch, snapshot, is_local, fate);
     switch (fate) {
         case Fate::kInProgress:
             return TokenState::kPending;

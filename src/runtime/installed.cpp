@@ -99,6 +99,10 @@ unsigned installed_generation() noexcept {
     return generation;
 }
 
+bool is_same_log(const LogPlace& a, const LogPlace& b) noexcept {
+    return a.system_identifier == b.system_identifier && a.database == b.database && a.log == b.log;
+}
+
 LogPlace current_place() {
     return postgres::guarded([log = installed().event] {
         LogPlace place;

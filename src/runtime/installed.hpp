@@ -45,7 +45,11 @@ struct LogPlace {
     Oid database;
     Oid log;
     TimeLineID timeline;
+
+    bool operator==(const LogPlace&) const = default;
 };
+// Is it the same log, perhaps on another timeline? Then its sequences go on, and its transaction numbers can be compared.
+bool is_same_log(const LogPlace& a, const LogPlace& b) noexcept;
 // The place of this session.
 LogPlace current_place();
 

@@ -41,21 +41,24 @@ bool try_to_start() {
     record.failed_at = 0;
     write_start_record(record);  // before the worker can remove it
     if (postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId)) return true;
-    constexpr const char* kReason = "All background worker slots of the server are in use.";
-    const bool may_log = note_failure(record, kReason);
+    const bool may_log = note_failure(record, kNoWorkerSlot);
     write_start_record(record);
     if (may_log) {
-        postgres::guarded([reason = kReason] {
+        postgres::guarded([] {
             const char* name = get_database_name(MyDatabaseId);
-            ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                          errmsg("telemetry_cqrs cannot start a worker for database \"%s\"", name ? name : "?"),
-                          errdetail("%s", reason), errhint("Increase max_worker_processes.")));
+            log_missing_slot(name != nullptr ? name : "?", kNoWorkerSlot);
         });
     }
     return false;
 }
 
 }  // namespace
+
+void log_missing_slot(const char* database, const char* reason) {
+    ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                  errmsg("telemetry_cqrs cannot start a worker for database \"%s\"", database), errdetail("%s", reason),
+                  errhint("Increase max_worker_processes.")));
+}
 
 bool become_only_projector() {
     const LOCKTAG tag = tag_of(OwnLock::kProjector);

@@ -33,6 +33,12 @@ bool is_there(const ProjectorProcess& projector) noexcept;
 // true also if another session has just started one. Returns false if none can be started, and logs that once a minute at most.
 bool start_projector();
 
+// Why a projector cannot be started, where the server has no room for it.
+inline constexpr const char* kNoWorkerSlot = "All background worker slots of the server are in use.";
+
+// P. Logs that a database gets no projector. `reason` is a sentence, for the detail.
+void log_missing_slot(const char* database, const char* reason);
+
 // For a projector that leaves, outside any transaction. Gives the lock back, so a successor can take it.
 void step_down();
 

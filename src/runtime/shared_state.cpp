@@ -5,6 +5,7 @@
 
 #include "postgres/server_versions.hpp"
 #include "postgres/shared_memory.hpp"
+#include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -73,12 +74,8 @@ void enter(DatabaseSlot& slot, WorkerState next, TimestampTz now) {
     slot.state = next;
 }
 
-void note_error(DatabaseSlot& slot, int sqlstate, const char* text, TimestampTz now) {
-    const int length = static_cast<int>(strlen(text));
-    const int kept = pg_mbcliplen(text, length, static_cast<int>(sizeof slot.error.text) - 1);
-    memcpy(slot.error.text, text, static_cast<size_t>(kept));
-    slot.error.text[kept] = '\0';
-    slot.error.sqlstate = sqlstate;
+void note_error(DatabaseSlot& slot, const char* text, TimestampTz now) {
+    postgres::copy_cut(slot.error.text, text);
     slot.error.at = now;
 }
 
@@ -128,14 +125,14 @@ bool report_starting(Oid database) noexcept {
     return true;
 }
 
-void report_not_started(Oid database, int sqlstate, const char* reason, TimestampTz unless_since) noexcept {
+void report_not_started(Oid database, const char* reason, TimestampTz unless_since) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr || slot->pid != 0) return;
     enter(*slot, WorkerState::kFailing, now);
-    if (slot->error.at == 0 || slot->error.at < unless_since) note_error(*slot, sqlstate, reason, now);
+    if (slot->error.at == 0 || slot->error.at < unless_since) note_error(*slot, reason, now);
 }
 
 void forget_database(Oid database) noexcept {
@@ -183,13 +180,13 @@ void report_running() noexcept {
     if (DatabaseSlot* slot = find_slot_locked(MyDatabaseId)) enter(*slot, WorkerState::kRunning, now);
 }
 
-void report_failing(int sqlstate, const char* text) noexcept {
+void report_failing(const char* text) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     if (DatabaseSlot* slot = find_slot_locked(MyDatabaseId)) {
         enter(*slot, WorkerState::kFailing, now);
-        note_error(*slot, sqlstate, text, now);
+        note_error(*slot, text, now);
     }
 }
 

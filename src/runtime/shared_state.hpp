@@ -23,7 +23,6 @@ enum class WorkerEnd : int {
 
 struct LastError {
     TimestampTz at;  // 0: there was none
-    int sqlstate;
     char text[400];  // ends with NUL, cut between characters
 };
 
@@ -101,7 +100,7 @@ WorkerStatus worker_status(Oid database) noexcept;
 bool report_starting(Oid database) noexcept;  // false: no slot is free
 // For a worker that cannot be started, or not yet. Keeps `reason`, unless the worker itself gave one at or after
 // `unless_since`.
-void report_not_started(Oid database, int sqlstate, const char* reason, TimestampTz unless_since) noexcept;
+void report_not_started(Oid database, const char* reason, TimestampTz unless_since) noexcept;
 void forget_database(Oid database) noexcept;      // frees the slot, unless a projector is attached
 bool forget_unless_poked(Oid database) noexcept;  // the same; false if somebody poked meanwhile, and then the slot stays
 bool take_look_everywhere() noexcept;             // returns `must_look_everywhere` and clears it
@@ -109,7 +108,7 @@ bool take_look_everywhere() noexcept;             // returns `must_look_everywhe
 // For the projector of `MyDatabaseId`. `attach_worker` returns false if another process serves the database or no slot is free.
 bool attach_worker() noexcept;
 void report_running() noexcept;
-void report_failing(int sqlstate, const char* text) noexcept;
+void report_failing(const char* text) noexcept;
 void detach_worker(WorkerEnd end) noexcept;
 
 // Returns the number of the database's slot, or -1.

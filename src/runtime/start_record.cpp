@@ -3,6 +3,8 @@
 
 #include <type_traits>
 
+#include "postgres/text.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace runtime {
@@ -50,10 +52,7 @@ void remove_start_record() noexcept {
 bool note_failure(StartRecord& record, const char* reason) noexcept {
     const TimestampTz now = GetCurrentTimestamp();
     record.failed_at = now;
-    const int length = static_cast<int>(strlen(reason));
-    const int kept = pg_mbcliplen(reason, length, static_cast<int>(sizeof record.reason) - 1);
-    memcpy(record.reason, reason, static_cast<size_t>(kept));
-    record.reason[kept] = '\0';
+    postgres::copy_cut(record.reason, reason);
     const bool is_quiet = record.logged_at != 0 && record.logged_at <= now && now - record.logged_at < kLogInterval;
     if (!is_quiet) record.logged_at = now;
     return !is_quiet;

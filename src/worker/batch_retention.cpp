@@ -55,7 +55,7 @@ Datum names_of_consumers() {
 // The result of an attempt.
 struct DeleteResult {
     uint64 batches = 0;
-    std::optional<Failure> obstacle;  // why nothing could be deleted
+    std::optional<postgres::ErrorReport> obstacle;  // why nothing could be deleted
 };
 
 // Deletes as the owner. This is a function of its own so that AsOwner ends before the transaction does.
@@ -86,12 +86,12 @@ DeleteResult delete_older_than(TimestampTz cutoff) {
         transaction.commit();
     } catch (const postgres::PgError& error) {
         if (error.sqlstate() != error_codes::kTableCarriesObstacle) throw;
-        deleted.obstacle = describe_current_exception();  // the destructor of `transaction` rolls back
+        deleted.obstacle = postgres::describe_current_exception();  // the destructor of `transaction` rolls back
     }
     return deleted;
 }
 
-void log_obstacle(const std::optional<Failure>& obstacle) {
+void log_obstacle(const std::optional<postgres::ErrorReport>& obstacle) {
     postgres::guarded([obstacle = obstacle ? &*obstacle : nullptr] {
         if (obstacle == nullptr)
             ereport(LOG, (errmsg("telemetry_cqrs projector deletes old batches again")));

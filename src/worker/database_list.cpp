@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "postgres/error.hpp"
+#include "postgres/transaction.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -27,14 +28,11 @@ struct DatabaseRows {
     int count;
 };
 
-// P. Returns rows in the current memory context, which stays current.
+// P. Returns rows in the current memory context.
 DatabaseRows read_rows() {
-    const MemoryContext callers_context = CurrentMemoryContext;
-    StartTransactionCommand();
     (void)GetTransactionSnapshot();
     int capacity = 16;
-    DatabaseRows rows{
-        static_cast<DatabaseRow*>(MemoryContextAlloc(callers_context, sizeof(DatabaseRow) * static_cast<Size>(capacity))), 0};
+    DatabaseRows rows{static_cast<DatabaseRow*>(palloc(sizeof(DatabaseRow) * static_cast<Size>(capacity))), 0};
     Relation relation = table_open(DatabaseRelationId, AccessShareLock);
     TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
@@ -48,8 +46,6 @@ DatabaseRows read_rows() {
     }
     table_endscan(scan);
     table_close(relation, AccessShareLock);
-    CommitTransactionCommand();
-    MemoryContextSwitchTo(callers_context);
     return rows;
 }
 
@@ -60,10 +56,12 @@ bool is_equal(const VirtualTransactionId& left, const VirtualTransactionId& righ
 }  // namespace
 
 std::vector<Database> list_databases() {
+    postgres::Transaction transaction;
     const DatabaseRows rows = postgres::guarded(read_rows);
     std::vector<Database> databases;
     databases.reserve(static_cast<std::size_t>(rows.count));
     for (int i = 0; i < rows.count; ++i) databases.push_back({rows.first[i].oid, NameStr(rows.first[i].name)});
+    transaction.commit();
     return databases;
 }
 

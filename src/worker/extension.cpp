@@ -3,6 +3,7 @@
 
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
+#include "postgres/transaction.hpp"
 #include "runtime/library_version.hpp"
 
 #include "postgres/pg.hpp"
@@ -18,20 +19,17 @@ struct ExtensionRow {
 // P.
 ExtensionRow read_row() {
     ExtensionRow row{};
-    const MemoryContext callers_context = CurrentMemoryContext;
-    SetCurrentStatementStartTimestamp();
-    StartTransactionCommand();
     (void)GetTransactionSnapshot();
     row.is_found = postgres::find_extension(row.extension);
-    CommitTransactionCommand();
-    MemoryContextSwitchTo(callers_context);
     return row;
 }
 
 }  // namespace
 
 Extension look_up_extension() {
+    postgres::Transaction transaction;
     const ExtensionRow row = postgres::guarded(read_row);
+    transaction.commit();
     if (!row.is_found) return {Presence::kAbsent, {}};
     const std::string version = row.extension.version;
     return {version == runtime::kLibraryVersion ? Presence::kMatching : Presence::kOtherVersion, version};

@@ -1,11 +1,7 @@
-// Describes and logs the failures of a worker, and computes how long it waits after each.
+// Logs the failures of a worker, and computes how long it waits after each.
 #include "worker/failure.hpp"
 
 #include <algorithm>
-#include <exception>
-#include <new>
-
-#include "postgres/error.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -17,34 +13,9 @@ constexpr long kLongestDelay = 10000;
 constexpr TimestampTz kLogInterval = 60 * USECS_PER_SEC;
 constexpr std::size_t kMaxRemembered = 32;
 
-Failure failure_of(const postgres::ErrorFields& fields) {
-    return {fields.sqlstate, fields.message.value_or(""), fields.detail.value_or(""), fields.hint.value_or(""),
-            fields.context.value_or("")};
-}
-
 }  // namespace
 
-Failure describe_current_exception() noexcept {
-    try {
-        try {
-            throw;
-        } catch (const postgres::PgError& error) {
-            return failure_of(error.fields());
-        } catch (const postgres::Error& error) {
-            return {error.sqlstate(), error.message(), error.detail(), error.hint(), {}};
-        } catch (const std::bad_alloc&) {
-            return {ERRCODE_OUT_OF_MEMORY, "out of memory", {}, {}, {}};
-        } catch (const std::exception& error) {
-            return {ERRCODE_INTERNAL_ERROR, error.what(), {}, {}, {}};
-        }
-    } catch (...) {
-        Failure unknown;
-        unknown.sqlstate = ERRCODE_OUT_OF_MEMORY;
-        return unknown;
-    }
-}
-
-void FailureThrottle::log(const Failure& failure) {
+void FailureThrottle::log(const postgres::ErrorReport& failure) {
     const runtime::SteadyTime now = runtime::steady_time();
     if (logged_at_.size() >= kMaxRemembered) logged_at_.clear();
     // The words do not count, because each error of a full disk names another file.

@@ -1,26 +1,18 @@
-// Failures of a worker. The worker keeps the words of an error, logs it without flooding the log, and waits longer each time.
+// A worker logs its failures without flooding the server log, and waits longer after each.
 #pragma once
 
 #include <map>
-#include <string>
 
+#include "postgres/error.hpp"
 #include "runtime/steady_time.hpp"
 
 namespace worker {
-
-struct Failure {
-    int sqlstate = 0;
-    std::string message, detail, hint, context;
-};
-
-// Describes the current exception; call it in a catch block. Without memory for the words it returns only an SQLSTATE.
-Failure describe_current_exception() noexcept;
 
 class FailureThrottle {
 public:
     // Writes a line to the server's log for the first failure with an SQLSTATE, then once a minute while such failures last.
     // The table telemetry.projection_failure has the words of the others.
-    void log(const Failure& failure);
+    void log(const postgres::ErrorReport& failure);
 
     // Returns the delay before the next attempt, in milliseconds. It doubles with each call.
     long next_delay() noexcept;

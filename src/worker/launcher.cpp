@@ -70,7 +70,7 @@ private:
     void start(Oid oid, ServedDatabase& served);
     bool is_live(Oid oid, const ServedDatabase& served) const;
     int count_probes() const;
-    void log_missing_slot(const ServedDatabase& served, const char* detail, const char* hint);
+    void log_missing_slot(const ServedDatabase& served, const char* reason);
 
     MemoryContext turn_context_;
     MemoryContext handles_context_;
@@ -158,7 +158,7 @@ void Launcher::has_ended(Oid oid, ServedDatabase& served) {
     if (served.failure_count > 0) {
         served.due_at += std::min(kFirstDelay << std::min(served.failure_count - 1, 10), kLongestDelay);
         const std::string reason = "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row";
-        runtime::report_not_started(oid, ERRCODE_INTERNAL_ERROR, reason.c_str(), served.started_at);
+        runtime::report_not_started(oid, reason.c_str(), served.started_at);
     }
     ++served.failure_count;
 }
@@ -169,14 +169,10 @@ void Launcher::watch(Oid oid, ServedDatabase& served) {
 }
 
 // Logs at most once a minute, because the server is short of slots for all databases alike.
-void Launcher::log_missing_slot(const ServedDatabase& served, const char* detail, const char* hint) {
+void Launcher::log_missing_slot(const ServedDatabase& served, const char* reason) {
     if (logged_at_ != 0 && now_ - logged_at_ < kLogInterval) return;
     logged_at_ = now_;
-    postgres::guarded([name = served.name.c_str(), detail, hint] {
-        ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                      errmsg("telemetry_cqrs cannot start a worker for database \"%s\"", name), errdetail("%s", detail),
-                      errhint("%s", hint)));
-    });
+    postgres::guarded([name = served.name.c_str(), reason] { runtime::log_missing_slot(name, reason); });
 }
 
 void Launcher::start(Oid oid, ServedDatabase& served) {
@@ -187,8 +183,7 @@ void Launcher::start(Oid oid, ServedDatabase& served) {
     }
     if (!runtime::report_starting(oid)) {
         served.due_at = now_ + kNoSlotDelay;
-        log_missing_slot(served, "More databases have the extension than the server can run workers.",
-                         "Increase max_worker_processes.");
+        log_missing_slot(served, "More databases have the extension than the server can run workers.");
         return;
     }
     MemoryContextSwitchTo(handles_context_);
@@ -196,9 +191,8 @@ void Launcher::start(Oid oid, ServedDatabase& served) {
     MemoryContextSwitchTo(turn_context_);
     if (handle == nullptr) {
         served.due_at = now_ + kNoSlotDelay;
-        constexpr const char* kReason = "All background worker slots of the server are in use.";
-        runtime::report_not_started(oid, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, kReason, PG_INT64_MAX);
-        log_missing_slot(served, kReason, "Increase max_worker_processes.");
+        runtime::report_not_started(oid, runtime::kNoWorkerSlot, PG_INT64_MAX);
+        log_missing_slot(served, runtime::kNoWorkerSlot);
         return;
     }
     served.handle = handle;

@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t kBusyStep = 500;                       // events; beside applying so many, a wait for the disk is short
 constexpr runtime::SteadyTime kLongestUnbatched = 20 * 1000;  // microseconds
 
-Failure failure_of(const projection::ProjectionFailure& failure) {
+postgres::ErrorReport failure_of(const projection::ProjectionFailure& failure) {
     return {failure.sqlstate, std::string(event_log::name_of(failure.consumer)) + ": " + failure.message, {}, {}, {}};
 }
 
@@ -31,7 +31,7 @@ void ProjectionWork::notify(WorkDone& done) {
     } catch (const std::exception&) {
         unsent_payloads_.erase(unsent_payloads_.begin(), unsent_payloads_.end() - 1);
         done.tries_again = true;
-        done.failure = describe_current_exception();
+        done.failure = postgres::describe_current_exception();
         done.failure->message.insert(0, "notification: ");
     }
 }

@@ -16,6 +16,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/server_versions.hpp"
+#include "postgres/transaction.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
@@ -54,16 +55,12 @@ void leave(int, Datum) noexcept {
 
 // True for the one process that is the projector of this database.
 bool become_the_projector() {
-    return postgres::guarded([] {
-        before_shmem_exit(leave, 0);
-        if (runtime::shared_state() != nullptr && !runtime::attach_worker()) return false;
-        const MemoryContext callers_context = CurrentMemoryContext;
-        StartTransactionCommand();
-        const bool is_ours = runtime::become_only_projector();
-        CommitTransactionCommand();
-        MemoryContextSwitchTo(callers_context);
-        return is_ours;
-    });
+    postgres::guarded([] { before_shmem_exit(leave, 0); });
+    if (runtime::shared_state() != nullptr && !runtime::attach_worker()) return false;
+    postgres::Transaction transaction;
+    const bool is_ours = postgres::guarded(runtime::become_only_projector);
+    transaction.commit();
+    return is_ours;
 }
 
 // The launcher's view of the server's configuration. The launcher may hear of a reload later than this process.
@@ -72,7 +69,7 @@ bool is_server_read_only() {
     return shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0;
 }
 
-bool is_cancellation(const Failure& failure) {
+bool is_cancellation(const postgres::ErrorReport& failure) {
     return failure.sqlstate == ERRCODE_QUERY_CANCELED;
 }
 
@@ -93,20 +90,20 @@ private:
     Pace work();
     bool may_work();
     void leave_if_absent();
-    [[noreturn]] void leave_to_other_library(const Failure& reason);
+    [[noreturn]] void leave_to_other_library(const postgres::ErrorReport& reason);
     void give_way_if_wanted();
     long longest_wait() const;
-    void hold(const Failure& reason);
+    void hold(const postgres::ErrorReport& reason);
     void report_working();
     void turn();
-    void handle_failure(const Failure& failure);
-    void recover_from(const Failure& error);
+    void handle_failure(const postgres::ErrorReport& failure);
+    void recover_from(const postgres::ErrorReport& error);
     void report_idle();
     void rest(Pace pace);
     void wait_ignoring_latch(long milliseconds);
     void wait_for_work();
     template <typename Body>
-    std::optional<Failure> error_of(Body body);
+    std::optional<postgres::ErrorReport> error_of(Body body);
 
     MemoryContext turn_context_;
     FailureThrottle failure_throttle_;
@@ -137,7 +134,7 @@ void Projector::leave_if_absent() {
 // - A projector that never matched starts no successor, because the same library would be loaded again. It leaves a record and
 //   looks a second time. If ALTER EXTENSION UPDATE has committed by then, it does start a successor. If the update commits
 //   later, it finds the record and starts one. Otherwise a later command does.
-void Projector::leave_to_other_library(const Failure& reason) {
+void Projector::leave_to_other_library(const postgres::ErrorReport& reason) {
     const auto error = error_of([&] {
         runtime::step_down();
         if (has_matched_) {
@@ -192,8 +189,8 @@ void Projector::wait_for_work() {
 }
 
 // Shows and logs why something cannot be done now.
-void Projector::hold(const Failure& reason) {
-    runtime::report_failing(reason.sqlstate, reason.message.c_str());
+void Projector::hold(const postgres::ErrorReport& reason) {
+    runtime::report_failing(reason.message.c_str());
     is_running_ = false;
     waiting_reason_ = runtime::kActivityOfFailing + reason.message;
     failure_throttle_.log(reason);
@@ -215,7 +212,7 @@ bool Projector::may_work() {
     }
     leave_if_absent();
     if (extension_.presence == Presence::kOtherVersion) {
-        const Failure reason{
+        const postgres::ErrorReport reason{
             error_codes::kNotInstalled,
             "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
             {},
@@ -257,7 +254,7 @@ Pace Projector::work() {
 }
 
 // If the extension was dropped during the turn, the error only came from that. The process leaves and logs nothing.
-void Projector::handle_failure(const Failure& failure) {
+void Projector::handle_failure(const postgres::ErrorReport& failure) {
     extension_ = look_up_extension();
     leave_if_absent();
     hold(failure);
@@ -296,7 +293,7 @@ void Projector::turn() {
 }
 
 // A cancellation is no failure, so it is neither shown nor logged.
-void Projector::recover_from(const Failure& error) {
+void Projector::recover_from(const postgres::ErrorReport& error) {
     if (!is_cancellation(error)) handle_failure(error);
     report_idle();
     wait_ignoring_latch(failure_throttle_.next_delay());
@@ -305,13 +302,13 @@ void Projector::recover_from(const Failure& error) {
 // Runs the body and returns the error that ended it, if one did. After an error no transaction is open, and the turn's memory
 // context is current again.
 template <typename Body>
-std::optional<Failure> Projector::error_of(Body body) {
-    std::optional<Failure> error;
+std::optional<postgres::ErrorReport> Projector::error_of(Body body) {
+    std::optional<postgres::ErrorReport> error;
     try {
         body();
         return error;
     } catch (...) {
-        error = describe_current_exception();
+        error = postgres::describe_current_exception();
     }
     postgres::guarded([turn_context = turn_context_] {
         AbortOutOfAnyTransaction();

@@ -14,7 +14,7 @@ struct Servers {
     std::string running;  // the library is preloaded, the projector follows
 };
 
-enum class Projector { stopped, running };
+enum class Projector { kStopped, kRunning };
 
 // Creates the database anew and returns its conninfo.
 std::string make_database(const std::string& server, const std::string& name);

@@ -53,14 +53,14 @@ std::vector<Reading> make_round(std::int64_t round, Keys keys) {
     for (std::size_t i = 0; i < readings.size(); ++i) {
         const std::uint64_t number = static_cast<std::uint64_t>(round) * kDevices + i;
         switch (keys) {
-            case Keys::sequence:
+            case Keys::kSequence:
                 std::snprintf(key, sizeof key, "dev-%05d:%08lld", readings[i].device, static_cast<long long>(round));
                 readings[i].key = key;
                 break;
-            case Keys::uuid4:
+            case Keys::kUuid4:
                 readings[i].key = uuid_text(scatter(number), scatter(number + 0x5555555555), 4);
                 break;
-            case Keys::uuid7:
+            case Keys::kUuid7:
                 readings[i].key =
                     uuid_text(static_cast<std::uint64_t>(readings[i].measured_us / 1000) << 16 | (scatter(number) & 0xFFF),
                               scatter(number + 0x5555555555), 7);

@@ -11,7 +11,7 @@ namespace bench {
 constexpr int kDevices = 10'000;
 constexpr int kRegions = 20;
 
-enum class Keys { sequence, uuid4, uuid7 };
+enum class Keys { kSequence, kUuid4, kUuid7 };
 
 struct Reading {
     int device;

@@ -134,7 +134,7 @@ private:
 
 // first is the number of the first reading; each device has had first / kDevices readings before.
 Latencies measure(const Side& side, std::int64_t first, double seconds) {
-    Fleet fleet(Keys::sequence);
+    Fleet fleet(Keys::kSequence);
     const auto count = static_cast<std::int64_t>(seconds * kPerSecond);
     const std::vector<Reading> readings = fleet.readings(first, count);
     std::vector<std::vector<std::string>> rows;
@@ -238,12 +238,12 @@ std::vector<Table> freshness(const Setup& setup) {
         "INSERT INTO outbox (device_id, region, measured_at, temperature, humidity) "
         "SELECT device_id, region, measured_at, temperature, humidity FROM r",
         "SELECT n FROM device_now WHERE device_id = $1"};
-    install_extension(ours.conninfo, Projector::running);
+    install_extension(ours.conninfo, Projector::kRunning);
     make_outbox(outbox.conninfo);
     // Every device has a row before the clock starts, as it has in daily life.
-    Fleet fleet(Keys::sequence);
-    prefill(ours.conninfo, Door::arrays, fleet, 0, kDevices);
-    prefill(outbox.conninfo, Door::copy, fleet, 0, kDevices);
+    Fleet fleet(Keys::kSequence);
+    prefill(ours.conninfo, Door::kArrays, fleet, 0, kDevices);
+    prefill(outbox.conninfo, Door::kCopy, fleet, 0, kDevices);
     {
         Connection connection(outbox.conninfo);
         connection.run(

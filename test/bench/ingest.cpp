@@ -14,14 +14,14 @@ namespace {
 
 constexpr int kPerTransaction = 1000;
 
-enum class Side { ours_stopped, ours_running, copy, insert };
+enum class Side { kOursStopped, kOursRunning, kCopy, kInsert };
 
 struct Options {
-    Keys keys = Keys::sequence;
+    Keys keys = Keys::kSequence;
     int clients = 1;
     int retries_per_mille = 0;
     bool checkpoint_before = false;
-    std::vector<Format> formats = {Format::binary};
+    std::vector<Format> formats = {Format::kBinary};
 };
 
 // The three stores hold the same readings at the start, and each counts on for itself.
@@ -40,19 +40,19 @@ Stores& stores_for(const Setup& setup, Keys keys) {
     if (slot) return *slot;
     slot = std::make_unique<Stores>(keys);
     Stores& s = *slot;
-    const std::string name = keys == Keys::sequence ? "sequence" : keys == Keys::uuid4 ? "uuid4" : "uuid7";
+    const std::string name = keys == Keys::kSequence ? "sequence" : keys == Keys::kUuid4 ? "uuid4" : "uuid7";
     const std::int64_t warm_up = setup.per_run() / 5, count = setup.stored_before();
     say("ingest: storing " + std::to_string(count) + " readings with " + name + " keys on each side");
 
     s.plain = make_database(setup.servers.stopped, "plain_" + name);
     make_plain_table(s.plain);
     s.ours_stopped = make_database(setup.servers.stopped, "ours_" + name);
-    install_extension(s.ours_stopped, Projector::stopped);
+    install_extension(s.ours_stopped, Projector::kStopped);
     s.ours_running = make_database(setup.servers.running, "ours_" + name);
-    install_extension(s.ours_running, Projector::running);
+    install_extension(s.ours_running, Projector::kRunning);
 
     const std::pair<const std::string*, Door> sides[] = {
-        {&s.plain, Door::copy}, {&s.ours_stopped, Door::arrays}, {&s.ours_running, Door::arrays}};
+        {&s.plain, Door::kCopy}, {&s.ours_stopped, Door::kArrays}, {&s.ours_running, Door::kArrays}};
     for (const auto& [conninfo, door] : sides) {
         Fleet fleet(keys);
         prefill(*conninfo, door, fleet, 0, count);
@@ -78,7 +78,7 @@ std::vector<Table> run(const Setup& setup, const std::string& name, const std::s
     std::vector<Table> tables;
 
     for (const Format format : options.formats) {
-        const std::string wire = format == Format::binary ? "binary" : "text";
+        const std::string wire = format == Format::kBinary ? "binary" : "text";
         Table table(name, title + ", " + wire + " on the wire", "readings/s", true);
         const std::string copy = "COPY into a plain table", insert = "INSERT .. unnest .. ON CONFLICT into it",
                           ours = "ours, projector stopped", running = "ours, projector running: last commit",
@@ -90,21 +90,21 @@ std::vector<Table> run(const Setup& setup, const std::string& name, const std::s
         table.line(running, base);
         table.line(applied, base);
 
-        std::vector<Side> sides = {Side::ours_stopped, Side::ours_running, Side::insert};
-        if (with_copy) sides.insert(sides.begin(), Side::copy);
+        std::vector<Side> sides = {Side::kOursStopped, Side::kOursRunning, Side::kInsert};
+        if (with_copy) sides.insert(sides.begin(), Side::kCopy);
         for (int round = 0; round < setup.rounds; ++round) {
             say(name + " (" + wire + "): round " + std::to_string(round + 1) + " of " + std::to_string(setup.rounds));
             std::vector<Side> order = sides;
             if (round % 2 == 1) std::reverse(order.begin(), order.end());
             for (const Side side : order) {
-                const bool plain = side == Side::copy || side == Side::insert;
+                const bool plain = side == Side::kCopy || side == Side::kInsert;
                 const std::string& conninfo = plain                        ? stores.plain
-                                              : side == Side::ours_running ? stores.ours_running
+                                              : side == Side::kOursRunning ? stores.ours_running
                                                                            : stores.ours_stopped;
                 std::int64_t& next = plain                        ? stores.next_plain
-                                     : side == Side::ours_running ? stores.next_running
+                                     : side == Side::kOursRunning ? stores.next_running
                                                                   : stores.next_stopped;
-                const Door door = side == Side::copy ? Door::copy : side == Side::insert ? Door::insert : Door::arrays;
+                const Door door = side == Side::kCopy ? Door::kCopy : side == Side::kInsert ? Door::kInsert : Door::kArrays;
 
                 Fleet fleet(options.keys);
                 const std::vector<Transaction> work =
@@ -119,13 +119,13 @@ std::vector<Table> run(const Setup& setup, const std::string& name, const std::s
 
                 const double rate = static_cast<double>(count) / stored.seconds;
                 const double wal = static_cast<double>(stored.wal_bytes) / static_cast<double>(count);
-                const std::string label = side == Side::copy           ? copy
-                                          : side == Side::insert       ? insert
-                                          : side == Side::ours_stopped ? ours
+                const std::string label = side == Side::kCopy          ? copy
+                                          : side == Side::kInsert      ? insert
+                                          : side == Side::kOursStopped ? ours
                                                                        : running;
                 table.add(label, rate);
                 table.add_side(label, "WAL B/reading", wal);
-                if (side == Side::ours_running) {
+                if (side == Side::kOursRunning) {
                     stores.accepted_running += stored.accepted;
                     const double more = wait_applied(observer, stores.accepted_running);
                     table.add(applied, static_cast<double>(count) / (stored.seconds + more));
@@ -141,19 +141,19 @@ std::vector<Table> run(const Setup& setup, const std::string& name, const std::s
 
 std::vector<Table> ingest(const Setup& setup) {
     Options options;
-    options.formats = {Format::binary, Format::text};
+    options.formats = {Format::kBinary, Format::kText};
     return run(setup, "ingest", "1,000 readings a transaction, 1 client, keys like dev-00042:00001234", options);
 }
 
 std::vector<Table> ingest_uuid4(const Setup& setup) {
     Options options;
-    options.keys = Keys::uuid4;
+    options.keys = Keys::kUuid4;
     return run(setup, "uuid4", "as ingest, random UUIDs as keys", options);
 }
 
 std::vector<Table> ingest_uuid7(const Setup& setup) {
     Options options;
-    options.keys = Keys::uuid7;
+    options.keys = Keys::kUuid7;
     return run(setup, "uuid7", "as ingest, time-ordered UUIDs (version 7) as keys", options);
 }
 

@@ -17,7 +17,7 @@ using client::Connection;
 using client::Parameter;
 using Clock = std::chrono::steady_clock;
 
-enum class Call { ingest, insert };
+enum class Call { kIngest, kInsert };
 
 using Row = std::vector<std::string>;  // binary parameters
 
@@ -36,7 +36,7 @@ double seconds_for(const std::string& conninfo, Call call, const std::vector<Row
         connections.emplace_back(conninfo);
         connections.back().prepare(
             "one",
-            call == Call::ingest
+            call == Call::kIngest
                 ? "SELECT status FROM telemetry.ingest_telemetry($1, $2::timestamptz, $3::float8, $4::float8, $5, region => $6)"
                 : "INSERT INTO plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
                   "VALUES ($1, $2::timestamptz, $3::float8, $4::float8, $5, $6) ON CONFLICT (idempotency_key) DO NOTHING");
@@ -77,13 +77,13 @@ std::vector<Table> single(const Setup& setup) {
         std::int64_t next = 0;
     };
     std::vector<Side> sides = {
-        {"one prepared INSERT .. ON CONFLICT", Call::insert, make_database(setup.servers.stopped, "single_plain")},
-        {"ours, projector stopped", Call::ingest, make_database(setup.servers.stopped, "single_ours")},
-        {"ours, projector running", Call::ingest, make_database(setup.servers.running, "single_ours")},
+        {"one prepared INSERT .. ON CONFLICT", Call::kInsert, make_database(setup.servers.stopped, "single_plain")},
+        {"ours, projector stopped", Call::kIngest, make_database(setup.servers.stopped, "single_ours")},
+        {"ours, projector running", Call::kIngest, make_database(setup.servers.running, "single_ours")},
     };
     make_plain_table(sides[0].conninfo);
-    install_extension(sides[1].conninfo, Projector::stopped);
-    install_extension(sides[2].conninfo, Projector::running);
+    install_extension(sides[1].conninfo, Projector::kStopped);
+    install_extension(sides[2].conninfo, Projector::kRunning);
 
     std::vector<Table> tables;
     for (const int clients : {1, 8}) {
@@ -95,7 +95,7 @@ std::vector<Table> single(const Setup& setup) {
         for (int round = -1; round < setup.rounds; ++round) {  // Round -1 registers the devices and warms up.
             for (std::size_t i = 0; i < sides.size(); ++i) {
                 Side& side = sides[round % 2 == 1 ? sides.size() - 1 - i : i];
-                Fleet fleet(Keys::sequence);
+                Fleet fleet(Keys::kSequence);
                 const double seconds = seconds_for(side.conninfo, side.call, encode(fleet.readings(side.next, count)), clients);
                 side.next += count;
                 if (round >= 0) table.add(side.label, static_cast<double>(count) / seconds);

@@ -21,7 +21,7 @@ constexpr int kPrefillTransaction = 10'000;
 Transaction encode(Door door, Format format, const Reading* begin, const Reading* end) {
     Transaction t;
     t.readings = static_cast<int>(end - begin);
-    if (door == Door::copy) {
+    if (door == Door::kCopy) {
         CopyRows rows(format, 6);
         for (const Reading* r = begin; r != end; ++r) {
             rows.begin_row();
@@ -36,8 +36,8 @@ Transaction encode(Door door, Format format, const Reading* begin, const Reading
         t.copy = rows.data();
         return t;
     }
-    Array devices(TypeOid::text, format), measured(TypeOid::timestamptz, format), temperatures(TypeOid::float8, format),
-        humidities(TypeOid::float8, format), keys(TypeOid::text, format), regions(TypeOid::text, format);
+    Array devices(TypeOid::kText, format), measured(TypeOid::kTimestamptz, format), temperatures(TypeOid::kFloat8, format),
+        humidities(TypeOid::kFloat8, format), keys(TypeOid::kText, format), regions(TypeOid::kText, format);
     for (const Reading* r = begin; r != end; ++r) {
         devices.add(device_name(r->device));
         measured.add_timestamptz(r->measured_us);
@@ -51,11 +51,11 @@ Transaction encode(Door door, Format format, const Reading* begin, const Reading
 }
 
 void prepare_statements(Connection& connection, Door door) {
-    if (door == Door::arrays)
+    if (door == Door::kArrays)
         connection.prepare("store",
                            "SELECT accepted FROM telemetry.ingest_telemetry_batch($1::text[], $2::timestamptz[], $3::float8[], "
                            "$4::float8[], $5::text[], regions => $6::text[])");
-    if (door == Door::insert)
+    if (door == Door::kInsert)
         connection.prepare(
             "store",
             "WITH stored AS (INSERT INTO plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
@@ -64,15 +64,15 @@ void prepare_statements(Connection& connection, Door door) {
 }
 
 std::int64_t send(Connection& connection, Door door, Format format, const Transaction& t) {
-    if (door == Door::copy) {
+    if (door == Door::kCopy) {
         return connection.copy_in(
             std::string("COPY plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
                         "FROM STDIN") +
-                (format == Format::binary ? " (FORMAT binary)" : ""),
+                (format == Format::kBinary ? " (FORMAT binary)" : ""),
             t.copy);
     }
     std::vector<Parameter> parameters;
-    for (const std::string& array : t.arrays) parameters.push_back({array, false, format == Format::binary});
+    for (const std::string& array : t.arrays) parameters.push_back({array, false, format == Format::kBinary});
     return connection.run_prepared("store", parameters).integer(0, 0);
 }
 
@@ -131,8 +131,8 @@ void prefill(const std::string& conninfo, Door door, Fleet& fleet, std::int64_t 
     for (std::int64_t done = 0; done < count; done += kPrefillTransaction) {
         const std::int64_t some = std::min<std::int64_t>(kPrefillTransaction, count - done);
         const std::vector<Reading> readings = fleet.readings(first + done, some);
-        send(connection, door, Format::binary,
-             encode(door, Format::binary, readings.data(), readings.data() + readings.size()));
+        send(connection, door, Format::kBinary,
+             encode(door, Format::kBinary, readings.data(), readings.data() + readings.size()));
     }
     // One commit that waits for the disk makes the earlier ones safe too, so that readers can set hint bits.
     connection.run("SET synchronous_commit = on");

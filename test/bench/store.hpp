@@ -15,13 +15,13 @@ using client::wire::Format;
 
 // The doors are our batch function, COPY into a plain table, and the plain SQL that takes retries: INSERT .. SELECT unnest ..
 // ON CONFLICT.
-enum class Door { arrays, copy, insert };
+enum class Door { kArrays, kCopy, kInsert };
 
 // The bytes that a transaction sends.
 struct Transaction {
     int readings = 0;
-    std::vector<std::string> arrays;  // Door::arrays and Door::insert
-    std::string copy;                 // Door::copy
+    std::vector<std::string> arrays;  // Door::kArrays and Door::kInsert
+    std::string copy;                 // Door::kCopy
 };
 
 std::vector<Transaction> prepare(Door door, Format format, const std::vector<Reading>& readings, int per_transaction);

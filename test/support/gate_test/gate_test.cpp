@@ -212,9 +212,9 @@ TELEMETRY_FUNCTION(gate_run) {
         const char* command = text_argument(fcinfo, 0);
         observed([=] {
             postgres::guarded([=] {
-                SPI_connect();
+                if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
                 if (SPI_execute(command, false, 0) < 0) elog(ERROR, "SPI_execute failed");
-                SPI_finish();
+                if (SPI_finish() != SPI_OK_FINISH) elog(ERROR, "SPI_finish failed");
             });
         });
     });
