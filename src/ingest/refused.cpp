@@ -1,4 +1,4 @@
-// Each refusal has its SQLSTATE and its words here.
+// Gives each refusal its SQLSTATE and its words.
 #include "ingest/refused.hpp"
 
 #include <utility>
@@ -34,7 +34,7 @@ bool is_acceptable(const event_log::Metrics& metrics) noexcept {
 
 RefusedReading refuse_missing_device(std::uint32_t input_index) {
     return refuse(input_index, error_codes::kInvalidDeviceId, "device_id is null", "The reading names no device.",
-                  "Every reading names its device.");
+                  "Send a device_id with every reading.");
 }
 
 RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t size) {
