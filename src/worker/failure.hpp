@@ -1,4 +1,5 @@
-// Failures of a worker. The worker keeps the words of an error, logs it without flooding the log, and waits longer each time.
+// Failures of a worker. The worker keeps the words of an error, logs it without flooding the server log, and waits longer each
+// time.
 #pragma once
 
 #include <map>
@@ -18,8 +19,9 @@ Failure describe_current_exception() noexcept;
 
 class FailureThrottle {
 public:
-    // Writes a line to the server's log for the first failure with an SQLSTATE, then once a minute while such failures last.
-    // The table telemetry.projection_failure has the words of the others.
+    // Writes a line to the server log for the first failure with an SQLSTATE, then once a minute while such failures last. The
+    // log gets none of the others: worker_status() shows the newest failure, and telemetry.projection_failure the newest one of
+    // each consumer.
     void log(const Failure& failure);
 
     // Returns the delay before the next attempt, in milliseconds. It doubles with each call.

@@ -1,5 +1,5 @@
-// The launcher's loop. The launcher is connected to no database. It knows a database by what became of the worker it sent
-// there:
+// Runs the launcher's loop. The launcher is connected to no database. It learns whether a database has the extension from how
+// the worker there ends:
 //
 //   unknown ──start──▶ live ──the extension is not there──▶ absent ──poked──▶ unknown
 //                       │ ▲
