@@ -70,9 +70,9 @@ for my $kind (@kinds)
 	sql($put);
 	is(sql(q{SELECT concat_ws('|', "table", object, command) FROM telemetry.table_obstacles()}), "$table|$object|$mend", "$what: listed with the command that mends it");
 	is(send_readings(), '3', "$what: readings are stored");
-	like(error_of('CALL telemetry.project_once()'), qr/TC204: table \Q$table\E cannot be written because of \Q$object\E.*DETAIL:  It is in the way: .*HINT: .*\Q$mend\E/s, "$what: the pass says why it waits");
+	like(error_of('CALL telemetry.project_once()'), qr/TC204: table \Q$table\E cannot be written because of \Q$object\E.*DETAIL:  This is the reason: .*HINT:  This mends it: \Q$mend\E/s, "$what: the pass says why it waits");
 	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), 'device 3, region 0', "$what: the other projection goes on");
-	like(sql("SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|\Q$object on $table\E: .*\|The extension goes on by itself after: \Q$mend\E\.$/, "$what: health() names it");
+	like(sql("SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|\Q$object on $table\E: .*\|This mends it: \Q$mend\E$/, "$what: health() names it");
 	like(sql("SELECT state, detail, command FROM telemetry.setup() WHERE item = 'tables'"), qr/^missing\|\Q$object on $table\E: .*\|\Q$mend\E$/, "$what: setup() has the command");
 	sql($mend);
 	sql('CALL telemetry.project_once()');

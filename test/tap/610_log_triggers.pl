@@ -46,7 +46,7 @@ for my $trigger (@triggers)
 		"fires as $word{$other}, not $word{$fires}" => "ALTER TABLE $table ENABLE $word{$other} TRIGGER $name",
 		"is missing" => "DROP TRIGGER $name ON $table",
 		"is named \"Mine\"" => "ALTER TRIGGER $name ON $table RENAME TO \"Mine\"",
-		"is another one" => "DROP TRIGGER $name ON $table; CREATE TRIGGER $name BEFORE TRUNCATE ON $table EXECUTE FUNCTION telemetry.refuse_change(); ALTER TABLE $table ENABLE ALWAYS TRIGGER $name");
+		"has another definition" => "DROP TRIGGER $name ON $table; CREATE TRIGGER $name BEFORE TRUNCATE ON $table EXECUTE FUNCTION telemetry.refuse_change(); ALTER TABLE $table ENABLE ALWAYS TRIGGER $name");
 	for my $defect (sort keys %damage)
 	{
 		sql($damage{$defect});
