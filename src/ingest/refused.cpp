@@ -79,7 +79,7 @@ RefusedReading refuse_device(const event_log::Candidate& candidate, device::Stan
     if (runtime::settings().auto_register)
         return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                       seen + " is unknown, and a trigger on telemetry.device kept it from being registered.",
-                      "Register it in the way that trigger wants, or drop the trigger.");
+                      "Register it as that trigger requires, or drop the trigger.");
     return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
 }

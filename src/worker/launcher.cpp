@@ -157,7 +157,8 @@ void Launcher::has_ended(Oid oid, ServedDatabase& served) {
     if (status.last_end == runtime::WorkerEnd::kGaveWay || status.last_end == runtime::WorkerEnd::kUnwanted) return;
     if (served.failure_count > 0) {
         served.due_at += std::min(kFirstDelay << std::min(served.failure_count - 1, 10), kLongestDelay);
-        const std::string reason = "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row";
+        const std::string reason =
+            "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row; the server log says why";
         runtime::report_not_started(oid, ERRCODE_INTERNAL_ERROR, reason.c_str(), served.started_at);
     }
     ++served.failure_count;
