@@ -24,7 +24,7 @@ PREPARE TRANSACTION counts as a commit, and ROLLBACK PREPARED takes nothing back
 
 CREATE FUNCTION telemetry.log_status(OUT state text, OUT epoch integer, OUT opened_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_get_log_status' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.log_status() IS 'Returns the state of the event log: fresh (nothing was accepted yet) | open | restored (it was written at another place, and nothing is applied until the first reading is accepted here). Returns also its epoch, and when that was opened.';
+COMMENT ON FUNCTION telemetry.log_status() IS 'Returns the state of the event log: fresh (nothing was accepted yet) | open | restored (it was written at another place, and nothing is applied until the first reading is accepted here). Also returns the epoch, and when it was opened.';
 
 CREATE FUNCTION telemetry.batch_tail(OUT events bigint, OUT oldest_received_at timestamptz, OUT as_of timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_batch_tail' LANGUAGE C STABLE PARALLEL RESTRICTED;
@@ -73,6 +73,6 @@ CREATE VIEW telemetry.pipeline_status AS
     ) AS s (number, stage, state, events, waiting, lag_seconds, as_of, detail)
     ORDER BY number, stage;
 COMMENT ON VIEW telemetry.pipeline_status IS
-'Shows a row for each stage, in the order in which readings pass them: ingest, event log, each projection, notification (batches for telemetry.read_events). All stages but ingest are exact and durable, as the caller''s snapshot shows what is committed: events of the event log = events + waiting of each projection and of notification.
+'Shows a row for each stage, in the order in which readings pass them: ingest, event log, each projection, notification (batches for telemetry.read_events). The figures of all stages but ingest are exact, because they come from tables, as the caller''s snapshot shows them: events of the event log = events + waiting of each projection and of notification.
 events: how many events passed the stage; for ingest, how many were accepted since stats_since (telemetry.stat_ingest). waiting: how many did not pass it yet. lag_seconds: how long the oldest of them waits, 0 while they are restored. as_of: up to when the stage is complete.
 The view counts no table; it costs as much as there is waiting.';
