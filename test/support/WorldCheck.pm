@@ -146,7 +146,7 @@ sub _is_guarded {
     return 0;
 }
 
-# Does a comment say that the function around the place is P? A function begins behind the last line that is only "}".
+# Does a comment say that the function around the place is P? A function begins after the last line that is only "}".
 sub _is_marked {
     my ($path, $files, $at) = @_;
     my $start = rindex(substr($files->{$path}{code}, 0, $at), "\n}");

@@ -33,7 +33,7 @@ sub pid_of
 	return $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector' AND datname = '$database'");
 }
 
-# Exactly these databases have a running worker, one each.
+# Tests that soon exactly these databases have a running worker, one each.
 sub wait_workers
 {
 	my ($what, @databases) = @_;
@@ -42,7 +42,7 @@ sub wait_workers
 	return ok(wait_for($node, "SELECT coalesce(string_agg(datname, ',' ORDER BY datname COLLATE \"C\"), '') = '$expected' FROM pg_stat_activity
 	                           WHERE backend_type = 'telemetry_cqrs projector'", $what), $what);
 }
-# The answer of a query in a database, as soon as it is the expected one.
+# Tests that the query in a database soon gives the expected answer.
 sub wait_answer
 {
 	my ($database, $query, $expected, $what) = @_;

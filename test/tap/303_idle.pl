@@ -51,7 +51,7 @@ foreach my $name (sort keys %pids)
 $node->stop;
 done_testing();
 
-# Processor time in seconds, memory that is the process's own in kB.
+# Returns the name of a process, its processor time in seconds, and the memory that is its own, in kB.
 sub of
 {
 	my ($pid) = @_;

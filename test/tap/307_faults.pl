@@ -267,7 +267,7 @@ sub start
 	$node->start;
 }
 
-# Runs a script in one session that must live to its end; gives what it wrote.
+# Runs a script in one session. Returns its output, its errors, and whether the session lived to its end.
 sub run_script
 {
 	my ($script) = @_;
@@ -285,7 +285,8 @@ sub run_ok
 	return $out;
 }
 
-# How a call is made with a fault, or (at = 0) made to be counted.
+# Returns the script lines of a call in which request number $at fails. With $at = 0 no request fails, and the call only counts
+# them.
 sub lines_of
 {
 	my ($call, $kind, $at) = @_;

@@ -27,7 +27,7 @@ sub refusal
 	my ($status, $out, $err) = $node->psql($database, $sql, extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
 	return join ' ', $err =~ /ERROR:  (\w{5})/g;
 }
-# How long a statement takes, measured by the session that runs it; a failed test if it fails or takes three times too long.
+# Tests that a statement succeeds, and takes less than three times $seconds by the clock of its own session.
 sub takes_less_than
 {
 	my ($seconds, $database, $sql, $what) = @_;
@@ -38,7 +38,7 @@ sub takes_less_than
 	note(sprintf '%.0f ms: %s', $milliseconds, $sql);
 	return cmp_ok($milliseconds, '<', 3000 * $seconds, $what);
 }
-# Exactly these databases have a worker, one each.
+# Tests that soon exactly these databases have a worker, one each.
 sub workers_are
 {
 	my ($what, @databases) = @_;

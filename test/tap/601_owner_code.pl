@@ -43,7 +43,7 @@ SQL
 my $hostile_path = 'SET search_path = evil, pg_catalog;';
 my $number = 0;
 
-# Runs a command from a hostile search_path, where the object stands, and looks as whom the writer's function ran.
+# Runs a command under a hostile search_path while the object stands. Tests as which role the writer's function ran.
 sub is_deaf
 {
 	my ($role, $command, $object, $gone, $what) = @_;

@@ -13,7 +13,7 @@ use TelemetryNode;
 my $node = telemetry_node('things');    # no worker: project_once() applies
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-# Runs SQL that must fail: SQLSTATE, message, detail and hint.
+# Runs SQL that must fail. Returns SQLSTATE, message, detail and hint.
 sub error_of
 {
 	my ($statement) = @_;
@@ -23,7 +23,7 @@ sub error_of
 }
 
 my $round = 0;
-# Readings of known and new devices, with a region and a further metric.
+# Sends readings of known and new devices, with a region and a further metric.
 sub send_readings
 {
 	my ($on) = @_;
@@ -81,7 +81,7 @@ for my $kind (@kinds)
 }
 is(sql('SELECT count(*) FROM audit'), '0', 'no trigger was fired for a part of the rows');
 
-# What is no obstacle.
+# These are no obstacles.
 sql(<<"SQL");
 CREATE INDEX mine ON $table (region);
 ALTER TABLE $table ADD COLUMN mine text;

@@ -1,5 +1,6 @@
-# Guarantee 9 is never lost silently. health() and setup() report each trigger of the extension that is not as installed, with
-# the command that mends it. A data-only restore with --disable-triggers leaves such triggers; opening the log mends them.
+# The log is insert-only, and that guarantee is never lost silently. health() and setup() report each trigger of the extension
+# that is not as installed, with the SQL that mends it. A data-only restore with --disable-triggers leaves such triggers; opening
+# the log mends them.
 use strict;
 use warnings;
 
