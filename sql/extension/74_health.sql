@@ -19,7 +19,7 @@ CREATE FUNCTION telemetry.health(OUT item text, OUT state text, OUT detail text,
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
 DECLARE
-    most CONSTANT integer := 5;  -- A row names at most this many sessions, and this many locks of each.
+    most CONSTANT integer := 5;  -- A row names at most this many sessions, transactions or slots, and at most this many locks of each.
     limits record;
     worker record;
     seen record;

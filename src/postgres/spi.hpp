@@ -33,7 +33,7 @@ struct Statement {
 // The result of one statement. It lives until the statements are closed.
 struct StatementResult {
     std::uint64_t row_count;
-    SPITupleTable* table;  // null where the command returns no rows
+    SPITupleTable* table;  // null where the statement returns no rows
 };
 
 // The scope in which statements run. `close_statements` frees their results and restores the settings. After an error the abort

@@ -1,4 +1,4 @@
-// Starts and ends transactions outside any client's command.
+// Starts and ends transactions outside any client's statement.
 #include "postgres/transaction.hpp"
 
 #include <exception>

@@ -32,10 +32,10 @@ namespace {
 
 constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
 
-constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures behind it
+constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures on record
 constexpr runtime::SteadyTime kFirstDelay = USECS_PER_SEC;
 constexpr runtime::SteadyTime kLongestDelay = 60 * USECS_PER_SEC;
-constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a command is changing as a whole
+constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a statement is changing as a whole
 constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kLogInterval = 60 * USECS_PER_SEC;
 constexpr int kMaxProbes = 3;  // workers that are finding out whether the extension is there

@@ -79,7 +79,7 @@ my $standby = standby_of($node, 'as_of_standby', 'standby');
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
 like($standby->safe_psql('postgres', $rows), qr/^4\|./, 'a standby');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
-ok(wait_for($standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'", 'the standby to pause'), 'which lags behind');
+ok(wait_for($standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'", 'the standby to pause'), 'which lags');
 reading('fifth');
 my $repeatable = $standby->background_psql('postgres');
 $repeatable->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');

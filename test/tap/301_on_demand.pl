@@ -213,7 +213,7 @@ wait_all('postgres', 'and applies everything');
 
 # --- workers that cannot even begin -----------------------------------------------------------------------------------------------
 
-# Each leaves a FATAL in the log, so the attempts become rare.
+# Each leaves a FATAL in the server log, so the attempts become rare.
 in_database('template1', 'CREATE DATABASE closed');
 in_database('closed', 'CREATE EXTENSION telemetry_cqrs');
 {

@@ -18,7 +18,7 @@ wait_for($node, "SELECT bool_and(lag_events = 0) FROM telemetry.projection_statu
 
 my %pids = split /[|\n]/, $node->safe_psql('postgres', "SELECT replace(backend_type, 'telemetry_cqrs ', ''), pid FROM pg_stat_activity WHERE backend_type LIKE 'telemetry_cqrs %'");
 is_deeply([ sort keys %pids ], [ 'launcher', 'projector' ], 'launcher and projector');
-# What follows the last pass is over when two looks at the next transaction number agree.
+# The work after the last pass is over when two looks at the next transaction number agree.
 my $next = 'SELECT pg_snapshot_xmax(pg_current_snapshot())';
 my $xmax = '';
 my $deadline = time + 180;

@@ -1,6 +1,6 @@
 # Acceptance check 8. The test kills the worker, sessions that send, and the postmaster with kill -9. It also uses
 # pg_terminate_backend and an immediate shutdown. The blows come at random under a load of clients, which send again what was
-# not acknowledged. Some blows hit an exact place (injection points of a debug build): between state and checkpoint, between the
+# not acknowledged. Some blows hit an exact point (injection points of a debug build): between state and checkpoint, between the
 # commit of a pass and its notification, between probe and insert, between insert and receipt, and while the first epoch opens.
 #
 # Afterwards the log holds each key once, and the read models equal plain SQL over the log. Each receipt that a client got is

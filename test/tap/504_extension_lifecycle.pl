@@ -112,7 +112,7 @@ my %errors;
 foreach my $client (1 .. $clients) { $errors{$_}++ foreach slurp_file("$folder/errors.$client") =~ /(?:ERROR|FATAL|PANIC):\s+(\w{5})/g; }
 note('errors of the load: ', join ', ', map { "$_ $errors{$_} times" } sort keys %errors);
 # Function, schema, table or type gone, not installed, and what follows in the rest of such a transaction. The server's parser may
-# stumble with XX000 over a type that is being dropped; that we never do is read in the log, below.
+# stumble with XX000 over a type that is being dropped; the server log tells below that we never do.
 delete @errors{qw(42883 3F000 42P01 42704 TC301 25P02 3B001 XX000)};
 is_deeply(\%errors, {}, 'a command that meets the DROP gets a clean SQLSTATE, and no session deadlocks') or diag explain \%errors;
 
@@ -132,7 +132,7 @@ workers_are(1, 'refused commands leave the worker');
 
 sql('DROP EXTENSION telemetry_cqrs');
 workers_are(0, 'DROP EXTENSION ends the worker');
-is(sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'telemetry'"), '0', 'and leaves nothing behind');
+is(sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'telemetry'"), '0', 'and leaves nothing');
 
 sql("CREATE SCHEMA telemetry;\nCREATE TABLE telemetry.event (mine text);");
 is(refusal('CREATE EXTENSION telemetry_cqrs') . ' ' . refusal('CREATE EXTENSION telemetry_cqrs'), '42P06 42P06', 'a foreign schema telemetry: CREATE EXTENSION is refused');

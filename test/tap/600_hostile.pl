@@ -1,6 +1,6 @@
 # Acceptance check 23. Settings of a database, of a role, of all roles or of the owner do not disturb the worker: its read
 # models stay right. Commands from such sessions store readings, recognise duplicates, and refuse with the same SQLSTATEs. A
-# setting that makes work impossible (a read-only server) leads to a state with a reason and one line in the log.
+# setting that makes work impossible (a read-only server) leads to a state with a reason and one line in the server log.
 use strict;
 use warnings;
 
@@ -37,7 +37,7 @@ my @harmless = (
 my @for_the_worker = ("statement_timeout = '1ms'", "lock_timeout = '1ms'", "idle_session_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'", "default_transaction_read_only = on", "exit_on_error = on");
 push @for_the_worker, "transaction_timeout = '1ms'" if $node->pg_version >= 17;
 
-# Other words in the log, where the machine knows them.
+# The server log gets other words, where the machine has another locale.
 my ($locale) = grep { !/^(?:C|POSIX|en)/i && /utf-?8/i } split /\n/, qx(locale -a 2>/dev/null);
 my @words = $locale ? ("lc_messages = '$locale'") : ();
 note($locale ? "messages in $locale" : 'LOUD: this machine has no other locale, lc_messages is not tried');

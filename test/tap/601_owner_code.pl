@@ -129,7 +129,7 @@ CREATE TRIGGER sets AFTER INSERT ON telemetry.device FOR EACH ROW EXECUTE FUNCTI
 SQL
 is(as('admin', "SELECT telemetry.register_device('Eight'); SHOW search_path"), qq{t\n"\$user", public}, 'a setting of the owner\'s code ends with the command');
 
-# A statement that is refused before anything ran leaves nothing behind either.
+# A statement that is refused before anything ran leaves nothing either.
 is(as('admin', <<"SQL"), "$kept\nadmin", 'after a command that is refused');
 $set
 \\set ON_ERROR_STOP off

@@ -3,7 +3,8 @@
 #
 # In each case a writer's transaction stays open after a command, and a stranger runs a statement in another session. A further
 # command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by a
-# stranger, again and again, makes no projector leave; by the owner it succeeds in time. Begins early.
+# stranger, again and again, makes no projector leave; by the owner it succeeds in time.
+# Begins early.
 use strict;
 use warnings;
 

@@ -102,7 +102,7 @@ $reader->query_safe('COMMIT');
 $reader->quit;
 is($node->safe_psql('postgres', "SELECT relname, indisvalid, indislive FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = 'telemetry.event_1'::regclass AND NOT indisvalid"),
 	'event_1_fingerprint_ccnew|f|t', 'REINDEX CONCURRENTLY was cancelled');
-is(run_sql('SELECT send(40) + send(3) + send(1)'), '44', 'readings beside what it left behind');
+is(run_sql('SELECT send(40) + send(3) + send(1)'), '44', 'readings beside the index that it left');
 $node->safe_psql('postgres', 'DROP INDEX telemetry.event_1_fingerprint_ccnew');
 
 # Load: four writers with batches of both ways, single readings and longer transactions, of which one reading in ten is a repeat.

@@ -134,7 +134,7 @@ $node->safe_psql('postgres', q{ALTER TABLE telemetry.device DROP CONSTRAINT devi
 stores('by a device without a status');
 $node->safe_psql('postgres', q{UPDATE telemetry.device SET status = 'active'; ALTER TABLE telemetry.device ALTER status SET NOT NULL, ALTER status SET DEFAULT 'active'});
 
-# What was stored meanwhile is projected, each reading once.
+# The readings that were stored meanwhile are projected, each once.
 $node->safe_psql('postgres', 'CALL telemetry.project_once()');
 wait_applied($node);
 read_models_follow($node, 'telemetry.measurements', 'at the end');

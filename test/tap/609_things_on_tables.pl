@@ -160,7 +160,7 @@ is(sql('SELECT accepted, rejected FROM ' . batch_of(q{'stranger 2', 'friend 1', 
 sql('DROP TRIGGER gatekeeper ON telemetry.device');
 
 # A rival that registers the same device between the look and the insert, and whose transaction stays open, is not waited for. The
-# trigger stops the first session at that place.
+# trigger stops the first session at that point.
 my $go = PostgreSQL::Test::Utils::tempdir . '/go';
 sql(<<"SQL");
 CREATE FUNCTION hesitate() RETURNS trigger LANGUAGE plpgsql AS \$\$
