@@ -8,7 +8,7 @@ COMMENT ON FUNCTION telemetry.ingest_statistics() IS 'Returns the counters that 
 
 CREATE FUNCTION telemetry.stat_ingest_reset() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_reset_ingest_statistics' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.stat_ingest_reset() IS 'Sets the counters of telemetry.stat_ingest for this database to zero, at once and whatever becomes of the transaction.';
+COMMENT ON FUNCTION telemetry.stat_ingest_reset() IS 'Sets the counters of telemetry.stat_ingest for this database to zero, at once and even if the transaction is rolled back.';
 
 CREATE VIEW telemetry.stat_ingest AS
     SELECT accepted + duplicates + conflicts + rejected + rolled_back AS received,
@@ -16,7 +16,7 @@ CREATE VIEW telemetry.stat_ingest AS
            last_error_sqlstate, last_error_at, stats_since
     FROM telemetry.ingest_statistics();
 COMMENT ON VIEW telemetry.stat_ingest IS
-'Shows, in one row, what became of the readings that were sent to this database since stats_since and whose transactions are over. All columns are NULL where the library is not preloaded (telemetry.setup() says how to do that).
+'Shows, in one row, the fates of the readings that were sent to this database since stats_since and whose transactions are over. All columns are NULL where the library is not preloaded (telemetry.setup() says how to do that).
 received = accepted + duplicates + conflicts + rejected + rolled_back; each reading counts in one of them. accepted: rows that were committed to the log. duplicates, conflicts, rejected: verdicts of commands that were committed, and of commands that raised an error because of that reading.
 rolled_back: readings that were sent in a transaction, or after a savepoint, that was rolled back, and readings of a command that raised an error for another reason.
 commands: calls. batches: calls of ingest_telemetry_batch. raised: calls that ended with an error, the last one with last_error_sqlstate at last_error_at.

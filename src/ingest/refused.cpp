@@ -100,7 +100,7 @@ RefusedReading refuse_conflict(const event_log::Candidate& candidate) {
 
 void raise(const RefusedReading& refused, bool is_batch) {
     std::string detail = refused.detail;
-    if (is_batch) detail = "Reading " + std::to_string(refused.input_index + 1) + " of the batch. " + detail;
+    if (is_batch) detail = "Reading " + std::to_string(refused.input_index + 1) + " of the call. " + detail;
     throw postgres::Error(refused.sqlstate, refused.message, detail, refused.hint);
 }
 

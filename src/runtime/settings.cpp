@@ -48,7 +48,7 @@ void define_all() {
                "Readings further ahead are refused with TC004.");
     define_int("telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMaxBatchReadings, 0,
                "Sets how many readings one call of telemetry.ingest_telemetry_batch() may send.",
-               "A larger batch is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "
+               "A call with more is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "
                "applies its readings only after its transaction commits.");
     DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "Sets what a notification on channel telemetry_ingested carries.",
                              "events sends the number of the batch and, when they fit, its events; pointer sends the number "
