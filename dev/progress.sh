@@ -4,7 +4,7 @@
 #   progress_step 'a server starts'     # what is being done
 #   progress_done                       # it is, and took so long
 #   progress_bar 'building' 7 20        # in place, only where $LIVE is set
-#   heading 'What was refused:'
+#   heading 'Refused readings:'
 
 LIVE= BOLD= DIM= GREEN= RESET= CHECK='*' BAR_FULL='#' BAR_EMPTY='-'
 if [ -t 1 ] && [ -n "${TERM:-}" ] && [ "$TERM" != dumb ]; then

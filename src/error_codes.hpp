@@ -1,5 +1,4 @@
-// Every SQLSTATE of our own. They form one class (TC), and are grouped by who can mend the cause. The README's table names each
-// of them.
+// Every SQLSTATE of our own. They form one class (TC), and the groups are those of the README, whose table names each of them.
 #pragma once
 
 // Packs a five-character SQLSTATE as the server does (six bits a character, first character lowest).
@@ -11,15 +10,15 @@ constexpr int pack_sqlstate(const char (&code)[6]) {
 
 namespace error_codes {
 
-// TC0xx: the reading is refused as it stands. Sending it again unchanged gives the same answer.
-constexpr int kInvalidDeviceId = pack_sqlstate("TC001");       // empty, too long, with unseen characters or a space at an end
-constexpr int kUnknownDevice = pack_sqlstate("TC002");         // not registered: auto_register is off, or a trigger kept it out
-constexpr int kNotFinite = pack_sqlstate("TC003");             // NaN or infinity in a value
+// TC0xx: the reading or the call is refused as it stands. Sending it again unchanged gives the same answer.
+constexpr int kInvalidDeviceId = pack_sqlstate("TC001");  // empty, too long, with invisible characters or a space at an end
+constexpr int kUnknownDevice = pack_sqlstate("TC002");    // not registered: auto_register is off, or a trigger kept it out
+constexpr int kNotFinite = pack_sqlstate("TC003");        // NaN or infinity in a value
 constexpr int kMeasuredAtOutOfRange = pack_sqlstate("TC004");  // before 1970 or too far ahead of the server's clock
-constexpr int kInvalidKey = pack_sqlstate("TC005");            // idempotency key empty, too long or with unseen characters
+constexpr int kInvalidKey = pack_sqlstate("TC005");            // idempotency key empty, too long or with invisible characters
 constexpr int kInvalidMetrics =
     pack_sqlstate("TC006");  // not an object of numbers, a bad name, too many, too large or near zero
-constexpr int kInvalidRegion = pack_sqlstate("TC007");  // empty, too long, with unseen characters or a space at an end
+constexpr int kInvalidRegion = pack_sqlstate("TC007");  // empty, too long, with invisible characters or a space at an end
 constexpr int kRetiredDevice = pack_sqlstate("TC008");  // the registry says the device is retired
 constexpr int kConflict = pack_sqlstate("TC009");       // the idempotency key is taken by another request
 constexpr int kInvalidBatch = pack_sqlstate("TC010");   // arrays of different length or shape, unknown option
@@ -29,7 +28,7 @@ constexpr int kBatchTooLarge = pack_sqlstate("TC011");  // more readings in one 
 constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction
 constexpr int kOwnTransaction = pack_sqlstate("TC102");  // wait_for() of the transaction in progress: commit it first
 
-// TC2xx: the event log protects itself, because somebody changed what must not be changed.
+// TC2xx: the event log and the tables protect themselves.
 constexpr int kLogIsInsertOnly = pack_sqlstate("TC201");  // UPDATE, DELETE or TRUNCATE of the event log
 constexpr int kLogWasAltered =
     pack_sqlstate("TC202");  // a trigger, constraint, column or index that native writes or reads cannot cope with

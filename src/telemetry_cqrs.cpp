@@ -1,4 +1,4 @@
-// The entry of the library. It lists, in layer order, what happens when the server loads the library.
+// Starts the library: lists, in layer order, the steps that the server takes when it loads the library.
 #include "postgres/entry_point.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"

@@ -36,7 +36,7 @@ std::string json_number(const std::string& json, const std::string& name) {
     return json.substr(from, json.find_first_not_of("0123456789", from) - from);
 }
 
-// Returns the text of a name in a JSON text at or after a place. Escapes stay as they are.
+// Returns the text of a name in a JSON text at or after a position. Escapes stay as they are.
 std::string json_text(const std::string& json, const std::string& name, std::size_t after) {
     const std::size_t at = json.find("\"" + name + "\":", after);
     if (at == std::string::npos) return "-";
@@ -73,7 +73,7 @@ public:
                 SELECT region, count(*) AS devices, avg(last_temperature) AS temperature, avg(last_humidity) AS humidity
                 FROM telemetry.device_stats GROUP BY region) d ON d.region IS NOT DISTINCT FROM r.region
             ORDER BY r.region LIMIT $1::int)");
-        // The table shows the same devices each time, as many of every region, because nobody can read rows that jump.
+        // The table shows the same devices each time, as many of every region, because rows that jump cannot be read.
         connection.prepare("devices", R"(
             SELECT device_id, coalesce(region, '(none)'), sample_count, last_temperature, avg_temperature, min_temperature,
                    max_temperature, last_humidity, to_char(last_seen, 'DD Mon HH24:MI')

@@ -1,4 +1,4 @@
--- The queries are views for people and dashboards, and the functions behind them.
+-- Makes the views for people and dashboards, and the functions that they call.
 
 CREATE VIEW telemetry.measurements AS
     SELECT event_id, device_id, region, measured_at, received_at, temperature, humidity, metrics, idempotency_key
@@ -18,7 +18,7 @@ CREATE VIEW telemetry.events AS
            received_at AS created_at,
            epoch
     FROM telemetry.event;
-COMMENT ON VIEW telemetry.events IS 'Shows the event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at. epoch is the epoch in which the event was stored; each place of the log (server, database, timeline) has epochs of its own.';
+COMMENT ON VIEW telemetry.events IS 'Shows the event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at. epoch is the epoch in which the event was stored; each place of the log (server, database, log table, timeline) has epochs of its own.';
 
 CREATE FUNCTION telemetry.read_events(batch bigint) RETURNS SETOF telemetry.events
     AS 'MODULE_PATHNAME', 'telemetry_read_events' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000;
@@ -38,17 +38,17 @@ BEGIN
     SELECT e.epoch, e.timeline INTO newest FROM telemetry.epoch e ORDER BY e.epoch DESC LIMIT 1;
     next := greatest(last, (COALESCE(newest.epoch, 1) - 1)::bigint << bits) + 1;
     oldest := COALESCE((SELECT min(b.batch_id) FROM telemetry.batch b), next);
-    -- A number ahead is no error where a range of numbers is about to begin: by the worker on a new timeline, by the first command at
-    -- another place. On a standby, which may lag, it is no error either.
+    -- A number ahead of the log is no error while a new epoch is about to open: on a new timeline the worker opens it, at another
+    -- place the first command does. On a standby, which may lag, it is no error either.
     IF batch > next AND NOT pg_is_in_recovery() AND (SELECT s.state FROM telemetry.log_status() s) <> 'restored'
        AND ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer = COALESCE(newest.timeline, 0) THEN
         RAISE EXCEPTION 'batch % is ahead of the event log', batch USING ERRCODE = 'TC203',
             DETAIL = format('The next batch is %s, in epoch %s.', next, newest.epoch),
             HINT = 'The number is of another history of this log, or of another log. Compare the work done so far with telemetry.events, then follow from the next batch.';
     END IF;
-    -- The projector deletes the oldest batches first, and between two ranges lie numbers that no batch has had. The checkpoint of an
-    -- epoch says only where its last range ends. The epoch began in the range of its own, or in the first range if version 1.0 opened
-    -- it, which numbered batches through all epochs.
+    -- The projector deletes the oldest batches first, and between two ranges lie numbers that no batch has had. The checkpoint of
+    -- an epoch says only where its last range ends. Version 1.0 numbered batches through all epochs. So an epoch that it opened
+    -- began in the first range, and any other epoch began in its own range.
     IF batch <= last AND batch < oldest AND (
         oldest - (oldest >> bits << bits) > 1
         OR EXISTS (SELECT FROM telemetry.checkpoint c WHERE c.consumer = 'batch' AND c.last_batch_id >= batch AND c.last_batch_id < oldest)
@@ -64,13 +64,13 @@ BEGIN
     RETURN batch;
 END $$;
 COMMENT ON FUNCTION telemetry.follow_from(bigint) IS
-'Tells a consumer that reads batch after batch whether it would miss something. Returns the number itself if every batch from it on is there or yet to come, so that ... WHERE batch_id >= telemetry.follow_from(104) misses nothing without an error.
-Numbers ascend by one inside an epoch. A later epoch begins when the log was restored or moved, a standby was promoted, or the server was recovered to an earlier moment. It begins at a greater number than any earlier epoch had, lost numbers included. After such a loss an event that was told before can come once more under another batch number; the id of the event tells.
+'Tells a client that reads batch after batch whether it would miss something. Returns the number itself if every batch from it on is there or yet to come. So a query with WHERE batch_id >= telemetry.follow_from(104) either sees every batch from that one on or fails.
+Numbers ascend by one inside an epoch. A later epoch begins when the log was restored or moved, a standby was promoted, or the server was recovered to an earlier moment. It begins at a greater number than any earlier epoch had, lost numbers included. After such a loss an event that was read before can come once more in a batch with another number. The client recognises it by its id.
 TC203 when batches from this number on were deleted (telemetry_cqrs.batch_retention), or when the number is ahead of the log and so of another history. On a standby, which may lag, a number ahead is no error. NULL for NULL.';
 
 CREATE FUNCTION telemetry.as_of(projection text) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'telemetry_get_as_of' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.as_of(text) IS 'Returns a time up to which a projection, as the caller''s snapshot shows it, holds every committed reading. While readings wait, it is the time of the projection''s checkpoint. When none waits, it is that time or the start of the caller''s transaction, whichever is later. Under REPEATABLE READ and SERIALIZABLE and on a standby the snapshot may show less than that, so the time of the checkpoint counts. The result is never later than the snapshot; it is NULL where the time is not known.';
+COMMENT ON FUNCTION telemetry.as_of(text) IS 'Returns a time. The projection, as the caller''s snapshot shows it, holds every reading that was committed before that time. While readings wait, it is the time of the projection''s checkpoint. When none waits, it is that time or the start of the caller''s transaction, whichever is later. Under REPEATABLE READ and SERIALIZABLE and on a standby it is the time of the checkpoint, because the snapshot there may show less than was committed by the start of the transaction. The result is never later than the snapshot; it is NULL where the time is not known.';
 
 CREATE FUNCTION telemetry.projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
@@ -82,13 +82,13 @@ COMMENT ON FUNCTION telemetry.worker_status() IS 'Returns the state of the proje
 
 CREATE FUNCTION telemetry.is_background_worker(pid integer) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_is_background_worker' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.is_background_worker(integer) IS 'Whether a process of the server occupies one of the worker slots that max_worker_processes counts: workers of extensions, of parallel queries and of subscriptions do, processes of the server''s own do not. Internal.';
+COMMENT ON FUNCTION telemetry.is_background_worker(integer) IS 'Returns true if a process of the server occupies one of the worker slots that max_worker_processes counts. Workers of extensions, of parallel queries and of subscriptions do; processes of the server''s own do not. Internal.';
 
 CREATE FUNCTION telemetry.wait_for(token text, timeout interval = '10 s', projection text = 'device') RETURNS text
     AS 'MODULE_PATHNAME', 'telemetry_wait_for' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.wait_for(text, interval, text) IS
-'Waits until a projection holds the readings that the transaction of a receipt''s token stored. Returns applied, timeout (not yet; with timeout 0 the call looks once) or rolled back (that transaction was). The token of a duplicate is that of the first delivery. The token of a batch is that of its own transaction; a batch that stored nothing is applied when everything that was committed before it is applied.
-A token stands for a transaction and knows nothing of a savepoint that was rolled back. Ask only for a transaction whose COMMIT was answered. After a crash the server may give out again the number of a transaction that was not answered, or of one that was committed with synchronous_commit = off. Then the token is refused or speaks of another transaction; send the reading again to learn whether it was stored.
+'Waits until a projection holds the readings that the transaction of a receipt''s token stored. Returns applied, timeout (not yet; with timeout 0 the call looks once) or rolled back (that transaction was). The token of a duplicate is that of the first delivery. The token of an array call is that of its own transaction. If the call stored nothing, wait_for() returns applied when everything is applied that was committed by the time it found that transaction committed.
+A token stands for a transaction and knows nothing of a savepoint that was rolled back. Wait only after the server has confirmed the COMMIT. After a crash the server may give out again the number of a transaction whose COMMIT it did not confirm, or that it committed with synchronous_commit = off. Then the token is refused or stands for another transaction; send the reading again to learn whether it was stored.
 The call looks at what is committed now, whatever the isolation level. After applied the next statement shows the reading under READ COMMITTED, the next transaction otherwise. On a standby the call also waits for the token''s transaction to arrive. It holds no lock while it waits and can be cancelled. Where transaction_timeout would end the session, it returns timeout shortly before; the caller''s snapshot is held as by any statement. NULL for a NULL argument.
 Errors: TC102 for the caller''s own transaction while it is open; 22023 for an invalid token or one of another database, a negative timeout or an unknown projection.';
 

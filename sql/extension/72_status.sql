@@ -8,7 +8,7 @@ COMMENT ON FUNCTION telemetry.ingest_statistics() IS 'Returns the counters that 
 
 CREATE FUNCTION telemetry.stat_ingest_reset() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_reset_ingest_statistics' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.stat_ingest_reset() IS 'Sets the counters of telemetry.stat_ingest for this database to zero, at once and whatever becomes of the transaction.';
+COMMENT ON FUNCTION telemetry.stat_ingest_reset() IS 'Sets the counters of telemetry.stat_ingest for this database to zero, at once and even if the transaction is rolled back.';
 
 CREATE VIEW telemetry.stat_ingest AS
     SELECT accepted + duplicates + conflicts + rejected + rolled_back AS received,
@@ -16,7 +16,7 @@ CREATE VIEW telemetry.stat_ingest AS
            last_error_sqlstate, last_error_at, stats_since
     FROM telemetry.ingest_statistics();
 COMMENT ON VIEW telemetry.stat_ingest IS
-'Shows, in one row, what became of the readings that were sent to this database since stats_since and whose transactions are over. All columns are NULL where the library is not preloaded (telemetry.setup() says how to do that).
+'Shows, in one row, the fates of the readings that were sent to this database since stats_since and whose transactions are over. All columns are NULL where the library is not preloaded (telemetry.setup() says how to do that).
 received = accepted + duplicates + conflicts + rejected + rolled_back; each reading counts in one of them. accepted: rows that were committed to the log. duplicates, conflicts, rejected: verdicts of commands that were committed, and of commands that raised an error because of that reading.
 rolled_back: readings that were sent in a transaction, or after a savepoint, that was rolled back, and readings of a command that raised an error for another reason.
 commands: calls. batches: calls of ingest_telemetry_batch. raised: calls that ended with an error, the last one with last_error_sqlstate at last_error_at.
@@ -24,7 +24,7 @@ PREPARE TRANSACTION counts as a commit, and ROLLBACK PREPARED takes nothing back
 
 CREATE FUNCTION telemetry.log_status(OUT state text, OUT epoch integer, OUT opened_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_get_log_status' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.log_status() IS 'Returns the state of the event log: fresh (nothing was accepted yet) | open | restored (it was written at another place, and nothing is applied until the first reading is accepted here). Returns also its epoch, and when that was opened.';
+COMMENT ON FUNCTION telemetry.log_status() IS 'Returns the state of the event log: fresh (nothing was accepted yet) | open | restored (it was written at another place, and nothing is applied until the first reading is accepted here). Also returns the epoch, and when it was opened.';
 
 CREATE FUNCTION telemetry.batch_tail(OUT events bigint, OUT oldest_received_at timestamptz, OUT as_of timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_batch_tail' LANGUAGE C STABLE PARALLEL RESTRICTED;
@@ -73,6 +73,6 @@ CREATE VIEW telemetry.pipeline_status AS
     ) AS s (number, stage, state, events, waiting, lag_seconds, as_of, detail)
     ORDER BY number, stage;
 COMMENT ON VIEW telemetry.pipeline_status IS
-'Shows a row for each stage, in the order in which readings pass them: ingest, event log, each projection, notification (batches for telemetry.read_events). All stages but ingest are exact and durable, as the caller''s snapshot shows what is committed: events of the event log = events + waiting of each projection and of notification.
+'Shows a row for each stage, in the order in which readings pass them: ingest, event log, each projection, notification (batches for telemetry.read_events). The figures of all stages but ingest are exact, because they come from tables, as the caller''s snapshot shows them: events of the event log = events + waiting of each projection and of notification.
 events: how many events passed the stage; for ingest, how many were accepted since stats_since (telemetry.stat_ingest). waiting: how many did not pass it yet. lag_seconds: how long the oldest of them waits, 0 while they are restored. as_of: up to when the stage is complete.
 The view counts no table; it costs as much as there is waiting.';

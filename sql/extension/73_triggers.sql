@@ -29,7 +29,7 @@ CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, 
     SELECT "table", name,
            CASE WHEN known IS NULL AND other_name IS NULL THEN 'is missing'
                 WHEN known IS NULL THEN 'is named ' || quote_ident(other_name)
-                WHEN known_definition <> definition THEN 'is another one'
+                WHEN known_definition <> definition THEN 'has another definition'
                 WHEN known_fires = 'DISABLED' THEN 'is disabled'
                 ELSE 'fires as ' || known_fires || ', not ' || fires END,
            concat_ws('; ',
@@ -42,4 +42,4 @@ CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, 
     WHERE known IS NULL OR known_definition <> definition OR known_fires <> fires
     ORDER BY "table", name
 $$;
-COMMENT ON FUNCTION telemetry.trigger_defects() IS 'Lists the triggers of the extension that are not as its script made them, with the defect of each and the command that mends it. Internal.';
+COMMENT ON FUNCTION telemetry.trigger_defects() IS 'Lists the triggers of the extension that are not as its script made them, with the defect of each and the SQL that mends it. Internal.';

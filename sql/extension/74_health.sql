@@ -1,4 +1,4 @@
--- telemetry.health() reports what is wrong and names what is in the way.
+-- telemetry.health() reports each fault and names the sessions and objects that cause it.
 
 CREATE FUNCTION telemetry.health_limits(
     OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval,
@@ -13,13 +13,13 @@ COMMENT ON FUNCTION telemetry.health_limits() IS 'Returns the limits from which 
 
 CREATE FUNCTION telemetry.table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'telemetry_table_obstacles' LANGUAGE C STABLE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.table_obstacles() IS 'Lists objects on tables of the extension that keep the extension from writing these tables: of each table the first such object, why it is in the way, and the command that mends it (NULL where no command does). telemetry.health() and telemetry.setup() show it. Internal.';
+COMMENT ON FUNCTION telemetry.table_obstacles() IS 'Lists objects on tables of the extension that keep the extension from writing these tables: of each table the first such object, why it is in the way, and the SQL that mends it (NULL where none does). telemetry.health() and telemetry.setup() show it. Internal.';
 
 CREATE FUNCTION telemetry.health(OUT item text, OUT state text, OUT detail text, OUT hint text) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
 DECLARE
-    most CONSTANT integer := 5;  -- A row names at most so many culprits, and of each so many deeds.
+    most CONSTANT integer := 5;  -- A row names at most this many sessions, transactions or slots, and at most this many locks of each.
     limits record;
     worker record;
     seen record;
@@ -113,7 +113,7 @@ BEGIN
 
             WHEN 'tables' THEN
                 SELECT string_agg(format('%s on %s: %s', o.object, o."table", o.reason), '; ' ORDER BY o."table"::text),
-                       'The extension goes on by itself after: ' || string_agg(o.command, '; ' ORDER BY o."table"::text) || '.'
+                       'This mends it: ' || string_agg(o.command, '; ' ORDER BY o."table"::text)
                 INTO detail, hint FROM telemetry.table_obstacles() o;
                 IF detail IS NOT NULL THEN
                     state := 'error';
@@ -168,7 +168,7 @@ BEGIN
                     GROUP BY c.pid, c.gid ORDER BY 2 LIMIT most
                 )
                 SELECT string_agg(concat(n.who, ' (' || n.doing || ')', ' ', n.deeds, ' since ', n.since), '; ' ORDER BY n.since),
-                       'These commands end them: ' || string_agg(n.remedy, '; ' ORDER BY n.since) || '.', min(n.since)
+                       'These statements end them: ' || string_agg(n.remedy, '; ' ORDER BY n.since) || '.', min(n.since)
                 INTO detail, hint, at FROM named n;
                 IF at IS NOT NULL THEN
                     state := CASE WHEN at <= clock_timestamp() - limits.blocked_error THEN 'error' ELSE 'warning' END;

@@ -1,4 +1,4 @@
--- telemetry.setup() reports what the server's set-up lacks, with the command that mends it.
+-- telemetry.setup() reports what the server's set-up lacks, with the SQL or the shell command that mends it.
 
 CREATE FUNCTION telemetry.setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -10,7 +10,7 @@ DECLARE
     version text;
     library text;
     caller name := COALESCE(NULLIF(current_setting('role'), 'none'), session_user);
-    -- The folder stands in the command, because Debian has pg_ctl in no PATH.
+    -- The command names the folder, because pg_ctl is in no PATH on Debian.
     restart CONSTANT text := (SELECT quote_literal(c.setting || '/pg_ctl') FROM pg_config c WHERE c.name = 'BINDIR')
                              || ' restart -D ' || quote_literal(current_setting('data_directory'));
 BEGIN
@@ -219,4 +219,4 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION telemetry.setup() IS
-'Returns a row for each thing that the extension needs of the server: item, state (ok | missing: something does not work | advice: it works, but could be better), detail (what the server has), hint (why it matters) and command, which mends it. A command is SQL for a superuser, its statements separated by "; ", or a call of pg_ctl for a shell of the server''s user. Settings are those of the caller''s session.';
+'Returns a row for each thing that the extension needs of the server: item, state (ok | missing: something does not work | advice: it works, but could be better), detail (what the server has), hint (why it matters, or what else to do) and command, which mends it. A command is SQL for a superuser, its statements separated by "; ", or a call of pg_ctl for a shell of the server''s user. Settings are those of the caller''s session.';

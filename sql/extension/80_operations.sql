@@ -6,11 +6,11 @@ COMMENT ON PROCEDURE telemetry.project_once() IS 'Applies everything that was co
 
 CREATE FUNCTION telemetry.pause_projection(projection text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_pause_projection' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.pause_projection(text) IS 'Leaves a projection (device, region) out until telemetry.resume_projection(). Neither the worker nor telemetry.project_once() applies to it what is committed after the pause has committed. A pass under way is finished, the other projections go on, and batches are kept until this one has caught up. The pause survives restart, dump and restore. True if the projection was not paused before. 22023 for an unknown projection.';
+COMMENT ON FUNCTION telemetry.pause_projection(text) IS 'Pauses a projection (device, region) until telemetry.resume_projection(). Neither the worker nor telemetry.project_once() applies readings to it that are committed after the pause has committed. A pass under way is finished, the other projections go on, and batches are kept until this one has caught up. The pause survives restart, dump and restore. Returns true if the projection was not paused before. 22023 for an unknown projection.';
 
 CREATE FUNCTION telemetry.resume_projection(projection text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_resume_projection' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.resume_projection(text) IS 'Takes a paused projection in again; it catches up from exactly where it was left. In a restored database, where nothing is applied before the first command, the call also opens the log, whether that projection is paused or not. Then readings that the dump carried along are applied where they had not been. True if the call changed one of the two. 22023 for an unknown projection.';
+COMMENT ON FUNCTION telemetry.resume_projection(text) IS 'Resumes a paused projection, which catches up from exactly where it was paused. In a restored database, where nothing is applied before the first command, the call also opens the log, whether that projection is paused or not. Then the worker applies the readings of the dump that had not been applied. Returns true if the call ended a pause or opened the log. 22023 for an unknown projection.';
 
 CREATE FUNCTION telemetry.announce_installation() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_announce_installation' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -1,5 +1,5 @@
 // Remembers devices in a table of small buckets. A device may stand anywhere in its bucket. In a full bucket, new devices
-// replace the others in turn. Everything is P but the trigger at the end.
+// replace the others in turn.
 #include "device/known_devices.hpp"
 
 #include "postgres/entry_point.hpp"
@@ -26,6 +26,7 @@ KnownDevice* devices = nullptr;  // kBuckets runs of kWays
 unsigned generation = 0;
 uint32 next_victim = 0;
 
+// P.
 text* copy_of(const text* region) {
     return region == nullptr ? nullptr : postgres::copied_text(region);
 }

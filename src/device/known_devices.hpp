@@ -2,20 +2,20 @@
 //
 // It holds committed rows only. It forgets everything when any session commits a change to an existing row of telemetry.device.
 // A trigger sends a relcache invalidation of that table, which the server delivers with the commit (also with COMMIT PREPARED).
-// All functions are P. The memory is plain data in a context of its own, and bounded.
+// The memory is plain data in a context of its own, and bounded.
 #pragma once
 
 #include "postgres/types.hpp"
 
 namespace device {
 
-// Takes in what other sessions changed. A command calls this before its first `recall`.
+// P. Takes in what other sessions changed. A command calls this before its first `recall`.
 void refresh_known_devices();
 
-// True: the device is remembered, and `region` becomes a copy in the current context, or null.
+// P. True: the device is remembered, and `region` becomes a copy in the current context, or null.
 bool recall(text* device_id, text** region);
 
-// Remembers an active device, perhaps in place of another one.
+// P. Remembers an active device, perhaps in place of another one.
 void remember(text* device_id, text* region);
 
 }  // namespace device

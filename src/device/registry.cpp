@@ -1,5 +1,5 @@
 // Looks devices up natively and registers them by SQL, so that all defaults, constraints and triggers that a user put on the
-// registry count. Everything is P but the functions behind `look_up_unknown`.
+// registry count.
 //
 // INSERT .. ON CONFLICT DO NOTHING waits for the transaction of a rival that has inserted the same device. Two sessions that
 // wait like this could wait for each other, so this code does not:
@@ -52,6 +52,7 @@ void open_registry(RegistryScan& registry, const runtime::Installed& relations) 
     registry.slot = table_slot_create(registry.table, nullptr);
 }
 
+// P.
 void close_registry(RegistryScan& registry) {
     if (!registry.is_open) return;
     index_endscan(registry.scan);
@@ -60,12 +61,13 @@ void close_registry(RegistryScan& registry) {
     table_close(registry.table, NoLock);
 }
 
-// A device without a status may send.
+// P. A device without a status may send.
 Standing standing_of(const text* status) {
     if (status == nullptr) return Standing::kActive;
     return postgres::view_of(status) == "retired" ? Standing::kRetired : Standing::kActive;
 }
 
+// P.
 void take_row(TupleTableSlot* row, Entry& entry) {
     bool is_null;
     const Datum status = slot_getattr(row, kStatus, &is_null);
@@ -74,6 +76,7 @@ void take_row(TupleTableSlot* row, Entry& entry) {
     entry.region = is_null ? nullptr : postgres::copied_text(region);
 }
 
+// P.
 ScanKeyData key_of(const RegistryScan& registry, const Entry& entry) {
     ScanKeyData key;
     ScanKeyInit(&key, kDeviceId, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(entry.device_id));
@@ -117,14 +120,14 @@ bool look_up_in(Snapshot snapshot, RegistryScan& registry, Entry& entry) {
     return is_found;
 }
 
-// A dirty look can miss a row that an update moves while it looks. This look is certain to see one version of the row.
+// P. A dirty look can miss a row that an update moves while it looks. This look is certain to see one version of the row.
 void look_up_committed(RegistryScan& registry, Entry& entry) {
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     look_up_in(snapshot, registry, entry);
     UnregisterSnapshot(snapshot);
 }
 
-// In a SERIALIZABLE transaction the server must know what was read, so the look under the transaction's snapshot leaves
+// P. In a SERIALIZABLE transaction the server must know what was read, so the look under the transaction's snapshot leaves
 // predicate locks. The answer is the snapshot's, except for rows of this transaction, which the snapshot may not show yet.
 void look_up_serializable(RegistryScan& registry, Entry& entry) {
     Entry shown = entry;
@@ -139,7 +142,7 @@ void look_up_serializable(RegistryScan& registry, Entry& entry) {
     entry = shown;
 }
 
-// Looks all devices up. Returns how many stay unknown.
+// P. Looks all devices up. Returns how many stay unknown.
 std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_register, const runtime::Installed& relations) {
     refresh_known_devices();
     const bool is_serializable = IsolationIsSerializable();
@@ -227,7 +230,7 @@ void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     postgres::close_statements(statements);
 }
 
-// Looks the unknown ones up again. Returns how many stay unknown.
+// P. Looks the unknown ones up again. Returns how many stay unknown.
 std::uint32_t look_up_unknown(Entry** entries, std::uint32_t count, const runtime::Installed& relations) {
     std::uint32_t unknown = 0;
     RegistryScan registry;

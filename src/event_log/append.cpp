@@ -1,7 +1,7 @@
 // Appends the candidates of a call:
-// 1. Sorts them by fingerprint.
-// 2. Probes and stores them in chunks, inside a subtransaction.
-// 3. If a rival comes between a probe and its insert, rolls the subtransaction back and stores the rows one by one.
+// 1. It sorts them by fingerprint.
+// 2. It probes and stores them in chunks, inside a subtransaction.
+// 3. If a rival comes between a probe and its insert, it rolls the subtransaction back and stores the rows one by one.
 #include "event_log/append.hpp"
 
 #include <algorithm>

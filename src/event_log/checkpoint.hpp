@@ -32,7 +32,7 @@ Consumer projection_named(std::string_view name);
 struct Checkpoint {
     model::Position position;
     std::int64_t applied = 0;     // events of the epoch
-    model::BatchId last_batch{};  // the last one wholly behind the position
+    model::BatchId last_batch{};  // the last batch that lies wholly before the position
     bool drained = false;         // no event of the epoch is left, and none will come
     model::Micros as_of = 0;      // the position covers every reading that was committed before this time
     ItemPointerData tid{};        // of its row; set by read_progress only

@@ -153,7 +153,7 @@ void write_row(const char* table, const postgres::Statement& statement, Datum* v
     if (postgres::execute(statement, values, nulls).row_count == 1) return;
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("table telemetry.%s took no row", table),
                     errdetail("A trigger or a rule on the table keeps rows out."),
-                    errhint("\\d telemetry.%s in psql names it. Drop it.", table)));
+                    errhint("Drop that trigger or rule. \\d telemetry.%s in psql names it.", table)));
 }
 
 void write_installation(OpeningFacts& facts) {

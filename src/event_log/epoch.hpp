@@ -14,7 +14,7 @@ namespace event_log {
 struct Opened {
     model::Epoch epoch;
     model::Secret secret;
-    std::int64_t last_stale_event_id = 0;  // the session's stored event ids up to this one may be taken
+    std::int64_t last_stale_event_id = 0;  // event ids that the session has cached, up to this one, may be in the log already
 };
 
 // P. The place that a row of telemetry.epoch names.

@@ -11,7 +11,7 @@ enum EpochColumn {
     kTimeline,
     kOpenedXid,
     kOpenedAt,
-    kEpochColumns  // of version 1.0; read_first_xid finds first_xid, which comes behind them
+    kEpochColumns  // of version 1.0; read_first_xid finds first_xid, which comes after them
 };
 
 }  // namespace event_log

@@ -1,4 +1,4 @@
-// SQL function refuse_change(): the trigger that keeps the log insert-only. It raises TC201.
+// SQL function refuse_change(): the trigger function that keeps the log insert-only. It raises TC201.
 #include <string>
 
 #include "error_codes.hpp"

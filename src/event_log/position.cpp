@@ -16,7 +16,7 @@ std::uint64_t next_transaction() {
     return postgres::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
 }
 
-// The server's snapshots hold only the low half of a number. It is at most one wrap behind `next`, the next number that the
+// The server's snapshots hold only the low half of a number. It is at most one wrap below `next`, the next number that the
 // server gives out.
 model::Xid widen(TransactionId xid, std::uint64_t next) {
     std::uint64_t epoch = next >> 32;

@@ -15,10 +15,10 @@ model::Position start_of_epoch(model::Xid first);
 // this one or has a higher number. Not during recovery.
 std::uint64_t oldest_running_transaction();
 
-// A far end behind every transaction, for an epoch that no server writes any more.
+// Returns a far end after every transaction, for an epoch that no server writes any more.
 model::Snapshot everything();
 
-// A far end behind every transaction of this place that `snapshot` shows, also during recovery. The reader reads under
+// Returns a far end after every transaction of this place that `snapshot` shows, also during recovery. The reader reads under
 // `snapshot`, which leaves out the rest. It is not `everything()`, because a restore may have brought many rows with higher
 // numbers.
 model::Snapshot everything_shown_by(::Snapshot snapshot);

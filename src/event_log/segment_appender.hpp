@@ -25,7 +25,7 @@ struct SegmentAppender {
     FullTransactionId xid;
     Datum event_type;
     const Stamp* stamp;
-    bool* waits_for_rival;  // true while this session may wait for a rival, and so after an error that ends the wait
+    bool* waits_for_rival;  // true while this session may wait for a rival; it stays true when an error ends the wait
 };
 
 // Takes RowExclusiveLock on the segment and its indexes. TC202: the segment is not as the extension made it.

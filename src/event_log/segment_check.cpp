@@ -56,7 +56,7 @@ bool has_index(Relation segment, bool (*fits)(Relation)) {
 [[noreturn]] void report(Relation segment, const Obstacle& found) {
     ereport(ERROR, (errcode(error_codes::kLogWasAltered),
                     errmsg("segment \"%s\" of the event log was altered", RelationGetRelationName(segment)),
-                    errdetail("%s: %s.", found.object, found.reason),
+                    errdetail("It differs in %s: %s.", found.object, found.reason),
                     found.command[0] != '\0' ? errhint("This mends it: %s", found.command)
                                              : errhint("Restore the log from a backup.")));
     pg_unreachable();

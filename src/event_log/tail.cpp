@@ -44,7 +44,7 @@ Counted count_rows(const ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first
     return counted;
 }
 
-// The far end of an epoch: where a later local epoch begins, or else behind everything that `snapshot` shows.
+// Returns the far end of an epoch: where a later local epoch begins, or else after everything that `snapshot` shows.
 model::Snapshot far_end_of(const std::vector<EpochProgress>& progress, std::size_t epoch, const runtime::LogPlace& here,
                            ::Snapshot snapshot, const model::Snapshot* far_end) {
     if (!progress[epoch].is_local(here)) return everything();

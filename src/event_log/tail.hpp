@@ -13,8 +13,8 @@ namespace event_log {
 
 struct Tail {
     std::int64_t events = 0;
-    std::optional<model::Micros> oldest_received_at;  // nothing: the newest epoch is of another place, which received them
-    model::Micros behind_since = 0;                   // valid with events: all readings committed before are consumed
+    std::optional<model::Micros> oldest_received_at;  // nothing: no event waits, or the newest epoch is of another place
+    model::Micros behind_since = 0;                   // if events > 0: every reading committed before this time is consumed
     std::optional<model::Micros> stored_as_of;        // of the newest checkpoint
 };
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t kNoEvent = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kAllEvents = std::numeric_limits<std::int64_t>::max();
 
-// Holds the texts of a block one behind the other, so that a text needs no allocation of its own.
+// Holds the texts of a block one after the other, so that a text needs no allocation of its own.
 struct TextArena {
     MemoryContext memory;
     char* next;

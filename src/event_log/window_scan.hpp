@@ -11,7 +11,8 @@
 
 namespace event_log {
 
-// One step of a window: transactions in [first, last). If that is a single one, only its events in (after, until].
+// One step of a window: the transactions in [first, last). A step that is no range is a single transaction, limited to its
+// events in (after, until].
 struct ScanStep {
     std::uint64_t first, last;
     std::int64_t after, until;
@@ -41,7 +42,7 @@ struct WindowScan {
     SegmentScan* segments;
     int segment_count;
     int step;              // the next one to begin
-    SegmentScan* current;  // has the row on which the scan stands; null: behind the last row
+    SegmentScan* current;  // has the row on which the scan stands; null: after the last row
     MemoryContext memory;
 };
 

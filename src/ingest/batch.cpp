@@ -84,7 +84,7 @@ ArrayArgument take_apart(FunctionCallInfo fcinfo, int number) {
 }
 
 [[noreturn]] void refuse_batch(std::string detail, std::string hint) {
-    raise(refuse_reading(0, {error_codes::kInvalidBatch, "the batch is malformed", std::move(detail), std::move(hint)}), false);
+    raise(refuse_reading(0, {error_codes::kInvalidBatch, "the call is malformed", std::move(detail), std::move(hint)}), false);
 }
 
 void refuse_too_large(FunctionCallInfo fcinfo) {
@@ -93,7 +93,7 @@ void refuse_too_large(FunctionCallInfo fcinfo) {
     for (int i = 0; i < kArrayCount; ++i)
         if (lengths.of[i] > max_readings)
             raise(
-                refuse_reading(0, {error_codes::kBatchTooLarge, "the batch is too large",
+                refuse_reading(0, {error_codes::kBatchTooLarge, "the call has too many readings",
                                    std::string(kArgumentNames[i]) + " has " + std::to_string(lengths.of[i]) +
                                        " elements; telemetry_cqrs.max_batch_readings is " + std::to_string(max_readings) + ".",
                                    "Send it in parts, or raise telemetry_cqrs.max_batch_readings."}),

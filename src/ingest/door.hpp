@@ -1,4 +1,4 @@
-// Each door into the write side first makes one of these.
+// Admits a call to the write side. Each SQL function that writes for a client makes a Door first.
 #pragma once
 
 #include "postgres/as_owner.hpp"

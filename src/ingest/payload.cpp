@@ -1,4 +1,4 @@
-// Payloads are built here, with limits on size. This file is written wholly in P.
+// Builds payloads, with limits on size. This file is written wholly in P.
 #include "ingest/payload.hpp"
 
 #include <optional>

@@ -76,7 +76,7 @@ void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
 }
 
 // The last call that quarantined something, so that its repeat is known. `(ingest_telemetry_batch(...)).*` calls the function
-// once for each column, and each call comes from another place in the plan. Session state, plain data.
+// once for each column, and each call comes from another node of the plan. Session state, plain data.
 struct LastCall {
     const void* call_site;
     LocalTransactionId transaction;

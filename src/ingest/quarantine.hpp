@@ -5,9 +5,9 @@
 
 namespace ingest {
 
-// Stores the refused readings of a call in telemetry.rejected_readings, in the caller's transaction. `call_site` stands for the
-// place in the plan that makes the call. If another place repeats the same call within the same command, the repeat stores
-// nothing.
+// Stores the refused readings of a call in telemetry.rejected_readings, in the caller's transaction. A query such as `SELECT
+// (ingest_telemetry_batch(...)).*` makes the same call once for each column. `call_site` tells these calls apart, and only the
+// first one stores.
 void quarantine(const Verdicts& verdicts, const Request* requests, const void* call_site);
 
 }  // namespace ingest

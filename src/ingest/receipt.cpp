@@ -1,4 +1,4 @@
-// Receipts are built here. This file is written wholly in P.
+// Builds receipts. This file is written wholly in P.
 #include "ingest/receipt.hpp"
 
 #include "postgres/text.hpp"

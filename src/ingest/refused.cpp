@@ -1,4 +1,4 @@
-// Each refusal has its SQLSTATE and its words here.
+// Gives each refusal its SQLSTATE and its words.
 #include "ingest/refused.hpp"
 
 #include <utility>
@@ -34,7 +34,7 @@ bool is_acceptable(const event_log::Metrics& metrics) noexcept {
 
 RefusedReading refuse_missing_device(std::uint32_t input_index) {
     return refuse(input_index, error_codes::kInvalidDeviceId, "device_id is null", "The reading names no device.",
-                  "Every reading names its device.");
+                  "Send a device_id with every reading.");
 }
 
 RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t size) {
@@ -79,7 +79,7 @@ RefusedReading refuse_device(const event_log::Candidate& candidate, device::Stan
     if (runtime::settings().auto_register)
         return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                       seen + " is unknown, and a trigger on telemetry.device kept it from being registered.",
-                      "Register it in the way that trigger wants, or drop the trigger.");
+                      "Register it as that trigger requires, or drop the trigger.");
     return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
 }
@@ -100,7 +100,7 @@ RefusedReading refuse_conflict(const event_log::Candidate& candidate) {
 
 void raise(const RefusedReading& refused, bool is_batch) {
     std::string detail = refused.detail;
-    if (is_batch) detail = "Reading " + std::to_string(refused.input_index + 1) + " of the batch. " + detail;
+    if (is_batch) detail = "Reading " + std::to_string(refused.input_index + 1) + " of the call. " + detail;
     throw postgres::Error(refused.sqlstate, refused.message, detail, refused.hint);
 }
 

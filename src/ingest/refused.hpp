@@ -31,7 +31,7 @@ RefusedReading refuse_reading(std::uint32_t input_index, model::RefusalText text
 RefusedReading refuse_device(const event_log::Candidate& candidate, device::Standing standing);
 RefusedReading refuse_conflict(const event_log::Candidate& candidate);
 
-// Throws the refusal as an Error. Of a batch, the detail says which reading it was.
+// Throws the refusal as an Error. Of an array call, the detail says which reading it was.
 [[noreturn]] void raise(const RefusedReading& refused, bool is_batch);
 
 }  // namespace ingest

@@ -9,7 +9,7 @@
 
 namespace ingest {
 
-// How far a command came.
+// Holds the verdicts that a command has reached so far.
 struct Tally {
     std::uint64_t received = 0;
     std::uint64_t repeats = 0;       // accepted in the receipt, but stored earlier in the same command

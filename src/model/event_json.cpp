@@ -1,4 +1,4 @@
-// Writing an event as JSON text.
+// Writes an event as JSON text.
 #include "model/event_json.hpp"
 
 #include <span>
@@ -10,7 +10,7 @@ namespace model {
 
 namespace {
 
-// Appends members, each behind a comma.
+// Appends members, each after a comma.
 struct TextWriter {
     std::string& json;
 

@@ -1,5 +1,5 @@
-// Renders an event as a JSON object, and fixes the names of its members and their order. Every rendering of an event comes from
-// here.
+// Renders an event as a JSON object, and fixes the names of its members and their order. Every rendering in C++ comes from
+// here. The view telemetry.events repeats the names, and test/tap/214_event_json.pl compares them.
 #pragma once
 
 #include <optional>

@@ -18,7 +18,7 @@ using EventId = Identifier<std::int64_t, struct EventIdTag>;
 // Number of a batch; model/batch_number.hpp says how these are given out.
 using BatchId = Identifier<std::int64_t, struct BatchIdTag>;
 
-// The place and time span in which transaction numbers are comparable.
+// The span in which one place writes the log. Transaction numbers are comparable inside it only.
 using Epoch = Identifier<std::int32_t, struct EpochTag>;
 
 // 64-bit number of a top-level transaction.

@@ -1,4 +1,4 @@
-// Finds the characters that nobody sees, by the lists of Unicode 15.1.
+// Finds invisible characters by the lists of Unicode 15.1.
 #include "model/name_text.hpp"
 
 #include <algorithm>

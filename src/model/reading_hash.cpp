@@ -1,4 +1,4 @@
-// Feeds a reading into a hash without ambiguity: a word says which values are present, and every text stands behind its length.
+// Feeds a reading into a hash without ambiguity: a word says which values are present, and every text stands after its length.
 #include "model/reading_hash.hpp"
 
 namespace model {

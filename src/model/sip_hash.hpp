@@ -1,4 +1,4 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed 64-bit hash. Nobody without the secret can aim at a value.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed 64-bit hash. Only a process with the secret can aim at a value.
 #pragma once
 
 #include <array>
@@ -14,8 +14,7 @@ struct Secret {
     std::array<unsigned char, 16> bytes{};
 };
 
-// Takes the message in pieces. The hash does not show where a piece ends, so a piece of variable length comes behind its
-// length.
+// Takes the message in pieces. The hash does not show where a piece ends, so a piece of variable length comes after its length.
 class SipHash {
 public:
     explicit SipHash(const Secret& secret) noexcept;

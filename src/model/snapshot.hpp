@@ -39,7 +39,7 @@ struct Position {
 // Where a reader finds the events that are new since a position. It takes four steps in this order, and inside a step it reads
 // by (xid, event_id):
 //
-//   1. resume      the events of resume->xid behind resume->event_id
+//   1. resume      the events of resume->xid after resume->event_id
 //   2. stragglers  these transactions, one by one
 //   3. range       transactions in [first, last)
 //   4. until       the events of until->xid up to until->event_id; if resume is of the same transaction, steps 1 and 4 are
@@ -70,7 +70,7 @@ Position position_at(const Snapshot& far_end);
 
 // The position of a consumer that has read window_between(from, far_end), in its order, up to and including `last_seen`. With
 // `is_finished` the transaction has no further event, so the position covers it. Otherwise the transaction becomes partial.
-// That is never wrong, because the next window then finds nothing behind it.
+// That is never wrong: if the transaction has no further event, the next window finds nothing of it.
 Position position_after(const Position& from, const Snapshot& far_end, Partial last_seen, bool is_finished);
 
 }  // namespace model

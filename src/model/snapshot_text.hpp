@@ -11,7 +11,7 @@ namespace model {
 
 std::string to_text(const Snapshot& snapshot);
 
-// Reads decimal numbers with nothing before, between or behind them. Returns nothing for any other text. Returns nothing either
+// Reads decimal numbers with nothing before, between or after them. Returns nothing for any other text. Returns nothing either
 // for numbers that are no snapshot: xmin above xmax, or transactions in progress out of order, twice or outside [xmin, xmax).
 std::optional<Snapshot> parse_snapshot(std::string_view text);
 

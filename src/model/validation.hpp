@@ -55,8 +55,8 @@ struct RefusalText {
     std::string message, detail, hint;
 };
 
-// The words about a reading that was refused for this reason (not kNone). Long texts are shortened, and characters that nobody
-// sees are spelt out.
+// Returns the words about a reading that was refused for this reason (not kNone). They shorten long texts and spell out
+// invisible characters.
 RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead,
                      Utf8Conversion to_utf8 = nullptr);
 RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Conversion to_utf8 = nullptr);

@@ -73,8 +73,8 @@ constexpr SessionSetting kSessionSettings[] = {
     {"temp_tablespaces", ""},
 };
 
-// Ends a worker that was told to end. It writes no FATAL to the log, because this is the ordinary way to end. With exit code 1
-// the postmaster starts a static worker again.
+// Ends a worker that was told to end. It writes no FATAL to the server log, because this is the ordinary way to end. With exit
+// code 1 the postmaster starts a static worker again.
 void leave_if_asked() {
     if (ProcDiePending) proc_exit(1);
 }

@@ -6,7 +6,7 @@
 namespace postgres {
 namespace {
 
-constexpr const char* kCannotWait = "it is deferred, and a trigger cannot wait for the end of a transaction of this extension";
+constexpr const char* kCannotWait = "it is deferred, and the extension cannot write with deferred triggers";
 
 bool fires_on(const Trigger& trigger, unsigned watched) {
     return (TRIGGER_FOR_INSERT(trigger.tgtype) && (watched & kOnInsert) != 0) ||

@@ -6,8 +6,9 @@
 
 namespace postgres {
 
-// The function that gives the UTF-8 form of a text of this database. Null: texts of this database are in UTF-8, or nobody knows
-// their encoding (SQL_ASCII). The function turns a character that Unicode lacks into '?'. It throws PgError and std::bad_alloc.
+// Returns the function that gives the UTF-8 form of a text of this database. Null: texts of this database are in UTF-8, or
+// their encoding is unknown (SQL_ASCII). The function turns a character that Unicode lacks into '?'. It throws PgError and
+// std::bad_alloc.
 auto utf8_conversion() noexcept -> std::string (*)(std::string_view);
 
 // Returns the text in a form that fits a message. A text that was shortened between characters of UTF-8 may end inside a

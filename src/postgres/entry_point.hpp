@@ -1,6 +1,6 @@
 // The gate from C++ back to the server. Each function that the server calls runs its body through `entry_point`.
 //
-// `entry_point` catches whatever C++ throws, leaves the catch block, destroys every C++ object and only then raises the
+// `entry_point` catches every exception of C++, leaves the catch block, destroys every C++ object and only then raises the
 // server's error.
 #pragma once
 
@@ -27,7 +27,7 @@ CaughtError* capture_current_exception() noexcept;
 
 }  // namespace detail
 
-// Runs `body`, and raises whatever it throws as an error of the server.
+// Runs `body`, and raises an exception that it throws as an error of the server.
 template <typename Body>
 auto entry_point(Body&& body) -> std::invoke_result_t<Body&> {
     using Returned = std::invoke_result_t<Body&>;

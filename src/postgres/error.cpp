@@ -14,7 +14,7 @@ ErrorFields::Text optional_string(const char* source) {
 }
 
 // Copies the pending error into a memory context of its own and returns that context; null when there is no memory for it. The
-// caller deletes the context, because FreeErrorData would leave the copied names of file and function behind.
+// caller deletes the context, because FreeErrorData would leave the copied names of file and function allocated.
 MemoryContext copy_pending_error(ErrorData*& copy) noexcept {
     SavedStacks saved;
     sigjmp_buf here;

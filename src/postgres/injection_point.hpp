@@ -1,5 +1,5 @@
-// Places where a debug build (make DEBUG=1) fails, dies or stands still when a test asks for it. Ordinary builds have neither
-// the places nor the setting.
+// Injection points: a debug build (make DEBUG=1) fails, dies or stands still there when a test asks for it. Ordinary builds
+// have neither the points nor the setting.
 //
 //   SET telemetry_cqrs.inject = 'state_written=error:3';    -- point=action, and at which pass of this process (default 1)
 //
@@ -7,8 +7,8 @@
 //   kill    ends the process by SIGKILL
 //   pause   waits while the file "telemetry_cqrs.pause" is in the data directory; a cancel ends the wait
 //
-// Each action first writes a line to the log. Counting begins when the setting is set. A worker takes the setting from the
-// configuration.
+// Each action first writes a line to the server log. Counting begins when the setting is set. A worker takes the setting from
+// the configuration.
 #pragma once
 
 #ifdef TELEMETRY_INJECTION_POINTS

@@ -38,7 +38,7 @@ void close_lookup(KeyLookup& lookup);
 // Looks for the row with these key values and fills in `found`. False: there is none.
 bool find_row(KeyLookup& lookup, const Datum* key_values);
 
-// Fetches the row at a place where this snapshot has found it before, and fills in `found`. False: there is none.
+// Fetches the row at a tid where this snapshot has found it before, and fills in `found`. False: there is none.
 bool find_row_at(KeyLookup& lookup, ItemPointer tid);
 
 // Did the current transaction write this version of a heap row? A subtransaction counts unless it was rolled back.

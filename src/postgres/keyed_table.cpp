@@ -9,7 +9,7 @@
 namespace postgres {
 namespace {
 
-// Moves the primary key behind the other indexes: this file maintains the primary key, and the executor maintains the others.
+// Moves the primary key after the other indexes: this file maintains the primary key, and the executor maintains the others.
 void set_key_apart(KeyedTable& table) {
     const RelationPtr indexes = table.result_relation->ri_IndexRelationDescs;
     IndexInfo** index_infos = table.result_relation->ri_IndexRelationInfo;

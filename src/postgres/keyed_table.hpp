@@ -1,10 +1,10 @@
 // Reads and writes a table of our own natively, by its primary key, and maintains all its indexes.
 // This file is written wholly in P. After an error the transaction's abort frees everything.
 //
-// A native write writes the row and its index entries, and nothing else. So `open_table` refuses a table that carries anything
-// that SQL would do besides (triggers, rules, row security, constraints, columns with defaults): TC204. Privileges are not
-// checked. `find_row` finds the rows of the snapshot that `open_table` was given. It does not find rows that this KeyedTable
-// has written.
+// A native write writes the row and its index entries, and nothing else. So `open_table` refuses a table that carries an object
+// on which SQL would act and a native write does not (a trigger, a rule, row security, a constraint, a column with a default):
+// TC204. Privileges are not checked. `find_row` finds the rows of the snapshot that `open_table` was given. It does not find
+// rows that this KeyedTable has written.
 #pragma once
 
 #include "postgres/key_lookup.hpp"

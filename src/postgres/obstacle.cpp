@@ -6,9 +6,9 @@
 namespace postgres {
 namespace {
 
-constexpr const char* kNotFired = "native writes do not fire it";
-constexpr const char* kNotChecked = "native writes do not check it";
-constexpr const char* kNotFilled = "native writes do not fill it";
+constexpr const char* kNotFired = "the extension writes this table without SQL, and such a write does not fire it";
+constexpr const char* kNotChecked = "the extension writes this table without SQL, and such a write does not check it";
+constexpr const char* kNotFilled = "the extension writes this table without SQL, and such a write does not fill it";
 
 // The table from which an inherited column or constraint comes. Only there can it be dropped.
 const char* parent_name_of(Relation table) {
@@ -136,7 +136,7 @@ bool find_not_null(Relation table, const TableShape& shape, Obstacle& found) {
         const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(table), i);
         if (!column->attnotnull || shape.columns[i].is_not_null) continue;
         const char* name = NameStr(column->attname);
-        return describe(found, "column", name, "it is NOT NULL, and native writes may leave it NULL",
+        return describe(found, "column", name, "it is NOT NULL, and the extension may leave it NULL",
                         psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", sql_name_of(table), quote_identifier(name)));
     }
     return false;
@@ -168,7 +168,7 @@ bool find_property(Relation table, Obstacle& found) {
         describe_obstacle(found, "UNLOGGED", "a crash would empty the table",
                           psprintf("ALTER TABLE %s SET LOGGED", sql_name_of(table)));
     else if (properties->relam != HEAP_TABLE_AM_OID)
-        describe_obstacle(found, "access method", "native writes need a heap table",
+        describe_obstacle(found, "access method", "the extension needs a heap table",
                           psprintf("ALTER TABLE %s SET ACCESS METHOD heap", sql_name_of(table)));
     else
         return false;

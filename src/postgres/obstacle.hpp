@@ -9,7 +9,7 @@ namespace postgres {
 struct Obstacle {
     char object[3 * NAMEDATALEN];    // as a message names it: trigger "mine"
     const char* reason;              // why it cannot stay: a clause without a full stop
-    char command[10 * NAMEDATALEN];  // the SQL command that mends it; empty: there is none
+    char command[10 * NAMEDATALEN];  // the SQL that mends it; empty: there is none
 };
 
 // Kinds of writes, as bits.

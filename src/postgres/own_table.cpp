@@ -15,8 +15,8 @@ namespace {
 [[noreturn]] void refuse(const OwnTable& own, const Obstacle& obstacle) {
     ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle),
                     errmsg("table telemetry.%s cannot be written because of %s", own.name, obstacle.object),
-                    errdetail("It is in the way: %s.", obstacle.reason),
-                    obstacle.command[0] == '\0' ? 0 : errhint("The extension goes on by itself after: %s.", obstacle.command)));
+                    errdetail("This is the reason: %s.", obstacle.reason),
+                    obstacle.command[0] == '\0' ? 0 : errhint("This mends it: %s", obstacle.command)));
     pg_unreachable();
 }
 

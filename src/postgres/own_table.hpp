@@ -9,16 +9,16 @@ namespace postgres {
 
 struct OwnTable {
     const char* name;        // in schema telemetry
-    unsigned native_writes;  // what KeyedTable does to it: kOnInsert, kOnUpdate
-    unsigned sql_writes;     // what statements do to it
-    bool has_on_conflict;    // one of them says ON CONFLICT
+    unsigned native_writes;  // the kinds of writes that KeyedTable makes: kOnInsert, kOnUpdate
+    unsigned sql_writes;     // the kinds of writes that our SQL statements make
+    bool has_on_conflict;    // an SQL statement on the table has ON CONFLICT
     int key_column_count;    // of the primary key, for native writes
-    TableShape shape;        // native writes: all; otherwise those that are read natively
+    TableShape shape;        // the columns that the extension writes natively, or else those that it reads natively
 };
 
-// Both find the first obstacle on a table that the caller has locked. False: there is none. For native writes, everything that
-// SQL would do besides writing the row is an obstacle. For statements three things are: a deferred trigger, a rule where a
-// statement says ON CONFLICT, and another type of a column that is read natively.
+// Both find the first obstacle on a table that the caller has locked. False: there is none. For native writes, each object on
+// which SQL would act and a native write does not is an obstacle. For statements three things are: a deferred trigger, a rule
+// where a statement has ON CONFLICT, and another type of a column that the extension reads natively.
 bool find_native_obstacle(Relation table, const OwnTable& own, Obstacle& found);
 bool find_statement_obstacle(Relation table, const OwnTable& own, Obstacle& found);
 

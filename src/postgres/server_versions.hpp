@@ -144,7 +144,7 @@ inline constexpr const char* kForcedParallelism =
     "force_parallel_mode";
 #endif
 
-// The place of a process among the server's processes, ProcGlobal->allProcs.
+// Returns the index of a process in ProcGlobal->allProcs.
 inline uint32 number_of_process(const PGPROC* process) noexcept {
 #if PG_VERSION_NUM >= 170000
     return static_cast<uint32>(GetNumberFromPGProc(process));
@@ -153,13 +153,13 @@ inline uint32 number_of_process(const PGPROC* process) noexcept {
 #endif
 }
 
-// Does this place belong to a background worker? Workers of extensions, of parallel queries and of subscriptions count. The
-// server's own helpers, autovacuum and the senders of replication do not.
+// Does this entry of ProcGlobal belong to a background worker? Workers of extensions, of parallel queries and of subscriptions
+// count. The server's own helpers, autovacuum and the senders of replication do not.
 inline bool is_background_worker(const PGPROC& process) noexcept {
     return process.procgloballist == &ProcGlobal->bgworkerFreeProcs;
 }
 
-// Takes a lock for the transaction if nobody else has it and the lock table has room. It never waits, and raises no error.
+// Takes a lock for the transaction if no other session has it and the lock table has room. It never waits, and raises no error.
 inline bool try_lock(const LOCKTAG& tag, LOCKMODE mode) {
 #if PG_VERSION_NUM >= 180000
     return LockAcquireExtended(&tag, mode, false, true, false, nullptr, false) != LOCKACQUIRE_NOT_AVAIL;

@@ -1,4 +1,4 @@
-// Running statements through SPI. This file is written wholly in P.
+// Runs statements through SPI. This file is written wholly in P.
 #include "postgres/spi.hpp"
 
 #include "postgres/pg.hpp"

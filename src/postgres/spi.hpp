@@ -1,7 +1,7 @@
 // The one way to run SQL from C++; it checks every result. This file is written wholly in P. A statement may run any code of
 // the server and of users (defaults, constraints, triggers). No object with a destructor may live across a call.
 //
-// The caller acts as the extension's owner (postgres/as_owner.hpp). Triggers run under the settings that this sets.
+// The caller acts as the extension's owner. Triggers run under the settings that AsOwner sets (postgres/as_owner.hpp).
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct Statement {
 // The result of one statement. It lives until the statements are closed.
 struct StatementResult {
     std::uint64_t row_count;
-    SPITupleTable* table;  // null where the command returns no rows
+    SPITupleTable* table;  // null where the statement returns no rows
 };
 
 // The scope in which statements run. `close_statements` frees their results and restores the settings. After an error the abort

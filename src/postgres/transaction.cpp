@@ -1,4 +1,4 @@
-// Starts and ends transactions outside any client's command.
+// Starts and ends transactions outside any client's statement.
 #include "postgres/transaction.hpp"
 
 #include <exception>
@@ -47,7 +47,7 @@ void Transaction::commit() {
 
 void push_snapshot_of_now() {
     if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
-        elog(ERROR, "the projector's snapshot must come before its first write");
+        elog(ERROR, "the snapshot must come before the transaction's first write");
     PushActiveSnapshot(GetTransactionSnapshot());
 }
 

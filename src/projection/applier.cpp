@@ -1,5 +1,5 @@
 // Chooses and performs passes.
-#include "projection/fold.hpp"  // before the server's headers: Boost cannot be compiled behind them
+#include "projection/fold.hpp"  // before the server's headers: Boost cannot be compiled after them
 
 #include "projection/applier.hpp"
 

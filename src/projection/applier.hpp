@@ -35,8 +35,8 @@ struct Pass {
 struct PassOptions {
     bool with_batches = true;     // false: the pass leaves the list of batches alone, and a later one catches up
     std::int64_t slice = 100000;  // a pass reads at most this many rows of the log
-    // Milliseconds to wait for a table; 0: as the session has set it. This is below deadlock_timeout, so that a session that
-    // changes a table of the extension wins.
+    // Milliseconds to wait for a table; 0: as the session has set it. The default is below deadlock_timeout: the pass gives up
+    // first, and a session that changes a table of the extension goes on.
     int lock_timeout = 500;
 };
 
@@ -77,7 +77,7 @@ private:
         std::optional<event_log::Checkpoint> next_checkpoint;
         bool drains;  // nothing of the epoch comes after the far end
         bool is_newest;
-        bool has_others_waiting;  // there are consumers behind or ahead of those served
+        bool has_others_waiting;  // some consumers stand at another position than those served
     };
 
     struct PassContext {

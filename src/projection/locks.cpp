@@ -1,5 +1,5 @@
-// Takes the locks. This file is written wholly in P. A look into the catalogue leaves a snapshot behind, which would hold back
-// vacuum during the wait for a lock. So each function drops it before it waits.
+// Takes the locks. This file is written wholly in P. A look into the catalogue leaves a snapshot, which would hold back vacuum
+// during the wait for a lock. So each function drops it before it waits.
 #include "projection/locks.hpp"
 
 #include "error_codes.hpp"

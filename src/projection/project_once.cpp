@@ -59,7 +59,8 @@ void apply_everything() {
             continue;
         }
         if (pass.outcome == PassOutcome::kAbsent)
-            throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped");
+            throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped",
+                                  "Another session dropped it while this call ran.", "Nothing is left to apply.");
         more = pass.has_more;
         if (pass.notification.empty()) continue;
         postgres::guarded([payload = pass.notification.c_str()] {

@@ -1,4 +1,4 @@
-// Runs the commands that mend triggers.
+// Runs the statements that mend triggers.
 #include "projection/triggers.hpp"
 
 #include <exception>
@@ -25,7 +25,7 @@ bool lock_without_waiting(const char* table) {
 // P.
 bool run_commands() {
     const postgres::StatementScope statements = postgres::open_statements();
-    postgres::set_for_statements("lock_timeout", "1ms");  // for commands that need a stronger lock
+    postgres::set_for_statements("lock_timeout", "1ms");  // for statements that need a stronger lock
     PushActiveSnapshot(GetLatestSnapshot());
     const postgres::StatementResult defects = postgres::execute(kDefects, nullptr);
     PopActiveSnapshot();

@@ -4,9 +4,9 @@
 
 namespace projection {
 
-// Runs the commands that telemetry.trigger_defects() names, as the current user and in a subtransaction. It waits for no lock.
-// False: a lock is not free or a command failed, so nothing was changed, and telemetry.health() shows what is left. The locks
-// of a mended table keep its writers waiting until the transaction ends.
+// Runs the statements that telemetry.trigger_defects() names, as the current user and in a subtransaction. It waits for no
+// lock. False: a lock is not free or a statement failed, so nothing was changed, and telemetry.health() shows what is left. The
+// locks of a mended table keep its writers waiting until the transaction ends.
 bool mend_triggers();
 
 }  // namespace projection

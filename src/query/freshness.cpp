@@ -23,7 +23,7 @@ event_log::Tail tail_of(event_log::Consumer consumer, bool with_as_of) {
 // is the start of the caller's transaction, because the statement may be a FETCH or an Execute long after the snapshot.
 //
 // There is no such moment in two cases. A snapshot that serves the whole transaction can be imported, and is then older than
-// the transaction. The snapshot of a standby shows less, because the standby lags behind.
+// the transaction. The snapshot of a standby shows less, because the standby lags.
 std::optional<TimestampTz> time_before_callers_snapshot() {
     return postgres::guarded([]() -> std::optional<TimestampTz> {
         if (IsolationUsesXactSnapshot() || RecoveryInProgress()) return std::nullopt;

@@ -120,7 +120,7 @@ TokenState TokenWatch::look_at_tail(::Snapshot snapshot) {
 }
 
 // For an epoch of another place, or one that is over. There a transaction number tells nothing, because the server has given
-// out the numbers behind the epoch's end again. A transaction of such an epoch has committed if it left events.
+// out the numbers after the epoch's end again. A transaction of such an epoch has committed if it left events.
 TokenState TokenWatch::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate) {
     if (is_local && fate == Fate::kInProgress) return TokenState::kPending;  // prepared before a standby was promoted
     if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return TokenState::kRolledBack;

@@ -1,4 +1,4 @@
-// Merges deltas into rows. Everything is P but add_groups and add_metrics.
+// Merges deltas into rows.
 #include "read_model/state_tables.hpp"
 
 #include <algorithm>
@@ -29,16 +29,18 @@ enum MetricColumn { kMetricKey, kMetric, kSummary };
 
 constexpr std::size_t kRowsBetweenResets = 256;
 
+// P.
 std::string_view found_text(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
     return postgres::view_of(table.found->tts_values[column]);
 }
 
+// P.
 std::int64_t found_integer(const postgres::KeyedTable& table, int column) {
     return DatumGetInt64(table.found->tts_values[column]);
 }
 
-// The stored summary; an empty one where it is NULL.
+// P. Returns the stored summary, or an empty one where it is NULL.
 model::Summary found_summary(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
     const model::Summary* summary = find_summary(DatumGetPointer(table.found->tts_values[column]));
@@ -55,6 +57,7 @@ void set_summary(postgres::KeyedTable& table, int column, StoredSummary& buffer,
     postgres::set_value(table, column, PointerGetDatum(&buffer));
 }
 
+// P.
 std::int64_t sum_of(std::int64_t a, std::int64_t b) {
     std::int64_t sum;
     if (pg_add_s64_overflow(a, b, &sum))
@@ -62,7 +65,7 @@ std::int64_t sum_of(std::int64_t a, std::int64_t b) {
     return sum;
 }
 
-// Merges the found row into `total`, which is the delta at first.
+// P. Merges the found row into `total`, which is the delta at first.
 void merge_found(const postgres::KeyedTable& table, bool has_region, GroupDelta& total) {
     total.sample_count = sum_of(found_integer(table, kSampleCount), total.sample_count);
     model::Summary temperature = found_summary(table, kTemperature);
@@ -144,7 +147,7 @@ void add_metric(MetricWriter& writer, const MetricDelta& delta) {
         postgres::insert_row(table);
 }
 
-// Calls add(writer, *delta) for each delta. The current memory context is `rows` meanwhile, which is emptied now and then.
+// P. Calls add(writer, *delta) for each delta. The current memory context is `rows` meanwhile, which is emptied now and then.
 template <typename Writer, typename Delta>
 void add_all(Writer& writer, void (*add)(Writer&, const Delta&), const Delta* const* deltas, std::size_t count,
              MemoryContext rows) {

@@ -1,4 +1,4 @@
-// Adds deltas to the tables of the read side. The caller holds the projector's lock, and took it before `snapshot`.
+// Adds deltas to the tables of the read side. The caller holds the apply lock, and took it before it took `snapshot`.
 #pragma once
 
 #include <span>

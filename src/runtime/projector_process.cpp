@@ -108,7 +108,8 @@ void step_down() {
     transaction.commit();
 }
 
-// Sessions may be at it, too. One that has read the old record starts nobody, and a second successor finds the lock taken.
+// Sessions may start one at the same time. A session that has read the old record starts none, and a second successor finds the
+// lock taken.
 void start_successor() {
     remove_start_record();
     (void)postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);

@@ -48,16 +48,17 @@ void define_all() {
                "Readings further ahead are refused with TC004.");
     define_int("telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMaxBatchReadings, 0,
                "Sets how many readings one call of telemetry.ingest_telemetry_batch() may send.",
-               "A larger batch is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "
+               "A call with more is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "
                "applies its readings only after its transaction commits.");
     DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "Sets what a notification on channel telemetry_ingested carries.",
                              "events sends the number of the batch and, when they fit, its events; pointer sends the number "
                              "only; off sends nothing. Every role that can connect can listen.",
                              &notify_payload_value, notify_payload_value, kNotifyPayloads, PGC_SIGHUP, 0, nullptr,
                              assign_notify_payload, nullptr);
-    define_int("telemetry_cqrs.coalesce", current.coalesce, 0, 1000, GUC_UNIT_MS,
-               "Sets how long the projector lets events gather after a busy batch.",
-               "Longer naps make larger batches and cost freshness. The projector takes no nap after a small batch.");
+    define_int(
+        "telemetry_cqrs.coalesce", current.coalesce, 0, 1000, GUC_UNIT_MS,
+        "Sets how long the projector lets events gather after a step that applied 10 events or more.",
+        "A longer time makes larger batches and costs freshness. After a smaller step the projector does not wait for more.");
     define_int("telemetry_cqrs.poll_interval", current.poll_interval, 10, 60000, GUC_UNIT_MS,
                "Sets how often the projector looks for events without being woken.",
                "A commit wakes it, but COMMIT PREPARED does not.");

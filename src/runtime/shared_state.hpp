@@ -17,7 +17,7 @@ enum class WorkerState : int { kNone, kStarting, kRunning, kFailing };
 enum class WorkerEnd : int {
     kDied,      // it was terminated, or ended with an error, and said nothing
     kAbsent,    // the database has no extension
-    kGaveWay,   // a command drops, renames, moves or copies the database
+    kGaveWay,   // a statement drops, renames, moves or copies the database
     kUnwanted,  // telemetry_cqrs.start_worker is off
 };
 

@@ -1,7 +1,7 @@
 // The statement guard refuses statements on the extension's relations to a role without the right, before they wait for a lock.
 //
 // In the statements below the server locks first and checks the right afterwards. Such a lock conflicts with every open
-// transaction that has sent or applied readings, and all later ones wait behind it. So a role without the right could stall all
+// transaction that has sent or applied readings, and all later ones wait for it. So a role without the right could stall all
 // ingest.
 //
 // | statement                                                      | the server's lock   | the right         |

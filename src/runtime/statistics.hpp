@@ -1,9 +1,9 @@
-// The statistics count what became of readings since the server started, for the view telemetry.stat_ingest.
+// Counts the fates of readings since the server started, for the view telemetry.stat_ingest.
 //
 // 1. A session counts in its own memory, by nesting level of its transaction, with plain additions.
 // 2. A rollback, of the whole transaction or to a savepoint, moves its readings to rolled_back.
 // 3. The end of the top-level transaction adds the counts to the database's slot in shared memory. It adds atomically and holds
-//    the lock shared, so nobody gives the slot to another database meanwhile.
+//    the lock shared, so no process gives the slot to another database meanwhile.
 // 4. PREPARE TRANSACTION counts as the commit, because no session hears how the prepared transaction ends.
 //
 // Without shared memory nothing is counted.
@@ -31,8 +31,8 @@ void count_command(bool is_batch) noexcept;
 // Counts the readings of a command that has succeeded. Needs `expect_counts` before, at the same nesting level.
 void count_readings(const ReadingCounts& readings) noexcept;
 
-// Counts a command that has raised an error. `refused` has the readings that caused the error, and `fallen_readings` is the
-// number of the others, which failed with them.
+// Counts a command that has raised an error. `refused` has the readings that caused the error. `fallen_readings` is the number
+// of the call's other readings, which were not stored either.
 void count_raised(const ReadingCounts& refused, std::uint64_t fallen_readings, int sqlstate) noexcept;
 
 struct IngestStatistics {

@@ -1,4 +1,4 @@
-// Time for intervals inside one process. It goes on evenly, even if somebody sets the server's clock.
+// Measures intervals inside one process. This time goes on evenly, even if an administrator sets the server's clock.
 #pragma once
 
 #include <chrono>

@@ -1,8 +1,8 @@
 // A transaction wakes other processes when it commits: the projector of this database, the launcher, or waiting sessions.
 //
 // - Waking is a hint. It is cheap, and a transaction may ask for it as often as it likes.
-// - The commit wakes. A rollback wakes nobody.
-// - COMMIT PREPARED wakes nobody, because PREPARE TRANSACTION drops the wish. The projector's poll finds such events.
+// - The commit wakes. A rollback wakes no process.
+// - COMMIT PREPARED wakes no process, because PREPARE TRANSACTION drops the wish. The projector's poll finds such events.
 // - Without the extension's shared memory there is no launcher, and the projector is found by its lock.
 #pragma once
 

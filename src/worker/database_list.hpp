@@ -1,4 +1,4 @@
-// The databases of the server, and whether a command is changing one of them as a whole.
+// Lists the databases of the server, and tells whether a statement is changing one of them as a whole.
 #pragma once
 
 #include <string>
@@ -19,18 +19,18 @@ struct Database {
 // connections, and databases that are half dropped.
 std::vector<Database> list_databases();
 
-// Watches for a command that drops, renames, moves or copies a database. A worker would stand in its way, or die.
+// Watches for a statement that drops, renames, moves or copies a database. A worker would stand in its way, or die.
 //
-// The command's transaction locks the database and then waits five seconds for every session to leave. A role without the right
-// takes the same lock, but its error releases it within moments. So a lock counts only when a second look finds that the same
-// transaction still holds it.
+// The statement's transaction locks the database and then waits five seconds for every session to leave. A role without the
+// right takes the same lock, but its error releases it within moments. So a lock counts only when a second look finds that the
+// same transaction still holds it.
 class DatabaseLockWatch {
 public:
     enum class Sight {
         kNobody,  // no transaction holds the lock
         kFirst,   // one holds it, and the look before found none; look again after kSecondLookDelay
-        kSame,    // one holds it that also held it at the look before, so the command is at work
-        kOthers   // only others hold it than at the look before; commands come and go
+        kSame,    // one holds it that also held it at the look before, so the statement is at work
+        kOthers   // other transactions hold it; those of the look before have released it
     };
     static constexpr runtime::SteadyTime kSecondLookDelay = 100 * 1000;
 

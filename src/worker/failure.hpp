@@ -10,8 +10,9 @@ namespace worker {
 
 class FailureThrottle {
 public:
-    // Writes a line to the server's log for the first failure with an SQLSTATE, then once a minute while such failures last.
-    // The table telemetry.projection_failure has the words of the others.
+    // Writes a line to the server log for the first failure with an SQLSTATE, then once a minute while such failures last. The
+    // log gets none of the others: worker_status() shows the newest failure, and telemetry.projection_failure the newest one of
+    // each consumer.
     void log(const postgres::ErrorReport& failure);
 
     // Returns the delay before the next attempt, in milliseconds. It doubles with each call.

@@ -1,5 +1,5 @@
-// The launcher's loop. The launcher is connected to no database. It knows a database by what became of the worker it sent
-// there:
+// Runs the launcher's loop. The launcher is connected to no database. It learns whether a database has the extension from how
+// the worker there ends:
 //
 //   unknown ──start──▶ live ──the extension is not there──▶ absent ──poked──▶ unknown
 //                       │ ▲
@@ -32,10 +32,10 @@ namespace {
 
 constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
 
-constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures behind it
+constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures on record
 constexpr runtime::SteadyTime kFirstDelay = USECS_PER_SEC;
 constexpr runtime::SteadyTime kLongestDelay = 60 * USECS_PER_SEC;
-constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a command is changing as a whole
+constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a statement is changing as a whole
 constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kLogInterval = 60 * USECS_PER_SEC;
 constexpr int kMaxProbes = 3;  // workers that are finding out whether the extension is there
@@ -157,7 +157,8 @@ void Launcher::has_ended(Oid oid, ServedDatabase& served) {
     if (status.last_end == runtime::WorkerEnd::kGaveWay || status.last_end == runtime::WorkerEnd::kUnwanted) return;
     if (served.failure_count > 0) {
         served.due_at += std::min(kFirstDelay << std::min(served.failure_count - 1, 10), kLongestDelay);
-        const std::string reason = "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row";
+        const std::string reason =
+            "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row; the server log says why";
         runtime::report_not_started(oid, reason.c_str(), served.started_at);
     }
     ++served.failure_count;

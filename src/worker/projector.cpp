@@ -4,8 +4,9 @@
 //   also works without shared memory.
 // - It waits in the server's way and never inside a transaction.
 // - An error ends a turn, and FATAL ends the process. A cancellation ends only the turn.
-// - It gives way to a command that drops, renames, moves or copies the database. The launcher brings it back if the command
-//   fails; without preloading the next command does. A command of a role without the right moves nobody.
+// - It gives way to a statement that drops, renames, moves or copies the database. If the statement fails, the launcher brings
+//   the projector back; without preloading the next command does. A statement of a role without the right makes no projector
+//   leave.
 //
 // README.md in this folder has the states and the protocols.
 #include <algorithm>
@@ -34,8 +35,8 @@
 namespace worker {
 namespace {
 
-constexpr int kBusyBatch = 10;  // events; after a smaller batch a nap would only cost freshness
-// The interval between looks whether a command wants the whole database. It is shorter than kLongestWait, so a look follows
+constexpr int kBusyBatch = 10;  // events; after a smaller step a nap would only cost freshness
+// The interval between looks whether a statement wants the whole database. It is shorter than kLongestWait, so a look follows
 // each long wait. After a look that found a holder the next one comes sooner, or at the next turn of a busy projector.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 1000;  // milliseconds
@@ -120,7 +121,7 @@ private:
     bool tries_again_ = false;    // something failed and is due again later
 };
 
-// Ends the process if the database has no extension. The launcher starts no other one until somebody pokes it.
+// Ends the process if the database has no extension. The launcher starts no other one until a session pokes it.
 void Projector::leave_if_absent() {
     if (extension_.presence != Presence::kAbsent) return;
     runtime::remove_start_record();

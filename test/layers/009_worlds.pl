@@ -57,7 +57,7 @@ my @planted = (
     [ 'the words at another place', qr/look\.cpp: says 'wholly in P'/, 'query/look.cpp' => "// Looking.\nint one;\n// $says\n" ],
     [ 'a call outside of a guard', qr/reader\.cpp: line 15 calls open_scan\(\) of event_log\/scan\.hpp neither in a guard/,
         'event_log/reader.cpp' => $good{'event_log/reader.cpp'} =~ s/postgres::guarded\(\[&\] \{ (.*?) \}\);/$1/r ],
-    [ 'a call behind a guard', qr/look\.cpp: line 9 calls open_scan\(\)/,
+    [ 'a call after a guard', qr/look\.cpp: line 9 calls open_scan\(\)/,
         'query/look.cpp' => "// Looking.\n#include \"event_log/scan.hpp\"\n\n\n\n\n\nvoid look() {\n    f(postgres::guarded([] { g(); }), event_log::open_scan(scan));\n}\n" ],
     [ 'a call in a function that is not marked', qr/reader\.cpp: line 8 calls open_scan\(\)/,
         'event_log/reader.cpp' => $good{'event_log/reader.cpp'} =~ s/ P\. Opens/ Opens/r ],

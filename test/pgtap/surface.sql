@@ -160,7 +160,7 @@ SELECT is_empty(
          AND a.attname IN ('device_id', 'region', 'idempotency_key', 'metric', 'consumer') AND l.collname <> 'C' $$,
     'identifiers have collation "C"');
 
--- Every public object has a comment. The comment of an object behind the surface has the word Internal.
+-- Every public object has a comment. The comment of an internal object has the word Internal.
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v', 'S')
          AND coalesce(length(obj_description(c.oid, 'pg_class')), 0) < 20 $$,

@@ -41,7 +41,7 @@ sub _is_version_of
 	return $node->pg_version->major eq $version;
 }
 
-# The identifier stands in the control file, whose checksum follows its last field, and in the first page of the log.
+# The identifier stands in the control file, whose checksum follows its last field, and in the first page of the WAL.
 sub _give_identifier
 {
 	my ($data) = @_;
@@ -60,7 +60,8 @@ sub _give_identifier
 	return;
 }
 
-# Where the checksum stands differs from version to version: at the one place that holds the checksum of everything before it.
+# Returns the offset of the checksum, which differs from version to version. It is the one offset that holds the checksum of
+# everything before it.
 sub _checksum_offset
 {
 	my ($content) = @_;

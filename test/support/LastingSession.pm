@@ -81,7 +81,7 @@ my $of_the_server = qr/
 	}
 }
 
-# The answer to a script that is run in a transaction of its own, SET LOCAL and all.
+# Runs a script in a transaction of its own, and returns the answer.
 sub ask
 {
 	my ($node, $database, $sql) = @_;
@@ -92,7 +92,7 @@ sub ask
 	return $output;
 }
 
-# The answer to a query, or undef where it cannot be had now: no server, an error.
+# Returns the answer to a query, or undef where there is none now: no server, an error.
 sub look
 {
 	my ($node, $database, $sql) = @_;
@@ -131,7 +131,7 @@ sub _has_own_session
 	return $sql =~ /^\s*\\|\\g|[^\x00-\x7F]/m || $sql =~ $of_a_session || $sql =~ $of_the_server;
 }
 
-# The verbosity that psql() is asked for and its statement, if it is one statement that may run in a lasting session.
+# Returns the verbosity that psql() is asked for and its statement, if that is one statement that may run in a lasting session.
 sub _single_statement
 {
 	my ($sql, %params) = @_;
@@ -147,7 +147,7 @@ sub _single_statement
 	return ($verbosity, $sql);
 }
 
-# Runs a statement: its standard output, its standard error, and whether psql ended over it.
+# Runs a statement. Returns its standard output, its standard error, and whether psql ended over it.
 sub _run
 {
 	my ($node, $database, $sql) = @_;

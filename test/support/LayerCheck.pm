@@ -27,7 +27,7 @@ my $DOOR = 'postgres/pg.hpp';
 my $VERSIONS = 'postgres/server_versions.hpp';
 my $FOR_EVERYBODY = 'error_codes.hpp';
 
-# Headers of the server and of its client library, as far as somebody may be tempted to include them directly.
+# Headers of the server and of its client library, as far as a source may be tempted to include them directly.
 my $SERVER_HEADER = qr{
     ^(?: (?:access|bootstrap|catalog|commands|common|datatype|executor|foreign|lib|libpq|mb|nodes|optimizer|parser|partitioning
            |port|postmaster|replication|rewrite|storage|tcop|tsearch|utils)/\w+\.h
@@ -113,7 +113,7 @@ sub _folder_of {
     return $file =~ m{^([^/]+)/} ? $1 : '(top)';
 }
 
-# The text of a source without its comments; undef if it cannot be read.
+# Returns the text of a source without its comments; undef if it cannot be read.
 sub _code_of {
     my ($path) = @_;
     open my $in, '<', $path or return undef;
@@ -122,7 +122,7 @@ sub _code_of {
     return $text =~ s{/\*.*?\*/}{}gsr =~ s{//[^\n]*}{}gr;
 }
 
-# The files of src that a source includes.
+# Returns the files of src that a source includes.
 sub _own_includes {
     my ($src, $file) = @_;
     return grep { -f "$src/$_" } (_code_of("$src/$file") // '') =~ /^\s*#\s*include\s*"([^"]+)"/gm;

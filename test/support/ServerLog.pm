@@ -1,4 +1,4 @@
-# Reads the server's log. The lines carry process type and SQLSTATE; a test fails if the log has lines that must never be there.
+# Reads the server log. The lines carry process type and SQLSTATE; a test fails if the log has lines that must never be there.
 #
 #   $node->append_conf('postgresql.conf', $ServerLog::conf);
 #   my $from = log_end($node);
@@ -24,7 +24,7 @@ lc_messages = 'C'
 backtrace_functions = 'relation_open,lookup_type_cache,fmgr_info_cxt_security'
 CONF
 
-# The internal errors since then that the extension caused, or whose cause is not known.
+# Returns the internal errors since then that the extension caused, or whose cause is not known.
 sub internal_errors
 {
 	my ($node, $from) = @_;
@@ -39,14 +39,15 @@ sub internal_errors
 	return (@found, values %open);
 }
 
-# Where the log ends now.
+# Returns where the server log ends now.
 sub log_end
 {
 	my ($node) = @_;
 	return -s $node->logfile;
 }
 
-# The lines that processes of the extension have written since then, and the postmaster's lines about them: "LEVEL SQLSTATE: text".
+# Returns the lines that processes of the extension have written since then, and the postmaster's lines about them: "LEVEL SQLSTATE:
+# text".
 sub lines_of_ours
 {
 	my ($node, $from) = @_;
@@ -59,8 +60,8 @@ sub lines_of_ours
 	return @lines;
 }
 
-# A test: since then no line of the extension was written more than `most` times (1), and the log shows no crash, no internal error and
-# no wait for a process that does not answer.
+# Tests that since then the extension wrote no line more than `most` times (1), and that the server log shows no crash, no internal
+# error and no wait for a process that does not answer.
 sub nothing_repeats
 {
 	my ($node, $from, $name, %options) = @_;

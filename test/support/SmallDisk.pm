@@ -53,7 +53,7 @@ sub on_small_disks
 	return $out;
 }
 
-# To the last page.
+# Fills a disk to its last page.
 sub fill
 {
 	my ($disks, $name) = @_;

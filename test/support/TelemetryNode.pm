@@ -46,7 +46,7 @@ CONF
 	return $node;
 }
 
-# The same for a server that may have standbys, with a worker that looks often. archive: it archives its write-ahead log.
+# Returns the same for a server that may have standbys, with a worker that looks often. archive: it archives its write-ahead log.
 sub telemetry_primary
 {
 	my ($name, %options) = @_;
@@ -54,7 +54,7 @@ sub telemetry_primary
 		conf => "telemetry_cqrs.launcher_interval = 100\ntelemetry_cqrs.poll_interval = 50\n" . ($options{conf} // ''));
 }
 
-# A standby of a server, started from a backup of it; conf: lines for its settings. from: it follows this other server.
+# Starts a standby of a server from a backup of it; conf: lines for its settings. from: it follows this other server.
 sub standby_of
 {
 	my ($primary, $name, $backup, %options) = @_;
@@ -146,7 +146,7 @@ sub psql_finish
 	return map { slurp_file("$started->{base}.$_") } qw(out err);
 }
 
-# A psql that runs one query after the other. Each query has the whole time limit: the usual one, or so many seconds.
+# Starts a psql that runs one query after the other. Each query has the whole time limit: the usual one, or so many seconds.
 sub session
 {
 	my ($node, $seconds) = @_;
@@ -155,7 +155,7 @@ sub session
 	return $session;
 }
 
-# The folder with the real readings, or undef.
+# Returns the folder with the real readings, or undef.
 sub real_data_folder
 {
 	my $folder = $ENV{TELEMETRY_TEST_DATA};
@@ -243,7 +243,7 @@ SELECT * FROM metric_difference UNION ALL SELECT * FROM wide_difference
 SQL
 }
 
-# A test: the read models say of every device, region and metric what plain SQL says of the rows of the relation.
+# Tests that the read models say of every device, region and metric what plain SQL says of the rows of the relation.
 sub read_models_follow
 {
 	my ($node, $relation, $name) = @_;
@@ -260,7 +260,7 @@ sub read_models_follow
 	return $ok;
 }
 
-# A test: the log holds exactly the readings of the relation (device_id, idempotency_key), each once.
+# Tests that the log holds exactly the readings of the relation (device_id, idempotency_key), each once.
 sub log_is
 {
 	my ($node, $relation, $name) = @_;

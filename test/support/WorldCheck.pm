@@ -4,7 +4,7 @@ package WorldCheck;
 #
 # Such a file says so in its first comment, in these words: "This file is written wholly in P." wholly_in_p($src) lists the
 # files that do. world_violations($src) returns one sentence for each thing that is wrong in the source folder $src:
-#   - a header and its source say it both, or neither, and nobody says it in other words or at another place; the words from
+#   - a header and its source say it both, or neither, and none says it in other words or elsewhere; the words from
 #     "written" on are in one line, where git grep finds them;
 #   - such a file has no C++ exception, no gate, and nothing that owns memory of its own: a longjmp would pass by destructors;
 #   - other files call its functions in a call of guarded(...), or in a function whose comment, here or in the header, says P.
@@ -50,7 +50,7 @@ sub world_violations {
     return @found;
 }
 
-# Path -> { text, code, in_p }; code has blanks for comments and literals, at the same places.
+# Path -> { text, code, in_p }; code has blanks for comments and literals, at the same positions.
 sub _read_sources {
     my ($src) = @_;
     my %files;
@@ -79,7 +79,7 @@ sub _first_comment {
     return $text =~ m{\A((?://[^\n]*\n)+)} ? $1 : '';
 }
 
-# The words of comment lines, in one line.
+# Returns the words of comment lines, in one line.
 sub _words {
     my ($comment) = @_;
     return join(' ', map { s{^\s*//}{}r } split /\n/, $comment) =~ s/\s+/ /gr;
@@ -106,7 +106,7 @@ sub _check_words {
     return @found;
 }
 
-# The functions that a header declares, outside of classes. One that is noexcept raises nothing.
+# Returns the functions that a header declares, outside of classes. One that is noexcept raises nothing.
 sub _functions_of {
     my ($header) = @_;
     return _unique(grep { !/^(?:if|for|while|switch|return|sizeof|static_assert|alignas|decltype)$/ }
@@ -132,7 +132,7 @@ sub _check_calls {
     return @found;
 }
 
-# Is the place between the parentheses of a guard?
+# Is the position between the parentheses of a guard?
 sub _is_guarded {
     my ($file, $at) = @_;
     my $depth = 0;
@@ -146,7 +146,7 @@ sub _is_guarded {
     return 0;
 }
 
-# Does a comment say that the function around the place is P? A function begins behind the last line that is only "}".
+# Does a comment say that the function around the position is P? A function begins after the last line that is only "}".
 sub _is_marked {
     my ($path, $files, $at) = @_;
     my $start = rindex(substr($files->{$path}{code}, 0, $at), "\n}");

@@ -16,7 +16,7 @@ extern "C" {
 void __asan_init();
 
 // Each option has a reason: this library, which is not instrumented, comes before libasan; every process of the server ends
-// with memory that it still owns; a longjmp out of a frame leaves its fake stack behind.
+// with memory that it still owns; a longjmp out of a frame leaves its fake stack allocated.
 const char* __asan_default_options() {
     return "verify_asan_link_order=0:detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1:disable_coredump=1";
 }

@@ -24,7 +24,7 @@ BEGIN
 END $$;
 SQL
 
-# What a session prints; it must not end before its last command.
+# Runs commands in a session, which must live to the last one. Returns what it prints.
 sub session {
     my (@commands) = @_;
     my ($status, $out, $err) = $node->psql('postgres', join(";\n", @commands, q(SELECT 'still here')),
@@ -138,7 +138,7 @@ for my $wait ('gate_sleep()', 'gate_spin()', q(gate_run('SELECT gate_sleep()')),
         '-c', q(SELECT gate_run('SELECT gate_sleep()')), '-c', $CLEAN ], '>', \$result, '2>', \$errors,
         IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
     my $sleeping = q{FROM pg_stat_activity WHERE wait_event = 'PgSleep'};
-    ok($node->poll_query_until('postgres', "SELECT count(*) = 1 $sleeping"), 'a session sleeps behind two gates');
+    ok($node->poll_query_until('postgres', "SELECT count(*) = 1 $sleeping"), 'a session sleeps inside two gates');
     $node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) $sleeping");
     $psql->finish;
     like($errors, qr/ERROR:  57014: canceling statement due to user request/, 'pg_cancel_backend passes through both gates');

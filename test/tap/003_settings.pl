@@ -11,7 +11,7 @@ use TelemetryNode;
 
 my $node = telemetry_node('settings', preload => 1);
 
-# Gives the SQLSTATE of a command, 00000 if there is no error.
+# Returns the SQLSTATE of a command, or 00000 if there is no error.
 sub state_of
 {
 	my ($command) = @_;
@@ -56,8 +56,8 @@ wait_applied($node);
 my $listener = session($node);
 $listener->query_safe('LISTEN telemetry_ingested');
 
-# Sends, waits until it is applied and the worker has spoken, and gives the payloads of the batches that were made since, as they
-# came. (That of an earlier batch may come late.)
+# Sends readings, and waits until they are applied and the worker has notified. Returns the number of the last batch, and the
+# payloads of the batches made since, in the order of their arrival. (The payload of an earlier batch may come late.)
 sub heard
 {
 	my ($send) = @_;

@@ -61,7 +61,7 @@ like($err, qr/ERROR:\s+TC101/, 'a batch that may not wait: TC101');
 is($node->safe_psql('postgres', "SELECT count(*) FROM telemetry.measurements WHERE idempotency_key IN ('before', 'behind')"), '0', 'and nothing of it is stored');
 $first->query_safe('COMMIT');
 
-# A session that was cancelled while it waited leaves nothing behind and goes on.
+# A session that was cancelled while it waited leaves nothing and goes on.
 $first->query_safe("BEGIN; SELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:00:00+00', 8, NULL, 'held 2')");
 my $cancelled = psql_start($node, "\\set VERBOSITY sqlstate\nSELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:00:00+00', 8, NULL, 'held 2');\nSELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:00:00+00', 9, NULL, 'afterwards')");
 wait_for($node, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')", 'a session that waits');

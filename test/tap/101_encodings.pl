@@ -14,7 +14,7 @@ local $TelemetryNode::database = 'japanese';
 local $ENV{PGCLIENTENCODING} = 'UTF8';
 $node->safe_psql('japanese', 'CREATE EXTENSION telemetry_cqrs');
 
-# two bytes a character, the first at an odd place
+# two bytes a character, the first at an odd position
 my $long = q{'x' || repeat(U&'\3042', 200)};
 foreach my $refused (
 	[ 'TC001', 'a device', "SELECT telemetry.ingest_telemetry($long)" ],

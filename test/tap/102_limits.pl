@@ -13,7 +13,7 @@ plan skip_all => 'no /proc' if !-r '/proc/self/status';
 my $node = telemetry_node('limits', preload => 0, conf => "telemetry_cqrs.max_batch_readings = 1000\nautovacuum = off\n");
 my $kilobytes_a_reading = 1;
 
-# How much higher the peak of a new session's memory is after a statement, in kB.
+# Returns by how much a statement raises the peak of a new session's memory, in kB, and the answer.
 sub peak_of
 {
 	my ($prepare, $statement) = @_;
@@ -29,7 +29,8 @@ sub peak_of
 	return ($after - $before, $answer);
 }
 
-# The arrays need memory of their own, so the same ones also go to a statement that looks at their length only.
+# Returns the memory that a call takes beside its arrays, in kB, and the answer. The arrays need memory of their own, so the same
+# ones also go to a statement that looks at their length only.
 sub cost_of
 {
 	my ($readings) = @_;

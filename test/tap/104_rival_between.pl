@@ -25,8 +25,8 @@ is($node->safe_psql('postgres', "SELECT split_part(idempotency_key, ' ', 1), cou
 $node->stop;
 done_testing();
 
-# Ten keys "$name 1" to 10, of which a rival stores number 5 with a value while the batch, which sends 1, stands between probe and
-# insert. $end ends the rival's transaction when the batch waits for it; undef: when the batch gave up.
+# Sends ten keys "$name 1" to 10 with the value 1. While the batch stands between probe and insert, a rival stores number 5 with
+# $value. When the batch waits for the rival, $end ends the rival's transaction; with undef it ends when the batch has given up.
 sub batch_meets
 {
 	my ($name, $value, $end) = @_;

@@ -43,7 +43,8 @@ foreach my $preload (1, 0)
 
 done_testing();
 
-# raw: the CSV. sending: what is sent in which batch, in which place, and what must become of it.
+# Fills two tables: raw holds the CSV; sending holds which reading goes into which batch, at which position, and the fate it must
+# have.
 sub stage
 {
 	my ($node) = @_;
@@ -59,7 +60,7 @@ CREATE TABLE raw AS
 	FROM csv WHERE (n - 1) % $every = 0;
 CREATE TABLE sending AS
 	SELECT (n - 1) / 1000 AS batch, n * 10 AS place, 'accepted' AS verdict, raw.* FROM raw
-	UNION ALL  -- again in the same batch, 40 readings further on or behind the last one
+	UNION ALL  -- again in the same batch, 40 readings further on or after the last one
 	SELECT (n - 1) / 1000, n * 10 + 401, 'duplicate', raw.* FROM raw WHERE n % 30 = 0
 	UNION ALL  -- again in a later batch
 	SELECT (n - 1) / 1000 + 1 + n % 7, n * 10, 'duplicate', raw.* FROM raw WHERE n % 30 = 10

@@ -1,5 +1,5 @@
 # A DBA added a column to telemetry.epoch under version 1.0. It stands where a fresh installation has first_xid, and the update
-# adds first_xid behind it. The library does not confuse the two.
+# adds first_xid after it. The library does not confuse the two.
 use strict;
 use warnings;
 

@@ -35,7 +35,7 @@ my $open = session($node);
 is($node->safe_psql('postgres', 'SELECT send(1, 50)'), '50', 'a few readings before');
 $open->query_safe('BEGIN; SELECT send(51, 150)');
 is($node->safe_psql('postgres', 'SELECT send(1001, 251000)'), '250000', 'a transaction of 250,000 readings');
-is($node->safe_psql('postgres', "SELECT send(300001, 300000 + 10 * 2000)"), '20000', 'and one behind it');
+is($node->safe_psql('postgres', "SELECT send(300001, 300000 + 10 * 2000)"), '20000', 'and one after it');
 $node->safe_psql('postgres', join ';', map { 'SELECT send(' . (400_000 + $_ * 10) . ', ' . (400_009 + $_ * 10) . ')' } 1 .. 200);
 $node->safe_psql('postgres', 'CALL telemetry.project_once()');
 read_models_follow($node, 'sent', 'while a writer is open');
@@ -46,13 +46,14 @@ $open->quit;
 $node->safe_psql('postgres', 'CALL telemetry.project_once()');
 log_is($node, 'sent', 'at the end');
 read_models_follow($node, 'sent', 'at the end');
-# each event in exactly one batch: also by reading the batches
+# Each event is in exactly one batch, also when the batches are read.
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT r.id) FROM telemetry.batch b, LATERAL telemetry.read_events(b.batch_id) AS r'),
 	join('|', (50 + 100 + 250_000 + 20_000 + 2000) x 2), 'read_events gives every event in one batch');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM telemetry.batch b WHERE events <> (SELECT count(*) FROM telemetry.read_events(b.batch_id))'),
 	'0', 'as many as the batch says');
 
-# What a slice touches is kept in memory until it is written: that is bounded, too. 64 metrics of 9,000 devices are more.
+# A slice keeps the rows that it touches in memory until it writes them. That memory is bounded, too, and 64 metrics of 9,000
+# devices exceed the bound.
 my $batches = $node->safe_psql('postgres', 'SELECT max(batch_id) FROM telemetry.batch');
 is($node->safe_psql('postgres', <<'SQL'), '9000', 'readings with many metrics');
 WITH many AS (SELECT jsonb_object_agg('m' || i, i) AS metrics FROM generate_series(1, 64) AS i)

@@ -27,7 +27,7 @@ my %holder = (
 my $sent = 1;
 my $held = 0;
 
-# Sends readings one by one, each when the one before it is seen in device_stats: how long the slowest took, in seconds.
+# Sends readings one by one, each when device_stats shows the one before it. Returns how long the slowest took, in seconds.
 sub slowest
 {
 	my ($what) = @_;

@@ -12,10 +12,11 @@ use Time::HiRes qw(time);
 
 my $node = telemetry_node('disk', preload => 1, conf => "synchronous_commit = off\nwal_writer_delay = 10s\nautovacuum = off\n");
 
-# What is known of the batches, newest first: number and events.
+# Gives number and events of the newest batches, the newest first.
 my $batches = 'SELECT b.batch_id, (SELECT string_agg(e.id::text, \',\' ORDER BY e.id) FROM telemetry.read_events(b.batch_id) AS e) FROM telemetry.batch b ORDER BY 1 DESC LIMIT 4';
 
-# Single readings from some sessions, until one of them has seen a batch for the n-th time; then the server dies. The batches last seen.
+# Sends single readings from several sessions, until the reader has seen new batches $looks times. Then the server crashes and
+# starts again. Returns the batches that the reader has seen.
 sub seen_before_crash
 {
 	my ($looks, $apply) = @_;
@@ -38,7 +39,7 @@ sub seen_before_crash
 	return sort keys %seen;
 }
 
-# Those of them that are not there any more, or with other events.
+# Returns those of the seen batches that are gone, or have other events.
 sub lost
 {
 	my (@seen) = @_;

@@ -23,7 +23,8 @@ sub send_one
 	return $node->safe_psql('postgres', "SELECT b.batch_id $batch");
 }
 
-# A consumer: the keys of all batches from the number that it keeps on.
+# Reads as a consumer: takes in the keys of all batches from the consumer's next number on, and moves that number. Returns the
+# SQLSTATE, or ''.
 sub follow
 {
 	my ($node, $consumer) = @_;
@@ -102,7 +103,7 @@ $recovered->init_from_backup($primary, 'backup', has_restoring => 1, standby => 
 $recovered->append_conf('postgresql.conf', "recovery_target_lsn = '$recovery_target'\nrecovery_target_action = 'promote'\nrecovery_target_timeline = 'current'\narchive_mode = off\n");
 $recovered->start;
 wait_for($recovered, 'SELECT NOT pg_is_in_recovery()', 'the recovery to end');
-# What was read before it was lost: the batch behind the moment of recovery.
+# The consumer has read the batch after the moment of recovery, which is lost now.
 %consumer = (next => $further + 1, seen => {});
 # No command comes: the worker alone begins the new epoch.
 wait_for($recovered, 'SELECT max(epoch) = 3 FROM telemetry.epoch', 'the epoch of the timeline');

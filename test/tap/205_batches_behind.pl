@@ -1,4 +1,4 @@
-# The list of batches catches up by itself, whatever held it back. The projections may be ahead of it, each at a place of its
+# The list of batches catches up by itself, whatever held it back. The projections may be ahead of it, each at a position of its
 # own.
 use strict;
 use warnings;

@@ -10,7 +10,7 @@ use TelemetryNode;
 
 my $node = telemetry_node('listeners');
 
-# The notification a listener gets for one reading of a device, and what its client complains about.
+# Listens while one reading of a device is applied. Returns the listener's output, the payload, and the complaints of its client.
 sub told
 {
 	my ($database, $encoding, $ingest) = @_;

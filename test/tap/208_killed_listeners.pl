@@ -32,7 +32,7 @@ wait_for($node, 'SELECT EXISTS (SELECT FROM telemetry.batch)', 'the first batch'
 
 my (%batch_of, %events_of);    # by event, by batch
 my $last = 0;
-# Whole batches, each as often as it was read; reading one again must give the same events.
+# Takes in the events of whole batches. A batch may come again, and must have the same events then. Returns how many batches came.
 sub consume
 {
 	my ($text) = @_;

@@ -29,7 +29,7 @@ $node->safe_psql('postgres', "CREATE TABLE sample (at timestamptz, locks bigint,
 my $listener = session($node);
 $listener->query_safe('LISTEN telemetry_ingested');
 
-# 8 clients, while a session looks at the locks
+# Lets 8 clients send readings while a session looks at the locks. Returns how many transactions they made.
 sub ingest_and_sample
 {
 	my ($name, $seconds, $options) = @_;
@@ -94,8 +94,8 @@ $listener->quit;
 $node->stop;
 done_testing();
 
-# A session whose notifying commit waits for a standby. (The checkpointer decides that standbys are waited for, some time after
-# the setting has changed: the session commits until a commit waits.)
+# Starts a session whose notifying commit waits for a standby. The checkpointer decides some time after the setting has changed
+# that commits wait for standbys. So the session commits until a commit waits.
 sub start_neighbour
 {
 	my $script = "SET application_name = 'control';\nSET synchronous_commit = on;\n" . "BEGIN;\nINSERT INTO plain VALUES (1);\nNOTIFY elsewhere;\nCOMMIT;\nSELECT pg_sleep(0.01);\n" x 5000;

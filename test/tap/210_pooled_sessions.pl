@@ -1,4 +1,4 @@
-# One device behind a connection pool. Two sessions take turns for 1,000 rounds. In half of the rounds the session runs DISCARD
+# One device sends through a connection pool. Two sessions take turns for 1,000 rounds. In half of the rounds the session runs DISCARD
 # ALL between the calls, as a pool does. Meanwhile the registry changes the region of the device. All readings are stored and
 # the figures are exact. A reading without a region gets the region that the registry had when it was sent.
 use strict;

@@ -11,7 +11,7 @@ my $node = telemetry_node('as_of', conf => "wal_level = replica\nmax_wal_senders
 $node->safe_psql('postgres', 'CREATE TABLE moment (name text, at timestamptz)');
 my $readings = 0;
 
-# One more reading, applied; its time of receipt is kept under a name.
+# Sends and applies one more reading, and keeps its time of receipt under a name.
 sub reading
 {
 	my ($name) = @_;
@@ -21,7 +21,8 @@ sub reading
 	$node->safe_psql('postgres', "INSERT INTO moment SELECT '$name', max(received_at) FROM telemetry.measurements");
 	return;
 }
-# A test: the answer "count|as_of" counts these readings and is of a time before the named one was received, and after the other.
+# Tests an answer "count|as_of": it counts $count readings, and its time lies before the receipt of the reading $before and not
+# before the receipt of the reading $after.
 sub is_of
 {
 	my ($answer, $count, $before, $after, $what) = @_;
@@ -78,7 +79,7 @@ my $standby = standby_of($node, 'as_of_standby', 'standby');
 $node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
 like($standby->safe_psql('postgres', $rows), qr/^4\|./, 'a standby');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
-ok(wait_for($standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'", 'the standby to pause'), 'which lags behind');
+ok(wait_for($standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'", 'the standby to pause'), 'which lags');
 reading('fifth');
 my $repeatable = $standby->background_psql('postgres');
 $repeatable->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');

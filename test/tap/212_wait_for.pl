@@ -14,9 +14,9 @@ my $node = telemetry_node('wait', preload => 1,
 my $sent = 0;
 
 sub in_database { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }
-# One reading more: its token.
+# Sends one more reading and returns its token.
 sub token { my ($on) = @_; ++$sent; return ($on // $node)->safe_psql('postgres', "SELECT token FROM telemetry.ingest_telemetry('d', now(), $sent, 50, 'k$sent')"); }
-# The answer, or the SQLSTATE.
+# Returns the answer of wait_for(), or its SQLSTATE.
 sub answer_of
 {
 	my ($arguments, %on) = @_;

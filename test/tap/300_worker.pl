@@ -1,5 +1,5 @@
-# The processes of the extension: when they start, come back and leave, and what the log says about it.
-# Runs alone: the time that commands take is bounded.
+# The processes of the extension: when they start, come back and leave, and what the server log says about it.
+# Runs alone: the time that statements take is bounded.
 use strict;
 use warnings;
 
@@ -33,7 +33,7 @@ sub pid_of
 	return $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector' AND datname = '$database'");
 }
 
-# Exactly these databases have a running worker, one each.
+# Tests that soon exactly these databases have a running worker, one each.
 sub wait_workers
 {
 	my ($what, @databases) = @_;
@@ -42,7 +42,7 @@ sub wait_workers
 	return ok(wait_for($node, "SELECT coalesce(string_agg(datname, ',' ORDER BY datname COLLATE \"C\"), '') = '$expected' FROM pg_stat_activity
 	                           WHERE backend_type = 'telemetry_cqrs projector'", $what), $what);
 }
-# The answer of a query in a database, as soon as it is the expected one.
+# Tests that the query in a database soon gives the expected answer.
 sub wait_answer
 {
 	my ($database, $query, $expected, $what) = @_;
@@ -236,7 +236,7 @@ in_database('north', "SELECT telemetry.ingest_telemetry('d', now(), 9, 50)");
 wait_answer('north', $counted, qr/^8$/, 'nor from working');
 wait_running('north', 'and its state can be seen');
 
-# The whole server is read-only: a state with a reason, one line in the log, and on with it when that is over.
+# The whole server is read-only: a state with a reason, one line in the server log, and the worker goes on when that is over.
 my $offset = -s $node->logfile;
 $node->append_conf('postgresql.conf', "default_transaction_read_only = on\n");
 $node->reload;
@@ -341,7 +341,7 @@ $lines = () = slurp_file($node->logfile, $offset) =~ /cannot start a worker for 
 is($lines, 1, 'one line in the log');
 like(slurp_file($node->logfile, $offset), qr/HINT:  Increase max_worker_processes\./, 'with a hint');
 
-# --- the log as a whole --------------------------------------------------------------------------------------------------
+# --- the server log as a whole --------------------------------------------------------------------------------------------------
 
 my @fatal = grep { /FATAL/ && !/the database system is (?:starting up|shutting down|in recovery)|terminating (?:connection|autovacuum)|not yet accepting/ } split /\n/, slurp_file($node->logfile);
 is(scalar @fatal, 0, 'nothing fatal in the log') or diag join "\n", @fatal;

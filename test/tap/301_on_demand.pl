@@ -23,9 +23,9 @@ sub projectors
 	my ($database) = @_;
 	return $node->safe_psql('template1', "SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector' AND datname = '$database'");
 }
-# One reading, in a session that is over when this returns.
+# Sends one reading, in a session that is over when this returns.
 sub send_one { my ($database) = @_; ++$sent; return in_database($database, "SELECT status FROM telemetry.ingest_telemetry('d', now(), $sent, 50, 'k$sent')"); }
-# Until a query in a database gives the expected answer.
+# Tests that the query in a database soon gives the expected answer.
 sub wait_answer
 {
 	my ($database, $query, $expected, $what) = @_;
@@ -162,7 +162,7 @@ sub measured
 	return fail("$what: $err") if $result != 0;
 	return cmp_ok($milliseconds, '<', $bound, $what);
 }
-# A database with a worker in it.
+# Makes a database with a worker in it.
 sub made
 {
 	my ($database) = @_;
@@ -213,7 +213,7 @@ wait_all('postgres', 'and applies everything');
 
 # --- workers that cannot even begin -----------------------------------------------------------------------------------------------
 
-# Each leaves a FATAL in the log, so the attempts become rare.
+# Each leaves a FATAL in the server log, so the attempts become rare.
 in_database('template1', 'CREATE DATABASE closed');
 in_database('closed', 'CREATE EXTENSION telemetry_cqrs');
 {

@@ -18,7 +18,7 @@ wait_for($node, "SELECT bool_and(lag_events = 0) FROM telemetry.projection_statu
 
 my %pids = split /[|\n]/, $node->safe_psql('postgres', "SELECT replace(backend_type, 'telemetry_cqrs ', ''), pid FROM pg_stat_activity WHERE backend_type LIKE 'telemetry_cqrs %'");
 is_deeply([ sort keys %pids ], [ 'launcher', 'projector' ], 'launcher and projector');
-# What follows the last pass is over when two looks at the next transaction number agree.
+# The work after the last pass is over when two looks at the next transaction number agree.
 my $next = 'SELECT pg_snapshot_xmax(pg_current_snapshot())';
 my $xmax = '';
 my $deadline = time + 180;
@@ -51,7 +51,7 @@ foreach my $name (sort keys %pids)
 $node->stop;
 done_testing();
 
-# Processor time in seconds, memory that is the process's own in kB.
+# Returns the name of a process, its processor time in seconds, and the memory that is its own, in kB.
 sub of
 {
 	my ($pid) = @_;

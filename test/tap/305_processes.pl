@@ -56,7 +56,8 @@ foreach my $name (sort keys %ours)
 
 # --- SIGUSR1 ----------------------------------------------------------------------------------------------------------
 
-# What a notification carries is a setting; the change of the file counts from the reload on, whatever signals come before.
+# A setting decides what a notification carries. Its change in the file takes effect with the reload, and no other signal brings
+# it about.
 $session->query_safe('LISTEN telemetry_ingested');
 $node->append_conf('postgresql.conf', "telemetry_cqrs.notify_payload = off\n");
 my $flood = psql_start_in($node, 'other', "NOTIFY anything, 'x';\n" x 300);

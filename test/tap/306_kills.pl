@@ -1,6 +1,6 @@
 # Acceptance check 8. The test kills the worker, sessions that send, and the postmaster with kill -9. It also uses
 # pg_terminate_backend and an immediate shutdown. The blows come at random under a load of clients, which send again what was
-# not acknowledged. Some blows hit an exact place (injection points of a debug build): between state and checkpoint, between the
+# not acknowledged. Some blows hit an exact point (injection points of a debug build): between state and checkpoint, between the
 # commit of a pass and its notification, between probe and insert, between insert and receipt, and while the first epoch opens.
 #
 # Afterwards the log holds each key once, and the read models equal plain SQL over the log. Each receipt that a client got is
@@ -163,7 +163,7 @@ sub kill_worker
 	kill 'KILL', worker();
 }
 
-# Holds the worker at a point, then does the rest.
+# Holds the worker at a point, and runs $rest meanwhile.
 sub at_pause
 {
 	my ($point, $rest) = @_;
@@ -190,7 +190,7 @@ sub set_for_workers
 	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
 }
 
-# In the middle of a transaction of its own that never ends: nothing of it may remain.
+# Kills a session in the middle of a long transaction of its own, of which nothing may remain.
 sub kill_session
 {
 	my $victim = psql_start($node, "SET application_name = 'victim';
@@ -200,7 +200,7 @@ sub kill_session
 	eval { psql_finish($victim) };    # whose server went away
 }
 
-# A session kills itself at its n-th reading; all in one transaction.
+# Lets a session kill itself at a reading in the middle of its only transaction.
 sub session_dies_at
 {
 	my ($point) = @_;
@@ -210,7 +210,8 @@ sub session_dies_at
 	like($err, qr/server closed the connection|connection to server was lost/, "a session killed itself at $point, pass $at");
 }
 
-# Its children notice by themselves; until the last is gone a new one refuses to start, and a DBA tries again.
+# Kills the postmaster and starts the server again. The children of the dead postmaster end by themselves. A new one refuses to
+# start until the last child is gone, so this tries again as a DBA does.
 sub kill_postmaster
 {
 	my $offset = -s $node->logfile;
@@ -236,7 +237,7 @@ sub worker
 	return $node->safe_psql('postgres', 'SELECT pid FROM telemetry.worker_status()');
 }
 
-# Waits until the read models hold more readings than at the last call: load and worker are both at work.
+# Waits until the read models hold more readings than at the last call, so that load and worker are both at work.
 sub go_on
 {
 	my ($when) = @_;

@@ -63,8 +63,8 @@ my $token = q{SELECT token FROM telemetry.ingest_telemetry('d1', NULL, 20, 40, :
 my $few = q{SELECT accepted + duplicates AS stored FROM telemetry.ingest_telemetry_batch(ARRAY['d1', 'x-' || :'what', 'd1'], NULL, ARRAY[1, 2, 3], NULL,
 	ARRAY[:'what' || 'a', :'what' || 'b', :'what' || 'c'])};
 
-# What is called, what must be true afterwards, what comes before; :what is different each time. `after` is also the proof that
-# the session can go on; it gives t.
+# Each row has the call, what must be true afterwards, and what comes before; :what is different each time. `after` is also the
+# proof that the session can go on; it gives t.
 my @calls = (
 	{ name => 'one reading', call => $one, after => "SELECT status IN ('accepted', 'duplicate') FROM ($one) AS r" },
 	{ name => 'one reading, cold', before => 'SELECT fault_forget() \g /dev/null', call => $one, after => "SELECT status IN ('accepted', 'duplicate') FROM ($one) AS r" },
@@ -252,7 +252,7 @@ log_is($node, 'sent', 'after the storm');
 wait_for($node, $current, 'everything to be applied');
 read_models_follow($node, 'telemetry.measurements', 'after the storm');
 
-# --- the log ----------------------------------------------------------------------------------------------------------
+# --- the server log ----------------------------------------------------------------------------------------------------------
 
 my $log = slurp_file($node->logfile);
 my @bad = grep { !/is not a PostgreSQL server process|could not send signal to process/ && /PANIC|TRAP:|terminated by signal|leak|WARNING|not closed|still referenced|C\+\+ exception/ } split /\n/, $log;
@@ -267,7 +267,7 @@ sub start
 	$node->start;
 }
 
-# Runs a script in one session that must live to its end; gives what it wrote.
+# Runs a script in one session. Returns its output, its errors, and whether the session lived to its end.
 sub run_script
 {
 	my ($script) = @_;
@@ -285,7 +285,8 @@ sub run_ok
 	return $out;
 }
 
-# How a call is made with a fault, or (at = 0) made to be counted.
+# Returns the script lines of a call in which request number $at fails. With $at = 0 no request fails, and the call only counts
+# them.
 sub lines_of
 {
 	my ($call, $kind, $at) = @_;

@@ -1,5 +1,5 @@
-# Acceptance check 10 when the clock of the server is set back, as on a virtual machine that wakes up. The worker still leaves
-# its database to a command that needs the database for itself.
+# Acceptance check 10 when the clock of the server is set back, as on a virtual machine that wakes up. The worker still leaves its
+# database to a statement that needs the database for itself.
 use strict;
 use warnings;
 

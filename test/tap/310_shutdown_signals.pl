@@ -49,7 +49,7 @@ sub store
 	$sent += $count;
 	return;
 }
-# A backlog that the worker has just begun to eat.
+# Makes a backlog that the worker has just begun to apply. Returns the worker's pid.
 sub backlog
 {
 	sql('ALTER TABLE telemetry.device_state RENAME TO hidden');

@@ -1,7 +1,7 @@
-# Acceptance checks 10, 11 and the second half of 14. A command from a database without the extension drops, renames, moves or
+# Acceptance checks 10, 11 and the second half of 14. A statement from a database without the extension drops, renames, moves or
 # copies a database with a busy worker. It succeeds in time. If it fails, the worker comes back and goes on. Unrelated databases
-# come and go in the middle of a backlog, and no process of the extension keeps these commands waiting.
-# Runs alone: the time that commands take is bounded.
+# come and go in the middle of a backlog, and no process of the extension keeps these statements waiting.
+# Runs alone: the time that statements take is bounded.
 use strict;
 use warnings;
 
@@ -27,7 +27,7 @@ sub refusal
 	my ($status, $out, $err) = $node->psql($database, $sql, extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
 	return join ' ', $err =~ /ERROR:  (\w{5})/g;
 }
-# How long a statement takes, measured by the session that runs it; a failed test if it fails or takes three times too long.
+# Tests that a statement succeeds, and takes less than three times $seconds by the clock of its own session.
 sub takes_less_than
 {
 	my ($seconds, $database, $sql, $what) = @_;
@@ -38,7 +38,7 @@ sub takes_less_than
 	note(sprintf '%.0f ms: %s', $milliseconds, $sql);
 	return cmp_ok($milliseconds, '<', 3000 * $seconds, $what);
 }
-# Exactly these databases have a worker, one each.
+# Tests that soon exactly these databases have a worker, one each.
 sub workers_are
 {
 	my ($what, @databases) = @_;

@@ -80,7 +80,7 @@ ok(wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", 't
 read_models_follow($node, 'telemetry.measurements', 'after the read side was full');
 nothing_repeats($node, $from, 'a full read side');
 
-# --- the log ----------------------------------------------------------------------------------------------------------------
+# --- the server log ----------------------------------------------------------------------------------------------------------------
 
 $from = log_end($node);
 fill($disks, 'log');

@@ -23,7 +23,7 @@ CONF
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 my $sent = 0;
-# So many readings of so many devices, one batch.
+# Sends one reading for each of so many devices, in one call.
 sub send_readings
 {
 	my ($devices) = @_;
@@ -37,7 +37,7 @@ my %limit = (
 	lag_warning => "interval '1 minute'", lag_error => "interval '10 minutes'", blocked_warning => "interval '5 seconds'", blocked_error => "interval '1 minute'",
 	held_warning => "interval '5 minutes'", held_error => "interval '1 hour'", dead_rows => '1000::bigint', queue_warning => '0.1::float8', queue_error => '0.5::float8',
 	rejected_warning => "interval '1 day'", starting => "interval '1 minute'", retention_margin => "interval '10 minutes'");
-# From where on it warns; what is not named is as it was shipped.
+# Sets limits from which health() warns. A limit that is not named is as it was shipped.
 sub limits
 {
 	my (%other) = @_;
@@ -51,9 +51,9 @@ sub limits
 }
 is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|00:01:00|00:05:00|01:00:00|1000|0.1|0.5|1 day|00:01:00|00:10:00', 'limits as shipped');
 
-# "state|detail|hint" of a check.
+# Returns "state|detail|hint" of a check.
 sub health_of { my ($name, $on, $database) = @_; return ($on // $node)->safe_psql($database // 'postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE item = '$name'"); }
-# A test: the check comes to a state and to words; `meanwhile` is done before each look.
+# Tests that a check soon has a state and words. $meanwhile runs before each look.
 sub becomes
 {
 	my ($name, $state, $words, $what, $meanwhile) = @_;

@@ -11,7 +11,7 @@ use TelemetryNode;
 my $node = telemetry_node('rights');
 $node->safe_psql('postgres', 'CREATE ROLE reader; CREATE ROLE reader_1_0; CREATE ROLE operator');
 
-# What grant_reader() of version 1.0 gave, by its own script.
+# The script of version 1.0 gives a role the rights of its grant_reader().
 $node->safe_psql('postgres', "DROP EXTENSION telemetry_cqrs; CREATE EXTENSION telemetry_cqrs VERSION '1.0'; SELECT telemetry.grant_reader('reader_1_0'); ALTER EXTENSION telemetry_cqrs UPDATE;
 	SELECT telemetry.grant_reader('reader'), telemetry.grant_admin('operator')");
 $node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d', '2024-05-01 10:00+00', i) FROM generate_series(1, 5) AS i");

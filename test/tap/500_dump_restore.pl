@@ -17,7 +17,8 @@ my $source = telemetry_node('source', preload => 1, conf => $conf);
 my $target = telemetry_node('target', preload => 1, conf => $conf);
 my $folder = $source->basedir;
 
-# An INSERT-like query: readings a to b of a series, with regions, metrics and keys that start with its name.
+# Returns a query that sends readings $first to $last of a series in one call, with regions, metrics, and keys that start with the
+# series' name.
 sub batch_sql
 {
 	my ($series, $first, $last) = @_;
@@ -30,7 +31,7 @@ SELECT r.accepted, r.duplicates, r.rejected + r.conflicts FROM (
 SQL
 }
 
-# Two clients that send readings one by one until load_end.
+# Starts two clients that send readings one by one until load_end.
 sub load_start
 {
 	my ($node, $database) = @_;
@@ -54,7 +55,7 @@ sub load_end
 	wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'", 'the load to end');
 }
 
-# What a dump must carry: a line for each table, with a hash of its rows. $ask is a function that runs SQL.
+# A dump must carry these tables. facts() returns a line for each, with a hash of its rows; $ask is a function that runs SQL.
 my @tables = split /\n/, $source->safe_psql('postgres',
 	"SELECT c.oid::regclass FROM pg_extension e, unnest(e.extconfig) AS t JOIN pg_class c ON c.oid = t WHERE e.extname = 'telemetry_cqrs' AND c.relkind = 'r' ORDER BY 1");
 cmp_ok(scalar @tables, '>=', 12, 'tables to be dumped');
@@ -69,7 +70,8 @@ my $receipt_sql = "SELECT event_id, status, received_at FROM telemetry.ingest_te
 my $single = sprintf $receipt_sql, '21.5';
 my $conflict = sprintf $receipt_sql, '99';
 
-# Dumps taken of one snapshot, and what is in it. With $options{tail} the projector is held up meanwhile, so that events wait.
+# Takes dumps of one snapshot. Returns their files, and the facts that the snapshot shows. With $options{tail} a lock holds up the
+# projector meanwhile, so that events wait.
 sub dump_database
 {
 	my ($node, $database, $name, %options) = @_;
@@ -108,7 +110,7 @@ sub restore_plain
 	return $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', $dump->{plain}, '-d', $node->connstr($database) ], "$database: restored by psql");
 }
 
-# Tests: the copy is what the dump's snapshot showed, waits for the first command, and goes on from there.
+# Tests that the copy has what the dump's snapshot showed, waits for the first command, and goes on from there.
 sub copy_goes_on
 {
 	my ($node, $database, $dump) = @_;

@@ -80,7 +80,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE second GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE second GRANT SELECT ON TABLES TO PUBLIC;
 SQL
 
-# Facts on one side only.
+# Returns the facts that are on one side only.
 sub differences
 {
 	my ($have, $want) = @_;
@@ -92,7 +92,7 @@ sub differences
 	return @lines;
 }
 
-# What roles were granted on the extension's objects, as the catalogue has it and as a dump carries it.
+# Returns the rights that roles have on the extension's objects: as the catalogue has them, and as a dump carries them.
 sub granted
 {
 	my $acls = $node->safe_psql('postgres', q{

@@ -44,7 +44,7 @@ else
 	close $file;
 }
 
-# By rename, as package managers do: a process that has the old file open keeps it.
+# Installs a library by rename, as package managers do. A process that has the old file open keeps it.
 sub install_library
 {
 	my ($which) = @_;
@@ -70,7 +70,7 @@ $node->safe_psql('postgres', "CREATE EXTENSION telemetry_cqrs VERSION '1.0'; CRE
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 
 my $count = 0;
-# A reading, in a session of its own or a given one; noted in the transaction that stores it.
+# Returns SQL that sends a reading and notes it in the transaction that stores it.
 sub ingest_sql
 {
 	++$count;
@@ -78,7 +78,7 @@ sub ingest_sql
 }
 sub ingest { return $node->safe_psql('postgres', ingest_sql()); }
 
-# The error of a command: SQLSTATE, message and hint in one line.
+# Returns the error of a command: SQLSTATE, message and hint in one line.
 sub error_of
 {
 	my ($database, $command) = @_;

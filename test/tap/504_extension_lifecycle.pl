@@ -1,6 +1,6 @@
 # Acceptance check 13. CREATE, DROP and re-CREATE EXTENSION run while sessions send and read: alone, in one transaction, rolled
-# back, behind savepoints, and beside a foreign schema of the same name. No session deadlocks. A command that meets the DROP
-# gets a clean SQLSTATE. Soon afterwards each database with the extension has one worker, and no other database has one.
+# back, after savepoints, and beside a foreign schema of the same name. No session deadlocks. A command that meets the DROP gets a
+# clean SQLSTATE. Soon afterwards each database with the extension has one worker, and no other database has one.
 #
 # TELEMETRY_ROUNDS: how many rounds.
 use strict;
@@ -26,7 +26,7 @@ my $node = telemetry_node('lifecycle', preload => 1, conf => $ServerLog::conf);
 my $folder = PostgreSQL::Test::Utils::tempdir;
 
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }
-# What a script that must fail says: SQLSTATEs.
+# Returns the SQLSTATEs of the errors of a script.
 sub refusal
 {
 	my ($sql, $database) = @_;
@@ -45,9 +45,9 @@ sub workers_are
 
 # --- a load that goes on whatever happens -----------------------------------------------------------------------------------
 
-# Single readings, a batch behind a single one in one transaction, and the other way round; new sessions now and then. Nobody
-# queries a view here: that locks it before its tables, DROP of any view and its tables goes the other way, and the server's own
-# deadlock detection is all there is.
+# Returns a round of the load: single readings, a batch after a single reading in one transaction, and the other way round. No
+# client queries a view here. A query locks a view before its tables, and DROP locks them the other way round, so only the
+# server's own deadlock detection would help.
 sub block
 {
 	my ($n) = @_;
@@ -84,7 +84,7 @@ my @ways = (
 	[ 'DROP and CREATE in one transaction' => "BEGIN;\nDROP EXTENSION telemetry_cqrs;\nCREATE EXTENSION telemetry_cqrs;\nCOMMIT;" ],
 	[ 'DROP rolled back' => "BEGIN;\nDROP EXTENSION telemetry_cqrs;\nROLLBACK;" ],
 	[ 'DROP and CREATE rolled back' => "BEGIN;\nDROP EXTENSION telemetry_cqrs;\nCREATE EXTENSION telemetry_cqrs;\nROLLBACK;" ],
-	[ 'behind savepoints' => <<'SQL' ],
+	[ 'after savepoints' => <<'SQL' ],
 BEGIN; SAVEPOINT a; DROP EXTENSION telemetry_cqrs; ROLLBACK TO a; SAVEPOINT b; DROP EXTENSION telemetry_cqrs; SAVEPOINT c;
 CREATE EXTENSION telemetry_cqrs; ROLLBACK TO c; CREATE EXTENSION telemetry_cqrs; RELEASE b; COMMIT;
 SQL
@@ -112,7 +112,7 @@ my %errors;
 foreach my $client (1 .. $clients) { $errors{$_}++ foreach slurp_file("$folder/errors.$client") =~ /(?:ERROR|FATAL|PANIC):\s+(\w{5})/g; }
 note('errors of the load: ', join ', ', map { "$_ $errors{$_} times" } sort keys %errors);
 # Function, schema, table or type gone, not installed, and what follows in the rest of such a transaction. The server's parser may
-# stumble with XX000 over a type that is being dropped; that we never do is read in the log, below.
+# stumble with XX000 over a type that is being dropped; the server log tells below that we never do.
 delete @errors{qw(42883 3F000 42P01 42704 TC301 25P02 3B001 XX000)};
 is_deeply(\%errors, {}, 'a command that meets the DROP gets a clean SQLSTATE, and no session deadlocks') or diag explain \%errors;
 
@@ -132,7 +132,7 @@ workers_are(1, 'refused commands leave the worker');
 
 sql('DROP EXTENSION telemetry_cqrs');
 workers_are(0, 'DROP EXTENSION ends the worker');
-is(sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'telemetry'"), '0', 'and leaves nothing behind');
+is(sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'telemetry'"), '0', 'and leaves nothing');
 
 sql("CREATE SCHEMA telemetry;\nCREATE TABLE telemetry.event (mine text);");
 is(refusal('CREATE EXTENSION telemetry_cqrs') . ' ' . refusal('CREATE EXTENSION telemetry_cqrs'), '42P06 42P06', 'a foreign schema telemetry: CREATE EXTENSION is refused');

@@ -1,6 +1,6 @@
-# Acceptance check 15. A streaming standby follows a primary under load. No worker runs there, and nothing is logged. Every
-# query works and says how fresh its answer is; every command gives 25006. The standby is promoted in the middle of the load and
-# goes on from the replicated checkpoint: no gap, and nothing twice. Standbys behind it follow.
+# Acceptance check 15. A streaming standby follows a primary under load. No worker runs there, and nothing is logged. Every query
+# works and says how fresh its answer is; every command gives 25006. The standby is promoted in the middle of the load and goes on
+# from the replicated checkpoint: no gap, and nothing twice. Standbys that replicate from it follow.
 # Begins early.
 use strict;
 use warnings;
@@ -19,7 +19,8 @@ $primary->backup('backup');
 my $standby = standby_of($primary, 'standby', 'backup');
 my $cascade = standby_of($primary, 'cascade', 'backup', from => $standby);
 
-# Readings one after the other, each a transaction, its key noted where it was acknowledged; until the server goes or load_end.
+# Starts a client that sends readings one after the other, each in a transaction, and writes down each acknowledged key. It goes
+# on until the server goes, or until load_end.
 sub load_start
 {
 	my ($node, $name) = @_;
@@ -32,7 +33,7 @@ sub load_start
 	return { run => $run, out => "$file.out" };
 }
 
-# The acknowledged keys.
+# Ends the load and returns the acknowledged keys.
 sub load_end
 {
 	my ($load) = @_;

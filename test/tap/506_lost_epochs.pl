@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
-# A further database of the server, restored from a dump.
+# Restores a dump of a database as a further database of the server.
 sub restore_beside
 {
 	my ($node, $from, $to) = @_;
@@ -76,7 +76,7 @@ is(sqlstate_of('SELECT telemetry.follow_from(10)'), '', 'follow_from: all are ke
 $promoted->safe_psql('third', "DELETE FROM telemetry.batch WHERE batch_id < $third");
 is(sqlstate_of('SELECT telemetry.follow_from(10)'), 'TC203', 'follow_from: the batch of the second range is not kept');
 is(sqlstate_of("SELECT telemetry.follow_from($second)"), 'TC203', 'follow_from: nor is it itself');
-is(sqlstate_of('SELECT telemetry.follow_from(' . ($second + 1) . ')'), '', 'follow_from: behind it nothing was deleted');
+is(sqlstate_of('SELECT telemetry.follow_from(' . ($second + 1) . ')'), '', 'follow_from: after it nothing was deleted');
 # As version 1.0 left it: later epochs went on in the first range, and the last one has gone on in its own since.
 $promoted->safe_psql('third', 'UPDATE telemetry.epoch SET first_xid = NULL');
 is(sqlstate_of('SELECT telemetry.follow_from(10)'), 'TC203', 'follow_from: where an epoch of version 1.0 ended is not known');

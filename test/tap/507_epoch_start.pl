@@ -21,7 +21,7 @@ for my $i (0 .. 39)
 $node->safe_psql('postgres', 'CALL telemetry.project_once()');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM telemetry.event'), $rows, 'a log');
 
-# How many entries of the index by transaction statements read in a session of its own.
+# Returns how many entries of the index by transaction the statements read, in a session of their own.
 sub entries_read
 {
 	my ($database, @statements) = @_;
@@ -32,7 +32,7 @@ sub entries_read
 }
 cmp_ok(entries_read('postgres', 'SET enable_seqscan = off', "SELECT count(device_id) FROM telemetry.event_1 WHERE xid >= '3'"), '>=', $rows, 'entries are counted');
 
-# Tests of a copy that has taken no reading yet.
+# Tests a copy that has taken no reading yet.
 sub begins_where_it_was_opened
 {
 	my ($database) = @_;

@@ -12,7 +12,7 @@ use TelemetryNode;
 my $conf = "wal_level = logical\nmax_wal_senders = 20\nmax_replication_slots = 20\nmax_worker_processes = 30\nmax_logical_replication_workers = 12\nmax_sync_workers_per_subscription = 4\ntelemetry_cqrs.launcher_interval = 100\n";
 my ($old, $new) = map { telemetry_node("cutover_$_", preload => 1, conf => $conf) } qw(old new);
 
-# Readings a to b, of which every hundredth is refused.
+# Returns a query that sends readings $first to $last in one call. Every hundredth is refused.
 sub batch_sql
 {
 	my ($first, $last) = @_;

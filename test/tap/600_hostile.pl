@@ -1,6 +1,6 @@
 # Acceptance check 23. Settings of a database, of a role, of all roles or of the owner do not disturb the worker: its read
 # models stay right. Commands from such sessions store readings, recognise duplicates, and refuse with the same SQLSTATEs. A
-# setting that makes work impossible (a read-only server) leads to a state with a reason and one line in the log.
+# setting that makes work impossible (a read-only server) leads to a state with a reason and one line in the server log.
 use strict;
 use warnings;
 
@@ -21,7 +21,7 @@ sub sql { my ($sql, $database) = @_; return $node->safe_psql($database // 'postg
 
 my $forced_parallelism = $node->pg_version < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
 
-# What surrounds the commands: nothing of it may change what is stored, counted and answered.
+# None of these settings may change what a command stores, counts and answers.
 my @harmless = (
 	"search_path = 'evil, pg_catalog'", "default_transaction_isolation = 'serializable'", "default_transaction_deferrable = on", "session_replication_role = 'replica'",
 	"row_security = off", "TimeZone = 'Pacific/Chatham'", "DateStyle = 'SQL, DMY'", "IntervalStyle = 'iso_8601'", "extra_float_digits = -15", "bytea_output = 'escape'",
@@ -33,11 +33,11 @@ my @harmless = (
 	"ignore_checksum_failure = on", "zero_damaged_pages = on", "lo_compat_privileges = on", "log_min_messages = 'fatal'",
 	(map { "enable_$_ = off" } qw(seqscan indexscan indexonlyscan bitmapscan tidscan sort hashagg hashjoin mergejoin nestloop material memoize incremental_sort)),
 );
-# These end a session's statement; of the worker they must not be heard.
+# These settings end a session's statement. The worker must not obey them.
 my @for_the_worker = ("statement_timeout = '1ms'", "lock_timeout = '1ms'", "idle_session_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'", "default_transaction_read_only = on", "exit_on_error = on");
 push @for_the_worker, "transaction_timeout = '1ms'" if $node->pg_version >= 17;
 
-# Other words in the log, where the machine knows them.
+# The server log gets other words, where the machine has another locale.
 my ($locale) = grep { !/^(?:C|POSIX|en)/i && /utf-?8/i } split /\n/, qx(locale -a 2>/dev/null);
 my @words = $locale ? ("lc_messages = '$locale'") : ();
 note($locale ? "messages in $locale" : 'LOUD: this machine has no other locale, lc_messages is not tried');
@@ -63,7 +63,7 @@ CREATE EXTENSION telemetry_cqrs;
 SELECT telemetry.grant_writer('writer');
 SQL
 
-# Makes the worker begin anew, in today's surroundings.
+# Starts the worker anew, so that it begins under the settings of the moment.
 sub new_worker
 {
 	my ($what) = @_;
@@ -119,7 +119,7 @@ SQL
 	is($refusals, 'TC009, TC003, TC001, TC009', "$what: refusals");
 	return;
 }
-# What a plain session sees of it.
+# Tests what a plain session sees of the log and the read models.
 sub read_side_is_right
 {
 	my ($what) = @_;
@@ -138,8 +138,8 @@ new_worker('as it comes');
 commands_are_right('as it comes');
 read_side_is_right('as it comes');
 
-# One by one each setting would be a good many sessions; together they are worse. Each session of this test says for itself what
-# ends statements or forbids them; the worker must do so, too.
+# All settings are set at once, because one by one they would take too many sessions. Each session of this test overrides the
+# settings that end or forbid its statements; the worker must do so, too.
 my $ours = '-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c exit_on_error=off';
 $ours .= ' -c transaction_timeout=0' if $node->pg_version >= 17;
 foreach my $whose ('DATABASE postgres', 'ROLE ALL', 'ROLE owner')
@@ -159,7 +159,7 @@ all_reset();
 read_side_is_right('ALTER ROLE writer SET');
 nothing_repeats($node, $from, 'hostile surroundings', most => 8);    # the ends of workers, a line each
 
-# What a session forbids itself is its own affair, and refused with the server's SQLSTATEs.
+# Returns the SQLSTATEs that a command gets under a setting by which the session forbids itself something. They are the server's.
 sub refused
 {
 	my ($setting, $script) = @_;

@@ -43,7 +43,7 @@ SQL
 my $hostile_path = 'SET search_path = evil, pg_catalog;';
 my $number = 0;
 
-# Runs a command from a hostile search_path, where the object stands, and looks as whom the writer's function ran.
+# Runs a command under a hostile search_path while the object stands. Tests as which role the writer's function ran.
 sub is_deaf
 {
 	my ($role, $command, $object, $gone, $what) = @_;
@@ -129,7 +129,7 @@ CREATE TRIGGER sets AFTER INSERT ON telemetry.device FOR EACH ROW EXECUTE FUNCTI
 SQL
 is(as('admin', "SELECT telemetry.register_device('Eight'); SHOW search_path"), qq{t\n"\$user", public}, 'a setting of the owner\'s code ends with the command');
 
-# A statement that is refused before anything ran leaves nothing behind either.
+# A statement that is refused before anything ran leaves nothing either.
 is(as('admin', <<"SQL"), "$kept\nadmin", 'after a command that is refused');
 $set
 \\set ON_ERROR_STOP off

@@ -1,6 +1,6 @@
-# ALTER DEFAULT PRIVILEGES applies to objects that CREATE EXTENSION and ALTER EXTENSION UPDATE make. Still only the owner may
-# have a right to them. telemetry.setup() names each extra right of an earlier installation, with the command that revokes it.
-# Dumps carry grants and revokes, also into a database that has default privileges.
+# ALTER DEFAULT PRIVILEGES applies to objects that CREATE EXTENSION and ALTER EXTENSION UPDATE make. Still only the owner may have
+# a right to them. telemetry.setup() names each extra right of an earlier installation, with the SQL that revokes it. Dumps carry
+# grants and revokes, also into a database that has default privileges.
 use strict;
 use warnings;
 

@@ -1,9 +1,9 @@
-# A role without a right cannot keep others waiting by trying. The server often locks first and checks the right afterwards.
-# Such a lock waits behind a transaction that has sent readings, and all other sessions wait behind that lock.
+# A role without a right cannot keep others waiting by trying a statement. The server often locks first and checks the right
+# afterwards. Such a lock waits for a transaction that has sent readings, and all other sessions wait for that lock.
 #
 # In each case a writer's transaction stays open after a command, and a stranger runs a statement in another session. A further
-# command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by
-# a stranger, again and again, moves no projector; by the owner it succeeds in time.
+# command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by a
+# stranger, again and again, makes no projector leave; by the owner it succeeds in time.
 # Begins early.
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ my $sent = 0;
 my $node;
 
 sub sql { my ($sql, $database) = @_; return $node->safe_psql($database // 'postgres', $sql); }
-# The SQLSTATEs of the errors that a script gets.
+# Returns the SQLSTATEs of the errors that a script gets.
 sub refusal
 {
 	my ($sql, $database) = @_;
@@ -35,7 +35,7 @@ sub start { my ($sql) = @_; return psql_start($node, "\\set VERBOSITY sqlstate\n
 sub end_of { my ($started) = @_; my ($out, $err) = psql_finish($started); return join ' ', $err =~ /(?:ERROR|FATAL):  (\w{5})/g; }
 my $send = sub { ++$sent; return "SELECT status FROM telemetry.ingest_telemetry('d', now(), $sent, 50, 'k$sent')"; };
 
-# A writer in a transaction of his own that has sent one reading and stays open.
+# Opens a session of role writer that has sent one reading in a transaction, which stays open.
 sub open_writer
 {
 	my $writer = session($node);
@@ -44,7 +44,7 @@ sub open_writer
 	$writer->query_safe($send->());
 	return $writer;
 }
-# Two tests: another writer's command and the projector go on.
+# Tests that another writer's command and the projector go on.
 sub all_go_on
 {
 	my ($what) = @_;
@@ -56,7 +56,8 @@ sub all_go_on
 		"SELECT count(*) > 0 AND count(*) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats) FROM telemetry.measurements",
 		"$what: the projector", $deadline), "$what: the projector goes on");
 }
-# The statement of a stranger, in a session of its own, while a writer's transaction is open.
+# Runs a stranger's statement in a session of its own while a writer's transaction is open. Tests that the rest goes on, and that
+# the statement is refused.
 sub stranger_is_refused
 {
 	my ($role, $sql, $expected, $what) = @_;
@@ -73,7 +74,7 @@ sub stranger_is_refused
 	sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stranger'");
 	return;
 }
-# DROP EXTENSION by its owner beside a writer whose transaction is open, a reader and a command that comes later.
+# Tests DROP EXTENSION by its owner beside a writer whose transaction is open, a reader, and a command that comes later.
 sub owner_drops
 {
 	my ($what, %options) = @_;
@@ -85,7 +86,7 @@ sub owner_drops
 	ok(wait_for($node, $waits->('owner'), 'DROP EXTENSION to wait'), "$what: DROP EXTENSION by the owner waits for the open transaction");
 	$options{is_read} or is(sql("SET statement_timeout = '${deadline}s';\nSELECT count(*) >= 0 FROM telemetry.device_stats"), 't', "$what: views of the read side can be read meanwhile");
 	my $late = start("SET application_name = 'late';\nSET ROLE writer;\n" . $send->() . ";\n");
-	ok(wait_for($node, $waits->('late'), 'the late command to wait'), "$what: a command that comes later waits behind it");
+	ok(wait_for($node, $waits->('late'), 'the late command to wait'), "$what: a command that comes later waits for it");
 	is($writer->query_safe($send->()), 'accepted', "$what: the open transaction goes on");
 	$writer->query_safe('COMMIT');
 	$writer->quit;
@@ -131,7 +132,7 @@ foreach my $preload (0, 1)
 		sql("ALTER EXTENSION telemetry_cqrs DROP $kind $relation;\nALTER EXTENSION telemetry_cqrs ADD $kind $relation");
 	}
 	is(sql($first), 'telemetry.device_state', "$how: another relation comes first");
-	owner_drops("$how, behind another relation", is_read => 1);
+	owner_drops("$how, after another relation", is_read => 1);
 	all_go_on("$how, in the new extension");
 	$node->stop if !$preload;
 }

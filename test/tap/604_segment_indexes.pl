@@ -94,7 +94,7 @@ for my $count (2, 20)
 	}
 }
 
-# An index that REINDEX CONCURRENTLY left behind, ready and not valid, does no harm.
+# An index that a failed REINDEX CONCURRENTLY leaves, ready and not valid, does no harm.
 my $reader = session($node);
 $reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM telemetry.event_1; ');
 $node->psql('postgres', "SET statement_timeout = '2s';\nREINDEX INDEX CONCURRENTLY telemetry.event_1_fingerprint");
@@ -102,7 +102,7 @@ $reader->query_safe('COMMIT');
 $reader->quit;
 is($node->safe_psql('postgres', "SELECT relname, indisvalid, indislive FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = 'telemetry.event_1'::regclass AND NOT indisvalid"),
 	'event_1_fingerprint_ccnew|f|t', 'REINDEX CONCURRENTLY was cancelled');
-is(run_sql('SELECT send(40) + send(3) + send(1)'), '44', 'readings beside what it left behind');
+is(run_sql('SELECT send(40) + send(3) + send(1)'), '44', 'readings beside the index that it left');
 $node->safe_psql('postgres', 'DROP INDEX telemetry.event_1_fingerprint_ccnew');
 
 # Load: four writers with batches of both ways, single readings and longer transactions, of which one reading in ten is a repeat.
@@ -123,7 +123,7 @@ read_models_follow($node, 'telemetry.measurements', 'at the end');
 $node->stop;
 done_testing();
 
-# The output, or SQLSTATE and constraint of the error.
+# Returns the output of SQL, or SQLSTATE and constraint of its error.
 sub run_sql
 {
 	my ($sql) = @_;
@@ -131,7 +131,7 @@ sub run_sql
 	return $err =~ /ERROR:\s+(\w+):.*CONSTRAINT NAME:\s+(\S+)/s ? "$1 $2" : $err ne '' ? $err : $out;
 }
 
-# So many readings with keys of their own; the times of those with the key "b..." are all the same.
+# Returns a query that sends so many readings with keys of their own. The times of those with the key "b..." are all the same.
 sub batch_of
 {
 	my ($count, $name) = @_;

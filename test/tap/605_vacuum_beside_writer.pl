@@ -39,7 +39,7 @@ is("$out$batch_err", "0|61\n", 'the batch ends with duplicates');
 $node->stop;
 done_testing();
 
-# A batch of the keys "$name $from" to "$name $to".
+# Returns a query that sends the keys "$name $from" to "$name $to" in one call.
 sub batch
 {
 	my ($from, $to, $name) = @_;

@@ -1,5 +1,5 @@
-# Changes of a segment that rows written by the native append would bypass. Commands refuse with TC202, which names the object
-# and the command that mends it. That command does mend it. Harmless changes are allowed.
+# A DBA adds objects to a segment that the native append would bypass. Commands refuse with TC202, which names the object and the
+# SQL that mends it. That SQL does mend it. Harmless changes are allowed.
 use strict;
 use warnings;
 
@@ -134,7 +134,7 @@ $node->safe_psql('postgres', q{ALTER TABLE telemetry.device DROP CONSTRAINT devi
 stores('by a device without a status');
 $node->safe_psql('postgres', q{UPDATE telemetry.device SET status = 'active'; ALTER TABLE telemetry.device ALTER status SET NOT NULL, ALTER status SET DEFAULT 'active'});
 
-# What was stored meanwhile is projected, each reading once.
+# The readings that were stored meanwhile are projected, each once.
 $node->safe_psql('postgres', 'CALL telemetry.project_once()');
 wait_applied($node);
 read_models_follow($node, 'telemetry.measurements', 'at the end');
@@ -142,7 +142,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) = count(DISTINCT idempotency_ke
 $node->stop;
 done_testing();
 
-# Both doors store a new reading and recognise it.
+# Tests that single and array calls store a new reading and recognise it.
 sub stores
 {
 	my ($what) = @_;
@@ -152,7 +152,7 @@ sub stores
 	return;
 }
 
-# A reading, and ten in a batch, each sent twice.
+# Returns SQL that sends one reading, and ten in one call, each twice.
 sub sending
 {
 	++$key;
@@ -161,8 +161,8 @@ sub sending
 	return "$single;\n$single;\n$batch;\n$batch;\n";
 }
 
-# After $change each command is refused; the error names $object and gives $command; after that command, and what is $further,
-# everything is as before.
+# Tests that after $change each command is refused, and that the error names $object and gives $command. After that command, and
+# $further, everything is as before.
 sub refuses
 {
 	my ($change, $object, $command, $further) = @_;

@@ -20,7 +20,7 @@ if (!defined $repack || $node->psql('postgres', 'CREATE EXTENSION pg_repack', st
 	plan skip_all => 'pg_repack is not installed';
 }
 
-# pg_repack of one table, to its end.
+# Runs pg_repack on one table, and waits for its end. Returns whether it succeeded.
 sub repack
 {
 	my ($table) = @_;
@@ -31,7 +31,7 @@ sub repack
 	return $ended;
 }
 
-# Three clients that send readings of known and new devices, and some that are refused, until the file is there.
+# Three clients send readings of known and new devices, and some that are refused, until the file is there.
 my $stop = PostgreSQL::Test::Utils::tempdir . '/stop';
 $node->safe_psql('postgres', <<"SQL");
 CREATE TABLE sent (device_id text, idempotency_key text);
@@ -62,7 +62,7 @@ for my $table (qw(device rejected_readings device_state device_metric_state regi
 {
 	$ended{$table} = repack("telemetry.$table");
 	pass("$table: " . ($ended{$table} ? 'rewritten' : 'left as it was'));
-	# What an attempt that failed left behind is what its own documentation says to drop.
+	# A failed attempt leaves objects. The documentation of pg_repack says to drop these.
 	if (!$ended{$table})
 	{
 		$node->safe_psql('postgres', 'DROP EXTENSION pg_repack CASCADE; CREATE EXTENSION pg_repack');
@@ -71,7 +71,7 @@ for my $table (qw(device rejected_readings device_state device_metric_state regi
 }
 is(join(', ', grep { !$ended{$_} } qw(device rejected_readings)), '', 'the registry and the quarantine were rewritten under load');
 
-# A repack that goes on for long: its trigger stays, and the projector waits and says why.
+# While a long repack runs, its trigger stays, and the projector waits and says why.
 $node->safe_psql('postgres', 'CREATE FUNCTION repack_stub() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$');
 $node->safe_psql('postgres', 'CREATE TRIGGER repack_trigger AFTER INSERT OR DELETE OR UPDATE ON telemetry.device_state FOR EACH ROW EXECUTE FUNCTION repack_stub(); ALTER TABLE telemetry.device_state ENABLE ALWAYS TRIGGER repack_trigger');
 ok(wait_for($node, q{SELECT failures > 0 AND sqlstate = 'TC204' FROM telemetry.projection_failure WHERE projection = 'device'}, 'the projector'), 'the projector waits while the trigger is there');

@@ -1,4 +1,4 @@
-# A DBA rewrites tables of the extension beside the worker: the log behind an open writer, the state emptied table by table, and
+# A DBA rewrites tables of the extension beside the worker: the log while a writer is open, the state emptied table by table, and
 # a dump with a tail restored into its own database. Nothing is lost, and nothing is counted twice.
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ sub ingest
 		(SELECT array_agg('$key:' || i) FROM generate_series(1, $count) AS i))");
 }
 
-# The log, device_stats and region_stats agree on this number.
+# Tests that the log, device_stats and region_stats agree on this number.
 sub all_hold
 {
 	my ($count, $what) = @_;
@@ -33,7 +33,7 @@ my ($writer, $dba) = (session($node), session($node));
 ingest(1000, 'a');
 all_hold(1000, 'at the start');
 
-# The rewrite queues behind the writer; the worker, woken by the writer's commit, comes behind the rewrite.
+# The rewrite waits for the writer. The worker, woken by the writer's commit, waits for the rewrite.
 $writer->query_safe("BEGIN; SELECT telemetry.ingest_telemetry('w', NULL, 1, 1, 'w')");
 my $rewrite = psql_start($node, 'VACUUM FULL telemetry.event_1;');
 wait_for($node, "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'telemetry.event_1'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted", 'the rewrite to queue');

@@ -13,7 +13,7 @@ use TelemetryNode;
 my $node = telemetry_node('things');    # no worker: project_once() applies
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-# Runs SQL that must fail: SQLSTATE, message, detail and hint.
+# Runs SQL that must fail. Returns SQLSTATE, message, detail and hint.
 sub error_of
 {
 	my ($statement) = @_;
@@ -23,7 +23,7 @@ sub error_of
 }
 
 my $round = 0;
-# Readings of known and new devices, with a region and a further metric.
+# Sends readings of known and new devices, with a region and a further metric.
 sub send_readings
 {
 	my ($on) = @_;
@@ -70,9 +70,9 @@ for my $kind (@kinds)
 	sql($put);
 	is(sql(q{SELECT concat_ws('|', "table", object, command) FROM telemetry.table_obstacles()}), "$table|$object|$mend", "$what: listed with the command that mends it");
 	is(send_readings(), '3', "$what: readings are stored");
-	like(error_of('CALL telemetry.project_once()'), qr/TC204: table \Q$table\E cannot be written because of \Q$object\E.*DETAIL:  It is in the way: .*HINT: .*\Q$mend\E/s, "$what: the pass says why it waits");
+	like(error_of('CALL telemetry.project_once()'), qr/TC204: table \Q$table\E cannot be written because of \Q$object\E.*DETAIL:  This is the reason: .*HINT:  This mends it: \Q$mend\E/s, "$what: the pass says why it waits");
 	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), 'device 3, region 0', "$what: the other projection goes on");
-	like(sql("SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|\Q$object on $table\E: .*\|The extension goes on by itself after: \Q$mend\E\.$/, "$what: health() names it");
+	like(sql("SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|\Q$object on $table\E: .*\|This mends it: \Q$mend\E$/, "$what: health() names it");
 	like(sql("SELECT state, detail, command FROM telemetry.setup() WHERE item = 'tables'"), qr/^missing\|\Q$object on $table\E: .*\|\Q$mend\E$/, "$what: setup() has the command");
 	sql($mend);
 	sql('CALL telemetry.project_once()');
@@ -81,7 +81,7 @@ for my $kind (@kinds)
 }
 is(sql('SELECT count(*) FROM audit'), '0', 'no trigger was fired for a part of the rows');
 
-# What is no obstacle.
+# These are no obstacles.
 sql(<<"SQL");
 CREATE INDEX mine ON $table (region);
 ALTER TABLE $table ADD COLUMN mine text;
@@ -160,7 +160,7 @@ is(sql('SELECT accepted, rejected FROM ' . batch_of(q{'stranger 2', 'friend 1', 
 sql('DROP TRIGGER gatekeeper ON telemetry.device');
 
 # A rival that registers the same device between the look and the insert, and whose transaction stays open, is not waited for. The
-# trigger stops the first session at that place.
+# trigger stops the first session at that point.
 my $go = PostgreSQL::Test::Utils::tempdir . '/go';
 sql(<<"SQL");
 CREATE FUNCTION hesitate() RETURNS trigger LANGUAGE plpgsql AS \$\$

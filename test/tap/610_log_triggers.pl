@@ -1,5 +1,6 @@
-# Guarantee 9 is never lost silently. health() and setup() report each trigger of the extension that is not as installed, with
-# the command that mends it. A data-only restore with --disable-triggers leaves such triggers; opening the log mends them.
+# The log is insert-only, and that guarantee is never lost silently. health() and setup() report each trigger of the extension
+# that is not as installed, with the SQL that mends it. A data-only restore with --disable-triggers leaves such triggers; opening
+# the log mends them.
 use strict;
 use warnings;
 
@@ -46,7 +47,7 @@ for my $trigger (@triggers)
 		"fires as $word{$other}, not $word{$fires}" => "ALTER TABLE $table ENABLE $word{$other} TRIGGER $name",
 		"is missing" => "DROP TRIGGER $name ON $table",
 		"is named \"Mine\"" => "ALTER TRIGGER $name ON $table RENAME TO \"Mine\"",
-		"is another one" => "DROP TRIGGER $name ON $table; CREATE TRIGGER $name BEFORE TRUNCATE ON $table EXECUTE FUNCTION telemetry.refuse_change(); ALTER TABLE $table ENABLE ALWAYS TRIGGER $name");
+		"has another definition" => "DROP TRIGGER $name ON $table; CREATE TRIGGER $name BEFORE TRUNCATE ON $table EXECUTE FUNCTION telemetry.refuse_change(); ALTER TABLE $table ENABLE ALWAYS TRIGGER $name");
 	for my $defect (sort keys %damage)
 	{
 		sql($damage{$defect});

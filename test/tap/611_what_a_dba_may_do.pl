@@ -16,7 +16,7 @@ my $node = telemetry_node('dba', conf => "wal_level = logical\n");    # no worke
 my $session = session($node);
 sub sql { return $session->query_safe($_[0]); }
 
-# SQLSTATE of a statement, '' where it succeeds.
+# Returns the SQLSTATE of a statement, '' where it succeeds.
 sub sqlstate_of
 {
 	my ($statement) = @_;
@@ -26,7 +26,7 @@ sub sqlstate_of
 }
 
 my ($round, $refused) = (0, 0);
-# A batch of readings, of a known and a new device, with a region and a further metric; one is refused.
+# Returns a query that sends readings of a known and a new device in one call, with a region and a further metric. One is refused.
 sub batch_of_readings
 {
 	++$round;
@@ -59,9 +59,10 @@ CREATE TABLE audit (table_name text, row_data jsonb);
 CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.audit VALUES (TG_TABLE_NAME, to_jsonb(NEW)); RETURN NEW; END $$;
 SQL
 
-# What is done to a table, what undoes it, and the tables where something is refused meanwhile: commands for the log (TC202) and the
-# registry (TC204), passes for the read side (TC204). There rows are written natively, and the thing would be passed by. '': nothing is
-# refused, and health() tells all the same. %t: the table, %c: its first column.
+# Each row has a change of a table, the SQL that undoes it, and the tables where the extension refuses something meanwhile. It
+# refuses commands for the log (TC202) and the registry (TC204), and passes for the read side (TC204), because native writes would
+# bypass the change there. With '' it refuses nothing, and health() reports the change all the same. %t: the table, %c: its first
+# column.
 my %native = (event_1 => 'TC202', map { $_ => 'TC204' } @read_side);
 my %of_log = (event => 'TC202', event_1 => 'TC202');    # what the segment inherits
 my @things = (

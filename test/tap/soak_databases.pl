@@ -1,5 +1,5 @@
 # Acceptance checks 10 and 13, long form. More databases come and go than the shared state has slots, and the next one still
-# gets its worker. In the minute afterwards the extension writes nothing to the log.
+# gets its worker. In the minute afterwards the extension writes nothing to the server log.
 use strict;
 use warnings;
 

@@ -98,7 +98,7 @@ TEST(Window, ReadsTheCutTransactionFirst) {
     EXPECT_EQ(in_range.first, Xid{21});
     EXPECT_EQ(in_range.last, Xid{30});
 
-    // Nothing is behind the cut one, so the range is empty and not reversed.
+    // Nothing is after the cut one, so the range is empty and not reversed.
     const auto alone = window_between({snapshot(20, 20), partial(20, 100)}, snapshot(21, 21));
     EXPECT_EQ(alone.first, alone.last);
 }

@@ -1,4 +1,4 @@
-// What the two libraries share: which request is to fail. Plain data of one process, inherited by fork.
+// The two libraries share this: which request is to fail. Plain data of one process, inherited by fork.
 #pragma once
 
 struct Fault {

@@ -23,7 +23,7 @@ CREATE FUNCTION gate_exhaust(how text) RETURNS void LANGUAGE c STRICT AS 'MODULE
 CREATE FUNCTION gate_sleep() RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 CREATE FUNCTION gate_spin() RETURNS void LANGUAGE c STRICT AS 'MODULE_PATHNAME';
 
--- What was counted in this session: constructed, destroyed, destroyed_twice, stacks_changed, context_calls; bytes now:
+-- Returns a count of this session, by name: constructed, destroyed, destroyed_twice, stacks_changed, context_calls; bytes now:
 -- resident, contexts.
 CREATE FUNCTION gate_counter(name text) RETURNS bigint LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME';
 

@@ -48,7 +48,7 @@ private:
     int slot_ = 0;
 };
 
-// What a gate must leave as it found it.
+// A gate must leave these as it found them.
 class Witness {
 public:
     void look() const {
