@@ -1,4 +1,4 @@
-# Promise 2: every reading is accounted for. telemetry.stat_ingest counts the readings that many sessions send, roll back,
+# Every reading is accounted for. telemetry.stat_ingest counts the readings that many sessions send, roll back,
 # repeat and are killed with. telemetry.pipeline_status adds up to the log at any moment. The clients count the expected values.
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Guarantee 9 is never lost silently. health() and setup() report each trigger of the extension that is not as installed, with
-# the command that mends it. A data-only restore with --disable-triggers leaves such triggers; opening the log mends them.
+# The triggers of the log never vanish silently. health() and setup() report each trigger of the extension that is not as installed,
+# with the SQL that mends it. A data-only restore with --disable-triggers leaves such triggers; opening the log mends them.
 use strict;
 use warnings;
 
