@@ -54,7 +54,7 @@ include $(PGXS)
 COMPILE.cxx.bc = $(CLANG) -xc++ -Wno-ignored-attributes $(BITCODE_CXXFLAGS) -std=c++20 -fvisibility=hidden $(CPPFLAGS) -flto=thin -emit-llvm -c
 
 %.o: CXXFLAGS += -MMD -MP
-# This must come behind the server's own flags, because with -fwrapv no overflow is an error.
+# This must come after the server's own flags, because with -fwrapv no overflow is an error.
 %.o: CXXFLAGS += $(if $(SANITIZE),-fno-wrapv)
 # The server's own flags are those of the compiler that built it.
 %.o: CXXFLAGS += $(if $(findstring clang,$(shell $(CXX) --version)),-Wno-unknown-warning-option)
