@@ -159,7 +159,7 @@ variant_make() (
 extension_install() {
     local folder=$1 log=$SCRATCH/install.log
     mkdir -p "$PROJECT/build"
-    flock "$PROJECT/build/.lock" make -C "$folder" -s install PG_CONFIG="$PG_CONFIG" >"$log" 2>&1 ||
+    flock "$PROJECT/build/.lock" make -C "$folder" -s -j2 install with_llvm=no PG_CONFIG="$PG_CONFIG" >"$log" 2>&1 ||
         { cat "$log" >&2; fail "make install failed in $folder"; }
 }
 

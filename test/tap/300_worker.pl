@@ -1,5 +1,5 @@
 # The processes of the extension: when they start, come back and leave, and what the server log says about it.
-# Runs alone: the time that statements take is bounded.
+# Runs late: the time that statements take is bounded.
 use strict;
 use warnings;
 

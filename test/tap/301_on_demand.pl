@@ -1,7 +1,7 @@
 # Acceptance checks 10, 13 and 14 for servers that do not preload the library. A command starts the worker: one for each
 # database, as fresh as a preloaded worker. It comes back after every end, and leaves with the extension or the database. The
 # poll is so slow here that only a latch explains why a reading is applied in time.
-# Runs alone: the time that commands take is bounded.
+# Runs late: the time that commands take is bounded.
 use strict;
 use warnings;
 

@@ -1,7 +1,7 @@
 # Acceptance checks 12, 14 and the last part of 19. The server stops in time, whatever the worker does. A worker or launcher
 # that is told to end does so at once, and comes back. Storms of signals and of notifications from elsewhere change nothing.
 # Without a free worker slot ingest works and the state says why no worker runs. The worker comes by itself when a slot is free.
-# Runs alone: the time that the end of processes takes is bounded.
+# Runs late: the time that the end of processes takes is bounded.
 use strict;
 use warnings;
 

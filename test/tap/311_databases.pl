@@ -1,7 +1,7 @@
 # Acceptance checks 10, 11 and the second half of 14. A statement from a database without the extension drops, renames, moves or
 # copies a database with a busy worker. It succeeds in time. If it fails, the worker comes back and goes on. Unrelated databases
 # come and go in the middle of a backlog, and no process of the extension keeps these statements waiting.
-# Runs alone: the time that statements take is bounded.
+# Runs late: the time that statements take is bounded.
 use strict;
 use warnings;
 
