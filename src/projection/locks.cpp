@@ -25,6 +25,7 @@ bool require_version(Oid extension) {
         ereport(ERROR,
                 (errcode(error_codes::kNotInstalled),
                  errmsg("extension version %s does not belong to library version %s", found.version, runtime::kLibraryVersion),
+                 errdetail("This session has loaded another version of the library than the one that the extension needs."),
                  errhint("%s", runtime::kOtherVersionHint)));
     return true;
 }

@@ -99,9 +99,9 @@ TELEMETRY_FUNCTION(telemetry_read_events) {
     const model::BatchId batch_id{PG_GETARG_INT64(0)};
     const auto batch = event_log::find_batch(batch_id, postgres::guarded(postgres::callers_snapshot));
     if (!batch)
-        throw postgres::Error(
-            error_codes::kBatchNotFound, "there is no batch " + std::to_string(batch_id.value), {},
-            "telemetry.follow_from() says whether it was deleted, or is ahead of the log. Events stay in telemetry.events.");
+        throw postgres::Error(error_codes::kBatchNotFound, "there is no batch " + std::to_string(batch_id.value),
+                              "It was deleted, or is ahead of the log.",
+                              "telemetry.follow_from() says which of the two. Events stay in telemetry.events.");
     const event_log::OwnedScanPlan plan(model::window_between(batch->from, batch->to), batch->epoch);
     postgres::guarded([&] { query::put_events(fcinfo, plan.view()); });
     PG_RETURN_NULL();

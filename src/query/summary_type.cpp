@@ -23,7 +23,9 @@ const model::Summary& summary_argument(FunctionCallInfo fcinfo) {
     const model::Summary* summary =
         postgres::guarded([fcinfo] { return read_model::find_summary(postgres::unpacked(PG_GETARG_DATUM(0))); });
     if (summary == nullptr || summary->count == 0)
-        throw postgres::Error(error_codes::kCorruptSummary, "corrupt telemetry.summary");
+        throw postgres::Error(error_codes::kCorruptSummary, "corrupt telemetry.summary",
+                              "The stored value is not one that this version of the extension writes.",
+                              read_model::kCorruptSummaryHint);
     return *summary;
 }
 
@@ -82,8 +84,13 @@ TELEMETRY_FUNCTION(telemetry_receive_summary) {
         summary.last_at = pq_getmsgint64(message);
         return true;
     });
-    if (!is_known) throw postgres::Error(error_codes::kCorruptSummary, "unknown version of a binary telemetry.summary");
-    if (!model::is_consistent(summary)) throw postgres::Error(error_codes::kCorruptSummary, "invalid binary telemetry.summary");
+    if (!is_known)
+        throw postgres::Error(error_codes::kCorruptSummary, "unknown version of a binary telemetry.summary",
+                              "This library reads version " + std::to_string(read_model::kStoredVersion) + ".",
+                              "Send the summary as text.");
+    if (!model::is_consistent(summary))
+        throw postgres::Error(error_codes::kCorruptSummary, "invalid binary telemetry.summary",
+                              "No set of values has these statistics.", "Send what the function summary_send gave.");
     return query::datum_of(summary);
 }
 

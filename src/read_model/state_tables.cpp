@@ -46,7 +46,9 @@ model::Summary found_summary(const postgres::KeyedTable& table, int column) {
     const model::Summary* summary = find_summary(DatumGetPointer(table.found->tts_values[column]));
     if (summary == nullptr)
         ereport(ERROR, (errcode(error_codes::kCorruptSummary),
-                        errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(table.relation))));
+                        errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(table.relation)),
+                        errdetail("The stored value is not one that this version of the extension writes."),
+                        errhint("%s", kCorruptSummaryHint)));
     return *summary;
 }
 

@@ -10,6 +10,10 @@ namespace read_model {
 
 inline constexpr std::uint8_t kStoredVersion = 1;
 
+// For TC302 of a stored value.
+inline constexpr const char* kCorruptSummaryHint =
+    "Install the library that wrote the value if that is a later one; otherwise restore the row from a backup.";
+
 // The type is declared STORAGE plain and ALIGNMENT double. So a value always has a header of four bytes, and lies aligned in a
 // row.
 struct StoredSummary {

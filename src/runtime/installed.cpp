@@ -86,7 +86,7 @@ const Installed& hold_installed() {
         // The function that is running, and its result type, belong to the extension that is gone.
         if (installed().extension != extension)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped and created anew meanwhile",
-                                  {}, "Send the same request again.");
+                                  "The command waited for that, and has stored nothing.", "Send the same request again.");
         if (installed().anchor == anchor) return current;
     }
 }

@@ -216,7 +216,7 @@ bool Projector::may_work() {
         const postgres::ErrorReport reason{
             error_codes::kNotInstalled,
             "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
-            {},
+            "The worker has loaded another version of the library than the one that the extension needs.",
             runtime::kOtherVersionHint,
             {}};
         if (runtime::shared_state() == nullptr) leave_to_other_library(reason);
