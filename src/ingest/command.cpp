@@ -11,6 +11,7 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/jsonb.hpp"
+#include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/wake.hpp"

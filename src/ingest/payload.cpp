@@ -6,7 +6,7 @@
 
 #include "model/event_json.hpp"
 #include "postgres/jsonb.hpp"
-#include "postgres/text.hpp"
+#include "postgres/sql_function.hpp"
 
 #include "postgres/pg.hpp"
 

@@ -16,6 +16,11 @@ text* optional_text(FunctionCallInfo fcinfo, int number) {
     return PG_ARGISNULL(number) ? nullptr : PG_GETARG_TEXT_PP(number);
 }
 
+std::optional<std::string_view> optional_view_of(const text* value) noexcept {
+    if (value == nullptr) return std::nullopt;
+    return view_of(value);
+}
+
 Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls) {
     TupleDesc shape;
     if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");

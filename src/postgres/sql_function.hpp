@@ -1,6 +1,7 @@
 // Takes the arguments of SQL functions and makes their results.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "postgres/types.hpp"
@@ -12,6 +13,9 @@ std::string_view text_argument(FunctionCallInfo fcinfo, int number);
 
 // P. The argument as a detoasted text. Null: the argument is NULL.
 text* optional_text(FunctionCallInfo fcinfo, int number);
+
+// A view of such a text; nothing where it is null. Nothing is raised.
+std::optional<std::string_view> optional_view_of(const text* value) noexcept;
 
 // P. Makes a row of the composite type that the function returns.
 Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls);

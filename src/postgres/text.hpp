@@ -12,7 +12,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <string_view>
 
 #include "postgres/pg.hpp"
@@ -21,11 +20,6 @@ namespace postgres {
 
 inline std::string_view view_of(const text* value) noexcept {
     return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
-}
-
-inline std::optional<std::string_view> optional_view_of(const text* value) noexcept {
-    if (value == nullptr) return std::nullopt;
-    return view_of(value);
 }
 
 // Copies a text into an array, and cuts it between characters where the array is too small. The copy ends with NUL.

@@ -295,16 +295,17 @@ sub lines_of
 	my $before = $call->{before} ? "$call->{before}\n" : '';
 	my $begin = $call->{begin} ? "$call->{begin};\n" : '';
 	my $end = $call->{end} ? "$call->{end};\n" : '';
-	my $after = $at ? after_of($call) : '';
+	my $after = $at ? "\\echo after\n$call->{after};\n" : '';
 	return "\\set what k$number\n\\set nr $number\n$before$begin\\echo call $at\n\\warn call $at\nSELECT fault_arm('$kind', " . ($at || 1_000_000_000) . ") \\g /dev/null\n" .
 		"$call->{call} \\g /dev/null\n${end}SELECT 'fault', fired, seen FROM fault_disarm();\n$after";
 }
 
-# Returns the script lines that prove that the session can go on after the call that lines_of() made last, or that another can.
-sub after_of
+# Returns the script lines that prove in another session that the call that lines_of() made last has done no harm.
+sub look_at
 {
 	my ($call) = @_;
-	return "\\set what k$number\n\\set nr $number\n\\echo after\n$call->{after};\n";
+	my $before = $call->{before} ? "$call->{before}\n" : '';
+	return "\\set what k$number\n\\set nr $number\n$before\\echo after\n$call->{after};\n";
 }
 
 # From PostgreSQL 17 on the server ends a session that lacks the memory to begin a subtransaction. Is that all that was said?
@@ -331,7 +332,7 @@ sub sweep
 		my @at = grep { $_ <= $all_of_the_first || ($_ + $number) % ($stride * ($call->{heavy} ? 4 : 1)) == 0 } 1 .. $last;
 		my $start = time;
 		my ($alive, @answers, @complaints);
-		my @scripts = map { { lines => lines_of($call, $kind, $_), after => after_of($call) } } @at;
+		my @scripts = map { { lines => lines_of($call, $kind, $_), look => look_at($call) } } @at;
 		while (@scripts)
 		{
 			# The call that ended the session before is looked at in the next one.
@@ -345,9 +346,9 @@ sub sweep
 			push @complaints, @err;
 			last if $alive || !is_ended_by_server($err[-1] // '');
 			$complaints[-1] = '';
-			$answers[-1]{look} = $scripts[$#out]{after};
+			$answers[-1]{look} = $scripts[$#out]{look};
 			splice @scripts, 0, scalar @out;
-			push @scripts, { lines => '', after => '' } if !@scripts;
+			push @scripts, { lines => '', look => '' } if !@scripts;
 		}
 		my (@wrong, $fired);
 		foreach my $i (0 .. $#at)

@@ -51,7 +51,7 @@ WITH member AS MATERIALIZED (
 	SELECT 'aggregate', a.aggfnoid::text, concat_ws(', ', a.aggtranstype::regtype, to_jsonb(a) - ARRAY['aggfnoid', 'aggtranstype', 'aggmtranstype'])
 	FROM member m JOIN pg_aggregate a ON m.classid = 'pg_proc'::regclass AND a.aggfnoid = m.objid
 	UNION ALL
-	SELECT 'type', t.oid::regtype::text, (to_jsonb(t) - ARRAY['oid', 'typrelid', 'typarray', 'typnamespace', 'typowner'])::text
+	SELECT 'type', t.oid::regtype::text, concat_ws(', ', t.typelem::regtype, to_jsonb(t) - ARRAY['oid', 'typrelid', 'typarray', 'typelem', 'typnamespace', 'typowner'])
 	FROM member m JOIN pg_type t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
 	UNION ALL
 	SELECT 'attribute', t.oid::regtype || '.' || a.attnum, a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
