@@ -24,6 +24,7 @@ LATERAL (
 	SELECT c.oid::regclass::text, c.relowner, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner)) FROM pg_class c WHERE (d.classid, d.objid) = ('pg_class'::regclass, c.oid)
 	UNION ALL SELECT p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)) FROM pg_proc p WHERE (d.classid, d.objid) = ('pg_proc'::regclass, p.oid)
 	UNION ALL SELECT t.oid::regtype::text, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner)) FROM pg_type t WHERE (d.classid, d.objid) = ('pg_type'::regclass, t.oid) AND t.typelem = 0
+		AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')    -- row types follow their table
 	UNION ALL SELECT 'schema ' || n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)) FROM pg_namespace n WHERE (d.classid, d.objid) = ('pg_namespace'::regclass, n.oid)
 ) AS o (what, owner, acl), LATERAL aclexplode(o.acl) AS a
 WHERE a.grantee <> o.owner GROUP BY 1, 2 ORDER BY 1, 2
