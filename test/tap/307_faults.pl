@@ -339,8 +339,8 @@ sub sweep
 			my $look = @answers ? $answers[-1]{look} : '';
 			(my ($out, $err), $alive) = run_script(join '', $look, map { $_->{lines} } @scripts);
 			$out =~ s/^the end\n?\z//m;
-			my ($seen, @out) = split /^call \d+\n/m, $out;
-			my (undef, @err) = split /^(?:psql:\S+ )?call \d+\n/m, $err;
+			my ($seen, @out) = split /^call \d+\n/m, $out, -1;
+			my (undef, @err) = split /^(?:psql:\S+ )?call \d+\n/m, $err, -1;
 			$answers[-1]{answer} .= "fault|t\n" . ($seen // '') if $look;
 			push @answers, map { { answer => $_, look => '' } } @out;
 			push @complaints, @err;
