@@ -161,7 +161,11 @@ sub _run
 	{
 		my $ready = '';
 		vec($ready, fileno $session->{out}, 1) = 1;
-		die "no answer in time to '$sql'" if !select $ready, undef, undef, $deadline > time ? $deadline - time : 0;
+		if (!select $ready, undef, undef, $deadline > time ? $deadline - time : 0)
+		{
+			kill 'KILL', $session->{pid};    # or the end of the test would wait for the answer
+			die "no answer in time to '$sql'";
+		}
 		next if sysread $session->{out}, $output, 65536, length $output;
 		# psql has left, as it does after an error.
 		my $error = slurp_file($session->{errors}, $session->{errors_read});

@@ -338,7 +338,8 @@ sub sweep
 			# The call that ended the session before is looked at in the next one.
 			my $look = @answers ? $answers[-1]{look} : '';
 			(my ($out, $err), $alive) = run_script(join '', $look, map { $_->{lines} } @scripts);
-			$out =~ s/^the end\n?\z//m;
+			$_ .= "\n" foreach $out, $err;    # psql() takes the last one off
+			$out =~ s/^the end\n\z//m;
 			my ($seen, @out) = split /^call \d+\n/m, $out, -1;
 			my (undef, @err) = split /^(?:psql:\S+ )?call \d+\n/m, $err, -1;
 			$answers[-1]{answer} .= "fault|t\n" . ($seen // '') if $look;
