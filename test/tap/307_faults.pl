@@ -273,7 +273,10 @@ sub run_script
 {
 	my ($script) = @_;
 	my ($out, $err) = ('', '');
-	my $status = $node->psql('postgres', "\\set VERBOSITY verbose\n$script\n\\echo the end\n", stdout => \$out, stderr => \$err, on_error_stop => 0, timeout => 300);
+	# In a file, because a session that ends leaves a pipe that holds the rest.
+	my $file = PostgreSQL::Test::Utils::tempdir . '/script.sql';
+	append_to_file($file, "\\set VERBOSITY verbose\n$script\n\\echo the end\n");
+	my $status = $node->psql('postgres', "\\i $file", stdout => \$out, stderr => \$err, on_error_stop => 0, timeout => 300);
 	return ($out, $err, $out =~ /^the end$/m);
 }
 
