@@ -62,7 +62,7 @@ private:
     std::string message_, detail_, hint_;
 };
 
-// What an exception says, whichever of the exceptions it is.
+// The words and the SQLSTATE of an exception, of ours or of the server.
 struct ErrorReport {
     int sqlstate = 0;
     std::string message, detail, hint, context;
