@@ -45,7 +45,7 @@ void throw_pending_error() {
     MemoryContext context = copy_pending_error(error_data);
     FlushErrorState();
     if (context == nullptr) throw std::bad_alloc();
-    ContextOwner owner{context};
+    [[maybe_unused]] const ContextOwner owner{context};
     auto fields = std::make_shared<ErrorFields>();
     fields->elevel = error_data->elevel;
     fields->sqlstate = error_data->sqlerrcode;
