@@ -16,7 +16,6 @@ using model::Position;
 using model::position_after;
 using model::position_at;
 using model::Snapshot;
-using model::Window;
 using model::window_between;
 using model::Xid;
 
