@@ -36,11 +36,11 @@ public:
 private:
     using Array = client::wire::Array;
     using TypeOid = client::wire::TypeOid;
-    static constexpr auto kText = client::wire::Format::kText;
+    static constexpr auto kFormat = client::wire::Format::kText;
 
-    Array devices_{TypeOid::kText, kText}, measured_{TypeOid::kTimestamptz, kText}, temperatures_{TypeOid::kFloat8, kText},
-        humidities_{TypeOid::kFloat8, kText}, keys_{TypeOid::kText, kText}, metrics_{TypeOid::kJsonb, kText},
-        regions_{TypeOid::kText, kText};
+    Array devices_{TypeOid::kText, kFormat}, measured_{TypeOid::kTimestamptz, kFormat},
+        temperatures_{TypeOid::kFloat8, kFormat}, humidities_{TypeOid::kFloat8, kFormat}, keys_{TypeOid::kText, kFormat},
+        metrics_{TypeOid::kJsonb, kFormat}, regions_{TypeOid::kText, kFormat};
 };
 
 }  // namespace fleet

@@ -95,6 +95,8 @@ ErrorReport describe_current_exception() noexcept {
             return {ERRCODE_OUT_OF_MEMORY, "out of memory", {}, {}, {}};
         } catch (const std::exception& error) {
             return {ERRCODE_INTERNAL_ERROR, error.what(), {}, {}, {}};
+        } catch (...) {
+            return {ERRCODE_INTERNAL_ERROR, "the exception is not derived from std::exception", {}, {}, {}};
         }
     } catch (...) {
         ErrorReport unknown;

@@ -2,7 +2,8 @@
 //
 // | function                                              | world                                               |
 // |-------------------------------------------------------|-----------------------------------------------------|
-// | those of a `text*` or a `bytea*` that is detoasted     | both: nothing is raised                             |
+// | view_of, is_equal, hash_of of a `text*` or a `bytea*` | both: the value is detoasted, and nothing is raised |
+// | copy_cut                                              | both: nothing is raised                             |
 // | everything else                                       | P: detoasting and palloc may raise                  |
 //
 // A view lives as long as the bytes that it shows. A view of a `text*` lives as long as the text. A view of a Datum lives as
