@@ -17,7 +17,7 @@ use Time::HiRes qw(time usleep);
 $LastingSession::wanted = 0;
 
 my $node = telemetry_node('hostile', preload => 1, conf => $ServerLog::conf);
-sub sql { my ($sql, $database) = @_; return $node->safe_psql($database // 'postgres', $sql); }
+sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }
 
 my $forced_parallelism = $node->pg_version < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
 
@@ -63,19 +63,22 @@ CREATE EXTENSION telemetry_cqrs;
 SELECT telemetry.grant_writer('writer');
 SQL
 
+# Returns the answer of a session that needs no parallel worker. A parallel worker begins with the timeouts of ALTER ROLE ALL, before
+# it takes over those of its session.
+sub observe { my ($sql) = @_; return $node->safe_psql('template1', "SET $forced_parallelism = off;\n$sql"); }
 # Starts the worker anew, so that it begins under the settings of the moment.
 sub new_worker
 {
 	my ($what) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $old = $node->safe_psql('template1', "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'");
-	$node->safe_psql('template1', "SELECT pg_terminate_backend($old, 60000)") if $old;
+	my $old = observe("SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'");
+	observe("SELECT pg_terminate_backend($old, 60000)") if $old;
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 	my $count = 0;
 	while (time < $deadline && !$count)
 	{
 		usleep(20_000);
-		$count = $node->safe_psql('template1', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector' AND pid <> $old");
+		$count = observe("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector' AND pid <> $old");
 	}
 	return is($count, 1, "$what: the worker starts");
 }
@@ -147,7 +150,7 @@ foreach my $whose ('DATABASE postgres', 'ROLE ALL', 'ROLE owner')
 	local $ENV{PGOPTIONS} = $ours;
 	sql(join "\n", map { "ALTER $whose SET $_;" } @harmless, @for_the_worker, @words);
 	new_worker("ALTER $whose SET");
-	my $has = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'", 'template1');
+	my $has = observe("SELECT pid FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'");
 	commands_are_right("ALTER $whose SET");
 	all_reset();
 	read_side_is_right("ALTER $whose SET");
