@@ -1,5 +1,6 @@
 // Starts the library: lists, in layer order, the steps that the server takes when it loads the library.
 #include "postgres/entry_point.hpp"
+#include "postgres/server_versions.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/statement_guard.hpp"
@@ -10,7 +11,7 @@
 #include "postgres/pg.hpp"
 
 extern "C" {
-PG_MODULE_MAGIC;
+TELEMETRY_MODULE_MAGIC("telemetry_cqrs", TELEMETRY_VERSION);
 PGDLLEXPORT void _PG_init(void);  // NOLINT(bugprone-reserved-identifier, readability-identifier-naming): the server's name
 }
 

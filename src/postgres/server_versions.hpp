@@ -10,6 +10,16 @@ extern "C" {
 #endif
 }
 
+// --- the library ------------------------------------------------------------------------------------------------------
+
+// The server reads this mark before it runs anything of the library. From 18 on pg_get_loaded_modules() shows name and version.
+#if PG_VERSION_NUM >= 180000
+#define TELEMETRY_MODULE_MAGIC(library_name, library_version) \
+    PG_MODULE_MAGIC_EXT(.name = (library_name), .version = (library_version))
+#else
+#define TELEMETRY_MODULE_MAGIC(library_name, library_version) PG_MODULE_MAGIC
+#endif
+
 namespace postgres {
 
 // --- tables and indexes -----------------------------------------------------------------------------------------------
