@@ -8,8 +8,6 @@
 #include "runtime/wake.hpp"
 #include "worker/launcher.hpp"
 
-#include "postgres/pg.hpp"
-
 extern "C" {
 TELEMETRY_MODULE_MAGIC("telemetry_cqrs", TELEMETRY_VERSION);
 PGDLLEXPORT void _PG_init(void);  // NOLINT(bugprone-reserved-identifier, readability-identifier-naming): the server's name
