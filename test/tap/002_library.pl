@@ -1,5 +1,5 @@
 # The library as a file (acceptance check 25). It exports only the functions that the server looks up by name. It has no static
-# constructors and destructors, because they would run in the postmaster and at the exit of every process.
+# constructors and destructors, because they would run in the postmaster and at the exit of every process. It says which version it is.
 use strict;
 use warnings;
 
@@ -23,6 +23,13 @@ foreach my $section (qw(init_array fini_array))
 {
 	my ($size) = $sections =~ /\.$section\s+\w+\s+\w+\s+\w+\s+(\w+)/;
 	is(hex($size // '0'), 8, "$section: no static object of ours");
+}
+
+SKIP:
+{
+	skip 'the server shows no version of a library before PostgreSQL 18', 1 if $node->pg_version < 18;
+	is($node->safe_psql('postgres', "LOAD 'telemetry_cqrs'; SELECT module_name, version = (SELECT extversion FROM pg_extension WHERE extname = module_name) FROM pg_get_loaded_modules() WHERE file_name LIKE 'telemetry_cqrs%'"),
+		'telemetry_cqrs|t', 'the server shows the version of the library');
 }
 $node->stop;
 done_testing();
