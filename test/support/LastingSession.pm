@@ -1,13 +1,15 @@
-# Lets the statements of safe_psql() and psql() share one session where that makes no difference. A psql for each statement takes forty
-# times as much processor time as the statement.
+# Lets the scripts of safe_psql() and psql() share one session where that makes no difference. A psql for each script takes forty times
+# as much processor time as its statements.
 #
-# A statement that depends on its session, or that an open session could hold up, gets a psql of its own (_has_own_session). A test
-# about sessions, processes or their end switches sharing off: $LastingSession::wanted = 0.
+# A script that needs a psql or a server process of its own, or that an open session could hold up, gets its own (_has_own_session). A
+# test about sessions, processes or their end switches sharing off: $LastingSession::wanted = 0.
 #
-# 1. The first statement for a database opens a session, which stays.
-# 2. The session is given up when its server stops, when a statement could be in its way (a database, a role, the extension, settings),
-#    and after an error.
-# 3. A session whose server process is gone is replaced before the next statement is sent. No statement is ever sent twice.
+# 1. The first script for a database opens a session, which stays.
+# 2. A script that may change its session is followed by DISCARD ALL.
+# 3. The session is given up when its server stops, when a statement could be in its way (a database, the extension, settings), and
+#    after an error that ends a script.
+# 4. A session whose server process is gone, or that began with other PGOPTIONS, is replaced before the next script is sent. No
+#    script is ever sent twice.
 package LastingSession;
 
 use strict;
@@ -24,16 +26,21 @@ my $most_databases = 3;
 my %sessions;    # address of the node -> database -> session
 my $number = 0;
 
-# Statements that change their session or depend on it.
-my $of_a_session = qr/
-	\b(?:SET|RESET|DISCARD|BEGIN|START|COMMIT|ROLLBACK|ABORT|SAVEPOINT|PREPARE|PREPARED|DEALLOCATE|DECLARE|LISTEN|UNLISTEN|LOCK|TEMP|TEMPORARY|LOAD|COPY
-	   |set_config|pg_advisory_\w+|pg_backend_pid|pg_sleep|setseed|currval|lastval)\b
+# Statements that need a psql or a server process of their own.
+my $of_a_process = qr/
+	\b(?:COPY|LISTEN|UNLISTEN|LOAD|TEMP|TEMPORARY|PREPARED|PREPARE\s+TRANSACTION|START\s+TRANSACTION
+	   |pg_backend_pid|pg_sleep|setseed|(?:SET|RESET)\s+(?:LOCAL\s+|SESSION\s+)?"?telemetry_cqrs\.)
 /xi;
+# Statements that may change their session.
+my $of_a_session = qr/\b(?:SET|RESET|DISCARD|BEGIN|SAVEPOINT|PREPARE|DEALLOCATE|DECLARE|set_config|pg_advisory_\w+|nextval|currval|lastval)\b/i;
+my $begin = qr/\bBEGIN(?:\s+(?:WORK|TRANSACTION|ISOLATION)\b[^;]*)?\s*;/i;
+my $end = qr/\b(?:COMMIT|ROLLBACK|ABORT)(?:\s+(?:WORK|TRANSACTION))?\s*(?:;|\z)/i;
 # Statements that an open session could hold up, or whose effect it would notice too late.
 my $of_the_server = qr/
-	\b(?:DATABASE|EXTENSION|ROLE|USER|TABLESPACE|SYSTEM|SUBSCRIPTION|PUBLICATION|VACUUM|ANALYZE|CLUSTER|REINDEX
-	   |pg_terminate_backend|pg_cancel_backend|pg_reload_conf|pg_promote|pg_stat_reset\w*|pg_log_backend_memory_contexts)\b
-/xi;
+	\b(?:DATABASE|EXTENSION|ALTER\s+ROLE|ALTER\s+USER|TABLESPACE|SYSTEM|SUBSCRIPTION|PUBLICATION|VACUUM|ANALYZE|CLUSTER|REINDEX
+	   |pg_cancel_backend|pg_reload_conf|pg_promote|pg_stat_reset\w*|pg_log_backend_memory_contexts)\b
+	|\bpg_terminate_backend\b(?!.*\b(?:application_name|backend_type)\s*=)
+/xis;
 
 {
 	no warnings 'redefine';
@@ -42,8 +49,8 @@ my $of_the_server = qr/
 		my ($node, $database, $sql, %params) = @_;
 		give_up($node) if $sql =~ $of_the_server;
 		return $safe_psql->(@_) if !$wanted || %params || _has_own_session($sql);
-		my ($output, $error, $failed) = _run($node, $database, $sql);
-		die "error running SQL: '$error'\nwhile running '$sql' in a lasting session" if $failed;
+		my ($output, $error, $status) = _run($node, $database, $sql . _cleaning($sql));
+		die "error running SQL: '$error'\nwhile running '$sql' in a lasting session" if $status;
 		print "#### Begin standard error\n$error\n#### End standard error\n" if $error ne '';
 		return $output;
 	};
@@ -51,11 +58,11 @@ my $of_the_server = qr/
 	*PostgreSQL::Test::Cluster::psql = sub {
 		my ($node, $database, $sql, %params) = @_;
 		give_up($node) if $sql =~ $of_the_server;
-		my ($verbosity, $statement) = $wanted ? _single_statement($sql, %params) : ();
-		goto &$psql if !defined $statement || !eval { _session($node, $database) };
-		my ($output, $error, $failed) = _run($node, $database, "\\set ON_ERROR_STOP off\n\\set VERBOSITY $verbosity\n$statement\n;\n\\set VERBOSITY default\n\\set ON_ERROR_STOP on");
+		my $script = $wanted ? _script($sql, %params) : undef;
+		goto &$psql if !defined $script || !eval { _session($node, $database) };
+		my ($output, $error, $status) = _run($node, $database, $script);
 		chomp $error;
-		my $status = $failed ? 2 : $error =~ /ERROR:/ && ($params{on_error_stop} // 1) ? 3 : 0;
+		$status ||= $error =~ /ERROR:/ && ($params{on_error_stop} // 1) ? 3 : 0;
 		${ $params{stdout} } = $output if $params{stdout};
 		${ $params{stderr} } = $error if $params{stderr};
 		return wantarray ? ($status, $output, $error) : $status;
@@ -81,14 +88,14 @@ my $of_the_server = qr/
 	}
 }
 
-# Runs a script in a transaction of its own, and returns the answer.
+# Runs statements in a transaction of its own, and returns the answer.
 sub ask
 {
 	my ($node, $database, $sql) = @_;
 	$sql = "BEGIN;\n$sql;\nCOMMIT";
 	return $node->safe_psql($database, $sql) if !$wanted;
-	my ($output, $error, $failed) = _run($node, $database, $sql);
-	die "error running SQL: '$error'\nwhile running '$sql' in a lasting session" if $failed;
+	my ($output, $error, $status) = _run($node, $database, $sql);
+	die "error running SQL: '$error'\nwhile running '$sql' in a lasting session" if $status;
 	return $output;
 }
 
@@ -96,8 +103,8 @@ sub ask
 sub look
 {
 	my ($node, $database, $sql) = @_;
-	my ($output, $error, $failed) = eval { _run($node, $database, $sql) };
-	return $@ || $failed ? (undef, $@ || $error) : ($output, $error);
+	my ($output, $error, $status) = eval { _run($node, $database, $sql) };
+	return $@ || $status ? (undef, $@ || $error) : ($output, $error);
 }
 
 # Ends the sessions on a node.
@@ -128,26 +135,39 @@ END
 sub _has_own_session
 {
 	my ($sql) = @_;
-	return $sql =~ /^\s*\\|\\g|[^\x00-\x7F]/m || $sql =~ $of_a_session || $sql =~ $of_the_server;
+	return 1 if $sql =~ /^\s*\\|\\g|[^\x00-\x7F]/m || $sql =~ $of_a_process || $sql =~ $of_the_server;
+	return (() = $sql =~ /$begin/g) != (() = $sql =~ /$end/g);
 }
 
-# Returns the verbosity that psql() is asked for and its statement, if that is one statement that may run in a lasting session.
-sub _single_statement
+# Returns what makes the session new after a script.
+sub _cleaning
+{
+	my ($sql) = @_;
+	return $sql =~ $of_a_session ? "\n;\nDISCARD ALL" : '';
+}
+
+# Returns what a lasting session must be sent for a call of psql(), or undef where the call needs its own psql.
+sub _script
 {
 	my ($sql, %params) = @_;
 	my $verbosity = 'default';
 	if (my $extra = delete $params{extra_params})
 	{
-		return () if "@$extra" !~ /^-v VERBOSITY=(\w+)$/;
+		return undef if "@$extra" !~ /^-v VERBOSITY=(\w+)$/;
 		$verbosity = $1;
 	}
+	my $stops = $params{on_error_stop} // 1;
 	delete @params{qw(stdout stderr on_error_stop)};
 	$verbosity = $1 if $sql =~ s/\A\\set VERBOSITY (sqlstate|verbose)\n//;
-	return () if %params || $sql =~ /;(?!\s*\z)/ || _has_own_session($sql);
-	return ($verbosity, $sql);
+	return undef if %params || _has_own_session($sql);
+	# An error ends psql, and so the session. It need not after the last statement. Quoted text could hide where that begins.
+	my $first = '';
+	$first = $1 if $stops && $sql =~ s/\A((?:[^;'"\$\-]++|'[^']*'|-(?!-)|;)*;)(?=[^;]*\S)//;
+	my $last = $stops && $sql =~ /;(?!\s*\z)/ ? $sql : "\\set ON_ERROR_STOP off\n$sql";
+	return "\\set VERBOSITY $verbosity\n$first\n$last\n;\n\\set VERBOSITY default\n\\set ON_ERROR_STOP on" . _cleaning("$first$sql");
 }
 
-# Runs a statement. Returns its standard output, its standard error, and whether psql ended over it.
+# Runs a script. Returns its standard output, its standard error, and the status with which psql ended over it, or 0.
 sub _run
 {
 	my ($node, $database, $sql) = @_;
@@ -170,8 +190,7 @@ sub _run
 		# psql has left, as it does after an error.
 		my $error = slurp_file($session->{errors}, $session->{errors_read});
 		delete $sessions{ refaddr $node }{$database};
-		_end($session);
-		return ($output, $error, 1);
+		return ($output, $error, _end($session) || 3);
 	}
 	my $error = -s $session->{errors} > $session->{errors_read} ? slurp_file($session->{errors}, $session->{errors_read}) : '';
 	$session->{errors_read} += length $error;
@@ -183,7 +202,8 @@ sub _session
 	my ($node, $database) = @_;
 	my $of_node = $sessions{ refaddr $node } //= {};
 	my $session = $of_node->{$database};
-	return $session if $session && (!$session->{server_process} || -e "/proc/$session->{server_process}");
+	my $options = $ENV{PGOPTIONS} // '';
+	return $session if $session && $session->{options} eq $options && (!$session->{server_process} || -e "/proc/$session->{server_process}");
 	give_up($node) if $session || keys %$of_node >= $most_databases;
 
 	my $errors = PostgreSQL::Test::Utils::tempdir . '/session_' . ++$number;
@@ -193,14 +213,15 @@ sub _session
 	local *STDERR_OF_PSQL = $error_file;
 	my $pid = open3(my $in, my $out, '>&STDERR_OF_PSQL', $node->installed_command('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', '-');
 	$in->autoflush(1);
-	$session = { pid => $pid, in => $in, out => $out, errors => $errors, errors_read => 0, statements => 0 };
+	$session = { pid => $pid, in => $in, out => $out, options => $options, errors => $errors, errors_read => 0, statements => 0 };
 	$sessions{ refaddr $node }{$database} = $session;
-	my ($server_process, $error, $failed) = _run($node, $database, 'SELECT pg_catalog.pg_backend_pid()');
-	die "error running SQL: '$error'\nno connection to database $database" if $failed;
+	my ($server_process, $error, $status) = _run($node, $database, 'SELECT pg_catalog.pg_backend_pid()');
+	die "error running SQL: '$error'\nno connection to database $database" if $status;
 	$session->{server_process} = $server_process;
 	return $session;
 }
 
+# Ends a session, and returns the status of its psql.
 sub _end
 {
 	my ($session) = @_;
@@ -208,7 +229,7 @@ sub _end
 	close $session->{in};
 	close $session->{out};
 	waitpid $session->{pid}, 0;
-	return;
+	return $? >> 8;
 }
 
 1;

@@ -33,10 +33,11 @@ sub session {
     return ($out, $err);
 }
 
-sub report {
-    my ($command) = @_;
-    my ($out) = session("SELECT gate_report(" . quoted($command) . ")");
-    return decode_json((split /\n/, $out)[0]);
+# Returns what gate_report() says of each command.
+sub reports {
+    my (@commands) = @_;
+    my ($out) = session(map { "SELECT gate_report(" . quoted($_) . ")" } @commands);
+    return map { decode_json($_) } (split /\n/, $out)[0 .. $#commands];
 }
 
 sub quoted {
@@ -58,9 +59,10 @@ my %failing = (
     'a syntax error' => 'SELECT 1 FROM FROM',
 );
 for my $what (sort keys %failing) {
-    my $plain = report($failing{$what});
-    for my $depth (0, 1, 20) {
-        my $guarded = report("SELECT gate_run_deep(" . quoted($failing{$what}) . ", $depth)");
+    my @depths = (0, 1, 20);
+    my ($plain, @guarded) = reports($failing{$what}, map { "SELECT gate_run_deep(" . quoted($failing{$what}) . ", $_)" } @depths);
+    for my $depth (@depths) {
+        my $guarded = shift @guarded;
         is(index($guarded->{context}, $plain->{context} =~ s/\n?PL\/pgSQL function gate_report.*//sr),
             0, "$what through $depth further gates: CONTEXT") or diag $guarded->{context};
         is_deeply({ %$guarded, context => '' }, { %$plain, context => '' }, "$what: the other fields");
@@ -87,8 +89,10 @@ my %thrown = (
     bad_alloc => [ '53200', 'out of memory', qr/./, '' ],
 );
 for my $kind (sort keys %thrown) {
-    for my $call ("SELECT gate_throw('$kind')", "SELECT gate_throw('$kind', 5)", "SELECT gate_run('SELECT gate_throw(''$kind'')')") {
-        my $seen = report($call);
+    my @calls = ("SELECT gate_throw('$kind')", "SELECT gate_throw('$kind', 5)", "SELECT gate_run('SELECT gate_throw(''$kind'')')");
+    my @seen = reports(@calls);
+    for my $call (@calls) {
+        my $seen = shift @seen;
         my @expected = @{ $thrown{$kind} };
         for my $field (qw(sqlstate message detail hint)) {
             my $value = shift @expected;
@@ -111,8 +115,9 @@ like($out, qr/^t\nstill here$/m, 'every destructor ran once and every stack was 
 # --- out of memory ----------------------------------------------------------------------------------------------------
 
 for my $how (qw(palloc new)) {
-    is(report("SELECT gate_ask_too_much('$how')")->{sqlstate}, '53200', "an impossible request to $how");
-    is(report("SELECT gate_run('SELECT gate_ask_too_much(''$how'')')")->{sqlstate}, '53200', "... through both gates");
+    my ($direct, $guarded) = reports("SELECT gate_ask_too_much('$how')", "SELECT gate_run('SELECT gate_ask_too_much(''$how'')')");
+    is($direct->{sqlstate}, '53200', "an impossible request to $how");
+    is($guarded->{sqlstate}, '53200', "... through both gates");
 }
 for my $how (qw(palloc new both)) {
     my ($result, $errors) = session("SELECT gate_exhaust('$how')", "SELECT gate_exhaust('$how')",

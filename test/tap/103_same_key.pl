@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
-my $rounds = $ENV{TELEMETRY_ROUNDS} // 100;
+my $rounds = $ENV{TELEMETRY_ROUNDS} // 50;
 my $clients = 16;
 my $node = telemetry_node('same_key', preload => 1);
 $node->safe_psql('postgres', <<'SQL');

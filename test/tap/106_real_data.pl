@@ -19,7 +19,7 @@ if (!defined $folder)
 	plan skip_all => 'TELEMETRY_TEST_DATA does not name a folder with the real readings';
 }
 
-my $every = $ENV{TELEMETRY_EVERY} // 4;
+my $every = $ENV{TELEMETRY_EVERY} // 8;
 my $in_the_files = 418_938;
 my $readings = int(($in_the_files + $every - 1) / $every);
 # By hand for all of them: 418938 / 30 = 13964 rest 18, / 5003 = 83, / 7001 = 59.

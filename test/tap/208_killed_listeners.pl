@@ -9,8 +9,6 @@ use Test::More;
 use TelemetryNode;
 use Time::HiRes qw(usleep);
 
-$LastingSession::wanted = 0;
-
 my $rounds = 50;
 my $node = telemetry_node('killed_listeners', preload => 1);
 $node->safe_psql('postgres', <<'SQL');

@@ -11,7 +11,7 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-$LastingSession::wanted = 0;
+$LastingSession::wanted = 0;    # but for what only looks
 
 my $in_time = 90;
 my $node = telemetry_node('on_demand', on_demand => 1, conf => "telemetry_cqrs.poll_interval = 60s\nmax_worker_processes = 8\nrestart_after_crash = on\n");
@@ -21,6 +21,7 @@ sub in_database { my ($database, $sql) = @_; return $node->safe_psql($database, 
 sub projectors
 {
 	my ($database) = @_;
+	local $LastingSession::wanted = 1;
 	return $node->safe_psql('template1', "SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector' AND datname = '$database'");
 }
 # Sends one reading, in a session that is over when this returns.
@@ -30,6 +31,7 @@ sub wait_answer
 {
 	my ($database, $query, $expected, $what) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	local $LastingSession::wanted = 1;
 	my $deadline = time + $in_time;
 	my $answer = '';
 	while (time < $deadline)

@@ -51,17 +51,19 @@ session_dies_at('epoch_half_open');
 wait_for($node, 'SELECT count(*) = 0 FROM telemetry.installation', 'the server after its first crash', 60);
 
 # A client sends rounds of a batch and a few single readings, each round again until the whole was acknowledged, and keeps every
-# receipt; it ends when the file "stop" is there. The last reading of a batch stands in it twice.
+# receipt. A session sends ten rounds at most. The client ends when the file "stop" is there and its last round is whole. The last
+# reading of a batch stands in it twice.
 write_file("$folder/client.sh", <<'SH');
-client=$1 round=0
-while [ -d "$FOLDER" ] && [ ! -e "$FOLDER/stop" ]; do
-	round=$((round + 1))
-	until psql -XAtq -v ON_ERROR_STOP=1 -v client="$client" -v round="$round" -v readings="$READINGS" -f "$FOLDER/round.sql" \
-		>>"$FOLDER/receipts.$client" 2>>"$FOLDER/errors.$client"; do
-		[ -d "$FOLDER" ] || exit 1  # the test is gone
-		sleep 0.02
-	done
-	echo "round|$client|$round" >>"$FOLDER/receipts.$client"
+client=$1 round=1 sent=0
+: >"$FOLDER/receipts.$client"
+while [ -d "$FOLDER" ] && { [ ! -e "$FOLDER/stop" ] || [ "$round" -le "$sent" ]; }; do
+	[ "$round" -gt "$sent" ] && sent=$((round + 9))
+	for n in $(seq "$round" "$sent"); do
+		printf '\\set round %d\n\\i %s/round.sql\n\\echo round|%d|%d\n' "$n" "$FOLDER" "$client" "$n"
+	done | psql -XAtq -v ON_ERROR_STOP=1 -v client="$client" -v readings="$READINGS" -f - \
+		>>"$FOLDER/receipts.$client" 2>>"$FOLDER/errors.$client" || sleep 0.02
+	round=$(sed -n 's/^round|.*|//p' "$FOLDER/receipts.$client" | tail -n 1)
+	round=$((${round:-0} + 1))
 done
 SH
 write_file("$folder/round.sql", <<'SQL');
@@ -75,6 +77,7 @@ SELECT 'batch', :client, :round, r.received, r.accepted + r.duplicates, r.confli
 	LATERAL telemetry.ingest_telemetry_batch(d, m, t, h, k, NULL, g) AS r;
 SELECT 'single', 'd1', :client || '-' || :round || '-a', status, event_id FROM telemetry.ingest_telemetry('d1', '2024-05-01', :round % 50, 1, :client || '-' || :round || '-a', NULL, 'r1');
 SELECT 'single', 'd2', :client || '-' || :round || '-b', status, event_id FROM telemetry.ingest_telemetry('d2', '2024-05-02', :round % 60, NULL, :client || '-' || :round || '-b', NULL, 'r2');
+SELECT pg_sleep(0.05) \g /dev/null
 SQL
 my @runs;
 {
@@ -188,8 +191,7 @@ sub kill_worker_at
 sub set_for_workers
 {
 	my ($value) = @_;
-	$node->safe_psql('postgres', "ALTER SYSTEM SET telemetry_cqrs.inject = '$value'");
-	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
+	$node->safe_psql('postgres', "ALTER SYSTEM SET telemetry_cqrs.inject = '$value';\nSELECT pg_reload_conf()");
 }
 
 # Kills a session in the middle of a long transaction of its own, of which nothing may remain.

@@ -324,11 +324,14 @@ sub sweep
 	my ($call) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	# A short tail: the views on the projections count it, a thousand times.
-	run_ok("CALL telemetry.project_once();\n\\set what before-$call->{name}\n$one \\g /dev/null") if !$call->{begin};
-	foreach my $kind (qw(palloc new sql cancel))
+	my $before = $call->{begin} ? '' : "CALL telemetry.project_once();\n\\set what before-$call->{name}\n$one \\g /dev/null\n";
+	my @kinds = qw(palloc new sql cancel);
+	my ($counted) = run_script($before . join '', map { my $kind = $_; map { lines_of($call, $kind, 0) } 1 .. 3 } @kinds);
+	my @counts = $counted =~ /^fault\|f\|(\d+)$/mg;
+	is(scalar @counts, 3 * @kinds, "$call->{name}: its requests were counted");
+	foreach my $kind (@kinds)
 	{
-		my ($counted) = run_script(join '', map { lines_of($call, $kind, 0) } 1 .. 3);
-		my ($requests) = (reverse $counted =~ /^fault\|f\|(\d+)$/mg)[0];
+		my $requests = (splice @counts, 0, 3)[2];
 		next if !$requests;
 		# A bit more than were counted: a cold session makes more.
 		my $last = $requests + 20;

@@ -15,8 +15,6 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-$LastingSession::wanted = 0;
-
 my $conf = <<'CONF';
 telemetry_cqrs.launcher_interval = 300ms
 autovacuum = off
@@ -99,6 +97,7 @@ is(sql("SELECT count(*) FROM telemetry.measurements WHERE device_id = 'h'"), '1'
 # Smart shutdown waits for the client, not for us.
 my $client = session($node);
 $client->query_safe('SELECT 1');
+LastingSession::give_up($node);
 PostgreSQL::Test::Utils::system_log('pg_ctl', '-D', $node->data_dir, '-W', '-m', 'smart', 'stop');
 is($client->query_safe("SELECT status FROM telemetry.ingest_telemetry('smart', '2024-06-01', 1, 1, 'k')"), 'accepted', 'smart shutdown: the last client can still store');
 my $start = time;

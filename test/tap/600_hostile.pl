@@ -14,8 +14,6 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-$LastingSession::wanted = 0;
-
 my $node = telemetry_node('hostile', preload => 1, conf => $ServerLog::conf);
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }
 

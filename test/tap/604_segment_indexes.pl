@@ -157,7 +157,7 @@ sub under_load
 	}
 	my ($out, $err) = ('', '');
 	local %ENV = $node->_get_env();
-	my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-T', 8, '-f', "$folder/batches.sql\@4", '-f', "$folder/small.sql\@6", '-f', "$folder/long.sql\@3", '-f', "$folder/back.sql\@1", $node->connstr('postgres') ],
+	my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-T', 4, '-f', "$folder/batches.sql\@4", '-f', "$folder/small.sql\@6", '-f', "$folder/long.sql\@3", '-f', "$folder/back.sql\@1", $node->connstr('postgres') ],
 		'<', '/dev/null', '>', \$out, '2>', \$err);
 	my ($rounds, @errors) = (0);
 	while ($load->pumpable)
