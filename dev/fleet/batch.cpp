@@ -1,5 +1,7 @@
 #include "batch.hpp"
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 namespace fleet {
@@ -34,11 +36,11 @@ void Batch::prepare(client::Connection& connection) {
 
 void Batch::send(client::Connection& connection, Totals& totals) {
     if (size() == 0) return;
-    std::vector<std::string> values;
-    for (const Array* array : {&devices_, &measured_, &temperatures_, &humidities_, &keys_, &metrics_, &regions_})
-        values.push_back(array->value());
-    std::vector<client::Parameter> parameters;
-    for (const std::string& value : values) parameters.push_back({value});
+    const std::array values = {devices_.value(), measured_.value(), temperatures_.value(), humidities_.value(),
+                               keys_.value(),    metrics_.value(),  regions_.value()};
+    std::vector<client::Parameter> parameters(values.size());
+    std::transform(values.begin(), values.end(), parameters.begin(),
+                   [](const std::string& value) { return client::Parameter{value}; });
     const client::Result receipt = connection.run_prepared("batch", parameters);
     totals.sent += receipt.integer(0, 0);
     totals.accepted += receipt.integer(0, 1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -37,7 +38,7 @@ const char* code_of(Style style) {
 }
 
 std::string environment(const char* name) {
-    const char* value = std::getenv(name);
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody changes the environment
     return value == nullptr ? "" : value;
 }
 
@@ -135,7 +136,7 @@ void Line::draw_bars(const std::vector<double>& values, int width, bool from_zer
 }
 
 Line& Line::progress(double part, int width) {
-    const int full = static_cast<int>(std::clamp(part, 0.0, 1.0) * width + 0.5);
+    const int full = static_cast<int>(std::lround(std::clamp(part, 0.0, 1.0) * width));
     for (int i = 0; i < width; ++i) {
         if (i < full)
             put(terminal_.utf8 ? "━" : "#", Style::kGreen);

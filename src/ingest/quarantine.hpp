@@ -1,4 +1,4 @@
-// The quarantine keeps the readings that a batch refuses.
+// The quarantine keeps the readings that an array call refuses.
 #pragma once
 
 #include "ingest/command.hpp"

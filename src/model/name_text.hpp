@@ -1,5 +1,5 @@
-// Finds the characters that a name must not have. They are invisible, and without them two names that look the same are the
-// same. Names are those of devices, regions and metrics, and idempotency keys.
+// Finds the characters that a name must not have. These characters are invisible, so with them two different names could look
+// the same. Names are those of devices, regions and metrics, and idempotency keys.
 #pragma once
 
 #include <cstddef>

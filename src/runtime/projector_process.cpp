@@ -14,8 +14,7 @@ namespace runtime {
 namespace {
 
 // The pauses after an attempt, for all sessions of a database together. A worker that was started is on its way for a while.
-// The pause doubles with each one that does not come, because each has left a FATAL in the log. After a failed start, it is
-// fixed.
+// Each worker that does not come has left a FATAL in the log, so the pause doubles. After a failed start, it is fixed.
 constexpr TimestampTz kFirstPause = 200 * 1000;
 constexpr TimestampTz kLongestPause = 60 * USECS_PER_SEC;
 constexpr int kMaxDoublings = 10;

@@ -1,13 +1,5 @@
-// Runs the launcher's loop. The launcher is connected to no database. It learns whether a database has the extension from how
-// the worker there ends:
-//
-//   unknown ──start──▶ live ──the extension is not there──▶ absent ──poked──▶ unknown
-//                       │ ▲
-//              ended    ▼ │ due: at once the first time, then later and later
-//                      ended
-//
-// The launcher keeps what it has learned in its own memory. The shared slots have what other processes must see. A new launcher
-// finds the running workers there and adopts them.
+// Runs the launcher's loop. src/worker/README.md has the states of a database. The launcher keeps what it has learned in its
+// own memory. The shared slots have what other processes must see.
 #include "worker/launcher.hpp"
 
 #include <algorithm>

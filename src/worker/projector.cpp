@@ -128,13 +128,8 @@ void Projector::leave_if_absent() {
     leave_because(runtime::WorkerEnd::kAbsent);
 }
 
-// For servers where sessions start projectors. This process leaves in any case, because it has stepped down.
-//
-// - A projector that has matched before has an older library than the extension now needs. It starts a successor, which loads
-//   the library that is installed now. So no session has to start it.
-// - A projector that never matched starts no successor, because the same library would be loaded again. It leaves a record and
-//   looks a second time. If ALTER EXTENSION UPDATE has committed by then, it does start a successor. If the update commits
-//   later, it finds the record and starts one. Otherwise a later command does.
+// For servers where sessions start projectors: "Another version, without preloading" in src/worker/README.md. This process
+// leaves in any case, because it has stepped down.
 void Projector::leave_to_other_library(const postgres::ErrorReport& reason) {
     const auto error = error_of([&] {
         runtime::step_down();

@@ -147,9 +147,9 @@ void check_equal(Connection& connection, const SqlJob& job) {
 std::vector<Table> backlog(const Setup& setup) {
     const std::int64_t count = setup.backlog();
     const std::string conninfo = make_database(setup.servers.stopped, "backlog");
-    install_extension(conninfo, Projector::kStopped);
+    install_extension(conninfo, ProjectorState::kStopped);
     const std::string followed = make_database(setup.servers.running, "backlog");
-    install_extension(followed, Projector::kRunning);
+    install_extension(followed, ProjectorState::kRunning);
 
     Connection connection(conninfo), writer(followed), watcher(followed);
     connection.run("SET synchronous_commit = off");
@@ -171,7 +171,7 @@ std::vector<Table> backlog(const Setup& setup) {
         const std::int64_t first = round * count;
 
         const std::string since = connection.run_text("SELECT pg_snapshot_xmax(pg_current_snapshot())");
-        prefill(conninfo, Door::kArrays, fleet, first, count);
+        prefill(conninfo, InsertMethod::kArrays, fleet, first, count);
 
         // Ours always goes first. It finds the rows as their writers left them, and sets the hint bits for the others.
         const auto begin = Clock::now();
@@ -191,7 +191,7 @@ std::vector<Table> backlog(const Setup& setup) {
                        "SELECT accepted FROM telemetry.ingest_telemetry_batch($1::text[], $2::timestamptz[], "
                        "$3::float8[], $4::float8[], $5::text[], regions => $6::text[])");
         writer.run("BEGIN");
-        for (const Transaction& t : prepare(Door::kArrays, Format::kBinary, again.readings(first, count), 10'000)) {
+        for (const Transaction& t : prepare(InsertMethod::kArrays, Format::kBinary, again.readings(first, count), 10'000)) {
             std::vector<client::Parameter> parameters;
             for (const std::string& array : t.arrays) parameters.push_back({array, false, true});
             writer.run_prepared("store" + std::to_string(round), parameters);

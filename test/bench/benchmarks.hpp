@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ struct Setup {
 
 void say(const std::string& line);  // writes progress to stderr
 
-using Benchmark = std::function<std::vector<Table>(const Setup&)>;
+using Benchmark = std::vector<Table> (*)(const Setup&);
 
 // ingest.cpp: batches of 1,000 beside COPY.
 std::vector<Table> ingest(const Setup& setup);

@@ -16,10 +16,10 @@ std::string make_database(const std::string& server, const std::string& name) {
     return server + " dbname=" + name;
 }
 
-void install_extension(const std::string& conninfo, Projector projector) {
+void install_extension(const std::string& conninfo, ProjectorState projector) {
     Connection connection(conninfo);
     connection.run("CREATE EXTENSION telemetry_cqrs");
-    if (projector == Projector::kStopped) return;
+    if (projector == ProjectorState::kStopped) return;
     const auto deadline = Clock::now() + std::chrono::seconds(30);
     while (connection.run_text("SELECT state FROM telemetry.worker_status()") != "running") {
         if (Clock::now() > deadline) throw std::runtime_error("the projector's worker did not start within 30 s");

@@ -14,13 +14,13 @@ struct Servers {
     std::string running;  // the library is preloaded, the projector follows
 };
 
-enum class Projector { kStopped, kRunning };
+enum class ProjectorState { kStopped, kRunning };
 
 // Creates the database anew and returns its conninfo.
 std::string make_database(const std::string& server, const std::string& name);
 
 // Creates the extension; with a running projector it waits until the worker is up.
-void install_extension(const std::string& conninfo, Projector projector);
+void install_extension(const std::string& conninfo, ProjectorState projector);
 
 // Creates the plain table on the other side of the ratio, with the same columns and one unique index on the key. Its collation
 // is "C" as on our side, so that comparing keys costs no more there.

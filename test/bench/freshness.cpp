@@ -138,6 +138,7 @@ Latencies measure(const Side& side, std::int64_t first, double seconds) {
     const auto count = static_cast<std::int64_t>(seconds * kPerSecond);
     const std::vector<Reading> readings = fleet.readings(first, count);
     std::vector<std::vector<std::string>> rows;
+    rows.reserve(readings.size());
     for (const Reading& r : readings)
         rows.push_back({device_name(r.device), client::wire::binary_timestamptz(r.measured_us),
                         client::wire::binary_float8(r.temperature), client::wire::binary_float8(r.humidity), r.key,
@@ -238,12 +239,12 @@ std::vector<Table> freshness(const Setup& setup) {
         "INSERT INTO outbox (device_id, region, measured_at, temperature, humidity) "
         "SELECT device_id, region, measured_at, temperature, humidity FROM r",
         "SELECT n FROM device_now WHERE device_id = $1"};
-    install_extension(ours.conninfo, Projector::kRunning);
+    install_extension(ours.conninfo, ProjectorState::kRunning);
     make_outbox(outbox.conninfo);
     // Every device has a row before the clock starts, as it has in daily life.
     Fleet fleet(Keys::kSequence);
-    prefill(ours.conninfo, Door::kArrays, fleet, 0, kDevices);
-    prefill(outbox.conninfo, Door::kCopy, fleet, 0, kDevices);
+    prefill(ours.conninfo, InsertMethod::kArrays, fleet, 0, kDevices);
+    prefill(outbox.conninfo, InsertMethod::kCopy, fleet, 0, kDevices);
     {
         Connection connection(outbox.conninfo);
         connection.run(

@@ -47,23 +47,23 @@ Stores& stores_for(const Setup& setup, Keys keys) {
     s.plain = make_database(setup.servers.stopped, "plain_" + name);
     make_plain_table(s.plain);
     s.ours_stopped = make_database(setup.servers.stopped, "ours_" + name);
-    install_extension(s.ours_stopped, Projector::kStopped);
+    install_extension(s.ours_stopped, ProjectorState::kStopped);
     s.ours_running = make_database(setup.servers.running, "ours_" + name);
-    install_extension(s.ours_running, Projector::kRunning);
+    install_extension(s.ours_running, ProjectorState::kRunning);
 
-    const std::pair<const std::string*, Door> sides[] = {
-        {&s.plain, Door::kCopy}, {&s.ours_stopped, Door::kArrays}, {&s.ours_running, Door::kArrays}};
-    for (const auto& [conninfo, door] : sides) {
+    const std::pair<const std::string*, InsertMethod> sides[] = {
+        {&s.plain, InsertMethod::kCopy}, {&s.ours_stopped, InsertMethod::kArrays}, {&s.ours_running, InsertMethod::kArrays}};
+    for (const auto& [conninfo, method] : sides) {
         Fleet fleet(keys);
-        prefill(*conninfo, door, fleet, 0, count);
+        prefill(*conninfo, method, fleet, 0, count);
     }
     client::Connection running(s.ours_running);
     wait_applied(running, count);
-    for (const auto& [conninfo, door] : sides) settle(*conninfo);
+    for (const auto& [conninfo, method] : sides) settle(*conninfo);
     // Each side pays for full-page images and cold caches after that checkpoint before the clock starts.
-    for (const auto& [conninfo, door] : sides) {
+    for (const auto& [conninfo, method] : sides) {
         Fleet fleet(keys);
-        prefill(*conninfo, door, fleet, count, warm_up);
+        prefill(*conninfo, method, fleet, count, warm_up);
     }
     s.next_stopped = s.next_running = s.next_plain = count + warm_up;
     s.accepted_running = count + warm_up;
@@ -104,15 +104,17 @@ std::vector<Table> run(const Setup& setup, const std::string& name, const std::s
                 std::int64_t& next = plain                        ? stores.next_plain
                                      : side == Side::kOursRunning ? stores.next_running
                                                                   : stores.next_stopped;
-                const Door door = side == Side::kCopy ? Door::kCopy : side == Side::kInsert ? Door::kInsert : Door::kArrays;
+                const InsertMethod method = side == Side::kCopy     ? InsertMethod::kCopy
+                                            : side == Side::kInsert ? InsertMethod::kInsert
+                                                                    : InsertMethod::kArrays;
 
                 Fleet fleet(options.keys);
                 const std::vector<Transaction> work =
-                    prepare(door, format, fleet.readings(next, count, options.retries_per_mille), kPerTransaction);
+                    prepare(method, format, fleet.readings(next, count, options.retries_per_mille), kPerTransaction);
                 next += count;
                 client::Connection observer(conninfo);
                 if (options.checkpoint_before) observer.run("CHECKPOINT");
-                const Stored stored = store(conninfo, door, format, work, options.clients);
+                const Stored stored = store(conninfo, method, format, work, options.clients);
                 if (options.retries_per_mille == 0 && stored.accepted != count)
                     throw std::runtime_error(name + ": sent " + std::to_string(count) + ", stored " +
                                              std::to_string(stored.accepted));

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,7 +21,7 @@ void say(const std::string& line) {
 
 namespace {
 
-const std::vector<std::pair<std::string, bench::Benchmark>> kBenchmarks = {
+constexpr std::pair<std::string_view, bench::Benchmark> kBenchmarks[] = {
     {"ingest", bench::ingest},
     {"backlog", bench::backlog},
     {"freshness", bench::freshness},

@@ -23,6 +23,7 @@ using Row = std::vector<std::string>;  // binary parameters
 
 std::vector<Row> encode(const std::vector<Reading>& readings) {
     std::vector<Row> rows;
+    rows.reserve(readings.size());
     for (const Reading& r : readings)
         rows.push_back({device_name(r.device), client::wire::binary_timestamptz(r.measured_us),
                         client::wire::binary_float8(r.temperature), client::wire::binary_float8(r.humidity), r.key,
@@ -82,8 +83,8 @@ std::vector<Table> single(const Setup& setup) {
         {"ours, projector running", Call::kIngest, make_database(setup.servers.running, "single_ours")},
     };
     make_plain_table(sides[0].conninfo);
-    install_extension(sides[1].conninfo, Projector::kStopped);
-    install_extension(sides[2].conninfo, Projector::kRunning);
+    install_extension(sides[1].conninfo, ProjectorState::kStopped);
+    install_extension(sides[2].conninfo, ProjectorState::kRunning);
 
     std::vector<Table> tables;
     for (const int clients : {1, 8}) {

@@ -18,10 +18,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kPrefillTransaction = 10'000;
 
-Transaction encode(Door door, Format format, const Reading* begin, const Reading* end) {
+Transaction encode(InsertMethod method, Format format, const Reading* begin, const Reading* end) {
     Transaction t;
     t.readings = static_cast<int>(end - begin);
-    if (door == Door::kCopy) {
+    if (method == InsertMethod::kCopy) {
         CopyRows rows(format, 6);
         for (const Reading* r = begin; r != end; ++r) {
             rows.begin_row();
@@ -50,12 +50,12 @@ Transaction encode(Door door, Format format, const Reading* begin, const Reading
     return t;
 }
 
-void prepare_statements(Connection& connection, Door door) {
-    if (door == Door::kArrays)
+void prepare_statements(Connection& connection, InsertMethod method) {
+    if (method == InsertMethod::kArrays)
         connection.prepare("store",
                            "SELECT accepted FROM telemetry.ingest_telemetry_batch($1::text[], $2::timestamptz[], $3::float8[], "
                            "$4::float8[], $5::text[], regions => $6::text[])");
-    if (door == Door::kInsert)
+    if (method == InsertMethod::kInsert)
         connection.prepare(
             "store",
             "WITH stored AS (INSERT INTO plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
@@ -63,8 +63,8 @@ void prepare_statements(Connection& connection, Door door) {
             "ON CONFLICT (idempotency_key) DO NOTHING RETURNING 1) SELECT count(*) FROM stored");
 }
 
-std::int64_t send(Connection& connection, Door door, Format format, const Transaction& t) {
-    if (door == Door::kCopy) {
+std::int64_t send(Connection& connection, InsertMethod method, Format format, const Transaction& t) {
+    if (method == InsertMethod::kCopy) {
         return connection.copy_in(
             std::string("COPY plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
                         "FROM STDIN") +
@@ -78,22 +78,24 @@ std::int64_t send(Connection& connection, Door door, Format format, const Transa
 
 }  // namespace
 
-std::vector<Transaction> prepare(Door door, Format format, const std::vector<Reading>& readings, int per_transaction) {
+std::vector<Transaction> prepare(InsertMethod method, Format format, const std::vector<Reading>& readings,
+                                 int per_transaction) {
     std::vector<Transaction> transactions;
     const auto step = static_cast<std::size_t>(per_transaction);
     for (std::size_t first = 0; first < readings.size(); first += step) {
         const std::size_t last = std::min(first + step, readings.size());
-        transactions.push_back(encode(door, format, readings.data() + first, readings.data() + last));
+        transactions.push_back(encode(method, format, readings.data() + first, readings.data() + last));
     }
     return transactions;
 }
 
-Stored store(const std::string& conninfo, Door door, Format format, const std::vector<Transaction>& transactions, int clients) {
+Stored store(const std::string& conninfo, InsertMethod method, Format format, const std::vector<Transaction>& transactions,
+             int clients) {
     Connection observer(conninfo);
     std::vector<Connection> connections;
     for (int i = 0; i < clients; ++i) {
         connections.emplace_back(conninfo);
-        prepare_statements(connections.back(), door);
+        prepare_statements(connections.back(), method);
     }
 
     const std::string wal_before = observer.run_text("SELECT pg_current_wal_insert_lsn()");
@@ -106,7 +108,7 @@ Stored store(const std::string& conninfo, Door door, Format format, const std::v
             start.arrive_and_wait();
             try {
                 for (std::size_t i = c; i < transactions.size(); i += connections.size())
-                    accepted[c] += send(connections[c], door, format, transactions[i]);
+                    accepted[c] += send(connections[c], method, format, transactions[i]);
             } catch (...) {
                 failures[c] = std::current_exception();
             }
@@ -124,15 +126,15 @@ Stored store(const std::string& conninfo, Door door, Format format, const std::v
     return result;
 }
 
-void prefill(const std::string& conninfo, Door door, Fleet& fleet, std::int64_t first, std::int64_t count) {
+void prefill(const std::string& conninfo, InsertMethod method, Fleet& fleet, std::int64_t first, std::int64_t count) {
     Connection connection(conninfo);
     connection.run("SET synchronous_commit = off");
-    prepare_statements(connection, door);
+    prepare_statements(connection, method);
     for (std::int64_t done = 0; done < count; done += kPrefillTransaction) {
         const std::int64_t some = std::min<std::int64_t>(kPrefillTransaction, count - done);
         const std::vector<Reading> readings = fleet.readings(first + done, some);
-        send(connection, door, Format::kBinary,
-             encode(door, Format::kBinary, readings.data(), readings.data() + readings.size()));
+        send(connection, method, Format::kBinary,
+             encode(method, Format::kBinary, readings.data(), readings.data() + readings.size()));
     }
     // One commit that waits for the disk makes the earlier ones safe too, so that readers can set hint bits.
     connection.run("SET synchronous_commit = on");

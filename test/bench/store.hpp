@@ -1,4 +1,4 @@
-// Stores readings in transactions of a given size through one of three doors. The work is prepared before the clock starts.
+// Stores readings in transactions of a given size through one of three methods. The work is prepared before the clock starts.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,18 @@ namespace bench {
 
 using client::wire::Format;
 
-// The doors are our batch function, COPY into a plain table, and the plain SQL that takes retries: INSERT .. SELECT unnest ..
+// The methods are our batch function, COPY into a plain table, and the plain SQL that takes retries: INSERT .. SELECT unnest ..
 // ON CONFLICT.
-enum class Door { kArrays, kCopy, kInsert };
+enum class InsertMethod { kArrays, kCopy, kInsert };
 
 // The bytes that a transaction sends.
 struct Transaction {
     int readings = 0;
-    std::vector<std::string> arrays;  // Door::kArrays and Door::kInsert
-    std::string copy;                 // Door::kCopy
+    std::vector<std::string> arrays;  // InsertMethod::kArrays and InsertMethod::kInsert
+    std::string copy;                 // InsertMethod::kCopy
 };
 
-std::vector<Transaction> prepare(Door door, Format format, const std::vector<Reading>& readings, int per_transaction);
+std::vector<Transaction> prepare(InsertMethod method, Format format, const std::vector<Reading>& readings, int per_transaction);
 
 struct Stored {
     double seconds = 0;          // from the first byte sent to the last answer
@@ -33,9 +33,10 @@ struct Stored {
 };
 
 // Each client has a connection and a thread. The clients take the transactions in turn.
-Stored store(const std::string& conninfo, Door door, Format format, const std::vector<Transaction>& transactions, int clients);
+Stored store(const std::string& conninfo, InsertMethod method, Format format, const std::vector<Transaction>& transactions,
+             int clients);
 
 // Stores readings first .. first + count - 1 in transactions of 10,000, without a clock.
-void prefill(const std::string& conninfo, Door door, Fleet& fleet, std::int64_t first, std::int64_t count);
+void prefill(const std::string& conninfo, InsertMethod method, Fleet& fleet, std::int64_t first, std::int64_t count);
 
 }  // namespace bench

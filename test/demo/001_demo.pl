@@ -82,6 +82,7 @@ sub become {
     $ENV{LC_ALL} = 'C.UTF-8';
     delete $ENV{NO_COLOR};
     $ENV{$_} = $env{$_} for keys %env;
+    $SIG{INT} = 'DEFAULT';    # a background job of a script ignores it, and so do its children
     exec @$command or die "exec: $!";
 }
 

@@ -19,4 +19,5 @@ inline std::string_view as_text(const std::uint8_t* data, std::size_t size) {
 
 }  // namespace fuzz
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

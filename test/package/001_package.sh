@@ -69,11 +69,12 @@ installation_copy "$root/usr"
 find "$root/usr" -name 'telemetry_cqrs*' -prune -exec rm -rf {} +
 as_root=()
 if [ "$(id -u)" != 0 ]; then as_root=(fakeroot); fi
-dpkg_in() { "${as_root[@]}" dpkg --force-not-root --force-depends --root="$root" --log="$SCRATCH/dpkg.log" "$@" >"$SCRATCH/dpkg" 2>&1; }
+# dpkg wants the programs of an administrator in its PATH.
+dpkg_in() { PATH=$PATH:/usr/sbin:/sbin "${as_root[@]}" dpkg --force-not-root --force-depends --root="$root" --log="$SCRATCH/dpkg.log" "$@" >"$SCRATCH/dpkg" 2>&1; }
 files_in() { (cd "$root" && find . -path ./var/lib/dpkg -prune -o -print | sort); }
 
 before=$(files_in)
-dpkg_in --install "$deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install failed'; }
+dpkg_in --install "$deb" || { cat "$SCRATCH/dpkg" >&2; fail 'dpkg --install failed'; }
 is "$(dpkg-query --root="$root" -W -f '${db:Status-Status}' "$package")" installed 'dpkg installs it'
 
 cluster_start package shared_preload_libraries=telemetry_cqrs
@@ -94,7 +95,7 @@ is "$(query "SET jit_above_cost = 0; SET jit_inline_above_cost = 0; SELECT count
 query 'DROP EXTENSION telemetry_cqrs'
 cluster_stop package
 
-dpkg_in --purge "$package" || { cat "$SCRATCH/dpkg"; fail 'dpkg --purge failed'; }
+dpkg_in --purge "$package" || { cat "$SCRATCH/dpkg" >&2; fail 'dpkg --purge failed'; }
 is "$(files_in)" "$before" 'purged, it leaves no file'
 is "$(dpkg-query --root="$root" -W 2>/dev/null)" '' 'and no entry'
 
@@ -111,19 +112,19 @@ dpkg-deb -R "$deb" "$SCRATCH/older"
     touch "usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs--older.sql"
 )
 dpkg-deb --root-owner-group -b "$SCRATCH/older" "$SCRATCH/older.deb" >/dev/null
-dpkg_in --install "$SCRATCH/older.deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install of the older one failed'; }
+dpkg_in --install "$SCRATCH/older.deb" || { cat "$SCRATCH/dpkg" >&2; fail 'dpkg --install of the older one failed'; }
 cluster_start updated
 query 'CREATE EXTENSION telemetry_cqrs'
 is "$(query "SELECT extversion FROM pg_extension WHERE extname = 'telemetry_cqrs'")" "$release" 'an older package makes an older extension'
 query "SELECT telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k')" >/dev/null
-dpkg_in --install "$deb" || { cat "$SCRATCH/dpkg"; fail 'dpkg --install over the older one failed'; }
+dpkg_in --install "$deb" || { cat "$SCRATCH/dpkg" >&2; fail 'dpkg --install over the older one failed'; }
 is "$(dpkg-query --root="$root" -W -f '${Version} ${db:Status-Status}' "$package")" "$version installed" 'dpkg installs ours over it'
 is "$(find "$root" -name '*--older.sql' -o -name '*.dpkg-*' | grep -v /var/lib/dpkg/ || true)" '' 'what only the older one had is gone'
 query 'ALTER EXTENSION telemetry_cqrs UPDATE'
 is "$(query "SELECT extversion FROM pg_extension WHERE extname = 'telemetry_cqrs'")" "$version" 'ALTER EXTENSION UPDATE finds its script'
 is "$(query "SELECT status FROM telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k')")" duplicate 'and the readings are there'
 cluster_stop updated
-dpkg_in --purge "$package" || { cat "$SCRATCH/dpkg"; fail 'dpkg --purge failed'; }
+dpkg_in --purge "$package" || { cat "$SCRATCH/dpkg" >&2; fail 'dpkg --purge failed'; }
 is "$(files_in)" "$before" 'purged, it leaves no file'
 
 echo "1..$tests"

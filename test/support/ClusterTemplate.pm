@@ -1,4 +1,5 @@
-# Makes init() of a test cluster cheap: it copies the folder that initdb has made once for the whole run.
+# Makes test clusters alike and cheap. Whoever runs the test, with whatever locale, the superuser is postgres, and the encoding is UTF-8.
+# init() copies the folder that initdb has made once for the whole run.
 #
 # TELEMETRY_CLUSTER_TEMPLATE names that folder, which dev/test makes. A cluster whose test passes options to initdb, and one of another
 # PostgreSQL version, is made by initdb as usual. Each copy gets a system identifier of its own, as initdb would have given it: the
@@ -12,13 +13,17 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes ();
 
+$ENV{PGUSER} = 'postgres';
+my @alike = qw(-U postgres --encoding=UTF8 --locale=C.UTF-8 --lc-messages=C);    # as dev/test makes the template
+
 {
 	no warnings 'redefine';
 	my $init = \&PostgreSQL::Test::Cluster::init;
 	*PostgreSQL::Test::Cluster::init = sub {
 		my ($node, %params) = @_;
 		my $template = $ENV{TELEMETRY_CLUSTER_TEMPLATE};
-		return $init->(@_) if !defined $template || $params{extra} || $params{force_initdb} || !_is_version_of($template, $node);
+		return $init->($node, %params, extra => [ @alike, @{ $params{extra} // [] } ])
+		  if !defined $template || $params{extra} || $params{force_initdb} || !_is_version_of($template, $node);
 
 		my $run = \&PostgreSQL::Test::Utils::system_or_bail;
 		local $ENV{INITDB_TEMPLATE};    # later versions of the server's module copy by it, identifier and all

@@ -8,7 +8,7 @@
 # 2. A script that may change its session is followed by DISCARD ALL.
 # 3. The session is given up when its server stops, when a statement could be in its way (a database, the extension, settings), and
 #    after an error that ends a script.
-# 4. A session whose server process is gone, or that began with other PGOPTIONS, is replaced before the next script is sent. No
+# 4. A session whose server process is gone, or that began with other variables PG*, is replaced before the next script is sent. No
 #    script is ever sent twice.
 package LastingSession;
 
@@ -103,7 +103,7 @@ sub ask
 sub look
 {
 	my ($node, $database, $sql) = @_;
-	my ($output, $error, $status) = eval { _run($node, $database, $sql) };
+	my ($output, $error, $status) = eval { _run($node, $database, $sql . _cleaning($sql)) };
 	return $@ || $status ? (undef, $@ || $error) : ($output, $error);
 }
 
@@ -136,10 +136,11 @@ sub _has_own_session
 {
 	my ($sql) = @_;
 	return 1 if $sql =~ /^\s*\\|\\g|[^\x00-\x7F]/m || $sql =~ $of_a_process || $sql =~ $of_the_server;
+	return 1 if ($sql =~ tr/'//) % 2 || ($sql =~ tr/"//) % 2;    # perhaps its end is quoted
 	return (() = $sql =~ /$begin/g) != (() = $sql =~ /$end/g);
 }
 
-# Returns what makes the session new after a script.
+# Returns what gives a session its defaults back after a script.
 sub _cleaning
 {
 	my ($sql) = @_;
@@ -160,7 +161,8 @@ sub _script
 	delete @params{qw(stdout stderr on_error_stop)};
 	$verbosity = $1 if $sql =~ s/\A\\set VERBOSITY (sqlstate|verbose)\n//;
 	return undef if %params || _has_own_session($sql);
-	# An error ends psql, and so the session. It need not after the last statement. Quoted text could hide where that begins.
+	# An error ends psql, and so the session. An error in the last statement need not. Where quotes hide the start of the last
+	# statement, any error ends the session.
 	my $first = '';
 	$first = $1 if $stops && $sql =~ s/\A((?:[^;'"\$\-]++|'[^']*'|-(?!-)|;)*;)(?=[^;]*\S)//;
 	my $last = $stops && $sql =~ /;(?!\s*\z)/ ? $sql : "\\set ON_ERROR_STOP off\n$sql";
@@ -190,6 +192,7 @@ sub _run
 		# psql has left, as it does after an error.
 		my $error = slurp_file($session->{errors}, $session->{errors_read});
 		delete $sessions{ refaddr $node }{$database};
+		chomp $output;
 		return ($output, $error, _end($session) || 3);
 	}
 	my $error = -s $session->{errors} > $session->{errors_read} ? slurp_file($session->{errors}, $session->{errors_read}) : '';
@@ -202,8 +205,8 @@ sub _session
 	my ($node, $database) = @_;
 	my $of_node = $sessions{ refaddr $node } //= {};
 	my $session = $of_node->{$database};
-	my $options = $ENV{PGOPTIONS} // '';
-	return $session if $session && $session->{options} eq $options && (!$session->{server_process} || -e "/proc/$session->{server_process}");
+	my $variables = join "\n", map { "$_=$ENV{$_}" } sort grep { /^PG/ && !/^PG(?:HOST|PORT)$/ } keys %ENV;
+	return $session if $session && $session->{variables} eq $variables && (!$session->{server_process} || -e "/proc/$session->{server_process}");
 	give_up($node) if $session || keys %$of_node >= $most_databases;
 
 	my $errors = PostgreSQL::Test::Utils::tempdir . '/session_' . ++$number;
@@ -213,7 +216,7 @@ sub _session
 	local *STDERR_OF_PSQL = $error_file;
 	my $pid = open3(my $in, my $out, '>&STDERR_OF_PSQL', $node->installed_command('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', '-');
 	$in->autoflush(1);
-	$session = { pid => $pid, in => $in, out => $out, options => $options, errors => $errors, errors_read => 0, statements => 0 };
+	$session = { pid => $pid, in => $in, out => $out, variables => $variables, errors => $errors, errors_read => 0, statements => 0 };
 	$sessions{ refaddr $node }{$database} = $session;
 	my ($server_process, $error, $status) = _run($node, $database, 'SELECT pg_catalog.pg_backend_pid()');
 	die "error running SQL: '$error'\nno connection to database $database" if $status;

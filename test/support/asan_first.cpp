@@ -11,6 +11,7 @@
 // The options are compiled in. UBSan reads its options at the first error, from the memory of the environment, and there the
 // server has written its title for ps by then.
 
+// NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming): the sanitizers' names
 extern "C" {
 
 void __asan_init();
@@ -25,6 +26,7 @@ const char* __ubsan_default_options() {
     return "print_stacktrace=1:abort_on_error=1";
 }
 }
+// NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming)
 
 namespace {
 

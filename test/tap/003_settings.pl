@@ -84,7 +84,7 @@ SQL
 note($payloads[0]);
 is($node->safe_psql('postgres', "SELECT aggregateid, payload->>'temperature', payload #>> '{metrics,light1}' FROM telemetry.read_events($batch)"), 'heard|21.5|7', 'read_events gives the same');
 
-# as large as a payload must not be, in bytes: then the pointer only
+# These events exceed the limit in bytes, so the payload has only the pointer.
 my $wide = '🌡' x 60;
 ($batch, @payloads) = heard("SELECT telemetry.ingest_telemetry_batch(array_agg('$wide' || i), NULL, array_agg(i), NULL, array_agg('k' || i)) FROM generate_series(1, 100) AS i");
 my ($pointer) = grep { /"batch":\s*$batch\b/ } @payloads;

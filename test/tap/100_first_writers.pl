@@ -15,6 +15,7 @@ my $node = telemetry_node('first');
 sub send_one
 {
 	my ($device, $key, $value) = @_;
+	local $LastingSession::wanted = 0;
 	my ($out, $err);
 	$node->psql('postgres', "\\set VERBOSITY sqlstate\nSET lock_timeout = '5s';\nSELECT status FROM telemetry.ingest_telemetry('$device', '2024-05-01 10:00:00+00', $value, NULL, '$key')",
 		stdout => \$out, stderr => \$err);

@@ -32,8 +32,8 @@ foreach my $refused (
 is($node->safe_psql('japanese', "SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY[$long], NULL, NULL, NULL)"), '1', 'quarantined');
 is($node->safe_psql('japanese', "SELECT payload->>'device_id' = $long, sqlstate FROM telemetry.rejected_readings"), 't|TC001', 'and kept as it was');
 
-# Which characters a name may have is a question of the character, not of its bytes: an invisible one or a space at an end is refused in
-# every encoding that has it, a letter is accepted whatever its byte is elsewhere.
+# The rule for names looks at characters, not at bytes. Every encoding refuses an invisible character and a space at an end. It accepts
+# a letter, whatever its bytes mean elsewhere.
 sub answer
 {
 	my ($database, $device) = @_;

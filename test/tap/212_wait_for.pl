@@ -42,7 +42,7 @@ is(answer_of("'$token', '0'"), 'timeout', 'timeout: one look');
 is(answer_of("'$token', '100 ms'"), 'timeout', 'timeout');
 my $waiter = psql_start($node, "SELECT telemetry.wait_for('$token', '90 s')");
 wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE '%wait_for(''%'", 'the waiter to wait');
-# Now and then it looks, and then it does.
+# It holds locks only during a look.
 ok(wait_for($node, "SELECT count(*) = 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.query LIKE '%wait_for(''%' AND a.pid <> pg_backend_pid() AND l.locktype <> 'virtualxid'",
 	'no lock'), 'it holds no lock');
 in_database('CALL telemetry.project_once()');

@@ -82,7 +82,7 @@ SQL
 my @runs;
 {
 	local %ENV = $node->_get_env();
-	@ENV{qw(FOLDER READINGS PGDATABASE PGUSER)} = ($folder, $readings, 'postgres', scalar getpwuid($<));
+	@ENV{qw(FOLDER READINGS PGDATABASE)} = ($folder, $readings, 'postgres');
 	push @runs, IPC::Run::start([ 'sh', "$folder/client.sh", $_ ]) foreach 1 .. $clients;
 }
 

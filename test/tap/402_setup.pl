@@ -16,7 +16,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]); }
 sub setup_of { my ($item, $columns, $role) = @_; return sql(($role ? "SET ROLE $role; " : '') . "SELECT " . ($columns // 'state') . " FROM telemetry.setup() WHERE item = '$item'"); }
 sub items { return sql("SELECT coalesce(string_agg(item, ', '), '') FROM telemetry.setup() WHERE state = '$_[0]'"); }
 
-# Runs an item's command in a session of its own; psql sends the statements one by one.
+# Runs an item's command; psql sends the statements one by one.
 sub obey
 {
 	my ($item, $expected) = @_;

@@ -71,7 +71,7 @@ SH
 my @runs;
 {
 	local %ENV = $node->_get_env();
-	@ENV{qw(FOLDER PGDATABASE PGUSER)} = ($folder, 'postgres', scalar getpwuid($<));
+	@ENV{qw(FOLDER PGDATABASE)} = ($folder, 'postgres');
 	push @runs, IPC::Run::start([ 'sh', "$folder/client.sh", $_ ], '<', '/dev/null') foreach 1 .. $clients;
 }
 my $flowing = 'SELECT count(*) > 0 FROM telemetry.measurements';

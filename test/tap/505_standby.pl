@@ -73,6 +73,7 @@ $standby->wait_for_catchup($cascade, 'replay', $standby->lsn('replay'));
 for my $node ($standby, $cascade)
 {
 	my $name = $node->name;
+	local $LastingSession::wanted = $node == $cascade;    # each is the first of its session on one standby, and a later one on the other
 	for my $query (map { "SELECT * FROM $_" } @views, map { "telemetry.$_" } @functions)
 	{
 		my ($out, $err);

@@ -25,6 +25,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM telemetry.event'), $rows, 
 sub entries_read
 {
 	my ($database, @statements) = @_;
+	local $LastingSession::wanted = 0;
 	my $count = "SELECT idx_tup_read FROM pg_stat_all_indexes WHERE indexrelid = 'telemetry.event_1_xid_event_id'::regclass";
 	my $before = $node->safe_psql($database, $count);
 	$node->safe_psql($database, join ";\n", @statements, 'SELECT pg_stat_force_next_flush()');

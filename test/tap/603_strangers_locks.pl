@@ -33,7 +33,8 @@ sub refusal
 }
 sub start { my ($sql) = @_; return psql_start($node, "\\set VERBOSITY sqlstate\n$sql"); }
 sub end_of { my ($started) = @_; my ($out, $err) = psql_finish($started); return join ' ', $err =~ /(?:ERROR|FATAL):  (\w{5})/g; }
-my $send = sub { ++$sent; return "SELECT status FROM telemetry.ingest_telemetry('d', now(), $sent, 50, 'k$sent')"; };
+# Each reading has a device of its own, because a session does not look up a device again that it has seen.
+my $send = sub { ++$sent; return "SELECT status FROM telemetry.ingest_telemetry('d$sent', now(), $sent, 50, 'k$sent')"; };
 
 # Lets a session of role writer send one reading in a transaction, which stays open.
 sub open_writer

@@ -1,5 +1,7 @@
 # Both ways to append maintain further indexes on a segment, of every kind, also while CREATE INDEX CONCURRENTLY and REINDEX
 # CONCURRENTLY build them under load. No writer gets an error, each key is in the log once, and each index is complete.
+#
+# TELEMETRY_SECONDS: for how long each load runs.
 use strict;
 use warnings;
 
@@ -9,6 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TelemetryNode;
 
+my $seconds = $ENV{TELEMETRY_SECONDS} // 4;
 my $node = telemetry_node('segment_indexes', conf => "autovacuum = off\nfsync = off\n");
 my $has_amcheck = $node->safe_psql('postgres', "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'");
 note('amcheck is not installed: indexes are compared by counting only') if !$has_amcheck;
@@ -157,7 +160,7 @@ sub under_load
 	}
 	my ($out, $err) = ('', '');
 	local %ENV = $node->_get_env();
-	my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-T', 4, '-f', "$folder/batches.sql\@4", '-f', "$folder/small.sql\@6", '-f', "$folder/long.sql\@3", '-f', "$folder/back.sql\@1", $node->connstr('postgres') ],
+	my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-T', $seconds, '-f', "$folder/batches.sql\@4", '-f', "$folder/small.sql\@6", '-f', "$folder/long.sql\@3", '-f', "$folder/back.sql\@1", $node->connstr('postgres') ],
 		'<', '/dev/null', '>', \$out, '2>', \$err);
 	my ($rounds, @errors) = (0);
 	while ($load->pumpable)

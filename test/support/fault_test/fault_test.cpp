@@ -16,10 +16,8 @@
 #include "postgres/pg.hpp"
 
 extern "C" {
-#include "catalog/pg_proc.h"
-
 PG_MODULE_MAGIC;
-void _PG_init(void);
+void _PG_init(void);  // NOLINT(bugprone-reserved-identifier, readability-identifier-naming): the server's name
 }
 
 namespace {
@@ -66,9 +64,9 @@ struct Allocator {
     static void take_over(MemoryContext example) {
         auto* methods = const_cast<MemoryContextMethods*>(example->methods);
         const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-        const uintptr_t first = reinterpret_cast<uintptr_t>(methods) & ~(page - 1);
-        const uintptr_t end = reinterpret_cast<uintptr_t>(methods + 1);
-        if (mprotect(reinterpret_cast<void*>(first), end - first, PROT_READ | PROT_WRITE) != 0)
+        const uintptr_t in_page = reinterpret_cast<uintptr_t>(methods) & (page - 1);
+        char* first = reinterpret_cast<char*>(methods) - in_page;
+        if (mprotect(first, in_page + sizeof(MemoryContextMethods), PROT_READ | PROT_WRITE) != 0)
             elog(ERROR, "mprotect failed: %m");
         before = *methods;
         methods->alloc = alloc;
