@@ -361,6 +361,8 @@ sub sweep
 		foreach my $i (0 .. $#at)
 		{
 			my ($answer, $complaint) = ($answers[$i]{answer} // '', $complaints[$i] // '');
+			# The server calls it an internal error when it lacks the memory for a hash table of its own.
+			$complaint =~ s/ERROR:  XX000: (?=failed to initialize hash table )/ERROR:  53200: / if $kind eq 'palloc';
 			my @codes = $complaint =~ /ERROR:  (\w{5}):/g;
 			my $has_fired = $answer =~ /^fault\|t/m;
 			$fired += $has_fired;
