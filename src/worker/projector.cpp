@@ -39,7 +39,7 @@ constexpr int kBusyBatch = 10;  // events; after a smaller step a nap would only
 // The interval between looks whether a statement wants the whole database. It is shorter than kLongestWait, so a look follows
 // each long wait. After a look that found a holder the next one comes sooner, or at the next turn of a busy projector.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
-constexpr long kLongestWait = 1000;  // milliseconds
+constexpr long kLongestWait = 2000;  // milliseconds
 constexpr long kBatchDelay = 2;      // milliseconds without an event; then a batch is written
 
 // The callback at process exit reads it.
