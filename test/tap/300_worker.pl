@@ -202,7 +202,7 @@ is(in_database('postgres', "SELECT string_agg(name || ' ' || setting || coalesce
 		'telemetry_cqrs.auto_register on sighup', 'telemetry_cqrs.batch_retention 86400s sighup', 'telemetry_cqrs.coalesce 2ms sighup',
 		'telemetry_cqrs.launcher_interval 500ms sighup', 'telemetry_cqrs.max_ahead 300s sighup', 'telemetry_cqrs.max_batch_readings 100000 sighup',
 		'telemetry_cqrs.notify_payload events sighup',
-		'telemetry_cqrs.poll_interval 2000ms sighup', 'telemetry_cqrs.start_worker on sighup'),
+		'telemetry_cqrs.poll_interval 1000ms sighup', 'telemetry_cqrs.start_worker on sighup'),
 	'the settings, their units and contexts');
 my ($status, $out, $err) = $node->psql('postgres', "SET telemetry_cqrs.poll_intervall = 5");
 like($err, qr/invalid configuration parameter name "telemetry_cqrs.poll_intervall"/, 'a misspelt setting is refused');
