@@ -1,5 +1,5 @@
-# Makes test clusters alike and cheap. Whoever runs the test, with whatever locale, the superuser is postgres, and the encoding is UTF-8.
-# init() copies the folder that initdb has made once for the whole run.
+# Makes test clusters alike and cheap. init() gives each cluster the superuser postgres and the encoding UTF-8, whatever the user and the
+# locale. It copies the folder that initdb has made once for the whole run.
 #
 # TELEMETRY_CLUSTER_TEMPLATE names that folder, which dev/test makes. A cluster whose test passes options to initdb, and one of another
 # PostgreSQL version, is made by initdb as usual. Each copy gets a system identifier of its own, as initdb would have given it: the
