@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use FindBin;
+BEGIN { $ENV{PG_TEST_TIMEOUT_DEFAULT} //= 1800 }    # the comparison at the end reads millions of readings
 use PostgreSQL::Test::Cluster;    # has work to do before the program runs
 
 $ENV{TELEMETRY_SECONDS} //= 600;
