@@ -74,7 +74,7 @@ SELECT device_id, region, sample_count FROM telemetry.device_stats WHERE device_
 SELECT region FROM telemetry.device WHERE device_id = 'privilege-5';
 SELECT count(*) > 0 AS rows FROM telemetry.rejected_readings;
 SELECT count(*) > 0 AS rows FROM telemetry.batch;
-SELECT count(*) > 0 AS rows FROM telemetry.checkpoint;
+SELECT count(*) > 0 AS rows FROM telemetry.batcher;
 SELECT count(*) > 0 AS rows FROM telemetry.epoch;
 SELECT count(*) AS rows FROM telemetry.projection_failure;
 SELECT * FROM telemetry.installation;

@@ -15,7 +15,7 @@ CREATE FUNCTION add_event(event_id bigint, epoch int, xid xid8, device_id text, 
     VALUES ($1, $3, '2024-05-01'::timestamptz + $1 * interval '1 second', '2024-05-01'::timestamptz + $1 * interval '1 second', $5, $2, 1,
             'telemetry.ingested', $4, 'there')
 $$;
--- The other place's log has transactions 3, 10, 20, 4000000000000 and 4000000000001. Its checkpoints cover 3 and 10, while 20 was in progress.
+-- The other place's log has transactions 3, 10, 20, 4000000000000 and 4000000000001. Its batcher has read 3 and 10, while 20 was in progress.
 SELECT setval('telemetry.event_id_seq', 1000);
 INSERT INTO telemetry.epoch VALUES (1, 42, 42, 42, 1, '3', '2024-04-30');
 SELECT add_event(1, 1, '3', 'x', 1), add_event(2, 1, '10', 'x', 2), add_event(3, 1, '20', 'x', 4), add_event(4, 1, '4000000000000', 'x', 8),
@@ -25,11 +25,12 @@ INSERT INTO telemetry.device_state SELECT 'x', 2, '2024-05-01 00:00:01', '2024-0
 INSERT INTO telemetry.region_state SELECT 'there', 2, '2024-05-01 00:00:01', '2024-05-01 00:00:02', '2024-05-01 00:00:02',
     '{"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":767836801000000,"last_at":767836802000000}', NULL;
 INSERT INTO telemetry.batch VALUES (1, 1, '3:3:', NULL, NULL, '20:21:20', NULL, NULL, 2, clock_timestamp());
-INSERT INTO telemetry.checkpoint SELECT c, 1, '20:21:20', NULL, NULL, 2, 1, false, '2024-05-01 00:01' FROM unnest('{batch,device,region}'::text[]) AS c;
+INSERT INTO telemetry.batcher VALUES (1, '20:21:20', NULL, NULL, '20:21:20', NULL, NULL, 2, 0, 1, false, '2024-05-01 00:01', '2024-05-01 00:01');
+INSERT INTO telemetry.cursor VALUES ('device'), ('region');
 
 -- While the log is restored nothing is written, but queries work.
 CALL telemetry.project_once();
-SELECT consumer, epoch, snapshot, applied, last_batch_id, drained, as_of FROM telemetry.checkpoint ORDER BY consumer;
+SELECT epoch, snapshot, events, open_events, last_batch_id, drained, as_of FROM telemetry.batcher ORDER BY epoch;
 SELECT device_id, sample_count, as_of FROM telemetry.device_stats ORDER BY device_id;
 SELECT * FROM telemetry.projection_tail('device');
 SELECT projection, state = 'current' AS is_current, applied, lag_events, as_of FROM telemetry.projection_status ORDER BY projection;
@@ -40,7 +41,7 @@ SELECT status FROM telemetry.ingest_telemetry('z', '2024-05-02', 64);
 CALL telemetry.project_once();
 SELECT device_id, region, sample_count, avg_temperature, last_temperature FROM telemetry.device_stats ORDER BY device_id;
 SELECT region, sample_count, round(avg_temperature::numeric, 6) AS avg_temperature FROM telemetry.region_stats ORDER BY region;
-SELECT consumer, epoch, applied, drained FROM telemetry.checkpoint ORDER BY consumer, epoch;
+SELECT epoch, events, open_events, drained FROM telemetry.batcher ORDER BY epoch;
 SELECT batch_id, epoch, CASE WHEN epoch = 1 THEN from_snapshot::text WHEN pg_snapshot_xmax(from_snapshot) = (SELECT min(first_xid) FROM telemetry.epoch WHERE epoch = 2) THEN 'first_xid' END AS from_snapshot,
     CASE WHEN epoch = 1 THEN to_snapshot END AS to_snapshot, events FROM telemetry.batch ORDER BY batch_id;
 SELECT b.batch_id, array_agg(r.payload->>'temperature') FROM telemetry.batch b, telemetry.read_events(b.batch_id) AS r GROUP BY 1 ORDER BY 1;
@@ -64,7 +65,7 @@ COMMIT;
 SELECT add_event(8, 3, pg_current_xact_id(), 'new', 1);
 CALL telemetry.project_once();
 SELECT device_id, sample_count FROM telemetry.device_stats ORDER BY device_id;
-SELECT consumer, epoch, drained FROM telemetry.checkpoint WHERE epoch > 1 ORDER BY consumer, epoch;
+SELECT epoch, drained FROM telemetry.batcher WHERE epoch > 1 ORDER BY epoch;
 -- Each epoch has a range of 2^40 numbers, in which there is no gap.
 SELECT range, min(number) = 1 AND max(number) = count(*) AS numbered_without_gaps FROM (SELECT batch_id / 1099511627776 AS range, batch_id % 1099511627776 AS number FROM telemetry.batch) AS b GROUP BY 1 ORDER BY 1;
 \c postgres

@@ -31,13 +31,13 @@ DECLARE
     -- Each epoch has a range of numbers of its own, as src/model/batch_number.hpp says.
     bits CONSTANT integer := 40;
     newest record;
-    last CONSTANT bigint := (SELECT COALESCE(max(c.last_batch_id), 0) FROM telemetry.checkpoint c WHERE c.consumer = 'batch');
+    last CONSTANT bigint := (SELECT COALESCE(max(b.last_batch_id), 0) FROM telemetry.batcher b);
     next bigint;
-    oldest bigint;
+    found bigint;
+    before bigint;
 BEGIN
     SELECT e.epoch, e.timeline INTO newest FROM telemetry.epoch e ORDER BY e.epoch DESC LIMIT 1;
     next := greatest(last, (COALESCE(newest.epoch, 1) - 1)::bigint << bits) + 1;
-    oldest := COALESCE((SELECT min(b.batch_id) FROM telemetry.batch b), next);
     -- A number ahead of the log is no error while a new epoch is about to open: on a new timeline the worker opens it, at another
     -- place the first command does. On a standby, which may lag, it is no error either.
     IF batch > next AND NOT pg_is_in_recovery() AND (SELECT s.state FROM telemetry.log_status() s) <> 'restored'
@@ -46,35 +46,33 @@ BEGIN
             DETAIL = format('The next batch is %s, in epoch %s.', next, newest.epoch),
             HINT = 'The number is of another history of this log, or of another log. Compare the work done so far with telemetry.events, then follow from the next batch.';
     END IF;
-    -- The projector deletes the oldest batches first, and between two ranges lie numbers that no batch has had. The checkpoint of
-    -- an epoch says only where its last range ends. Version 1.0 numbered batches through all epochs. So an epoch that it opened
-    -- began in the first range, and any other epoch began in its own range.
-    IF batch <= last AND batch < oldest AND (
-        oldest - (oldest >> bits << bits) > 1
-        OR EXISTS (SELECT FROM telemetry.checkpoint c WHERE c.consumer = 'batch' AND c.last_batch_id >= batch AND c.last_batch_id < oldest)
-        OR EXISTS (
-            SELECT FROM telemetry.checkpoint c
-            JOIN (SELECT e.epoch, CASE WHEN bool_or(e.first_xid IS NULL) THEN 0 ELSE e.epoch - 1 END AS first_range FROM telemetry.epoch e GROUP BY e.epoch) AS r USING (epoch)
-            WHERE c.consumer = 'batch' AND c.last_batch_id >> bits > batch >> bits AND r.first_range < least(c.last_batch_id, oldest) >> bits)
-    ) THEN
-        RAISE EXCEPTION 'batch % is not kept any more', batch USING ERRCODE = 'TC203',
-            DETAIL = format('The oldest batch is %s.', oldest),
-            HINT = 'The projector deletes batches older than telemetry_cqrs.batch_retention. Their events stay in telemetry.events: start over from there or from the statistics.';
+    -- A merged batch has the number of its last part, and its other numbers are gone. Between two ranges lie numbers that no batch
+    -- has had. So the batch that holds this number is the next one, and it begins with this number if the one before it in the range
+    -- ends right below. A row can also be missing, because somebody deleted it.
+    IF batch <= last THEN
+        found := (SELECT min(b.batch_id) FROM telemetry.batch b WHERE b.batch_id >= batch);
+        before := (SELECT max(b.batch_id) FROM telemetry.batch b WHERE b.batch_id < batch);
+        IF found IS NULL OR batch - 1 > greatest(before, found >> bits << bits)
+           OR EXISTS (SELECT FROM telemetry.batcher b WHERE b.last_batch_id >= batch AND b.last_batch_id < found) THEN
+            RAISE EXCEPTION 'batch % is not kept any more', batch USING ERRCODE = 'TC203',
+                DETAIL = concat('The next batch that is kept is ', COALESCE(found, next), ', and it may hold more than what follows.'),
+                HINT = 'The projector merges batches older than telemetry_cqrs.batch_retention. Their events stay in telemetry.events: start over from there or from the statistics.';
+        END IF;
     END IF;
     RETURN batch;
 END $$;
 COMMENT ON FUNCTION telemetry.follow_from(bigint) IS
-'Tells a client that reads batch after batch whether it would miss something. Returns the number itself if every batch from it on is there or yet to come. So a query with WHERE batch_id >= telemetry.follow_from(104) either sees every batch from that one on or fails.
-Numbers ascend by one inside an epoch. A later epoch begins when the log was restored or moved, a standby was promoted, or the server was recovered to an earlier moment. It begins at a greater number than any earlier epoch had, lost numbers included. After such a loss an event that was read before can come once more in a batch with another number. The client recognises it by its id.
-TC203 when batches from this number on were deleted (telemetry_cqrs.batch_retention), or when the number is ahead of the log and so of another history. On a standby, which may lag, a number ahead is no error. NULL for NULL.';
+'Tells a client that reads batch after batch whether it would miss something or meet it twice. Returns the number itself if the batches from it on are there or yet to come, and hold only what follows. So a query with WHERE batch_id >= telemetry.follow_from(104) either sees exactly the events from that batch on or fails.
+Numbers ascend by one inside an epoch until old batches are merged. A later epoch begins when the log was restored or moved, a standby was promoted, or the server was recovered to an earlier moment. It begins at a greater number than any earlier epoch had, lost numbers included. After such a loss an event that was read before can come once more in a batch with another number. The client recognises it by its id.
+TC203 when the batch was merged with earlier ones (telemetry_cqrs.batch_retention), or when the number is ahead of the log and so of another history. On a standby, which may lag, a number ahead is no error. NULL for NULL.';
 
 CREATE FUNCTION telemetry.as_of(projection text) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'telemetry_get_as_of' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.as_of(text) IS 'Returns a time. The projection, as the caller''s snapshot shows it, holds every reading that was committed before that time. While readings wait, it is the time of the projection''s checkpoint. When none waits, it is that time or the start of the caller''s transaction, whichever is later. Under REPEATABLE READ and SERIALIZABLE and on a standby it is the time of the checkpoint, because the snapshot there may show less than was committed by the start of the transaction. The result is never later than the snapshot; it is NULL where the time is not known.';
+COMMENT ON FUNCTION telemetry.as_of(text) IS 'Returns a time. The projection, as the caller''s snapshot shows it, holds every reading that was committed before that time. While readings wait, it is the time up to which the last pass found it complete. When none waits, it is that time or the start of the caller''s transaction, whichever is later. Under REPEATABLE READ and SERIALIZABLE and on a standby it is the time of the last pass, because the snapshot there may show less than was committed by the start of the transaction. The result is never later than the snapshot; it is NULL where the time is not known.';
 
 CREATE FUNCTION telemetry.projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Returns how many committed events a projection has not applied yet, and when the oldest of them was received. The time is NULL where none waits. It is also NULL where the log was restored and nothing was accepted here since, because those events were received at another place. The call costs as much as the tail is long.';
+COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Returns how many committed events a projection has not applied yet, and when the oldest of them was received. The time is NULL where none waits. It is also NULL where the log was restored and nothing was accepted here since, because those events were received at another place. The call costs as much as the projector is behind, however far the projection itself is: what the projector has read is known without counting.';
 
 CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
@@ -186,8 +184,8 @@ CREATE VIEW telemetry.projection_status AS
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
     LEFT JOIN LATERAL (
-        SELECT pg_catalog.sum(k.applied) AS applied, pg_catalog.max(k.as_of) AS as_of
-        FROM telemetry.checkpoint k WHERE k.consumer = p.projection
+        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied
+        FROM telemetry.cursor u WHERE u.projection = p.projection
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
     LEFT JOIN telemetry.projection z ON z.projection = p.projection;

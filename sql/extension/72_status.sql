@@ -33,11 +33,11 @@ COMMENT ON FUNCTION telemetry.batch_tail() IS 'Returns how many committed events
 CREATE VIEW telemetry.pipeline_status AS
     WITH log AS MATERIALIZED (
         SELECT s.state, s.epoch, t.events AS waiting, t.oldest_received_at, t.as_of,
-               COALESCE(b.applied, 0)::bigint AS batched, COALESCE(b.last_batch_id, 0) AS last_batch_id
+               COALESCE(b.batched, 0)::bigint AS batched, COALESCE(b.last_batch_id, 0) AS last_batch_id
         FROM telemetry.log_status() AS s
         CROSS JOIN telemetry.batch_tail() AS t
-        CROSS JOIN (SELECT pg_catalog.sum(applied) AS applied, pg_catalog.max(last_batch_id) AS last_batch_id
-                    FROM telemetry.checkpoint WHERE consumer = 'batch') AS b
+        CROSS JOIN (SELECT pg_catalog.sum(events - open_events) AS batched, pg_catalog.max(last_batch_id) AS last_batch_id
+                    FROM telemetry.batcher) AS b
     )
     SELECT stage, state, events, waiting, lag_seconds, as_of, detail
     FROM (

@@ -3,11 +3,11 @@
 CREATE FUNCTION telemetry.health_limits(
     OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval,
     OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision,
-    OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval)
+    OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '1 minute'::interval, '10 minutes'::interval, '5 seconds'::interval, '1 minute'::interval,
            '5 minutes'::interval, '1 hour'::interval, 1000::bigint, 0.1::double precision, 0.5::double precision,
-           '1 day'::interval, '1 minute'::interval, '10 minutes'::interval
+           '1 day'::interval, '1 minute'::interval, '10 minutes'::interval, 100::bigint
 $$;
 COMMENT ON FUNCTION telemetry.health_limits() IS 'Returns the limits from which telemetry.health() warns. Internal.';
 
@@ -182,7 +182,7 @@ BEGIN
                 SELECT sum(pg_stat_get_dead_tuples(c.oid)), sum(greatest(pg_stat_get_live_tuples(c.oid), 0)) INTO number, amount
                 FROM pg_class c
                 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'
-                  AND c.relname IN ('batch', 'checkpoint', 'projection_failure', 'device_state', 'device_metric_state', 'region_state', 'region_metric_state');
+                  AND c.relname IN ('batch', 'batcher', 'cursor', 'projection_failure', 'device_state', 'device_metric_state', 'region_state', 'region_metric_state');
                 WITH holder AS (
                     SELECT 'pid ' || a.pid || COALESCE(' (' || a.state || ')', '') AS who, a.xact_start AS since,
                            greatest(age(a.backend_xmin), age(a.backend_xid)) AS age, 'SELECT pg_terminate_backend(' || a.pid || ')' AS remedy
@@ -247,12 +247,14 @@ BEGIN
                 FROM (SELECT make_interval(secs => s.setting::double precision) AS retention FROM pg_settings s WHERE s.name = 'telemetry_cqrs.batch_retention') AS r
                 LEFT JOIN LATERAL (SELECT o.batch_id, o.created_at FROM telemetry.batch o ORDER BY o.batch_id LIMIT 1) AS b ON true;
                 detail := concat('oldest batch: ', COALESCE(seen.batch_id || ' of ' || seen.created_at, 'none'));
-                IF seen.retention > interval '0' AND seen.created_at < clock_timestamp() - seen.retention - limits.retention_margin
-                   AND seen.batch_id < (SELECT max(k.last_batch_id) FROM telemetry.checkpoint k) THEN
+                -- Where merging works, few old batches are small: the last of each epoch, and those at which a cursor stands.
+                SELECT count(*) INTO number
+                FROM (SELECT FROM telemetry.batch o
+                      WHERE o.events < 50000 AND o.created_at < clock_timestamp() - seen.retention - limits.retention_margin LIMIT limits.unmerged) AS s;
+                IF seen.retention > interval '0' AND number >= limits.unmerged THEN
                     state := 'warning';
-                    SELECT concat(detail, '; passed by: ' || string_agg(k.consumer || ' up to ' || k.last_batch_id, ', ' ORDER BY k.last_batch_id)) INTO detail
-                    FROM telemetry.checkpoint k WHERE NOT k.drained;
-                    hint := 'Batches stay until every projection has passed them and a worker deletes them: see worker and the projections.';
+                    detail := concat(detail, '; ', number, ' or more old batches are not merged');
+                    hint := 'A worker merges old batches: see worker and tables.';
                 END IF;
             END CASE;
         EXCEPTION WHEN OTHERS THEN
@@ -268,4 +270,4 @@ COMMENT ON FUNCTION telemetry.health() IS
 worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
 projection ...: error when it fails or is 10 minutes behind, warning when it is 1 minute behind or paused. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
 vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day.
-prepared transactions: those that hold readings, for information. batch retention: warning when batches are not deleted 10 minutes after their time.';
+prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time.';

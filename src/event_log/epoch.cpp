@@ -6,8 +6,8 @@
 
 #include "error_codes.hpp"
 #include "event_log/epoch_columns.hpp"
-#include "event_log/position.hpp"
 #include "event_log/sequences.hpp"
+#include "event_log/transaction.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/keyed_table.hpp"

@@ -36,6 +36,17 @@ Fate fate_of(model::Xid xid) {
     });
 }
 
+std::uint64_t oldest_running_transaction() {
+    const TransactionId oldest = GetOldestActiveTransactionId();
+    return widen(oldest, U64FromFullTransactionId(ReadNextFullTransactionId())).value;
+}
+
+model::Xid widen(std::uint32_t xid, std::uint64_t next) noexcept {
+    std::uint64_t epoch = next >> 32;
+    if (xid > static_cast<std::uint32_t>(next)) --epoch;
+    return model::Xid{epoch << 32 | xid};
+}
+
 bool has_events_of(model::Epoch epoch, model::Xid xid, ::Snapshot snapshot) {
     model::Window window{};
     window.stragglers = {xid};

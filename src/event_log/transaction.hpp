@@ -1,4 +1,4 @@
-// Finds out what became of a transaction that wrote to the log.
+// Numbers of transactions, and what became of a transaction that wrote to the log.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,14 @@ enum class Fate : std::uint8_t {
 // Says what this server knows of a top-level transaction. If it has committed, a snapshot that is taken afterwards shows its
 // rows.
 Fate fate_of(model::Xid xid);
+
+// P. The lowest transaction of this server, in any database, that is open or prepared. Each transaction that writes later is
+// this one or has a higher number. Not during recovery.
+std::uint64_t oldest_running_transaction();
+
+// The server's snapshots hold only the low half of a transaction's number. It is at most one wrap below `next`, the next number
+// that the server gives out.
+model::Xid widen(std::uint32_t xid, std::uint64_t next) noexcept;
 
 // Does `snapshot` show events of this transaction?
 bool has_events_of(model::Epoch epoch, model::Xid xid, ::Snapshot snapshot);

@@ -25,4 +25,9 @@ constexpr BatchId next_batch(BatchId last, Epoch newest) noexcept {
     return BatchId{std::max(last, before_batches_of(newest)).value + 1};
 }
 
+// Do both numbers belong to the range of one epoch?
+constexpr bool is_same_range(BatchId a, BatchId b) noexcept {
+    return a.value >> kBatchNumberBits == b.value >> kBatchNumberBits;
+}
+
 }  // namespace model

@@ -56,6 +56,16 @@ void open_key(KeyLookup& lookup, int key_count) {
     }
 }
 
+bool find_first(KeyLookup& lookup, ScanKey keys, ScanDirection direction) {
+    // An index scan allocates lazily, so it must advance in the memory context in which it began.
+    const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
+    index_rescan(lookup.scan, keys, lookup.key_count, nullptr, 0);
+    const bool is_found = index_getnext_slot(lookup.scan, direction, lookup.found);
+    if (is_found) slot_getallattrs(lookup.found);
+    MemoryContextSwitchTo(caller);
+    return is_found;
+}
+
 }  // namespace
 
 Relation open_key_index(Relation table, LOCKMODE lock, int key_count) {
@@ -86,14 +96,14 @@ void close_lookup(KeyLookup& lookup) {
 }
 
 bool find_row(KeyLookup& lookup, const Datum* key_values) {
-    // An index scan allocates lazily, so it must advance in the memory context in which it began.
-    const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
     for (int i = 0; i < lookup.key_count; ++i) lookup.keys[i].sk_argument = key_values[i];
-    index_rescan(lookup.scan, lookup.keys, lookup.key_count, nullptr, 0);
-    const bool is_found = index_getnext_slot(lookup.scan, BackwardScanDirection, lookup.found);
-    if (is_found) slot_getallattrs(lookup.found);
-    MemoryContextSwitchTo(caller);
-    return is_found;
+    return find_first(lookup, lookup.keys, BackwardScanDirection);
+}
+
+bool find_next_row(KeyLookup& lookup, std::int64_t key) {
+    ScanKeyData above;
+    ScanKeyEntryInitialize(&above, 0, 1, BTGreaterStrategyNumber, InvalidOid, InvalidOid, F_INT8GT, Int64GetDatum(key));
+    return find_first(lookup, &above, ForwardScanDirection);
 }
 
 bool find_row_at(KeyLookup& lookup, ItemPointer tid) {

@@ -1,27 +1,28 @@
 // Chooses and performs passes.
-#include "projection/fold.hpp"  // before the server's headers: Boost cannot be compiled after them
+#include "projection/target.hpp"  // before the server's headers, as fold.hpp
 
 #include "projection/applier.hpp"
 
 #include <algorithm>
-#include <tuple>
+#include <limits>
 
 #include "error_codes.hpp"
-#include "event_log/batch.hpp"
 #include "event_log/epoch.hpp"
-#include "event_log/position.hpp"
+#include "event_log/window_reader.hpp"
+#include "feed/batch.hpp"
+#include "feed/position.hpp"
 #include "model/batch_number.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
-#include "postgres/key_lookup.hpp"
+#include "postgres/subtransaction.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
+#include "projection/pause.hpp"
 #include "projection/triggers.hpp"
-#include "read_model/state_tables.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 #include "runtime/wake.hpp"
@@ -31,40 +32,19 @@
 namespace projection {
 namespace {
 
-using event_log::Checkpoint;
-using event_log::Consumer;
-using event_log::EpochProgress;
-using event_log::kConsumers;
+using feed::BatcherState;
+using feed::Consumer;
+using feed::Cursor;
+using feed::EpochProgress;
+using feed::kProjections;
+using feed::Progress;
 
 // A pass keeps its deltas in memory until it writes them, in less than 200 bytes each. So a slice ends at this many. Readings
 // with many metrics reach it.
 constexpr std::size_t kMostDeltas = 500000;
 
-// The positions of one epoch are a chain: each covers all that those below it cover. This is the order of the chain.
-bool is_behind(const model::Position& a, const model::Position& b) {
-    const auto rank = [](const model::Position& position) {
-        return std::tuple(position.snapshot.xmax, -static_cast<std::int64_t>(position.snapshot.in_progress.size()),
-                          position.partial.has_value(), position.partial ? position.partial->event_id.value : 0);
-    };
-    return rank(a) < rank(b);
-}
-
-std::optional<model::Xid> next_local_opening(const std::vector<EpochProgress>& progress, std::size_t epoch,
-                                             const runtime::LogPlace& here) {
-    for (std::size_t i = epoch + 1; i < progress.size(); ++i)
-        if (progress[i].is_local(here)) return progress[i].opened_xid;
-    return std::nullopt;
-}
-
-model::BatchId last_batch(const std::vector<EpochProgress>& progress) {
-    model::BatchId last{};
-    for (const EpochProgress& epoch : progress)
-        if (const auto& checkpoint = epoch.of(Consumer::kBatch)) last = std::max(last, checkpoint->last_batch);
-    return last;
-}
-
-void refuse_mixed(const std::vector<EpochProgress>& progress) {
-    for (const EpochProgress& each : progress)
+void refuse_mixed(const Progress& progress) {
+    for (const EpochProgress& each : progress.epochs)
         if (each.is_mixed)
             throw postgres::Error(error_codes::kLogWasAltered, "two histories are mixed in the event log",
                                   "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
@@ -82,33 +62,163 @@ void hold_tables() {
     }
 }
 
-// TC204 if something on a table would be bypassed. This comes before the pass reads what it could not write. The tables are
+// TC204 if something on a table would be bypassed. This comes before the pass reads what it could not write. The table is
 // locked.
-void refuse_obstacles(bool with_batch, bool with_device, bool with_region) {
-    postgres::guarded([=] {
-        const auto refuse = [](const postgres::OwnTable& own) {
-            Relation table = table_open(postgres::require_relation(own.name), RowExclusiveLock);
-            postgres::refuse_native_obstacle(table, own);
-            table_close(table, NoLock);
-        };
-        refuse(runtime::kCheckpointTable);
-        if (with_batch) refuse(runtime::kBatchTable);
-        if (with_device) refuse(runtime::kDeviceStateTable);
-        if (with_device) refuse(runtime::kDeviceMetricStateTable);
-        if (with_region) refuse(runtime::kRegionStateTable);
-        if (with_region) refuse(runtime::kRegionMetricStateTable);
+void refuse_obstacles(const postgres::OwnTable& own) {
+    postgres::guarded([&own] {
+        Relation table = table_open(postgres::require_relation(own.name), RowExclusiveLock);
+        postgres::refuse_native_obstacle(table, own);
+        table_close(table, NoLock);
     });
+}
+
+template <typename Targets>
+std::size_t size_of(const Targets& targets) {
+    std::size_t size = 0;
+    for (const auto& target : targets) size += target->size();
+    return size;
+}
+
+// What a pass has read of its window.
+struct Read {
+    std::int64_t events = 0;
+    bool is_complete = false;
+    std::optional<model::Partial> last_row;
+    bool is_whole = false;  // the transaction of the last row has no further row
+};
+
+struct ReadLimits {
+    std::int64_t rows;
+    std::size_t deltas;
+};
+constexpr ReadLimits kNoLimits{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::size_t>::max()};
+
+// Reads up to the first of the limits, and folds what it reads into the targets.
+template <typename Targets>
+Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, const ReadLimits& most,
+                 const Targets& targets) {
+    event_log::WindowReader reader(window, epoch, snapshot);
+    Read read;
+    std::int64_t rows = 0;
+    while (rows < most.rows && size_of(targets) < most.deltas) {
+        const event_log::Block block = reader.read(most.rows - rows);
+        if (block.rows == 0) break;
+        rows += block.rows;
+        read.events += block.events;
+        for (const auto& target : targets) target->add(block.readings);
+    }
+    read.is_complete = reader.at_end();
+    read.last_row = reader.last_row();
+    read.is_whole = reader.is_at_transaction_end();
+    reader.close();
+    return read;
+}
+
+// Adds the batch to the list, and its notification to the pass.
+void close_batch(const feed::Batch& batch, ::Snapshot snapshot, Pass& pass) {
+    std::string notification = notification_of(batch, snapshot);
+    feed::write_batch(batch, snapshot);
+    if (!notification.empty()) pass.notifications.push_back(std::move(notification));
+}
+
+bool has_open_batch(const Progress& progress) noexcept {
+    return std::any_of(progress.epochs.begin(), progress.epochs.end(),
+                       [](const EpochProgress& each) { return each.batcher.open_events > 0; });
+}
+
+// The batches that a projection reads next, and what lies open behind them if it fits.
+struct CatchUp {
+    std::optional<feed::BatchRun> run;
+    const EpochProgress* open = nullptr;  // the epoch whose open batch it reads as well
+    bool reaches_batcher = false;         // it has then consumed all that the batcher has read
+
+    model::Epoch epoch() const noexcept { return run ? run->epoch : open->epoch; }
+    model::Position from() const { return run ? run->from : open->batcher.batched_to; }
+    model::Position to() const { return open != nullptr ? open->batcher.read_to : run->to; }
+};
+
+// TC202 if the run does not begin where its epoch begins, although it is the first one there.
+void refuse_gap(const feed::BatchRun& run, const Progress& progress) {
+    for (const EpochProgress& epoch : progress.epochs)
+        if (epoch.epoch == run.epoch && run.begins_epoch && run.from != feed::start_of_epoch(epoch.first_xid))
+            feed::report_gap({});
+}
+
+CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64_t most_events) {
+    CatchUp next{.run = feed::batches_after(cursor, most_events)};
+    if (next.run) refuse_gap(*next.run, progress);
+    next.reaches_batcher = !next.run || next.run->is_newest;
+    if (!next.reaches_batcher) return next;
+    for (const EpochProgress& each : progress.epochs) {
+        if (each.batcher.open_events == 0) continue;
+        const bool fits =
+            !next.run || (next.run->epoch == each.epoch && next.run->events + each.batcher.open_events <= most_events);
+        if (fits) next.open = &each;
+        next.reaches_batcher = fits;
+    }
+    return next;
+}
+
+// Reads the next batches for projections with one cursor, writes their read models and moves the cursor. Returns how many
+// events that were.
+std::int64_t consume_batches(const std::vector<Consumer>& served, const Progress& progress, ::Snapshot snapshot,
+                             std::int64_t most_events) {
+    std::vector<std::unique_ptr<Target>> targets;
+    for (const Consumer each : served) targets.emplace_back(std::make_unique<Target>(each))->refuse_obstacles();
+    const CatchUp next = next_batches(progress, progress.cursors[served.front()].batch, most_events);
+    Read read;
+    read.is_complete = true;
+    if (next.run || next.open != nullptr) {
+        const bool is_divisible = next.run && (next.run->batches > 1 || next.open != nullptr);
+        read = read_window(model::window_between(next.from(), next.to()), next.epoch(), snapshot,
+                           is_divisible ? ReadLimits{kNoLimits.rows, kMostDeltas} : kNoLimits, targets);
+    }
+    // The batches have too many metrics to be read at once.
+    if (!read.is_complete) return consume_batches(served, progress, snapshot, most_events / 2);
+    for (const auto& target : targets) target->write(snapshot);
+    TELEMETRY_INJECTION_POINT("state_written");
+    for (const Consumer each : served) {
+        Cursor to = progress.cursors[each];
+        to.follows = next.reaches_batcher;
+        to.events += read.events;
+        if (next.run) to.batch = next.run->last;
+        feed::write_cursor(each, to);
+    }
+    return read.events;
 }
 
 }  // namespace
 
 void Applier::suspend(Consumer consumer, bool is_suspended) noexcept {
-    suspended_[static_cast<std::size_t>(consumer)] = is_suspended;
+    suspended_[consumer] = is_suspended;
     may_have_failed_ = true;
 }
 
-bool Applier::is_served(Consumer consumer) const noexcept {
-    return std::find(served_.begin(), served_.end(), consumer) != served_.end();
+bool Applier::be_careful() noexcept {
+    may_have_failed_ = true;
+    if (!has_begun_ || is_careful_) {
+        is_careful_ = false;
+        return false;
+    }
+    is_careful_ = true;
+    return true;
+}
+
+// Runs a step for one consumer. In a careful pass the failure of the step is that consumer's alone. False: it failed so.
+template <typename Body>
+bool Applier::attempt(Consumer consumer, Pass& pass, Body&& body) {
+    if (!is_careful_) {
+        body();
+        return true;
+    }
+    try {
+        postgres::in_subtransaction(body);
+        return true;
+    } catch (const std::exception&) {
+        if (is_interruption()) throw;
+        pass.failures.push_back({consumer, std::current_exception()});
+        return false;
+    }
 }
 
 // A dropped log says nothing about its successor, so the applier forgets everything that it saw there.
@@ -118,183 +228,210 @@ void Applier::forget_other_installation(Oid log) {
     seen_empty_.clear();
 }
 
-std::optional<Applier::Task> Applier::choose(const std::vector<EpochProgress>& progress, std::size_t number,
-                                             const PassContext& context) {
-    const EpochProgress& epoch = progress[number];
-    served_.clear();
-    for (const Consumer consumer : kConsumers) {
-        if (epoch.is_drained(consumer) || is_left_out(consumer)) continue;
-        const model::Position position = epoch.position_of(consumer);
-        if (!served_.empty() && is_behind(position, epoch.position_of(served_.front()))) served_.clear();
-        if (served_.empty() || position == epoch.position_of(served_.front())) served_.push_back(consumer);
+Applier::Targets Applier::open_targets(std::span<const Consumer> projections, Pass& pass) {
+    Targets targets;
+    for (const Consumer projection : projections) {
+        auto target = std::make_unique<Target>(projection);
+        if (attempt(projection, pass, [&target] { target->refuse_obstacles(); })) targets.push_back(std::move(target));
     }
-    if (served_.empty()) return std::nullopt;
-
-    Task task{.epoch = &epoch,
-              .stored = epoch.position_of(served_.front()),
-              .from = {},
-              .far_end = {},
-              .next_position = {},
-              .next_checkpoint = {},
-              .drains = false,
-              .is_newest = number + 1 == progress.size(),
-              .has_others_waiting = false};
-    if (separate_passes_ > 0) {
-        --separate_passes_;
-        task.has_others_waiting = served_.size() > 1;
-        served_.resize(1);
-    }
-    for (const Consumer consumer : kConsumers) {
-        if (epoch.is_drained(consumer)) continue;
-        const model::Position position = epoch.position_of(consumer);
-        if (!is_behind(task.stored, position)) continue;
-        task.has_others_waiting = true;
-        if (task.next_position && !is_behind(position, *task.next_position)) continue;
-        task.next_position = position;
-        task.next_checkpoint = epoch.of(consumer);
-    }
-    task.from = task.stored;
-    if (task.next_position) {
-        // A position can cut only one transaction. So this pass goes up to the cut one, and the next pass reads its part.
-        if (task.next_position->partial && task.stored.snapshot != task.next_position->snapshot) {
-            task.next_position->partial.reset();
-            task.next_checkpoint.reset();
-        }
-        task.far_end = task.next_position->snapshot;
-        return task;
-    }
-    if (!epoch.is_local(context.here)) {
-        task.far_end = event_log::everything();
-        task.drains = true;
-        return task;
-    }
-    task.far_end = context.present;
-    if (const auto opening = next_local_opening(progress, number, context.here)) {
-        task.far_end = event_log::truncated(context.present, *opening);
-        task.drains = context.present.xmin > *opening;
-    }
-    for (const SeenEmpty& seen : seen_empty_)
-        if (seen.epoch == epoch.epoch && seen.stored == task.stored) task.from = model::position_at(seen.far_end);
-    return task;
+    return targets;
 }
 
-std::optional<Pass> Applier::perform(const Task& task, const std::vector<EpochProgress>& progress, const PassContext& context,
-                                     const PassOptions& options) {
-    const model::Window window = task.next_position ? model::window_between(task.from, *task.next_position)
-                                                    : model::window_between(task.from, task.far_end);
-    const bool with_batch = is_served(Consumer::kBatch), with_device = is_served(Consumer::kDevice),
-               with_region = is_served(Consumer::kRegion);
-    refuse_obstacles(with_batch, with_device, with_region);
-    event_log::WindowReader reader(window, task.epoch->epoch, context.snapshot);
+void Applier::write_targets(const Targets& targets, ::Snapshot snapshot, Pass& pass) {
+    for (const auto& target : targets)
+        if (attempt(target->projection(), pass, [&target, snapshot] { target->write(snapshot); }))
+            pass.succeeded.push_back(target->projection());
+    TELEMETRY_INJECTION_POINT("state_written");
+}
 
-    Fold devices(Grain::kDevice), regions(Grain::kRegion);
-    const model::BatchId batch_id = model::next_batch(last_batch(progress), progress.back().epoch);
-    Pass pass;
-    std::int64_t rows = 0;
-    while (rows < options.slice && devices.size() + regions.size() < kMostDeltas) {
-        const event_log::Block block = reader.read(options.slice - rows);
-        if (block.rows == 0) break;
-        rows += block.rows;
-        pass.events += block.events;
-        if (with_device) devices.add(block.readings);
-        if (with_region) regions.add(block.readings);
-        // Readings that fit into a notification fit into a block, so only the first block is worth a try.
-        if (with_batch && pass.events > 0 && reader.at_end() && rows == block.rows)
-            pass.notification = notification_of(batch_id, task.epoch->epoch, pass.events, block.readings);
+void Applier::finish(Pass& pass, ::Snapshot snapshot) {
+    if (may_have_failed_) may_have_failed_ = clear_failures(pass.succeeded, snapshot);
+    TELEMETRY_INJECTION_POINT("pass_written");
+    for (const Consumer consumer : pass.succeeded) runtime::tell_waiters_at_commit(feed::number_of(consumer));
+    pass.outcome = PassOutcome::kApplied;
+}
+
+Applier::FarEnd Applier::far_end_of(const Progress& progress, std::size_t epoch, const PassContext& context) {
+    if (!progress.epochs[epoch].is_local(context.here)) return {feed::everything(), true};
+    for (std::size_t later = epoch + 1; later < progress.epochs.size(); ++later) {
+        if (!progress.epochs[later].is_local(context.here)) continue;
+        const model::Xid opening = progress.epochs[later].opened_xid;
+        return {feed::truncated(context.present, opening), context.present.xmin > opening};
     }
-    const bool is_complete = reader.at_end();
-    const auto last_row = reader.last_row();
-    const bool is_whole = reader.is_at_transaction_end();
-    reader.close();
+    return {context.present, false};
+}
 
-    const bool becomes_drained = is_complete && task.drains;
-    if (pass.events == 0 && is_complete && !task.next_position && !becomes_drained) {
-        std::erase_if(seen_empty_, [&](const SeenEmpty& seen) { return seen.epoch == task.epoch->epoch; });
-        seen_empty_.push_back({task.epoch->epoch, task.stored, task.far_end});
+// Reads on in an epoch, for the list of batches and for the projections that follow. Nothing: there was nothing to do.
+std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t number, const PassContext& context,
+                                        const PassOptions& options) {
+    const EpochProgress& epoch = progress.epochs[number];
+    const BatcherState& before = epoch.batcher;
+    const FarEnd far_end = far_end_of(progress, number, context);
+    model::Position from = before.read_to;
+    for (const SeenEmpty& seen : seen_empty_)
+        if (seen.epoch == epoch.epoch && seen.read_to == before.read_to) from = model::position_at(seen.far_end);
+
+    Pass pass;
+    refuse_obstacles(runtime::kBatcherTable);
+    std::vector<Consumer> following, leaving;
+    for (const Consumer each : kProjections)
+        if (!progress.is_behind(each)) (is_left_out(each) ? leaving : following).push_back(each);
+    const Targets targets = open_targets(following, pass);
+    const std::int64_t room = std::max<std::int64_t>(options.slice - before.open_events, 0);
+    const Read read =
+        read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, {room, kMostDeltas}, targets);
+
+    const bool becomes_drained = read.is_complete && far_end.drains;
+    const bool is_full = before.open_events + read.events >= options.slice;
+    const bool wants_batch = options.with_batches && !suspended_[Consumer::kBatch];
+    const bool must_batch = (becomes_drained || is_full) && before.open_events + read.events > 0;
+    const bool has_moved = read.events > 0 || !read.is_complete || becomes_drained;
+    if (!has_moved && !(before.open_events > 0 && (wants_batch || must_batch))) {
+        std::erase_if(seen_empty_, [&](const SeenEmpty& seen) { return seen.epoch == epoch.epoch; });
+        seen_empty_.push_back({epoch.epoch, before.read_to, far_end.snapshot});
         return std::nullopt;
     }
 
-    Checkpoint reached;
-    if (is_complete && task.next_position)
-        reached.position = *task.next_position;
-    else if (is_complete && task.epoch->is_local(context.here))
-        reached.position = model::position_at(task.far_end);
-    else if (!last_row)
-        reached.position = task.stored;
-    else if (task.next_position && task.from.snapshot == task.next_position->snapshot)
-        reached.position = {.snapshot = task.next_position->snapshot, .partial = last_row};
-    else
-        reached.position = model::position_after(task.from, task.far_end, *last_row, is_whole);
+    BatcherState now = before;
+    if (read.is_complete && epoch.is_local(context.here))
+        now.read_to = model::position_at(far_end.snapshot);
+    else if (read.last_row)
+        now.read_to = model::position_after(from, far_end.snapshot, *read.last_row, read.is_whole);
+    now.events += read.events;
+    now.open_events += read.events;
+    now.drained = becomes_drained;
+    if (read.is_complete) now.as_of = context.taken_at;
+    pass.events = read.events;
 
-    read_model::add_groups(read_model::kDeviceGroups, devices.groups(), context.snapshot);
-    read_model::add_metrics(runtime::kDeviceMetricStateTable, devices.metrics(), context.snapshot);
-    read_model::add_groups(read_model::kRegionGroups, regions.groups(), context.snapshot);
-    read_model::add_metrics(runtime::kRegionMetricStateTable, regions.metrics(), context.snapshot);
-    TELEMETRY_INJECTION_POINT("state_written");
+    write_targets(targets, context.snapshot, pass);
+    for (const ConsumerFailure& failure : pass.failures) leaving.push_back(failure.consumer);
 
-    if (with_batch && pass.events > 0) {
-        event_log::write_batch({.batch_id = batch_id,
-                                .epoch = task.epoch->epoch,
-                                .from = task.stored,
-                                .to = reached.position,
-                                .events = pass.events,
-                                .created_at = context.taken_at},
-                               context.snapshot);
-        pass.batch = batch_id;
-        if (pass.notification.empty()) pass.notification = notification_of(batch_id, task.epoch->epoch, pass.events, {});
+    feed::Batch batch{.batch_id = progress.last_batch(),
+                      .epoch = epoch.epoch,
+                      .from = before.batched_to,
+                      .to = before.read_to,
+                      .events = before.open_events,
+                      .created_at = context.taken_at};
+    const auto next_number = [&] { return model::next_batch(batch.batch_id, progress.epochs.back().epoch); };
+    const bool parts = !leaving.empty() && read.events > 0;
+    if (parts && before.open_events > 0) {
+        // The projections that leave have consumed the open batch up to here, so it ends here.
+        batch.batch_id = next_number();
+        close_batch(batch, context.snapshot, pass);
+        now.batched_to = before.read_to;
+        now.batched_as_of = before.as_of;
+        now.open_events = read.events;
     }
-
-    std::vector<event_log::CheckpointMove> moves;
-    for (const Consumer consumer : served_) {
-        const auto& before = task.epoch->of(consumer);
-        const auto& batches = task.epoch->of(Consumer::kBatch);
-        Checkpoint to = reached;
-        to.drained = becomes_drained;
-        to.applied = (before ? before->applied : 0) + pass.events;
-        to.as_of = before ? before->as_of : task.epoch->opened_at;
-        if (is_complete && !task.next_position) to.as_of = context.taken_at;
-        if (is_complete && task.next_checkpoint) to.as_of = task.next_checkpoint->as_of;
-        to.last_batch = before ? before->last_batch : model::BatchId{};
-        if (pass.batch) to.last_batch = batch_id;
-        if (!with_batch && batches && !is_behind(reached.position, batches->position)) to.last_batch = batches->last_batch;
-        // Numbers of batches go on through all epochs, so the first checkpoint of an epoch begins where the last one ended.
-        if (with_batch && !before && !pass.batch) to.last_batch = last_batch(progress);
-        moves.push_back({consumer, task.epoch->epoch, before, to});
-    }
-    // If the list of batches has caught up with a consumer, that consumer has passed this batch, too.
-    for (const Consumer consumer : kConsumers) {
-        const auto& before = task.epoch->of(consumer);
-        if (!pass.batch || !before || is_served(consumer) || before->position != reached.position) continue;
-        Checkpoint to = *before;
-        to.last_batch = batch_id;
-        moves.push_back({consumer, task.epoch->epoch, before, to});
-    }
-    event_log::write_checkpoints(moves, context.snapshot);
-    if (may_have_failed_) may_have_failed_ = clear_failures(served_, context.snapshot);
-    TELEMETRY_INJECTION_POINT("pass_written");
-
-    for (const Consumer consumer : served_) runtime::tell_waiters_at_commit(event_log::number_of(consumer));
-    mend_triggers_of_new_epoch(task);
-    pass.outcome = PassOutcome::kApplied;
-    pass.has_more = !is_complete || task.has_others_waiting || !task.is_newest;
-    // While projections are paused, consumers ahead of the list may stand at several positions. This pass reached only the
-    // next one.
-    const auto is_ahead = [&](Consumer consumer) {
-        return !task.epoch->is_drained(consumer) && is_behind(reached.position, task.epoch->position_of(consumer));
+    if (parts)
+        for (const Consumer each : leaving)
+            feed::write_cursor(
+                each, {.follows = false, .batch = batch.batch_id, .events = progress.events_read(), .as_of = before.as_of});
+    const auto close = [&] {
+        feed::Batch whole = batch;
+        whole.batch_id = next_number();
+        whole.from = now.batched_to;
+        whole.to = now.read_to;
+        whole.events = now.open_events;
+        close_batch(whole, context.snapshot, pass);
+        batch.batch_id = whole.batch_id;
     };
-    pass.owes_batches =
-        with_batch ? !is_complete || !task.is_newest || std::ranges::any_of(kConsumers, is_ahead) : pass.events > 0;
+    bool is_closed = false;
+    if (must_batch) {
+        close();
+        is_closed = true;
+    } else if (wants_batch && now.open_events > 0) {
+        is_closed = attempt(Consumer::kBatch, pass, close);
+    }
+    if (is_closed) {
+        now.batched_to = now.read_to;
+        now.batched_as_of = now.as_of;
+        now.open_events = 0;
+        pass.succeeded.push_back(Consumer::kBatch);
+    }
+    now.last_batch = batch.batch_id;
+    feed::write_batcher(epoch.epoch, before, now, context.snapshot);
+    for (const Consumer each : pass.succeeded)
+        if (each != Consumer::kBatch && !progress.cursors[each].is_stored) feed::write_cursor(each, {.follows = true});
+
+    finish(pass, context.snapshot);
+    const bool is_newest = number + 1 == progress.epochs.size();
+    mend_triggers_of_new_epoch(is_newest && !before.tid);
+    pass.has_open_batch = now.open_events > 0;
+    pass.has_more = !read.is_complete || !is_newest;
+    return pass;
+}
+
+std::optional<Pass> Applier::read_on(const Progress& progress, const PassContext& context, const PassOptions& options) {
+    for (std::size_t number = 0; number < progress.epochs.size(); ++number) {
+        if (progress.epochs[number].batcher.drained) continue;
+        if (auto pass = read_epoch(progress, number, context, options)) return pass;
+    }
+    return std::nullopt;
+}
+
+// Reads batches for the projections that are furthest behind. Nothing: none is behind.
+std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContext& context, const PassOptions& options) {
+    std::vector<Consumer> served;
+    for (const Consumer each : kProjections) {
+        if (!progress.is_behind(each) || is_left_out(each)) continue;
+        const model::BatchId batch = progress.cursors[each].batch;
+        if (!served.empty() && batch < progress.cursors[served.front()].batch) served.clear();
+        if (served.empty() || batch == progress.cursors[served.front()].batch) served.push_back(each);
+    }
+    if (served.empty()) return std::nullopt;
+
+    if (is_careful_) served.resize(1);
+    Pass pass;
+    const bool is_done = attempt(served.front(), pass,
+                                 [&] { pass.events = consume_batches(served, progress, context.snapshot, options.slice); });
+    if (is_done) pass.succeeded = served;
+    finish(pass, context.snapshot);
+    pass.has_open_batch = has_open_batch(progress);
+    pass.has_more = true;
     return pass;
 }
 
 // The pass does this last, because its locks keep writers waiting until the commit.
-void Applier::mend_triggers_of_new_epoch(const Task& task) {
+void Applier::mend_triggers_of_new_epoch(bool is_first_pass) {
     constexpr int kAttempts = 10;
-    const auto& checkpoints = task.epoch->checkpoints;
-    const bool is_first_pass =
-        std::none_of(checkpoints.begin(), checkpoints.end(), [](const auto& each) { return each.has_value(); });
-    if (is_first_pass && task.is_newest) attempts_to_mend_ = kAttempts;
+    if (is_first_pass) attempts_to_mend_ = kAttempts;
     if (attempts_to_mend_ > 0) attempts_to_mend_ = mend_triggers() ? 0 : attempts_to_mend_ - 1;
+}
+
+Pass Applier::make_pass(const Progress& progress, const PassContext& context, const PassOptions& options) {
+    Pass pass;
+    refuse_mixed(progress);
+    if (progress.epochs.empty() || !progress.epochs.back().is_local(context.here)) {
+        pass.outcome = PassOutcome::kUnopened;
+        return pass;
+    }
+    pass.has_more = true;
+    if (progress.epochs.back().place.timeline != context.here.timeline) {
+        // A standby was promoted, or the log was recovered to an earlier moment. It may have lost batches, and their numbers
+        // must not come again. So this place opens an epoch of its own before it writes a batch.
+        event_log::open_for_writing();
+        pass.outcome = PassOutcome::kApplied;
+        return pass;
+    }
+    if (progress.is_of_version_1_0) {
+        feed::take_over_version_1_0();
+        pass.outcome = PassOutcome::kApplied;
+        return pass;
+    }
+    paused_ = paused_projections(context.snapshot);
+    has_begun_ = true;
+    // Projections that are behind take turns with the others.
+    for (const bool catches_up : {!was_catching_up_, was_catching_up_}) {
+        auto done = catches_up ? catch_up(progress, context, options) : read_on(progress, context, options);
+        if (!done) continue;
+        was_catching_up_ = catches_up;
+        const auto waits = [&](Consumer each) { return progress.is_behind(each) && !is_left_out(each); };
+        done->has_more = done->has_more || std::any_of(kProjections.begin(), kProjections.end(), waits);
+        return *done;
+    }
+    pass.has_more = false;
+    pass.has_open_batch = has_open_batch(progress);
+    return pass;
 }
 
 Pass Applier::run_as_owner(const PassOptions& options) {
@@ -305,38 +442,14 @@ Pass Applier::run_as_owner(const PassOptions& options) {
         postgres::push_snapshot_of_now();
         context.snapshot = GetActiveSnapshot();
     });
-    Pass pass;
-    const std::vector<EpochProgress> progress = event_log::read_progress(context.snapshot);
-    refuse_mixed(progress);
-    if (progress.empty() || !progress.back().is_local(context.here)) {
-        pass.outcome = PassOutcome::kUnopened;
-    } else if (progress.back().place.timeline != context.here.timeline) {
-        // A standby was promoted, or the log was recovered to an earlier moment. It may have lost batches, and their numbers
-        // must not come again. So this place opens an epoch of its own before it writes a batch.
-        event_log::open_for_writing();
-        pass.outcome = PassOutcome::kApplied;
-        pass.has_more = true;
-    } else {
-        context.present = event_log::snapshot_of(context.snapshot);
-        paused_ = paused_consumers(context.snapshot);
-        // If every consumer is left out, the pass does not read the log, and the list of batches may be behind.
-        pass.owes_batches = std::ranges::all_of(kConsumers, [this](Consumer consumer) { return is_left_out(consumer); });
-        for (std::size_t epoch = 0; epoch < progress.size(); ++epoch) {
-            const auto task = choose(progress, epoch, context);
-            if (!task) continue;
-            if (const auto done = perform(*task, progress, context, options)) {
-                pass = *done;
-                break;
-            }
-        }
-    }
+    context.present = feed::snapshot_of(context.snapshot);
+    const Pass pass = make_pass(feed::read_progress(context.snapshot), context, options);
     postgres::guarded([] { PopActiveSnapshot(); });
     return pass;
 }
 
 Pass Applier::run(const PassOptions& options) {
-    served_.clear();
-    with_batches_ = options.with_batches;
+    has_begun_ = false;
     const bool is_there = postgres::guarded([] {
         if (!hold_extension()) return false;
         take_apply_lock();
@@ -352,7 +465,9 @@ Pass Applier::run(const PassOptions& options) {
     postgres::AsOwner as_owner(installed.owner);
     if (options.lock_timeout > 0) as_owner.set("lock_timeout", std::to_string(options.lock_timeout).c_str());
     hold_tables();
-    return run_as_owner(options);
+    Pass pass = run_as_owner(options);
+    is_careful_ = false;
+    return pass;
 }
 
 }  // namespace projection

@@ -1,44 +1,21 @@
-// Makes the passes of the projector: chooses the consumers and the window, reads and folds the events, writes the read models,
-// and moves the checkpoints. This folder's README has the contract.
+// Makes the passes of the projector. This folder's README has the contract.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
-#include "event_log/checkpoint.hpp"
-#include "event_log/window_reader.hpp"
+#include "feed/progress.hpp"
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
 #include "postgres/types.hpp"
-#include "projection/pause.hpp"
+#include "projection/pass.hpp"
 
 namespace projection {
 
-enum class PassOutcome : std::uint8_t {
-    kIdle,     // the pass found nothing to do
-    kApplied,  // the pass has written something
-    kAbsent,   // the extension is not, or no longer, in this database
-    kUnopened  // no reading was accepted at this place yet, as after an installation or a restore; the pass wrote nothing
-};
-
-struct Pass {
-    PassOutcome outcome = PassOutcome::kIdle;
-    std::int64_t events = 0;              // of the log that the pass applied
-    bool has_more = false;                // another pass would at once find something to do
-    std::optional<model::BatchId> batch;  // the batch that the pass wrote
-    bool owes_batches = false;            // the list of batches may be behind, so a later pass must catch up
-    std::string notification;             // to send after the commit; empty: nothing
-};
-
-struct PassOptions {
-    bool with_batches = true;     // false: the pass leaves the list of batches alone, and a later one catches up
-    std::int64_t slice = 100000;  // a pass reads at most this many rows of the log
-    // Milliseconds to wait for a table; 0: as the session has set it. The default is below deadlock_timeout: the pass gives up
-    // first, and a session that changes a table of the extension goes on.
-    int lock_timeout = 500;
-};
+class Target;
 
 // Makes passes, and remembers between them what it would otherwise find out again. Correctness depends on none of this memory,
 // so several processes may each have an applier.
@@ -47,38 +24,26 @@ public:
     // Makes one pass, in an open transaction that has no number yet. If it throws, the caller rolls back.
     Pass run(const PassOptions& options);
 
-    // The consumers that the last `run` served, also after it threw. Empty: it did not come that far.
-    const std::vector<event_log::Consumer>& served() const noexcept { return served_; }
+    // The caller calls this after it has rolled the writes of a `run` back. True: the next run is careful, and is worth a try.
+    // A careful run writes for each consumer in a subtransaction, so it can tell which one fails, and the others go on. False:
+    // the run was careful already, or failed before it knew what to do.
+    bool be_careful() noexcept;
 
-    // Gives each consumer of the last `run` a pass of its own next, because they failed together.
-    void separate() noexcept { separate_passes_ = static_cast<int>(served_.size()); }
-
-    // The caller calls this after it has rolled the writes of the last `run` back.
-    void rolled_back() noexcept { may_have_failed_ = true; }
+    // Did the last run come so far that it knew what to do?
+    bool has_begun() const noexcept { return has_begun_; }
 
     // Leaves a consumer out, or serves it again.
-    void suspend(event_log::Consumer consumer, bool is_suspended) noexcept;
+    void suspend(feed::Consumer consumer, bool is_suspended) noexcept;
 
 private:
-    // A pass found no event between a stored position and a far end.
+    // A pass found no event between the batcher's position and a far end.
     struct SeenEmpty {
         model::Epoch epoch;
-        model::Position stored;
+        model::Position read_to;
         model::Snapshot far_end;
     };
 
-    // A pass to be made.
-    struct Task {
-        const event_log::EpochProgress* epoch;
-        model::Position stored;                        // of every consumer that is served
-        model::Position from;                          // the same, or a later one where nothing lies between
-        model::Snapshot far_end;                       // where the window ends
-        std::optional<model::Position> next_position;  // of the next consumer ahead; nothing: none is ahead
-        std::optional<event_log::Checkpoint> next_checkpoint;
-        bool drains;  // nothing of the epoch comes after the far end
-        bool is_newest;
-        bool has_others_waiting;  // some consumers stand at another position than those served
-    };
+    using Targets = std::vector<std::unique_ptr<Target>>;
 
     struct PassContext {
         ::Snapshot snapshot;
@@ -87,28 +52,39 @@ private:
         runtime::LogPlace here;
     };
 
+    // Where the batcher's window in an epoch ends.
+    struct FarEnd {
+        model::Snapshot snapshot;
+        bool drains;  // nothing of the epoch comes after it
+    };
+
     Pass run_as_owner(const PassOptions& options);
-    std::optional<Task> choose(const std::vector<event_log::EpochProgress>& progress, std::size_t epoch,
-                               const PassContext& context);
-    std::optional<Pass> perform(const Task& task, const std::vector<event_log::EpochProgress>& progress,
-                                const PassContext& context, const PassOptions& options);
-    void mend_triggers_of_new_epoch(const Task& task);
+    Pass make_pass(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
+    std::optional<Pass> read_on(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
+    std::optional<Pass> read_epoch(const feed::Progress& progress, std::size_t number, const PassContext& context,
+                                   const PassOptions& options);
+    std::optional<Pass> catch_up(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
+    Targets open_targets(std::span<const feed::Consumer> projections, Pass& pass);
+    void write_targets(const Targets& targets, ::Snapshot snapshot, Pass& pass);
+    void finish(Pass& pass, ::Snapshot snapshot);
+    void mend_triggers_of_new_epoch(bool is_first_pass);
     void forget_other_installation(Oid log);
-    bool is_served(event_log::Consumer consumer) const noexcept;
-    bool is_left_out(event_log::Consumer consumer) const noexcept {
-        const auto number = static_cast<std::size_t>(consumer);
-        return suspended_[number] || paused_[number] || (consumer == event_log::Consumer::kBatch && !with_batches_);
-    }
+    static FarEnd far_end_of(const feed::Progress& progress, std::size_t epoch, const PassContext& context);
+
+    template <typename Body>
+    bool attempt(feed::Consumer consumer, Pass& pass, Body&& body);
+
+    bool is_left_out(feed::Consumer consumer) const noexcept { return suspended_[consumer] || paused_[consumer]; }
 
     Oid log_{};
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
-    std::vector<event_log::Consumer> served_;
-    ConsumerSet suspended_{};
-    ConsumerSet paused_{};  // as the snapshot of the pass shows them
-    bool with_batches_ = true;
-    int separate_passes_ = 0;
-    bool may_have_failed_ = true;  // telemetry.projection_failure may say that the last pass of a consumer failed
-    int attempts_to_mend_ = 0;     // of triggers; how many are left in this epoch
+    feed::PerConsumer<bool> suspended_;
+    feed::PerConsumer<bool> paused_;  // as the snapshot of the pass shows them
+    bool has_begun_ = false;
+    bool is_careful_ = false;
+    bool was_catching_up_ = false;  // the last pass was one for projections that are behind
+    bool may_have_failed_ = true;   // telemetry.projection_failure may say that the last pass of a consumer failed
+    int attempts_to_mend_ = 0;      // of triggers; how many are left in this epoch
 };
 
 }  // namespace projection

@@ -67,9 +67,13 @@ bool is_failing(postgres::KeyLookup& table, Datum consumer) {
 
 }  // namespace
 
-ProjectionFailure failure_of(event_log::Consumer consumer) {
-    const postgres::ErrorReport report = postgres::describe_current_exception();
-    return {consumer, report.sqlstate, report.message};
+ProjectionFailure failure_of(feed::Consumer consumer, const std::exception_ptr& cause) {
+    try {
+        std::rethrow_exception(cause);
+    } catch (...) {
+        const postgres::ErrorReport report = postgres::describe_current_exception();
+        return {consumer, report.sqlstate, report.message};
+    }
 }
 
 bool is_interruption() {
@@ -90,13 +94,13 @@ void record_failure(const ProjectionFailure& failure) {
         postgres::guarded([&] {
             take_apply_lock();
             PushActiveSnapshot(GetTransactionSnapshot());
-            count_failure(event_log::name_of(failure.consumer), failure.sqlstate, failure.message);
+            count_failure(feed::name_of(failure.consumer), failure.sqlstate, failure.message);
         });
     }
     transaction.commit();
 }
 
-bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot snapshot) {
+bool clear_failures(std::span<const feed::Consumer> consumers, ::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs failures");
     return postgres::guarded([&memory, consumers, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
@@ -104,13 +108,13 @@ bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot s
         postgres::open_lookup(table, postgres::require_relation("projection_failure"), kFailureColumns, snapshot,
                               AccessShareLock);
         bool some_fail = false;
-        Datum succeeded[event_log::kConsumers.size()];
+        Datum succeeded[feed::kConsumers.size()];
         int count = 0;
-        for (const event_log::Consumer each : event_log::kConsumers) {
-            const Datum name = postgres::text_datum(event_log::name_of(each));
+        for (const feed::Consumer each : feed::kConsumers) {
+            const Datum name = postgres::text_datum(feed::name_of(each));
             if (!is_failing(table, name)) continue;
             bool has_succeeded = false;
-            for (const event_log::Consumer consumer : consumers) has_succeeded = has_succeeded || consumer == each;
+            for (const feed::Consumer consumer : consumers) has_succeeded = has_succeeded || consumer == each;
             some_fail = some_fail || !has_succeeded;
             if (has_succeeded) succeeded[count++] = name;
         }

@@ -1,22 +1,23 @@
 // Records and clears failures of consumers, in telemetry.projection_failure.
 #pragma once
 
+#include <exception>
 #include <span>
 #include <string>
 
-#include "event_log/checkpoint.hpp"
+#include "feed/consumer.hpp"
 #include "postgres/types.hpp"
 
 namespace projection {
 
 struct ProjectionFailure {
-    event_log::Consumer consumer;
+    feed::Consumer consumer;
     int sqlstate;
     std::string message;
 };
 
-// Describes the exception that is being handled, as a failure of the consumer's pass. Only in a catch block.
-ProjectionFailure failure_of(event_log::Consumer consumer);
+// Describes the exception as a failure of the consumer.
+ProjectionFailure failure_of(feed::Consumer consumer, const std::exception_ptr& cause);
 
 // Was the pass cancelled or shut down, so that the exception says nothing about the consumer? Only in a catch block.
 bool is_interruption();
@@ -25,6 +26,6 @@ bool is_interruption();
 void record_failure(const ProjectionFailure& failure);
 
 // Records, in the transaction of their pass, that these consumers have succeeded. False: no other consumer is failing.
-bool clear_failures(std::span<const event_log::Consumer> consumers, ::Snapshot snapshot);
+bool clear_failures(std::span<const feed::Consumer> consumers, ::Snapshot snapshot);
 
 }  // namespace projection

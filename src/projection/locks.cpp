@@ -14,8 +14,15 @@ namespace projection {
 namespace {
 
 constexpr const char* kReadTables[] = {"installation", "epoch", "projection"};
-constexpr const char* kWrittenTables[] = {"checkpoint",          "batch",        "projection_failure", "device_state",
-                                          "device_metric_state", "region_state", "region_metric_state"};
+constexpr const char* kWrittenTables[] = {"checkpoint",
+                                          "batcher",
+                                          "cursor",
+                                          "batch",
+                                          "projection_failure",
+                                          "device_state",
+                                          "device_metric_state",
+                                          "region_state",
+                                          "region_metric_state"};
 
 // False: the extension is gone. TC301: its version is not the library's.
 bool require_version(Oid extension) {

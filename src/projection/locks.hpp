@@ -7,7 +7,7 @@ namespace projection {
 // deadlock with a pass that locks a table. False: the extension is not there. TC301: its version is not the library's.
 bool hold_extension();
 
-// Takes the apply lock of the database. A transaction that writes batches, checkpoints, state or failures takes it before its
+// Takes the apply lock of the database. A transaction that writes batches, cursors, state or failures takes it before its
 // snapshot, and holds it to its end. So its snapshot shows the last version of those rows.
 void take_apply_lock();
 

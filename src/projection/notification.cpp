@@ -2,8 +2,11 @@
 #include "projection/notification.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <span>
 #include <string_view>
 
+#include "event_log/window_reader.hpp"
 #include "model/notification.hpp"
 #include "runtime/settings.hpp"
 
@@ -11,6 +14,9 @@
 
 namespace projection {
 namespace {
+
+constexpr std::int64_t kMostTold = 100;   // events; so many never fit into a payload
+constexpr std::int64_t kMostRows = 1000;  // in the log, rows of other epochs may lie between them
 
 bool is_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -30,18 +36,19 @@ bool can_be_told(std::span<const model::Event> readings) {
 
 }  // namespace
 
-std::string notification_of(model::BatchId batch, model::Epoch epoch, std::int64_t events,
-                            std::span<const model::Event> readings) {
-    switch (runtime::settings().notify_payload) {
-        case runtime::NotifyPayload::kOff:
-            return {};
-        case runtime::NotifyPayload::kPointer:
-            return model::notification_payload(batch, epoch, events, {});
-        case runtime::NotifyPayload::kEvents:
-            if (!can_be_told(readings)) return model::notification_payload(batch, epoch, events, {});
-            return model::notification_payload(batch, epoch, events, readings);
-    }
-    return {};
+std::string notification_of(const feed::Batch& batch, ::Snapshot snapshot) {
+    using runtime::NotifyPayload;
+    const NotifyPayload wanted = runtime::settings().notify_payload;
+    if (wanted == NotifyPayload::kOff) return {};
+    if (wanted == NotifyPayload::kPointer || batch.events > kMostTold)
+        return model::notification_payload(batch.batch_id, batch.epoch, batch.events, {});
+    event_log::WindowReader reader(model::window_between(batch.from, batch.to), batch.epoch, snapshot);
+    const event_log::Block block = reader.read(kMostRows);
+    const bool is_whole = reader.at_end() && can_be_told(block.readings);
+    std::string payload = model::notification_payload(batch.batch_id, batch.epoch, batch.events,
+                                                      is_whole ? block.readings : std::span<const model::Event>{});
+    reader.close();
+    return payload;
 }
 
 void notify(const char* payload) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "event_log/epoch.hpp"
+#include "feed/progress.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/entry_point.hpp"
@@ -23,7 +24,7 @@
 namespace projection {
 namespace {
 
-using event_log::Consumer;
+using feed::Consumer;
 
 constexpr int kColumns = 3;  // projection, paused_at, paused_by
 
@@ -43,7 +44,7 @@ constexpr postgres::Statement kResume{
 
 // Takes the argument of one of the two functions, where the function may write.
 Consumer projection_to_change(FunctionCallInfo fcinfo, const char* function) {
-    const Consumer projection = event_log::projection_named(postgres::text_argument(fcinfo, 0));
+    const Consumer projection = feed::projection_named(postgres::text_argument(fcinfo, 0));
     postgres::guarded([function] { postgres::require_writable(function); });
     return projection;
 }
@@ -51,7 +52,7 @@ Consumer projection_to_change(FunctionCallInfo fcinfo, const char* function) {
 // Runs one of the two statements as the extension's owner. True: it changed a row.
 bool change(const postgres::Statement& statement, Consumer projection) {
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
-    return postgres::guarded([&statement, name = event_log::name_of(projection)] {
+    return postgres::guarded([&statement, name = feed::name_of(projection)] {
         Datum values[] = {postgres::text_datum(name), postgres::text_datum(GetUserNameFromId(GetSessionUserId(), false))};
         const postgres::StatementScope statements = postgres::open_statements();
         const bool is_changed = postgres::execute(statement, values).row_count > 0;
@@ -68,22 +69,21 @@ bool open_restored_log() {
         PushActiveSnapshot(GetLatestSnapshot());
         return GetActiveSnapshot();
     });
-    const std::vector<event_log::EpochProgress> progress = event_log::read_progress(snapshot);
+    const std::vector<feed::EpochProgress> epochs = feed::read_progress(snapshot).epochs;
     postgres::guarded([] { PopActiveSnapshot(); });
-    if (progress.empty() || progress.back().is_local(runtime::current_place())) return false;
+    if (epochs.empty() || epochs.back().is_local(runtime::current_place())) return false;
     event_log::open_for_writing();
     return true;
 }
 
 // P.
-ConsumerSet read_rows(Oid table, ::Snapshot snapshot) {
-    ConsumerSet paused{};
+feed::PerConsumer<bool> read_rows(Oid table, ::Snapshot snapshot) {
+    feed::PerConsumer<bool> paused;
     postgres::KeyLookup lookup;
     postgres::open_lookup(lookup, table, kColumns, snapshot, AccessShareLock);
-    for (const Consumer consumer : event_log::kConsumers) {
-        if (consumer == Consumer::kBatch) continue;
-        const Datum key = postgres::text_datum(event_log::name_of(consumer));
-        paused[static_cast<std::size_t>(consumer)] = postgres::find_row(lookup, &key);
+    for (const Consumer projection : feed::kProjections) {
+        const Datum key = postgres::text_datum(feed::name_of(projection));
+        paused[projection] = postgres::find_row(lookup, &key);
     }
     postgres::close_lookup(lookup);
     return paused;
@@ -91,14 +91,11 @@ ConsumerSet read_rows(Oid table, ::Snapshot snapshot) {
 
 }  // namespace
 
-ConsumerSet paused_consumers(::Snapshot snapshot) {
+feed::PerConsumer<bool> paused_projections(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs paused projections");
     return postgres::guarded([&memory, snapshot] {
-        // An older version of the extension has no such table, and could not pause.
-        const Oid table = postgres::find_relation(postgres::require_schema(), "projection");
-        if (!OidIsValid(table)) return ConsumerSet{};
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        const ConsumerSet paused = read_rows(table, snapshot);
+        const feed::PerConsumer<bool> paused = read_rows(postgres::require_relation("projection"), snapshot);
         MemoryContextSwitchTo(caller);
         return paused;
     });
@@ -107,12 +104,12 @@ ConsumerSet paused_consumers(::Snapshot snapshot) {
 }  // namespace projection
 
 TELEMETRY_FUNCTION(telemetry_pause_projection) {
-    const event_log::Consumer projection = projection::projection_to_change(fcinfo, "pause_projection()");
+    const feed::Consumer projection = projection::projection_to_change(fcinfo, "pause_projection()");
     PG_RETURN_BOOL(projection::change(projection::kPause, projection));
 }
 
 TELEMETRY_FUNCTION(telemetry_resume_projection) {
-    const event_log::Consumer projection = projection::projection_to_change(fcinfo, "resume_projection()");
+    const feed::Consumer projection = projection::projection_to_change(fcinfo, "resume_projection()");
     const bool is_opened = projection::open_restored_log();
     const bool is_resumed = projection::change(projection::kResume, projection);
     if (is_opened || is_resumed) runtime::wake_projector_at_commit();

@@ -1,6 +1,7 @@
 // SQL procedure project_once(): makes passes in a client's session until nothing is left.
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "error_codes.hpp"
 #include "postgres/entry_point.hpp"
@@ -30,15 +31,14 @@ void next_transaction() {
     XactIsoLevel = XACT_READ_COMMITTED;
 }
 
-// Makes one pass in a subtransaction, so that `project_once` can go on after a failure. Null: the pass succeeded.
-std::exception_ptr try_pass(Applier& applier, Pass& pass) {
+// Makes one pass in a subtransaction, so that `project_once` can go on after a failure. False: another try is worth it.
+bool try_pass(Applier& applier, Pass& pass) {
     try {
         postgres::in_subtransaction([&] { pass = applier.run({.lock_timeout = 0}); });
-        return nullptr;
+        return true;
     } catch (const std::exception&) {
-        applier.rolled_back();
-        if (applier.served().empty() || is_interruption()) throw;
-        return std::current_exception();
+        if (is_interruption() || !applier.be_careful()) throw;
+        return false;
     }
 }
 
@@ -48,25 +48,22 @@ void apply_everything() {
     for (bool more = true; more;) {
         postgres::guarded([] { next_transaction(); });
         Pass pass;
-        if (const std::exception_ptr failed = try_pass(applier, pass)) {
-            more = true;
-            if (applier.served().size() > 1) {
-                applier.separate();
-            } else {
-                applier.suspend(applier.served().front(), true);
-                if (!failure) failure = failed;
-            }
-            continue;
+        if (!try_pass(applier, pass)) continue;
+        for (const ConsumerFailure& each : pass.failures) {
+            applier.suspend(each.consumer, true);
+            if (!failure) failure = each.cause;
         }
         if (pass.outcome == PassOutcome::kAbsent)
             throw postgres::Error(error_codes::kNotInstalled, "extension telemetry_cqrs was dropped",
                                   "Another session dropped it while this call ran.", "Nothing is left to apply.");
         more = pass.has_more;
-        if (pass.notification.empty()) continue;
-        postgres::guarded([payload = pass.notification.c_str()] {
+        if (pass.notifications.empty()) continue;
+        std::vector<const char*> payloads;
+        for (const std::string& each : pass.notifications) payloads.push_back(each.c_str());
+        postgres::guarded([first = payloads.data(), count = payloads.size()] {
             next_transaction();
             TELEMETRY_INJECTION_POINT_IN_P("pass_committed");
-            notify(payload);
+            for (std::size_t i = 0; i < count; ++i) notify(first[i]);
         });
     }
     postgres::guarded([] { postgres::begin_next_transaction(); });

@@ -20,55 +20,63 @@ constexpr runtime::SteadyTime kDelayOfObstacle = 2'000'000;
 
 }  // namespace
 
-// Leaves the consumer out for a while, and records its failure if that is possible.
-StepResult Stepper::fail(ProjectionFailure failure) {
-    Retry& retry = retries_[static_cast<std::size_t>(failure.consumer)];
-    retry.delay = failure.sqlstate == error_codes::kTableCarriesObstacle
-                      ? kDelayOfObstacle
-                      : std::clamp(retry.delay * 2, kFirstDelay, kLongestDelay);
-    retry.due_at = runtime::steady_time() + retry.delay;
-    applier_.suspend(failure.consumer, true);
+void Stepper::Retry::put_off(int sqlstate) noexcept {
+    delay =
+        sqlstate == error_codes::kTableCarriesObstacle ? kDelayOfObstacle : std::clamp(delay * 2, kFirstDelay, kLongestDelay);
+    due_at = runtime::steady_time() + delay;
+}
+
+bool Stepper::waits_to_retry() const noexcept {
+    return pass_retry_.due_at != 0 ||
+           std::ranges::any_of(feed::kConsumers, [this](feed::Consumer consumer) { return retries_[consumer].due_at != 0; });
+}
+
+// Records the failure if that is possible.
+void Stepper::record(StepResult& result, ProjectionFailure failure) {
     try {
         record_failure(failure);
     } catch (const std::exception&) {
-        // This step tells its caller the consumer's failure. The cause of this second failure shows in the next step.
+        // This step tells its caller the first failure. The cause of this second one shows in the next step.
     }
-    StepResult result;
-    result.pass.has_more = true;
-    result.failure = std::move(failure);
-    return result;
+    result.failures.push_back(std::move(failure));
 }
 
 StepResult Stepper::step(const PassOptions& options) {
+    StepResult result;
     const runtime::SteadyTime now = runtime::steady_time();
-    for (const event_log::Consumer consumer : event_log::kConsumers) {
-        const Retry& retry = retries_[static_cast<std::size_t>(consumer)];
-        if (retry.is_due(now)) applier_.suspend(consumer, false);
-    }
-    std::optional<ProjectionFailure> failure;
+    if (pass_retry_.due_at > now) return result;
+    for (const feed::Consumer consumer : feed::kConsumers)
+        if (retries_[consumer].is_due(now)) applier_.suspend(consumer, false);
+    std::exception_ptr failure;
     try {
         postgres::Transaction transaction;
-        const Pass pass = applier_.run(options);
+        result.pass = applier_.run(options);
         transaction.commit();
-        if (pass.outcome == PassOutcome::kApplied)
-            for (const event_log::Consumer consumer : applier_.served()) retries_[static_cast<std::size_t>(consumer)] = {};
-        // The consumers that were due have nothing left to do, so another process has made the pass in which they failed.
-        if (pass.outcome == PassOutcome::kIdle)
-            for (Retry& retry : retries_)
-                if (retry.is_due(now)) retry = {};
-        return {pass, std::nullopt};
     } catch (const std::exception&) {
-        applier_.rolled_back();
-        if (applier_.served().empty() || is_interruption()) throw;
-        failure = failure_of(applier_.served().front());
+        if (is_interruption() || !applier_.has_begun()) throw;
+        failure = std::current_exception();
     }
-    if (applier_.served().size() > 1) {
-        applier_.separate();
-        StepResult result;
+    if (failure) {
+        result.pass = {};
         result.pass.has_more = true;
+        if (applier_.be_careful()) return result;
+        for (const feed::Consumer consumer : feed::kConsumers) record(result, failure_of(consumer, failure));
+        pass_retry_.put_off(result.failures.front().sqlstate);
         return result;
     }
-    return fail(std::move(*failure));
+    pass_retry_ = {};
+    for (const feed::Consumer consumer : result.pass.succeeded) retries_[consumer] = {};
+    // The consumers that were due have nothing left to do, so another process has made the pass in which they failed.
+    if (result.pass.outcome == PassOutcome::kIdle)
+        for (const feed::Consumer consumer : feed::kConsumers)
+            if (retries_[consumer].is_due(now)) retries_[consumer] = {};
+    for (const ConsumerFailure& each : result.pass.failures) {
+        applier_.suspend(each.consumer, true);
+        record(result, failure_of(each.consumer, each.cause));
+        retries_[each.consumer].put_off(result.failures.back().sqlstate);
+        result.pass.has_more = true;
+    }
+    return result;
 }
 
 void publish(std::span<const char* const> notifications) {

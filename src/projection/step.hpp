@@ -1,11 +1,10 @@
 // Makes passes for the worker, each in a transaction of its own, and keeps failing consumers apart from the others.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "projection/applier.hpp"
 #include "projection/failure.hpp"
@@ -15,22 +14,19 @@ namespace projection {
 
 struct StepResult {
     Pass pass;
-    std::optional<ProjectionFailure> failure;  // of the consumer that was served; the others go on
+    std::vector<ProjectionFailure> failures;
 };
 
 class Stepper {
 public:
-    // Makes one pass in one transaction. No other transaction is open. If a consumer fails alone, the stepper records that and
-    // leaves the consumer out: for 1 second, then twice as long each time, at most a minute; always 2 seconds after TC204. The
-    // step throws, with its transaction rolled back, if it was cancelled or failed before it chose a consumer.
+    // Makes one pass in one transaction. No other transaction is open. A consumer that fails is recorded and left out: for
+    // 1 second, then twice as long each time, at most a minute; always 2 seconds after TC204. The others go on. If the pass
+    // itself fails, the stepper records that for every consumer, and makes no pass for as long. The step throws, with
+    // its transaction rolled back, if it was cancelled or failed before the pass knew what to do.
     StepResult step(const PassOptions& options = {});
 
-    // Is a consumer left out for a while? Then a later step may have work although no event comes.
-    bool waits_to_retry() const noexcept {
-        for (const Retry& retry : retries_)
-            if (retry.due_at != 0) return true;
-        return false;
-    }
+    // Is something left out for a while? Then a later step may have work although no event comes.
+    bool waits_to_retry() const noexcept;
 
 private:
     struct Retry {
@@ -38,12 +34,14 @@ private:
         runtime::SteadyTime delay = 0;
 
         bool is_due(runtime::SteadyTime now) const noexcept { return due_at != 0 && due_at <= now; }
+        void put_off(int sqlstate) noexcept;
     };
 
-    StepResult fail(ProjectionFailure failure);
+    static void record(StepResult& result, ProjectionFailure failure);
 
     Applier applier_;
-    std::array<Retry, event_log::kConsumers.size()> retries_;
+    feed::PerConsumer<Retry> retries_;
+    Retry pass_retry_;  // of whole passes
 };
 
 // Sends notifications, in a transaction that does nothing else. No other transaction is open.

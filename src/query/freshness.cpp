@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "event_log/checkpoint.hpp"
-#include "event_log/tail.hpp"
+#include "feed/consumer.hpp"
+#include "feed/tail.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
@@ -14,10 +14,6 @@
 
 namespace query {
 namespace {
-
-event_log::Tail tail_of(event_log::Consumer consumer, bool with_as_of) {
-    return event_log::measure_tail(consumer, postgres::guarded(postgres::callers_snapshot), with_as_of);
-}
 
 // A moment before the server took the caller's snapshot, so the snapshot shows every transaction that committed until then. It
 // is the start of the caller's transaction, because the statement may be a FETCH or an Execute long after the snapshot.
@@ -31,25 +27,26 @@ std::optional<TimestampTz> time_before_callers_snapshot() {
     });
 }
 
-std::optional<TimestampTz> as_of_tail(const event_log::Tail& tail) {
-    if (tail.events > 0) return tail.behind_since;
+std::optional<TimestampTz> as_of_tail(bool has_events, std::optional<TimestampTz> as_of) {
+    if (has_events) return as_of;
     // No event waits. Both moments lie before the snapshot, so the later one counts; nullopt is less than any moment.
-    return std::max(time_before_callers_snapshot(), tail.stored_as_of);
+    return std::max(time_before_callers_snapshot(), as_of);
 }
 
 }  // namespace
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_get_as_of) {
-    const event_log::Consumer consumer = event_log::projection_named(postgres::text_argument(fcinfo, 0));
-    const auto as_of = query::as_of_tail(query::tail_of(consumer, true));
+    const feed::Consumer consumer = feed::projection_named(postgres::text_argument(fcinfo, 0));
+    const feed::TailStart tail = feed::look_at_tail(consumer, postgres::guarded(postgres::callers_snapshot));
+    const auto as_of = query::as_of_tail(tail.has_events, tail.as_of);
     if (!as_of) PG_RETURN_NULL();
     PG_RETURN_TIMESTAMPTZ(*as_of);
 }
 
 TELEMETRY_FUNCTION(telemetry_measure_tail) {
-    const event_log::Consumer consumer = event_log::projection_named(postgres::text_argument(fcinfo, 0));
-    const event_log::Tail tail = query::tail_of(consumer, false);
+    const feed::Consumer consumer = feed::projection_named(postgres::text_argument(fcinfo, 0));
+    const feed::Tail tail = feed::measure_tail(consumer, postgres::guarded(postgres::callers_snapshot));
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0))};
         bool nulls[] = {false, !tail.oldest_received_at.has_value()};
@@ -58,8 +55,8 @@ TELEMETRY_FUNCTION(telemetry_measure_tail) {
 }
 
 TELEMETRY_FUNCTION(telemetry_measure_batch_tail) {
-    const event_log::Tail tail = query::tail_of(event_log::Consumer::kBatch, false);
-    const auto as_of = query::as_of_tail(tail);
+    const feed::Tail tail = feed::measure_tail(feed::Consumer::kBatch, postgres::guarded(postgres::callers_snapshot));
+    const auto as_of = query::as_of_tail(tail.events > 0, tail.as_of);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0)),
                           TimestampTzGetDatum(as_of.value_or(0))};

@@ -1,5 +1,5 @@
 // SQL function log_status: tells whether the log was written here, or was restored from another place.
-#include "event_log/checkpoint.hpp"
+#include "feed/progress.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
@@ -9,7 +9,7 @@
 #include "postgres/pg.hpp"
 
 TELEMETRY_FUNCTION(telemetry_get_log_status) {
-    const auto epochs = event_log::read_progress(postgres::guarded(postgres::callers_snapshot));
+    const auto epochs = feed::read_progress(postgres::guarded(postgres::callers_snapshot)).epochs;
     const bool is_open = !epochs.empty() && epochs.back().is_local(runtime::current_place());
     const char* state = epochs.empty() ? "fresh" : is_open ? "open" : "restored";
     const int epoch = epochs.empty() ? 0 : static_cast<int>(epochs.back().epoch.value);

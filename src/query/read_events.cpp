@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "error_codes.hpp"
-#include "event_log/batch.hpp"
 #include "event_log/window_reader.hpp"
+#include "feed/batch.hpp"
 #include "model/event_json.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -97,10 +97,10 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
 
 TELEMETRY_FUNCTION(telemetry_read_events) {
     const model::BatchId batch_id{PG_GETARG_INT64(0)};
-    const auto batch = event_log::find_batch(batch_id, postgres::guarded(postgres::callers_snapshot));
+    const auto batch = feed::find_batch(batch_id, postgres::guarded(postgres::callers_snapshot));
     if (!batch)
         throw postgres::Error(error_codes::kBatchNotFound, "there is no batch " + std::to_string(batch_id.value),
-                              "It was deleted, or is ahead of the log.",
+                              "It was merged with others because of its age, or is ahead of the log.",
                               "telemetry.follow_from() says which of the two. Events stay in telemetry.events.");
     const event_log::OwnedScanPlan plan(model::window_between(batch->from, batch->to), batch->epoch);
     postgres::guarded([&] { query::put_events(fcinfo, plan.view()); });

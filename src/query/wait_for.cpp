@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "error_codes.hpp"
-#include "event_log/checkpoint.hpp"
 #include "event_log/epoch.hpp"
-#include "event_log/position.hpp"
-#include "event_log/tail.hpp"
 #include "event_log/transaction.hpp"
+#include "feed/position.hpp"
+#include "feed/progress.hpp"
+#include "feed/tail.hpp"
 #include "model/validation.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
@@ -36,9 +36,9 @@
 namespace query {
 namespace {
 
-using event_log::Consumer;
-using event_log::EpochProgress;
 using event_log::Fate;
+using feed::Consumer;
+using feed::EpochProgress;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
@@ -94,7 +94,7 @@ public:
 
 private:
     TokenState look_under(::Snapshot snapshot, Fate fate);
-    TokenState look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate);
+    TokenState look_in_log(bool is_passed, ::Snapshot snapshot, bool is_local, Fate fate) const;
     TokenState look_at_tail(::Snapshot snapshot);
     [[noreturn]] void refuse_unknown() const;
 
@@ -113,60 +113,61 @@ void TokenWatch::refuse_unknown() const {
 // before it. So it counts as applied when everything is applied that was committed at the first look.
 TokenState TokenWatch::look_at_tail(::Snapshot snapshot) {
     if (!committed_snapshot_)
-        committed_snapshot_ = postgres::guarded([] { return RecoveryInProgress(); }) ? event_log::everything_shown_by(snapshot)
-                                                                                     : event_log::snapshot_of(snapshot);
-    return event_log::measure_tail(projection_, snapshot, true, &*committed_snapshot_).events > 0 ? TokenState::kPending
-                                                                                                  : TokenState::kApplied;
+        committed_snapshot_ = postgres::guarded([] { return RecoveryInProgress(); }) ? feed::everything_shown_by(snapshot)
+                                                                                     : feed::snapshot_of(snapshot);
+    return feed::look_at_tail(projection_, snapshot, &*committed_snapshot_).has_events ? TokenState::kPending
+                                                                                       : TokenState::kApplied;
 }
 
 // For an epoch of another place, or one that is over. There a transaction number tells nothing, because the server has given
 // out the numbers after the epoch's end again. A transaction of such an epoch has committed if it left events.
-TokenState TokenWatch::look_in_log(const EpochProgress& epoch, ::Snapshot snapshot, bool is_local, Fate fate) {
+TokenState TokenWatch::look_in_log(bool is_passed, ::Snapshot snapshot, bool is_local, Fate fate) const {
     if (is_local && fate == Fate::kInProgress) return TokenState::kPending;  // prepared before a standby was promoted
     if (!event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return TokenState::kRolledBack;
-    const bool is_passed = epoch.is_drained(projection_) || epoch.position_of(projection_).snapshot.covers(token_.xid);
     return is_passed ? TokenState::kApplied : TokenState::kPending;
 }
 
 // The epoch that the next command here would open, given the epochs that there are.
-model::Epoch next_epoch(const std::vector<EpochProgress>& progress, const runtime::LogPlace& here) {
-    if (progress.empty()) return model::Epoch{event_log::number_of_next_epoch(0, nullptr, here)};
-    const EpochProgress& last = progress.back();
+model::Epoch next_epoch(const std::vector<EpochProgress>& epochs, const runtime::LogPlace& here) {
+    if (epochs.empty()) return model::Epoch{event_log::number_of_next_epoch(0, nullptr, here)};
+    const EpochProgress& last = epochs.back();
     return model::Epoch{event_log::number_of_next_epoch(last.epoch.value, &last.place, here)};
 }
 
 TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
     const runtime::LogPlace here = runtime::current_place();
     const bool in_recovery = postgres::guarded([] { return RecoveryInProgress(); });
-    const std::vector<EpochProgress> progress = event_log::read_progress(snapshot);
-    const auto epoch = std::find_if(progress.begin(), progress.end(),
-                                    [this](const EpochProgress& each) { return each.epoch == token_.epoch; });
-    if (epoch == progress.end()) {
+    const feed::Progress progress = feed::read_progress(snapshot);
+    const std::vector<EpochProgress>& epochs = progress.epochs;
+    const auto epoch =
+        std::find_if(epochs.begin(), epochs.end(), [this](const EpochProgress& each) { return each.epoch == token_.epoch; });
+    if (epoch == epochs.end()) {
         // The row of the epoch is not committed or not replayed yet, or there never was one.
         if (in_recovery || fate == Fate::kInProgress) return TokenState::kPending;
         // The transaction that opens an epoch also writes its row, and its rollback takes the row along.
-        if (fate == Fate::kRolledBack && token_.epoch == next_epoch(progress, here)) return TokenState::kRolledBack;
+        if (fate == Fate::kRolledBack && token_.epoch == next_epoch(epochs, here)) return TokenState::kRolledBack;
         refuse_unknown();
     }
     const bool is_local = epoch->is_local(here);
     const bool is_over =
-        std::any_of(epoch + 1, progress.end(), [&here](const EpochProgress& each) { return each.is_local(here); });
-    if (!is_local || is_over || epoch->place.timeline != here.timeline) return look_in_log(*epoch, snapshot, is_local, fate);
+        std::any_of(epoch + 1, epochs.end(), [&here](const EpochProgress& each) { return each.is_local(here); });
+    const auto position = feed::Standpoint(progress, projection_, snapshot).in(*epoch);
+    const bool is_passed = !position || position->snapshot.covers(token_.xid);
+    if (!is_local || is_over || epoch->place.timeline != here.timeline) return look_in_log(is_passed, snapshot, is_local, fate);
     switch (fate) {
         case Fate::kInProgress:
             return TokenState::kPending;
         case Fate::kRolledBack:
             return TokenState::kRolledBack;
         case Fate::kForgotten:
-            return look_in_log(*epoch, snapshot, is_local, fate);
+            return look_in_log(is_passed, snapshot, is_local, fate);
         case Fate::kNotBegun:
             if (in_recovery) return TokenState::kPending;
             refuse_unknown();
         case Fate::kCommitted:
             break;
     }
-    if (epoch->is_drained(projection_) || epoch->position_of(projection_).snapshot.covers(token_.xid))
-        return TokenState::kApplied;
+    if (is_passed) return TokenState::kApplied;
     if (!committed_snapshot_ && event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return TokenState::kPending;
     return look_at_tail(snapshot);
 }
@@ -188,19 +189,18 @@ void refuse_own_transaction(const Token& token) {
         return FullTransactionIdIsValid(xid) ? U64FromFullTransactionId(xid) : 0;
     });
     if (own_xid != token.xid.value) return;
-    const std::vector<EpochProgress> progress = event_log::read_progress(postgres::guarded([] { return GetActiveSnapshot(); }));
+    const std::vector<EpochProgress> epochs = feed::read_progress(postgres::guarded([] { return GetActiveSnapshot(); })).epochs;
     // The number may be the same in an older epoch or at another place. The session's own epoch may be so new that its snapshot
     // does not show it.
-    if (!progress.empty() && token.epoch < progress.back().epoch) return;
-    if (!progress.empty() && token.epoch == progress.back().epoch && !progress.back().is_local(runtime::current_place()))
-        return;
+    if (!epochs.empty() && token.epoch < epochs.back().epoch) return;
+    if (!epochs.empty() && token.epoch == epochs.back().epoch && !epochs.back().is_local(runtime::current_place())) return;
     throw postgres::Error(error_codes::kOwnTransaction, "the token is of the transaction in progress",
                           "The projector applies its readings after its commit.", "Commit first, then wait.");
 }
 
 // The number of passes as it was before a look. When it has grown, another look is worthwhile.
 struct SeenPasses {
-    explicit SeenPasses(Consumer projection) : signal(runtime::pass_signal(event_log::number_of(projection))) {
+    explicit SeenPasses(Consumer projection) : signal(runtime::pass_signal(feed::number_of(projection))) {
         if (signal != nullptr) pass_count = pg_atomic_read_u64(&signal->pass_count);
     }
 
@@ -265,7 +265,7 @@ const char* wait_for(const Token& token, milliseconds timeout, Consumer projecti
 TELEMETRY_FUNCTION(telemetry_wait_for) {
     const query::Token token = query::parse_token(postgres::text_argument(fcinfo, 0));
     const query::milliseconds timeout = query::timeout_argument(fcinfo, 1);
-    const event_log::Consumer projection = event_log::projection_named(postgres::text_argument(fcinfo, 2));
+    const feed::Consumer projection = feed::projection_named(postgres::text_argument(fcinfo, 2));
     query::refuse_own_transaction(token);
     const char* answer = query::wait_for(token, timeout, projection);
     return postgres::guarded([answer] { return postgres::text_datum(answer); });

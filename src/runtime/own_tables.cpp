@@ -21,9 +21,12 @@ constexpr KnownColumn kDeviceColumns[] = {{TEXTOID, true}, {TEXTOID, false}, {TE
 constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},        {PG_SNAPSHOTOID, true}, {XID8OID, false},
                                          {INT8OID, false}, {PG_SNAPSHOTOID, true}, {XID8OID, false},       {INT8OID, false},
                                          {INT4OID, true},  {TIMESTAMPTZOID, true}};
-constexpr KnownColumn kCheckpointColumns[] = {{TEXTOID, true},  {INT4OID, true},  {PG_SNAPSHOTOID, true},
-                                              {XID8OID, false}, {INT8OID, false}, {INT8OID, true},
-                                              {INT8OID, true},  {BOOLOID, true},  {TIMESTAMPTZOID, true}};
+constexpr KnownColumn kBatcherColumns[] = {
+    {INT4OID, true},  {PG_SNAPSHOTOID, true}, {XID8OID, false},      {INT8OID, false}, {PG_SNAPSHOTOID, true},
+    {XID8OID, false}, {INT8OID, false},       {INT8OID, true},       {INT8OID, true},  {INT8OID, true},
+    {BOOLOID, true},  {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}};
+// projection, batch_id, events, as_of
+constexpr KnownColumn kCursorColumns[] = {{TEXTOID, true}, {INT8OID, false}, {INT8OID, false}, {TIMESTAMPTZOID, false}};
 // telemetry.region_state has all but the last.
 constexpr KnownColumn kGroupColumns[] = {{TEXTOID, true},        {INT8OID, true},        {TIMESTAMPTZOID, true},
                                          {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}, {kSummary, false},
@@ -46,6 +49,7 @@ constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned 
 
 constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);
 constexpr OwnTable kEpochTable = written_by_statements("epoch", kOnInsert, false);
+constexpr OwnTable kCheckpointTable = written_by_statements("checkpoint", kOnDelete, false);
 constexpr OwnTable kProjectionTable = written_by_statements("projection", kOnInsert | kOnDelete, true);
 
 }  // namespace
@@ -53,8 +57,9 @@ constexpr OwnTable kProjectionTable = written_by_statements("projection", kOnIns
 constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true, kDeviceColumns);
 constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
-constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnDelete, 1, kBatchColumns);
-constexpr OwnTable kCheckpointTable = written_natively("checkpoint", kOnInsert | kOnUpdate, 0, 2, kCheckpointColumns);
+constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnUpdate | kOnDelete, 1, kBatchColumns);
+constexpr OwnTable kBatcherTable = written_natively("batcher", kOnInsert | kOnUpdate, kOnInsert, 1, kBatcherColumns);
+constexpr OwnTable kCursorTable = written_by_statements("cursor", kOnInsert | kOnUpdate, true, kCursorColumns);
 constexpr OwnTable kDeviceStateTable = written_natively("device_state", kOnInsert | kOnUpdate, 0, 1, kGroupColumns);
 constexpr OwnTable kRegionStateTable =
     written_natively("region_state", kOnInsert | kOnUpdate, 0, 1, std::span(kGroupColumns).first(std::size(kGroupColumns) - 1));
@@ -67,7 +72,8 @@ std::span<const OwnTable* const> own_tables() noexcept {
     static constexpr const OwnTable* kAll[] = {&kInstallationTable, &kEpochTable,
                                                &kDeviceTable,       &kRejectedReadingsTable,
                                                &kProjectionTable,   &kProjectionFailureTable,
-                                               &kBatchTable,        &kCheckpointTable,
+                                               &kBatchTable,        &kBatcherTable,
+                                               &kCursorTable,       &kCheckpointTable,
                                                &kDeviceStateTable,  &kDeviceMetricStateTable,
                                                &kRegionStateTable,  &kRegionMetricStateTable};
     return kAll;

@@ -7,8 +7,8 @@
 
 namespace runtime {
 
-extern const postgres::OwnTable kDeviceTable, kRejectedReadingsTable, kBatchTable, kCheckpointTable, kProjectionFailureTable,
-    kDeviceStateTable, kDeviceMetricStateTable, kRegionStateTable, kRegionMetricStateTable;
+extern const postgres::OwnTable kDeviceTable, kRejectedReadingsTable, kBatchTable, kBatcherTable, kCursorTable,
+    kProjectionFailureTable, kDeviceStateTable, kDeviceMetricStateTable, kRegionStateTable, kRegionMetricStateTable;
 
 // All of them but the segments of the log.
 std::span<const postgres::OwnTable* const> own_tables() noexcept;

@@ -1,21 +1,21 @@
-// The work decides which steps write batches, and sends their notifications.
+// The work decides which steps close the open batch, and sends notifications.
 #include "worker/projection_work.hpp"
 
 #include <exception>
 #include <utility>
 
-#include "event_log/checkpoint.hpp"
+#include "feed/consumer.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 
 namespace worker {
 namespace {
 
-constexpr std::int64_t kBusyStep = 500;                       // events; beside applying so many, a wait for the disk is short
-constexpr runtime::SteadyTime kLongestUnbatched = 20 * 1000;  // microseconds
+constexpr std::int64_t kBusyStep = 500;                  // events; beside applying so many, a wait for the disk is short
+constexpr runtime::SteadyTime kLongestOpen = 20 * 1000;  // microseconds
 
 postgres::ErrorReport failure_of(const projection::ProjectionFailure& failure) {
-    return {failure.sqlstate, std::string(event_log::name_of(failure.consumer)) + ": " + failure.message, {}, {}, {}};
+    return {failure.sqlstate, std::string(feed::name_of(failure.consumer)) + ": " + failure.message, {}, {}, {}};
 }
 
 }  // namespace
@@ -39,28 +39,29 @@ void ProjectionWork::notify(WorkDone& done) {
 WorkDone ProjectionWork::step(bool with_batches) {
     projection::StepResult step = stepper_.step({.with_batches = with_batches});
     const projection::Pass& pass = step.pass;
-    // After a batch that only caught up with the projections, little waits.
-    is_busy_ = pass.events >= kBusyStep || (pass.has_more && (!pass.batch || pass.owes_batches));
-    if (with_batches && !pass.owes_batches && (pass.batch || !pass.has_more)) unbatched_since_ = 0;
-    if (!with_batches && pass.owes_batches && unbatched_since_ == 0) unbatched_since_ = runtime::steady_time();
+    is_busy_ = pass.events >= kBusyStep || pass.has_more;
+    if (!pass.has_open_batch)
+        open_since_ = 0;
+    else if (open_since_ == 0)
+        open_since_ = runtime::steady_time();
     WorkDone done;
     done.events = pass.events;
     done.has_more = pass.has_more;
     done.is_absent = pass.outcome == projection::PassOutcome::kAbsent;
     done.is_open = pass.outcome == projection::PassOutcome::kIdle || pass.outcome == projection::PassOutcome::kApplied;
-    if (step.failure) done.failure = failure_of(*step.failure);
+    if (!step.failures.empty()) done.failure = failure_of(step.failures.front());
     done.tries_again = stepper_.waits_to_retry();
-    if (!pass.notification.empty()) unsent_payloads_.push_back(std::move(step.pass.notification));
+    for (std::string& each : step.pass.notifications) unsent_payloads_.push_back(std::move(each));
     notify(done);
     return done;
 }
 
 WorkDone ProjectionWork::do_some() {
-    const bool is_due = owes_batches() && runtime::steady_time() - unbatched_since_ >= kLongestUnbatched;
+    const bool is_due = has_open_batch() && runtime::steady_time() - open_since_ >= kLongestOpen;
     return step(is_busy_ || is_due || stepper_.waits_to_retry());
 }
 
-WorkDone ProjectionWork::write_batches() {
+WorkDone ProjectionWork::close_batch() {
     return step(true);
 }
 

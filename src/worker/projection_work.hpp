@@ -1,7 +1,7 @@
 // The projector's work in a turn: a step of the projections, and its notification.
 //
-// A step that writes a batch waits for the disk. While little comes in, steps write no batches, and every 20 milliseconds at
-// the latest one step writes a batch for all of them. So readings are visible at once, and one wait serves several steps.
+// A step that closes a batch waits for the disk. While little comes in, steps leave the batch open, and every 20 milliseconds
+// at the latest one step closes it. So readings are visible at once, and one wait serves several steps.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +30,11 @@ public:
     // fails, the notification is sent later, because the batch is in its table. Throws if nothing could be done.
     WorkDone do_some();
 
-    // True if events were applied that may be in no batch yet.
-    bool owes_batches() const noexcept { return unbatched_since_ != 0; }
+    // True if events were applied that are in no batch yet.
+    bool has_open_batch() const noexcept { return open_since_ != 0; }
 
-    // Makes the same step, with batches.
-    WorkDone write_batches();
+    // Makes the same step, and closes the batch.
+    WorkDone close_batch();
 
 private:
     WorkDone step(bool with_batches);
@@ -43,7 +43,7 @@ private:
     projection::Stepper stepper_;
     std::vector<std::string> unsent_payloads_;  // in the order of their batches; after a failure only the newest
     bool is_busy_ = true;                       // the next step is worth its own wait for the disk
-    runtime::SteadyTime unbatched_since_ = 0;   // when the first step left its events to a later batch; 0: none did
+    runtime::SteadyTime open_since_ = 0;        // when the first step left the batch open; 0: it is closed
 };
 
 }  // namespace worker

@@ -245,7 +245,7 @@ Pace Projector::work() {
     else if (!tries_again_)
         report_working();
     if (done.has_more) return Pace::kAtOnce;
-    if (done.is_open) batch_retention_.delete_when_due();
+    if (done.is_open) batch_retention_.merge_when_due();
     return done.events >= kBusyBatch ? Pace::kNap : Pace::kWait;
 }
 
@@ -273,9 +273,9 @@ void Projector::rest(Pace pace) {
     report_idle();
     if (pace == Pace::kHold) return wait_ignoring_latch(runtime::settings().poll_interval);
     if (pace == Pace::kNap) wait_ignoring_latch(runtime::settings().coalesce);
-    if (projection_work_.owes_batches()) {
+    if (projection_work_.has_open_batch()) {
         if (postgres::wait_for_latch(kBatchDelay)) return;
-        const WorkDone written = projection_work_.write_batches();
+        const WorkDone written = projection_work_.close_batch();
         tries_again_ = tries_again_ || written.tries_again;
         if (written.failure) hold(*written.failure);
         if (written.has_more) return;

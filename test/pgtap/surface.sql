@@ -26,7 +26,7 @@ SELECT set_eq(
     ARRAY['batch_receipt', 'receipt', 'summary'], 'types');
 
 SELECT tables_are('telemetry', ARRAY[
-    'batch', 'checkpoint', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
+    'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
     'projection', 'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings']);
 SELECT views_are('telemetry', ARRAY[
     'device_metric_stats', 'device_stats', 'events', 'measurements', 'pipeline_status', 'projection_status', 'region_metric_stats', 'region_stats',
@@ -54,7 +54,7 @@ SELECT results_eq(
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
         ('health(OUT item text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
-        ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval)',
+        ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint)',
             'record', 'f i called s sql'),
         ('ingest_statistics(OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT rolled_back bigint, OUT raised bigint, OUT commands bigint, OUT batches bigint, OUT stats_since timestamp with time zone, OUT last_error_sqlstate text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c'),
@@ -201,9 +201,9 @@ SELECT results_eq(
     $$ SELECT i.indrelid::regclass::text, array_agg(a.attname::text COLLATE "default" ORDER BY k.position)
        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-       WHERE i.indrelid::regclass::text IN ('telemetry.device_state', 'telemetry.device_metric_state', 'telemetry.region_state', 'telemetry.region_metric_state', 'telemetry.checkpoint')
+       WHERE i.indrelid::regclass::text IN ('telemetry.device_state', 'telemetry.device_metric_state', 'telemetry.region_state', 'telemetry.region_metric_state', 'telemetry.batcher')
        GROUP BY i.indrelid, i.indexrelid ORDER BY 1 $$,
-    $$ VALUES ('telemetry.checkpoint', ARRAY['consumer', 'epoch']), ('telemetry.device_metric_state', ARRAY['device_id', 'metric']),
+    $$ VALUES ('telemetry.batcher', ARRAY['epoch']), ('telemetry.device_metric_state', ARRAY['device_id', 'metric']),
               ('telemetry.device_state', ARRAY['device_id']), ('telemetry.region_metric_state', ARRAY['region', 'metric']),
               ('telemetry.region_state', ARRAY['region']) $$,
     'state tables are indexed by their keys only');

@@ -121,7 +121,7 @@ sub wait_applied
 		$node,
 		"SELECT (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats)
 		    AND (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats)
-		    AND (SELECT count(*) FROM telemetry.event) = (SELECT coalesce(sum(applied), 0) FROM telemetry.checkpoint WHERE consumer = 'batch')",
+		    AND (SELECT count(*) FROM telemetry.event) = (SELECT coalesce(sum(events), 0) FROM telemetry.batch)",
 		$what // 'the read models to hold every reading of the log');
 }
 

@@ -86,13 +86,14 @@ is(sqlstate_of($standby, 'SELECT telemetry.follow_from(' . ($number + 2) . ')'),
 is(sqlstate_of($standby, 'SELECT telemetry.follow_from(3)'), '', 'follow_from: a batch that is there');
 is(sqlstate_of($standby, 'SELECT telemetry.follow_from(10)'), '', 'follow_from: between the ranges of two epochs');
 send_one($standby) foreach 1, 2;
-my $keep = $number + 1;
-$standby->safe_psql('postgres', "DELETE FROM telemetry.batch WHERE batch_id < $number");
-is(sqlstate_of($standby, 'SELECT telemetry.follow_from(3)'), 'TC203', 'follow_from: a batch that retention has passed');
-is(sqlstate_of($standby, 'SELECT telemetry.follow_from(10)'), '', 'follow_from: between two ranges, of which the earlier one has been passed');
-$standby->safe_psql('postgres', "DELETE FROM telemetry.batch WHERE batch_id < $keep");
-is(sqlstate_of($standby, "SELECT telemetry.follow_from($_)"), 'TC203', "follow_from: $_, before the oldest one") foreach 3, 10, $number;
-is(sqlstate_of($standby, "SELECT telemetry.follow_from($keep)"), '', 'follow_from: the oldest one');
+$standby->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = 1s\n");
+$standby->reload;
+wait_for($standby, 'SELECT count(*) = 2 FROM telemetry.batch', 'the batches of each range to be merged into one');
+is(sqlstate_of($standby, "SELECT telemetry.follow_from($_)"), 'TC203', "follow_from: $_, which was merged with earlier ones") foreach 3, $number + 1, $number + 2;
+is(sqlstate_of($standby, "SELECT telemetry.follow_from($_)"), '', "follow_from: $_, with which a merged batch begins") foreach 1, $number;
+is(sqlstate_of($standby, 'SELECT telemetry.follow_from(10)'), '', 'follow_from: between two ranges');
+is(sqlstate_of($standby, 'SELECT telemetry.follow_from(' . ($number + 3) . ')'), '', 'follow_from: the next batch');
+is($standby->safe_psql('postgres', "SELECT count(*) = (SELECT count(*) FROM telemetry.events) FROM telemetry.batch b, telemetry.read_events(b.batch_id)"), 't', 'merged batches hold every event once');
 read_models_follow($standby, 'telemetry.measurements', 'promoted');
 $standby->stop;
 

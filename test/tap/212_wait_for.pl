@@ -144,7 +144,7 @@ like((psql_finish($waiter))[1], qr/terminating connection/, 'terminated');
 # A waiting session is in no other session's way.
 $waiter = psql_start($node, "\\set VERBOSITY sqlstate\nSELECT telemetry.wait_for('$token', '1 hour')");
 wait_for($node, "SELECT count(*) = 1 FROM ($waiting) AS w", 'the waiter to wait');
-is(in_database("SET lock_timeout = '30s'; BEGIN; LOCK telemetry.checkpoint, telemetry.epoch, telemetry.event; ROLLBACK; SELECT 1"), '1', 'no session waits for a waiter');
+is(in_database("SET lock_timeout = '30s'; BEGIN; LOCK telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.event; ROLLBACK; SELECT 1"), '1', 'no session waits for a waiter');
 is(in_database("SET lock_timeout = '30s'; BEGIN; DROP EXTENSION telemetry_cqrs; ROLLBACK; SELECT 1"), '1', 'not even DROP EXTENSION');
 in_database("SELECT pg_terminate_backend(pid, 60000) FROM ($waiting) AS w");
 psql_finish($waiter);

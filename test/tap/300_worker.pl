@@ -171,11 +171,11 @@ $node->reload;
 in_database('north', "COMMIT PREPARED 'later'");
 wait_answer('north', $counted, qr/^6$/, 'COMMIT PREPARED wakes no process; the poll finds it');
 
-# A notification is sent by the worker; of old batches it deletes only those that no reader needs.
+# Old batches are merged.
 $node->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = 1s\n");
 $node->reload;
-wait_answer('north', 'SELECT count(*) = 1 AND min(batch_id) > 1 AND min(batch_id) = (SELECT min(last_batch_id) FROM telemetry.checkpoint) FROM telemetry.batch', qr/^t$/,
-	'batch_retention: old batches go, the newest stays');
+wait_answer('north', 'SELECT count(*) = 1 AND min(batch_id) > 1 AND min(batch_id) = (SELECT max(last_batch_id) FROM telemetry.batcher) FROM telemetry.batch', qr/^t$/,
+	'batch_retention: old batches are merged into one');
 in_database('north', "SELECT telemetry.ingest_telemetry('d', now(), 8, 50)");
 wait_answer('north', $counted, qr/^7$/, 'and numbering goes on after it');
 $node->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = 1d\n");

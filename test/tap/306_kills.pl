@@ -1,6 +1,6 @@
 # Acceptance check 8. The test kills the worker, sessions that send, and the postmaster with kill -9. It also uses
 # pg_terminate_backend and an immediate shutdown. The blows come at random under a load of clients, which send again what was
-# not acknowledged. Some blows hit an exact point (injection points of a debug build): between state and checkpoint, between the
+# not acknowledged. Some blows hit an exact point (injection points of a debug build): between state and position, between the
 # commit of a pass and its notification, between probe and insert, between insert and receipt, and while the first epoch opens.
 #
 # Afterwards the log holds each key once, and the read models equal plain SQL over the log. Each receipt that a client got is
@@ -35,13 +35,13 @@ my $pause_file = $node->data_dir . '/telemetry_cqrs.pause';
 
 my %blows = (
 	'kill -9 of the worker' => \&kill_worker,
-	'kill -9 of the worker between state and checkpoint' => sub { kill_worker_at('state_written') },
+	'kill -9 of the worker between state and position' => sub { kill_worker_at('state_written') },
 	'kill -9 of the worker between commit and notification' => sub { kill_worker_at('pass_committed') },
 	'kill -9 of a session that ingests' => \&kill_session,
 	'kill -9 of a session between probe and insert' => sub { session_dies_at('probed') },
 	'kill -9 of a session between insert and receipt' => sub { session_dies_at('stored') },
 	'kill -9 of the postmaster' => \&kill_postmaster,
-	'kill -9 of the postmaster, the worker between state and checkpoint' => sub { at_pause('state_written', \&kill_postmaster) },
+	'kill -9 of the postmaster, the worker between state and position' => sub { at_pause('state_written', \&kill_postmaster) },
 	'pg_terminate_backend of the worker' => sub { $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . worker() . ')') },
 	'immediate shutdown' => sub { $node->stop('immediate'); $node->start },
 );

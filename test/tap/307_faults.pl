@@ -187,13 +187,13 @@ foreach my $kind (qw(palloc new cancel))
 }
 ok($went_on, 'the worker goes on after each');
 
-# Its one statement by SPI: the one that deletes old batches.
+# Its statements by SPI: they merge old batches.
 $node->safe_psql('postgres', "SELECT fault_arm_projector('sql', 1)");
 $node->append_conf('postgresql.conf', "telemetry_cqrs.batch_retention = '1s'\n");
 $node->reload;
-ok(wait_for($node, "SELECT last_error LIKE '%fault_test: no SQL%' FROM telemetry.worker_status()", 'the statement to fail'), 'the deletion of old batches fails');
+ok(wait_for($node, "SELECT last_error LIKE '%fault_test: no SQL%' FROM telemetry.worker_status()", 'the statement to fail'), 'the merging of old batches fails');
 is($node->safe_psql('postgres', 'SELECT fired FROM fault_disarm_projector()'), 't', 'by our doing');
-ok(wait_for($node, 'SELECT count(*) = 1 FROM telemetry.batch', 'the old batches to go'), 'and is done later');
+ok(wait_for($node, 'SELECT count(*) = 1 FROM telemetry.batch', 'the old batches to be merged'), 'and is done later');
 ok(worked('sql'), 'the worker goes on');
 
 # Waits until the worker has applied a further reading.

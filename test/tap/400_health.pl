@@ -36,20 +36,19 @@ sub send_readings
 my %limit = (
 	lag_warning => "interval '1 minute'", lag_error => "interval '10 minutes'", blocked_warning => "interval '5 seconds'", blocked_error => "interval '1 minute'",
 	held_warning => "interval '5 minutes'", held_error => "interval '1 hour'", dead_rows => '1000::bigint', queue_warning => '0.1::float8', queue_error => '0.5::float8',
-	rejected_warning => "interval '1 day'", starting => "interval '1 minute'", retention_margin => "interval '10 minutes'");
+	rejected_warning => "interval '1 day'", starting => "interval '1 minute'", retention_margin => "interval '10 minutes'", unmerged => '100::bigint');
 # Sets limits from which health() warns. A limit that is not named is as it was shipped.
 sub limits
 {
 	my (%other) = @_;
 	my %now = (%limit, %other);
-	my $out = join ', ', map { "OUT $_ " . ($now{$_} =~ /^interval/ ? 'interval' : $now{$_} =~ /bigint/ ? 'bigint' : 'float8') }
-		qw(lag_warning lag_error blocked_warning blocked_error held_warning held_error dead_rows queue_warning queue_error rejected_warning starting retention_margin);
-	my $values = join ', ', map { $now{$_} }
-		qw(lag_warning lag_error blocked_warning blocked_error held_warning held_error dead_rows queue_warning queue_error rejected_warning starting retention_margin);
+	my @names = qw(lag_warning lag_error blocked_warning blocked_error held_warning held_error dead_rows queue_warning queue_error rejected_warning starting retention_margin unmerged);
+	my $out = join ', ', map { "OUT $_ " . ($now{$_} =~ /^interval/ ? 'interval' : $now{$_} =~ /bigint/ ? 'bigint' : 'float8') } @names;
+	my $values = join ', ', map { $now{$_} } @names;
 	sql("CREATE OR REPLACE FUNCTION telemetry.health_limits($out) LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS \$\$SELECT $values\$\$");
 	return;
 }
-is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|00:01:00|00:05:00|01:00:00|1000|0.1|0.5|1 day|00:01:00|00:10:00', 'limits as shipped');
+is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|00:01:00|00:05:00|01:00:00|1000|0.1|0.5|1 day|00:01:00|00:10:00|100', 'limits as shipped');
 
 # Returns "state|detail|hint" of a check.
 sub health_of { my ($name, $on, $database) = @_; return ($on // $node)->safe_psql($database // 'postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE item = '$name'"); }
@@ -136,8 +135,8 @@ $blockers[0]->query_safe('ROLLBACK');
 limits(blocked_warning => "interval '0'");
 all_ok('the lock is gone');
 
-sql("BEGIN; LOCK TABLE telemetry.checkpoint IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION 'it''s locked'");
-becomes('locks', 'warning', qr/prepared transaction 'it''s locked' holds AccessExclusiveLock on telemetry\.checkpoint.*ROLLBACK PREPARED 'it''s locked'/, 'a prepared transaction');
+sql("BEGIN; LOCK TABLE telemetry.batcher IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION 'it''s locked'");
+becomes('locks', 'warning', qr/prepared transaction 'it''s locked' holds AccessExclusiveLock on telemetry\.batcher.*ROLLBACK PREPARED 'it''s locked'/, 'a prepared transaction');
 like(health_of('projection device'), qr/^error\|could not be checked: 55P03 .*\|.*see locks/, 'what cannot be looked at is a row, not an error');
 sql("ROLLBACK PREPARED 'it''s locked'");
 all_ok('rolled back');
@@ -216,7 +215,7 @@ for (1 .. 3) { send_readings(600); wait_applied($node); }
 becomes('vacuum', 'warning', qr/replication slot 'the_standby'.*pg_drop_replication_slot\('the_standby'\)/, 'a slot');
 sql("SELECT pg_drop_replication_slot('the_standby')");
 # Vacuum leaves a page that another process looks at for the next time.
-becomes('vacuum', 'ok', qr/\|\d{1,3} dead rows/, 'vacuumed', sub { sql('VACUUM telemetry.device_state, telemetry.region_state, telemetry.batch, telemetry.checkpoint') });
+becomes('vacuum', 'ok', qr/\|\d{1,3} dead rows/, 'vacuumed', sub { sql('VACUUM telemetry.device_state, telemetry.region_state, telemetry.batch, telemetry.batcher') });
 limits();
 all_ok('nothing holds back vacuum');
 
@@ -257,12 +256,12 @@ becomes('projection region', 'error', qr/failing, 1 events wait.*P0042: no more 
 like(health_of('projection device'), qr/^ok\|current, 0 events wait/, 'the other goes on');
 send_readings(10);
 send_readings(10);
-limits(retention_margin => "interval '0'");
+limits(retention_margin => "interval '0'", unmerged => '2::bigint');
 reload('telemetry_cqrs.batch_retention = 1');
-becomes('batch retention', 'warning', qr/passed by: region up to \d+, /, 'batches that are kept for it');
+becomes('batch retention', 'warning', qr/2 or more old batches are not merged/, 'batches are not merged past its place');
 sql('DROP INDEX telemetry.refusing');
 becomes('projection region', 'ok', qr/current/, 'it works again');
-becomes('batch retention', 'ok', qr/oldest batch/, 'and they go');
+becomes('batch retention', 'ok', qr/oldest batch/, 'and they are');
 sql('ALTER SYSTEM RESET telemetry_cqrs.batch_retention');
 sql('SELECT pg_reload_conf()');
 limits();

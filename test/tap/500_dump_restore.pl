@@ -124,7 +124,7 @@ sub copy_goes_on
 	is($ask->("SELECT stage || ' ' || state FROM telemetry.pipeline_status WHERE stage LIKE 'projection %' ORDER BY 1"),
 		join("\n", map { /^(\w+)\|(\d+)$/ ? "projection $1 " . ($2 > 0 ? 'restored' : 'current') : () } split /\n/, $dump->{tail}), "$database: and says why");
 	is($ask->("SELECT s.projection, CASE WHEN s.lag_events > 0 THEN s.as_of = c.as_of ELSE s.as_of = now() END FROM telemetry.projection_status s
-		JOIN (SELECT consumer, max(as_of) AS as_of FROM telemetry.checkpoint GROUP BY 1) AS c ON c.consumer = s.projection ORDER BY 1"),
+		CROSS JOIN (SELECT max(as_of) AS as_of FROM telemetry.batcher) AS c ORDER BY 1"),
 		"device|t\nregion|t", "$database: as_of is that of the state");
 	is($ask->('SELECT last_value >= (SELECT max(event_id) FROM telemetry.event) FROM telemetry.event_id_seq'), 't', "$database: the sequence came along");
 
@@ -159,7 +159,7 @@ wait_applied($source);
 my $load = load_start($source, 'postgres');
 my $straggler = session($source);
 $straggler->query_safe("BEGIN; SELECT telemetry.ingest_telemetry('straggler', NULL, 1, 1, 'straggler')");
-wait_for($source, "SELECT snapshot::text LIKE '%:_%' FROM telemetry.checkpoint WHERE consumer = 'device'", 'a checkpoint beside an open transaction');
+wait_for($source, "SELECT snapshot::text LIKE '%:_%' FROM telemetry.batcher", 'a position beside an open transaction');
 my %first = dump_database($source, 'postgres', 'first', tail => 1);
 unlike($first{tail}, qr/\|0$/m, 'there is a tail in the dump');
 note("events and tail: $first{events}, $first{tail}");

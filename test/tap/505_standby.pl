@@ -1,6 +1,6 @@
 # Acceptance check 15. A streaming standby follows a primary under load. No worker runs there, and nothing is logged. Every query
 # works and says how fresh its answer is; every command gives 25006. The standby is promoted in the middle of the load and goes on
-# from the replicated checkpoint: no gap, and nothing twice. Standbys that replicate from it follow.
+# from the replicated position: no gap, and nothing twice. Standbys that replicate from it follow.
 # Begins early.
 use strict;
 use warnings;

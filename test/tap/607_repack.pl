@@ -58,7 +58,7 @@ my @clients = map { psql_start($node, "CALL load($_);") } 1 .. 3;
 ok(wait_for($node, 'SELECT count(*) > 1000 FROM sent', 'load'), 'under load');
 
 my %ended;
-for my $table (qw(device rejected_readings device_state device_metric_state region_state region_metric_state batch checkpoint))
+for my $table (qw(device rejected_readings device_state device_metric_state region_state region_metric_state batch batcher cursor))
 {
 	$ended{$table} = repack("telemetry.$table");
 	pass("$table: " . ($ended{$table} ? 'rewritten' : 'left as it was'));

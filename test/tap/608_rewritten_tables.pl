@@ -42,10 +42,10 @@ psql_finish($rewrite);
 is(ingest(1, 'b'), 1, 'a reading after the rewrite');
 all_hold(1002, 'a rewrite of the log loses nothing');
 
-# State and checkpoints emptied in two steps of one transaction, a reading between them: all is applied anew, or nothing was.
+# State and positions emptied in two steps of one transaction, a reading between them: all is applied anew, or nothing was.
 $dba->query_safe('BEGIN; TRUNCATE telemetry.device_state, telemetry.device_metric_state');
 ingest(100, 'c');
-$dba->query_safe('TRUNCATE telemetry.region_state, telemetry.region_metric_state, telemetry.batch, telemetry.checkpoint; COMMIT');
+$dba->query_safe('TRUNCATE telemetry.region_state, telemetry.region_metric_state, telemetry.batch, telemetry.batcher, telemetry.cursor; COMMIT');
 all_hold(1102, 'emptied state is filled again');
 
 # A table that is locked for long is a state with a reason, and over when the lock is.

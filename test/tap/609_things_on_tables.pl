@@ -97,13 +97,13 @@ sql("DROP TRIGGER disabled ON $table; DROP TRIGGER on_delete ON $table; ALTER TA
 
 # --- each table -----------------------------------------------------------------------------------------------------------
 
-for my $each (qw(checkpoint batch device_state device_metric_state region_state region_metric_state))
+for my $each (qw(batcher batch device_state device_metric_state region_state region_metric_state))
 {
 	sql("CREATE TRIGGER mine AFTER INSERT ON telemetry.$each FOR EACH ROW EXECUTE FUNCTION audit()");
 	send_readings();
 	like(error_of('CALL telemetry.project_once()'), qr/TC204: table telemetry\.$each cannot be written because of trigger "mine"/, "$each: waits");
 	is(sql(q{SELECT string_agg("table"::text, ', ') FROM telemetry.table_obstacles()}), "telemetry.$each", "$each: listed");
-	my $waiting = { checkpoint => 'device 3, region 3', batch => 'device 0, region 0' }->{$each} // ($each =~ /^device/ ? 'device 3, region 0' : 'device 0, region 3');
+	my $waiting = { batcher => 'device 3, region 3', batch => 'device 0, region 0' }->{$each} // ($each =~ /^device/ ? 'device 3, region 0' : 'device 0, region 3');
 	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), $waiting, "$each: the waiting projections");
 	sql("DROP TRIGGER mine ON telemetry.$each");
 	sql('CALL telemetry.project_once()');
@@ -232,7 +232,7 @@ my $served = telemetry_node('served', preload => 1, conf => "telemetry_cqrs.batc
 $served->safe_psql('postgres', 'CREATE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$');
 send_readings($served);
 wait_applied($served);
-for my $each (qw(checkpoint batch device_state device_metric_state region_state region_metric_state))
+for my $each (qw(batcher batch device_state device_metric_state region_state region_metric_state))
 {
 	$served->safe_psql('postgres', "CREATE TRIGGER mine AFTER INSERT OR UPDATE ON telemetry.$each FOR EACH ROW EXECUTE FUNCTION noticed()");
 	send_readings($served);
@@ -244,7 +244,7 @@ for my $each (qw(checkpoint batch device_state device_metric_state region_state 
 	read_models_follow($served, 'telemetry.measurements', "$each, applied by the worker");
 }
 
-# Old batches are deleted by SQL: a deferred trigger stops that, and is named.
+# Old batches are merged by SQL: a deferred trigger stops that, and is named.
 my $log = -s $served->logfile;
 $served->safe_psql('postgres', 'CREATE CONSTRAINT TRIGGER late AFTER DELETE ON telemetry.batch INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION noticed()');
 send_readings($served);

@@ -1,27 +1,20 @@
 // Converts snapshots.
-#include "event_log/position.hpp"
+#include "feed/position.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <vector>
 
+#include "event_log/transaction.hpp"
 #include "postgres/error.hpp"
 
 #include "postgres/pg.hpp"
 
-namespace event_log {
+namespace feed {
 namespace {
 
 std::uint64_t next_transaction() {
     return postgres::guarded([] { return U64FromFullTransactionId(ReadNextFullTransactionId()); });
-}
-
-// The server's snapshots hold only the low half of a number. It is at most one wrap below `next`, the next number that the
-// server gives out.
-model::Xid widen(TransactionId xid, std::uint64_t next) {
-    std::uint64_t epoch = next >> 32;
-    if (xid > static_cast<TransactionId>(next)) --epoch;
-    return model::Xid{epoch << 32 | xid};
 }
 
 }  // namespace
@@ -30,26 +23,21 @@ model::Position start_of_epoch(model::Xid first) {
     return model::position_at({first, first, {}});
 }
 
-std::uint64_t oldest_running_transaction() {
-    const TransactionId oldest = GetOldestActiveTransactionId();
-    return widen(oldest, U64FromFullTransactionId(ReadNextFullTransactionId())).value;
-}
-
 model::Snapshot everything() {
     constexpr model::Xid kLast{std::numeric_limits<std::uint64_t>::max()};
     return {kLast, kLast, {}};
 }
 
 model::Snapshot everything_shown_by(::Snapshot snapshot) {
-    const model::Xid end = widen(snapshot->xmax, next_transaction());
+    const model::Xid end = event_log::widen(snapshot->xmax, next_transaction());
     return {end, end, {}};
 }
 
 model::Snapshot snapshot_of(::Snapshot snapshot) {
     const std::uint64_t next = next_transaction();
-    model::Snapshot result{widen(snapshot->xmin, next), widen(snapshot->xmax, next), {}};
+    model::Snapshot result{event_log::widen(snapshot->xmin, next), event_log::widen(snapshot->xmax, next), {}};
     result.in_progress.reserve(snapshot->xcnt);
-    for (uint32 i = 0; i < snapshot->xcnt; ++i) result.in_progress.push_back(widen(snapshot->xip[i], next));
+    for (uint32 i = 0; i < snapshot->xcnt; ++i) result.in_progress.push_back(event_log::widen(snapshot->xip[i], next));
     std::sort(result.in_progress.begin(), result.in_progress.end());
     // While a transaction is being prepared, the server lists it twice for a moment.
     result.in_progress.erase(std::unique(result.in_progress.begin(), result.in_progress.end()), result.in_progress.end());
@@ -64,4 +52,4 @@ model::Snapshot truncated(const model::Snapshot& far_end, model::Xid last) {
     return result;
 }
 
-}  // namespace event_log
+}  // namespace feed

@@ -1,19 +1,13 @@
 // Makes snapshots and positions of the model from those of the server.
 #pragma once
 
-#include <cstdint>
-
 #include "model/snapshot.hpp"
 #include "postgres/types.hpp"
 
-namespace event_log {
+namespace feed {
 
 // The position of a consumer that has seen nothing of an epoch. `first` is the lowest transaction that can have written there.
 model::Position start_of_epoch(model::Xid first);
-
-// P. The lowest transaction of this server, in any database, that is open or prepared. Each transaction that writes later is
-// this one or has a higher number. Not during recovery.
-std::uint64_t oldest_running_transaction();
 
 // Returns a far end after every transaction, for an epoch that no server writes any more.
 model::Snapshot everything();
@@ -29,4 +23,4 @@ model::Snapshot snapshot_of(::Snapshot snapshot);
 // Keeps what `far_end` says about transactions up to `last`. No later transaction wrote in the epoch.
 model::Snapshot truncated(const model::Snapshot& far_end, model::Xid last);
 
-}  // namespace event_log
+}  // namespace feed

@@ -1,0 +1,214 @@
+// Reads and writes rows of telemetry.batch.
+#include "feed/batch.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "error_codes.hpp"
+#include "feed/stored_position.hpp"
+#include "postgres/catalog.hpp"
+#include "postgres/error.hpp"
+#include "postgres/keyed_table.hpp"
+#include "postgres/memory.hpp"
+#include "postgres/spi.hpp"
+#include "runtime/own_tables.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace feed {
+namespace {
+
+enum BatchColumn { kBatchId, kEpochOfBatch, kFrom, kTo = kFrom + 3, kEventCount = kTo + 3, kCreatedAt, kBatchColumns };
+
+// A row without destructors, for guarded blocks.
+struct BatchRow {
+    bool is_found;
+    std::int64_t batch_id;
+    std::int32_t epoch;
+    StoredPosition from, to;
+    std::int32_t events;
+    TimestampTz created_at;
+};
+
+// P.
+BatchRow row_of(TupleTableSlot* slot) {
+    const Datum* value = slot->tts_values;
+    return {.is_found = true,
+            .batch_id = DatumGetInt64(value[kBatchId]),
+            .epoch = DatumGetInt32(value[kEpochOfBatch]),
+            .from = read_position(slot, kFrom),
+            .to = read_position(slot, kTo),
+            .events = DatumGetInt32(value[kEventCount]),
+            .created_at = DatumGetTimestampTz(value[kCreatedAt])};
+}
+
+// Finds the row for which `find_row(lookup)` looks; that function is written in P.
+template <typename Find>
+std::optional<Batch> find(::Snapshot snapshot, Find&& find_row) {
+    const postgres::ScopedMemory memory("telemetry_cqrs batch");
+    const BatchRow row = postgres::guarded([&memory, snapshot, &find_row] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        postgres::KeyLookup lookup;
+        postgres::open_lookup(lookup, postgres::require_relation("batch"), kBatchColumns, snapshot, AccessShareLock);
+        const BatchRow found = find_row(lookup) ? row_of(lookup.found) : BatchRow{};
+        postgres::close_lookup(lookup);
+        MemoryContextSwitchTo(caller);
+        return found;
+    });
+    if (!row.is_found) return std::nullopt;
+    return Batch{.batch_id = model::BatchId{row.batch_id},
+                 .epoch = model::Epoch{row.epoch},
+                 .from = position_of(row.from, "batch"),
+                 .to = position_of(row.to, "batch"),
+                 .events = row.events,
+                 .created_at = row.created_at};
+}
+
+// The rows from the cursor's own on, in their order. The gap between two rows is found by comparing their positions.
+constexpr int kMostRows = 5000;
+postgres::Statement select_from{
+    postgres::SqlCommand::kSelect,
+    "SELECT batch_id, epoch, events, (from_snapshot, from_partial_xid, from_partial_event_id)::text, "
+    "(to_snapshot, to_partial_xid, to_partial_event_id)::text, from_snapshot, from_partial_xid, from_partial_event_id, "
+    "to_snapshot, to_partial_xid, to_partial_event_id "
+    "FROM telemetry.batch WHERE batch_id >= $1 ORDER BY batch_id LIMIT $2",
+    2,
+    {INT8OID, INT4OID},
+    nullptr};
+enum SelectedColumn {
+    kSelectedId = 1,
+    kSelectedEpoch,
+    kSelectedEvents,
+    kFromText,
+    kToText,
+    kSelectedFrom,
+    kSelectedTo = kSelectedFrom + 3
+};
+
+struct RunOfRows {
+    bool has_gap;
+    int batches;
+    bool begins_epoch, is_newest;
+    std::int32_t epoch;
+    std::int64_t last, events;
+    StoredPosition from, to;
+};
+
+// P.
+std::int64_t integer_of(const postgres::StatementResult& rows, std::uint64_t row, int column) {
+    bool is_null = false;
+    const Datum value = postgres::value_of(rows, row, column, &is_null);
+    return column == kSelectedId ? DatumGetInt64(value) : DatumGetInt32(value);
+}
+
+// P. The texts are in memory that outlives the statements.
+StoredPosition selected_position(const postgres::StatementResult& rows, std::uint64_t row, int column, MemoryContext memory) {
+    StoredPosition position{};
+    position.snapshot = MemoryContextStrdup(memory, postgres::printed_value_of(rows, row, column));
+    bool is_whole = false;
+    const Datum xid = postgres::value_of(rows, row, column + 1, &is_whole);
+    position.has_partial = !is_whole;
+    if (is_whole) return position;
+    position.partial_xid = U64FromFullTransactionId(DatumGetFullTransactionId(xid));
+    position.partial_event_id = DatumGetInt64(postgres::value_of(rows, row, column + 2, &is_whole));
+    return position;
+}
+
+// P.
+RunOfRows run_of(const postgres::StatementResult& rows, std::int64_t batch, std::int64_t most_events, MemoryContext memory) {
+    RunOfRows run{};
+    std::uint64_t row = 0;
+    if (batch > 0) {
+        run.has_gap = rows.row_count == 0 || integer_of(rows, 0, kSelectedId) != batch;
+        if (run.has_gap) return run;
+        ++row;
+    }
+    const std::uint64_t first = row;
+    for (; row < rows.row_count; ++row) {
+        const auto epoch = static_cast<std::int32_t>(integer_of(rows, row, kSelectedEpoch));
+        const std::int64_t events = integer_of(rows, row, kSelectedEvents);
+        if (run.batches > 0 && (epoch != run.epoch || run.events + events > most_events)) break;
+        const bool has_one_before = row > 0 && integer_of(rows, row - 1, kSelectedEpoch) == epoch;
+        if (has_one_before &&
+            strcmp(postgres::printed_value_of(rows, row - 1, kToText), postgres::printed_value_of(rows, row, kFromText)) != 0) {
+            run.has_gap = true;
+            return run;
+        }
+        if (run.batches == 0) run.begins_epoch = !has_one_before;
+        run.epoch = epoch;
+        run.events += events;
+        run.last = integer_of(rows, row, kSelectedId);
+        ++run.batches;
+    }
+    run.is_newest = row == rows.row_count && rows.row_count < kMostRows;
+    if (run.batches == 0) return run;
+    run.from = selected_position(rows, first, kSelectedFrom, memory);
+    run.to = selected_position(rows, row - 1, kSelectedTo, memory);
+    return run;
+}
+
+}  // namespace
+
+std::optional<Batch> find_batch(model::BatchId batch_id, ::Snapshot snapshot) {
+    return find(snapshot, [key = Int64GetDatum(batch_id.value)](postgres::KeyLookup& lookup) {
+        return postgres::find_row(lookup, &key);
+    });
+}
+
+std::optional<Batch> find_batch_after(model::BatchId batch_id, ::Snapshot snapshot) {
+    return find(snapshot, [batch_id](postgres::KeyLookup& lookup) { return postgres::find_next_row(lookup, batch_id.value); });
+}
+
+void write_batch(const Batch& batch, ::Snapshot snapshot) {
+    std::string from_snapshot, to_snapshot;
+    const StoredPosition from = stored(batch.from, from_snapshot);
+    const StoredPosition to = stored(batch.to, to_snapshot);
+    const postgres::ScopedMemory memory("telemetry_cqrs batch");
+    postgres::guarded([&] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        postgres::KeyedTable table;
+        postgres::open_table(table, runtime::kBatchTable, snapshot);
+        postgres::start_row(table);
+        postgres::set_value(table, kBatchId, Int64GetDatum(batch.batch_id.value));
+        postgres::set_value(table, kEpochOfBatch, Int32GetDatum(batch.epoch.value));
+        set_position(table, kFrom, from);
+        set_position(table, kTo, to);
+        postgres::set_value(table, kEventCount, Int32GetDatum(static_cast<std::int32_t>(batch.events)));
+        postgres::set_value(table, kCreatedAt, TimestampTzGetDatum(batch.created_at));
+        postgres::insert_row(table);
+        ForceSyncCommit();
+        postgres::close_table(table);
+        MemoryContextSwitchTo(caller);
+    });
+}
+
+std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_events) {
+    const postgres::ScopedMemory memory("telemetry_cqrs batches");
+    const RunOfRows run = postgres::guarded([&memory, batch, most_events] {
+        Datum values[] = {Int64GetDatum(batch.value), Int32GetDatum(kMostRows)};
+        const postgres::StatementScope statements = postgres::open_statements();
+        const RunOfRows result = run_of(postgres::execute_kept(select_from, values), batch.value, most_events, memory.get());
+        postgres::close_statements(statements);
+        return result;
+    });
+    if (run.has_gap) report_gap(std::max(batch, model::BatchId{run.last}));
+    if (run.batches == 0) return std::nullopt;
+    return BatchRun{.epoch = model::Epoch{run.epoch},
+                    .from = position_of(run.from, "batch"),
+                    .to = position_of(run.to, "batch"),
+                    .last = model::BatchId{run.last},
+                    .events = run.events,
+                    .batches = run.batches,
+                    .begins_epoch = run.begins_epoch,
+                    .is_newest = run.is_newest};
+}
+
+void report_gap(std::optional<model::BatchId> before) {
+    throw postgres::Error(
+        error_codes::kLogWasAltered, "telemetry.batch has a gap",
+        before ? "Rows after batch " + std::to_string(before->value) + " are missing." : "Its first rows are missing.",
+        "Somebody deleted them. A projection that is behind cannot go on without them.");
+}
+
+}  // namespace feed

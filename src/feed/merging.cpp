@@ -1,0 +1,133 @@
+// Finds groups of batches, and merges each group by SQL.
+#include "feed/merging.hpp"
+
+#include <algorithm>
+
+#include "model/batch_number.hpp"
+#include "postgres/error.hpp"
+#include "postgres/spi.hpp"
+#include "runtime/own_tables.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace feed {
+namespace {
+
+constexpr int kMostRows = 1000;
+
+postgres::Statement select_cursors{
+    postgres::SqlCommand::kSelect,
+    "SELECT batch_id FROM telemetry.cursor WHERE batch_id IS NOT NULL ORDER BY batch_id LIMIT $1",
+    1,
+    {INT4OID},
+    nullptr};
+postgres::Statement select_old{postgres::SqlCommand::kSelect,
+                               "SELECT batch_id, events, created_at < $2, epoch = lag(epoch) OVER numbers AND "
+                               "(from_snapshot, from_partial_xid, from_partial_event_id)::text = "
+                               "lag((to_snapshot, to_partial_xid, to_partial_event_id)::text) OVER numbers "
+                               "FROM (SELECT * FROM telemetry.batch WHERE batch_id > $1 ORDER BY batch_id LIMIT $3) AS b "
+                               "WINDOW numbers AS (ORDER BY batch_id) ORDER BY batch_id",
+                               3,
+                               {INT8OID, TIMESTAMPTZOID, INT4OID},
+                               nullptr};
+postgres::Statement extend_last{
+    postgres::SqlCommand::kUpdate,
+    "UPDATE telemetry.batch AS l SET from_snapshot = f.from_snapshot, from_partial_xid = f.from_partial_xid, "
+    "from_partial_event_id = f.from_partial_event_id, events = $3 "
+    "FROM telemetry.batch AS f WHERE f.batch_id = $1 AND l.batch_id = $2",
+    3,
+    {INT8OID, INT8OID, INT4OID},
+    nullptr};
+postgres::Statement delete_others{postgres::SqlCommand::kDelete,
+                                  "DELETE FROM telemetry.batch WHERE batch_id >= $1 AND batch_id < $2",
+                                  2,
+                                  {INT8OID, INT8OID},
+                                  nullptr};
+
+struct OldBatch {
+    model::BatchId batch_id;
+    std::int32_t events;
+    bool is_old;
+    bool continues;  // it begins where the one before it ends
+};
+
+struct OldBatches {
+    OldBatch rows[kMostRows];
+    int count;
+};
+
+// P.
+Datum value_at(const postgres::StatementResult& result, std::uint64_t row, int column, Datum null_value) {
+    bool is_null = false;
+    const Datum value = postgres::value_of(result, row, column, &is_null);
+    return is_null ? null_value : value;
+}
+
+// P.
+void read_old(model::BatchId after, TimestampTz made_before, OldBatches& old) {
+    Datum values[] = {Int64GetDatum(after.value), TimestampTzGetDatum(made_before), Int32GetDatum(kMostRows)};
+    const postgres::StatementScope statements = postgres::open_statements();
+    const postgres::StatementResult result = postgres::execute_kept(select_old, values);
+    old.count = static_cast<int>(result.row_count);
+    for (int i = 0; i < old.count; ++i) {
+        const auto row = static_cast<std::uint64_t>(i);
+        old.rows[i] = {model::BatchId{DatumGetInt64(value_at(result, row, 1, 0))}, DatumGetInt32(value_at(result, row, 2, 0)),
+                       DatumGetBool(value_at(result, row, 3, 0)), DatumGetBool(value_at(result, row, 4, 0))};
+    }
+    postgres::close_statements(statements);
+}
+
+std::vector<model::BatchId> read_places() {
+    std::int64_t places[kMostRows];
+    const int count = postgres::guarded([&places] {
+        Datum values[] = {Int32GetDatum(kMostRows)};
+        const postgres::StatementScope statements = postgres::open_statements();
+        const postgres::StatementResult result = postgres::execute_kept(select_cursors, values);
+        for (std::uint64_t i = 0; i < result.row_count; ++i) places[i] = DatumGetInt64(value_at(result, i, 1, 0));
+        postgres::close_statements(statements);
+        return static_cast<int>(result.row_count);
+    });
+    std::vector<model::BatchId> cursors;
+    for (int i = 0; i < count; ++i) cursors.push_back(model::BatchId{places[i]});
+    return cursors;
+}
+
+void merge(model::BatchId first, model::BatchId last, std::int64_t events) {
+    postgres::guarded([&] {
+        Datum values[] = {Int64GetDatum(first.value), Int64GetDatum(last.value),
+                          Int32GetDatum(static_cast<std::int32_t>(events))};
+        const postgres::StatementScope statements = postgres::open_statements();
+        postgres::execute_kept(extend_last, values);
+        postgres::execute_kept(delete_others, values);
+        postgres::close_statements(statements);
+    });
+}
+
+}  // namespace
+
+bool Merging::merge_some(TimestampTz made_before) {
+    std::vector<model::BatchId> cursors = read_places();
+    if (cursors != cursors_) settled_ = {};
+    cursors_ = std::move(cursors);
+    OldBatches batches;
+    postgres::guarded([&] { read_old(settled_, made_before, batches); });
+
+    const auto can_join = [&](int i, std::int64_t events) {
+        const OldBatch &batch = batches.rows[i], &before = batches.rows[i - 1];
+        return batch.continues && model::is_same_range(batch.batch_id, before.batch_id) &&
+               events + batch.events <= kMostMergedEvents &&
+               !std::binary_search(cursors_.begin(), cursors_.end(), before.batch_id);
+    };
+    int end = 0;
+    while (end < batches.count && batches.rows[end].is_old) {
+        const int first = end;
+        std::int64_t events = batches.rows[end++].events;
+        while (end < batches.count && batches.rows[end].is_old && can_join(end, events)) events += batches.rows[end++].events;
+        const OldBatch& last = batches.rows[end - 1];
+        if (end - first > 1) merge(batches.rows[first].batch_id, last.batch_id, events);
+        if (end < batches.count && batches.rows[end].is_old) settled_ = last.batch_id;
+    }
+    return end == kMostRows;
+}
+
+}  // namespace feed

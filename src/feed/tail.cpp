@@ -1,0 +1,149 @@
+// Counts the tail.
+#include "feed/tail.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "event_log/window_reader.hpp"
+#include "feed/batch.hpp"
+#include "feed/position.hpp"
+#include "feed/progress.hpp"
+#include "postgres/error.hpp"
+#include "postgres/memory.hpp"
+#include "runtime/installed.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace feed {
+namespace {
+
+struct Counted {
+    std::int64_t events;
+    TimestampTz oldest_received_at;
+};
+
+// P. 0: the transaction has no number.
+std::uint64_t own_transaction() {
+    const FullTransactionId xid = GetTopFullTransactionIdIfAny();
+    return FullTransactionIdIsValid(xid) ? U64FromFullTransactionId(xid) : 0;
+}
+
+// P.
+Counted count_rows(const event_log::ScanPlan& plan, ::Snapshot snapshot, bool stop_at_first) {
+    Counted counted{};
+    const std::uint64_t own = own_transaction();
+    event_log::WindowScan scan;
+    event_log::open_window(scan, plan, snapshot);
+    for (; scan.current != nullptr; event_log::advance(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        if (!event_log::is_part_of_window(scan) || scan.current->xid == own) continue;
+        const TimestampTz received_at = DatumGetTimestampTz(event_log::value_of(scan, event_log::kReceivedAt));
+        if (counted.events == 0 || received_at < counted.oldest_received_at) counted.oldest_received_at = received_at;
+        ++counted.events;
+        if (stop_at_first) break;
+    }
+    event_log::close_window(scan);
+    return counted;
+}
+
+Counted count(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, bool stop_at_first) {
+    const event_log::OwnedScanPlan plan(window, epoch);
+    const postgres::ScopedMemory memory("telemetry_cqrs tail");
+    return postgres::guarded([&memory, &plan, snapshot, stop_at_first] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        const Counted result = count_rows(plan.view(), snapshot, stop_at_first);
+        MemoryContextSwitchTo(caller);
+        return result;
+    });
+}
+
+// Returns the far end of an epoch: where a later local epoch begins, or else after everything that `snapshot` shows.
+model::Snapshot far_end_of(const std::vector<EpochProgress>& epochs, std::size_t epoch, const runtime::LogPlace& here,
+                           ::Snapshot snapshot, const model::Snapshot* far_end) {
+    if (!epochs[epoch].is_local(here)) return everything();
+    for (std::size_t later = epoch + 1; later < epochs.size(); ++later)
+        if (epochs[later].is_local(here)) return truncated(everything(), epochs[later].opened_xid);
+    return far_end != nullptr ? *far_end : everything_shown_by(snapshot);
+}
+
+// Calls body(epoch, counted) for each epoch in which events come after `position_in(epoch)`. If it returns false, that was the
+// last call.
+template <typename PositionIn, typename Body>
+void for_each_waiting(const Progress& progress, ::Snapshot snapshot, bool stop_at_first, const model::Snapshot* far_end,
+                      PositionIn&& position_in, Body&& body) {
+    const runtime::LogPlace here = runtime::current_place();
+    for (std::size_t i = 0; i < progress.epochs.size(); ++i) {
+        const EpochProgress& epoch = progress.epochs[i];
+        const std::optional<model::Position> from = position_in(epoch);
+        if (!from) continue;
+        const model::Window window = model::window_between(*from, far_end_of(progress.epochs, i, here, snapshot, far_end));
+        const Counted counted = count(window, epoch.epoch, snapshot, stop_at_first);
+        if (counted.events > 0 && !body(epoch, counted)) return;
+    }
+}
+
+// Up to when the consumer is complete if the first event that waits is of this epoch.
+model::Micros as_of_before(const EpochProgress& epoch, const Progress& progress, Consumer consumer) {
+    if (progress.is_behind(consumer)) return progress.cursors[consumer].as_of;
+    return consumer == Consumer::kBatch ? epoch.batcher.batched_as_of : epoch.batcher.as_of;
+}
+
+void add(Tail& tail, const Counted& counted) {
+    tail.events += counted.events;
+    tail.oldest_received_at =
+        std::min(tail.oldest_received_at.value_or(counted.oldest_received_at), counted.oldest_received_at);
+}
+
+// Adds the events that the batcher has read and a projection that is behind has not consumed.
+void add_read_events(Tail& tail, const Progress& progress, Consumer consumer, ::Snapshot snapshot) {
+    const Cursor& cursor = progress.cursors[consumer];
+    const std::int64_t waiting = progress.events_read() - cursor.events;
+    if (waiting == 0) return;
+    if (const auto batch = find_batch_after(cursor.batch, snapshot)) {
+        add(tail, count(model::window_between(batch->from, batch->to), batch->epoch, snapshot, false));
+    } else {
+        for (const EpochProgress& epoch : progress.epochs) {
+            if (epoch.batcher.open_events == 0) continue;
+            const model::Window open_batch = model::window_between(epoch.batcher.batched_to, epoch.batcher.read_to);
+            add(tail, count(open_batch, epoch.epoch, snapshot, false));
+        }
+    }
+    tail.events = waiting;
+    tail.as_of = cursor.as_of;
+}
+
+}  // namespace
+
+TailStart look_at_tail(Consumer consumer, ::Snapshot snapshot, const model::Snapshot* far_end) {
+    const Progress progress = read_progress(snapshot);
+    const Standpoint standpoint(progress, consumer, snapshot);
+    TailStart tail{.has_events = false, .as_of = progress.as_of(consumer)};
+    for_each_waiting(
+        progress, snapshot, true, far_end, [&](const EpochProgress& epoch) { return standpoint.in(epoch); },
+        [&](const EpochProgress& epoch, const Counted&) {
+            tail = {.has_events = true, .as_of = as_of_before(epoch, progress, consumer)};
+            return false;
+        });
+    return tail;
+}
+
+Tail measure_tail(Consumer consumer, ::Snapshot snapshot) {
+    const Progress progress = read_progress(snapshot);
+    Tail tail{.events = 0, .oldest_received_at = {}, .as_of = progress.as_of(consumer)};
+    const bool is_behind = progress.is_behind(consumer);
+    if (is_behind) add_read_events(tail, progress, consumer, snapshot);
+    // A projection that is behind has the events after the batcher's position still before it, too.
+    const Standpoint standpoint(progress, consumer, snapshot);
+    for_each_waiting(
+        progress, snapshot, false, nullptr,
+        [&](const EpochProgress& epoch) { return is_behind ? epoch.batcher.position() : standpoint.in(epoch); },
+        [&](const EpochProgress& epoch, const Counted& counted) {
+            if (tail.events == 0) tail.as_of = as_of_before(epoch, progress, consumer);
+            add(tail, counted);
+            return true;
+        });
+    if (!progress.epochs.empty() && !progress.epochs.back().is_local(runtime::current_place())) tail.oldest_received_at.reset();
+    return tail;
+}
+
+}  // namespace feed

@@ -1,0 +1,33 @@
+// Measures the tail: the events in the log that a consumer has not consumed, as a reader's snapshot shows them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "feed/consumer.hpp"
+#include "model/identifiers.hpp"
+#include "model/snapshot.hpp"
+#include "postgres/types.hpp"
+
+namespace feed {
+
+struct Tail {
+    std::int64_t events = 0;
+    std::optional<model::Micros> oldest_received_at;  // nothing: no event waits, or the newest epoch is of another place
+    std::optional<model::Micros> as_of;  // every reading committed before this time is consumed; nothing: none was yet
+};
+
+// Reads under `snapshot`, also on a standby. It leaves out readings of the caller's own transaction, because they are not
+// committed. It counts what the batcher has not read. What the batcher has read, but the consumer has not consumed, it knows
+// from their figures. `oldest_received_at` comes from the first batch that waits, and from what the batcher has not read.
+Tail measure_tail(Consumer consumer, ::Snapshot snapshot);
+
+// Says only whether events wait, and up to when the consumer is complete. With `far_end`, a snapshot of this place, events that
+// the snapshot does not cover do not wait. The rest of a transaction that was cut may still wait.
+struct TailStart {
+    bool has_events = false;
+    std::optional<model::Micros> as_of;
+};
+TailStart look_at_tail(Consumer consumer, ::Snapshot snapshot, const model::Snapshot* far_end = nullptr);
+
+}  // namespace feed

@@ -1,0 +1,44 @@
+// What a pass is asked for, and what comes out of it.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "feed/consumer.hpp"
+
+namespace projection {
+
+enum class PassOutcome : std::uint8_t {
+    kIdle,     // the pass found nothing to do
+    kApplied,  // the pass has written something
+    kAbsent,   // the extension is not, or no longer, in this database
+    kUnopened  // no reading was accepted at this place yet, as after an installation or a restore; the pass wrote nothing
+};
+
+// A consumer that failed while the others went on.
+struct ConsumerFailure {
+    feed::Consumer consumer;
+    std::exception_ptr cause;
+};
+
+struct Pass {
+    PassOutcome outcome = PassOutcome::kIdle;
+    std::int64_t events = 0;                 // of the log that the pass read
+    bool has_more = false;                   // another pass would at once find something to do
+    bool has_open_batch = false;             // events are read and in no batch yet
+    std::vector<feed::Consumer> succeeded;   // these wrote what the pass read for them
+    std::vector<ConsumerFailure> failures;   // these did not
+    std::vector<std::string> notifications;  // to send after the commit
+};
+
+struct PassOptions {
+    bool with_batches = true;     // false: the events that the pass reads stay in the open batch
+    std::int64_t slice = 100000;  // a pass reads at most this many rows of the log, and a batch has at most so many events
+    // Milliseconds to wait for a table; 0: as the session has set it. The default is below deadlock_timeout: the pass gives up
+    // first, and a session that changes a table of the extension goes on.
+    int lock_timeout = 500;
+};
+
+}  // namespace projection

@@ -1,0 +1,36 @@
+// A projection's part of a pass: folds the events that the pass reads, and writes the result into the projection's tables.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "feed/consumer.hpp"
+#include "model/event.hpp"
+#include "postgres/types.hpp"
+#include "projection/fold.hpp"
+
+namespace projection {
+
+class Target {
+public:
+    explicit Target(feed::Consumer projection);
+
+    feed::Consumer projection() const noexcept { return projection_; }
+
+    // TC204 if something on a table would be bypassed. The tables are locked.
+    void refuse_obstacles() const;
+
+    void add(std::span<const model::Event> readings) { fold_.add(readings); }
+
+    // How many rows `write` would write by now.
+    std::size_t size() const noexcept { return fold_.size(); }
+
+    // The caller holds the apply lock, and took it before it took `snapshot`.
+    void write(::Snapshot snapshot) const;
+
+private:
+    feed::Consumer projection_;
+    Fold fold_;
+};
+
+}  // namespace projection
