@@ -32,7 +32,7 @@ SELECT telemetry.wait_for(:'during', '1 min', 'region');
 SELECT sample_count, avg_temperature, last_temperature FROM telemetry.device_stats WHERE device_id = 'pause';
 SELECT sample_count, avg_temperature, last_temperature FROM telemetry.region_stats WHERE region = 'pause';
 SELECT projection, state, lag_events, paused_at, paused_by FROM telemetry.projection_status ORDER BY 1;
-SELECT count(*) FROM telemetry.projection;
+SELECT count(*) FROM telemetry.pause;
 
 -- Unknown names and read-only transactions are refused.
 SELECT telemetry.pause_projection('batch');

@@ -180,7 +180,7 @@ CREATE VIEW telemetry.projection_status AS
            f.failed_at AS last_error_at,
            z.paused_at,
            z.paused_by
-    FROM (VALUES ('device'::text), ('region')) AS p (projection)
+    FROM (SELECT r.projection::text COLLATE "default" AS projection FROM telemetry.projection r) AS p
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
     LEFT JOIN LATERAL (
@@ -188,5 +188,5 @@ CREATE VIEW telemetry.projection_status AS
         FROM telemetry.cursor u WHERE u.projection = p.projection
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
-    LEFT JOIN telemetry.projection z ON z.projection = p.projection;
+    LEFT JOIN telemetry.pause z ON z.projection = p.projection;
 COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused.';

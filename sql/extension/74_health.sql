@@ -103,7 +103,7 @@ BEGIN
                     detail := concat(detail, ', ', seen.last_error_sqlstate, ': ', seen.last_error);
                     hint := 'The other projections go on, and the projector tries this one again. The server log has the details.';
                 ELSIF seen.state = 'paused' THEN
-                    SELECT concat(detail, ', paused by ' || p.paused_by, ' since ' || p.paused_at) INTO detail FROM telemetry.projection p WHERE p.projection = substr(health.item, 12);
+                    SELECT concat(detail, ', paused by ' || p.paused_by, ' since ' || p.paused_at) INTO detail FROM telemetry.pause p WHERE p.projection = substr(health.item, 12);
                     hint := format('SELECT telemetry.resume_projection(%L) lets it go on.', substr(item, 12));
                 ELSIF seen.state = 'restored' THEN
                     hint := 'The projection waits for the first command here: see event log.';

@@ -1,11 +1,9 @@
 // Reads and writes rows of telemetry.batch.
 #include "feed/batch.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 
-#include "error_codes.hpp"
 #include "feed/stored_position.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
@@ -65,14 +63,14 @@ std::optional<Batch> find(::Snapshot snapshot, Find&& find_row) {
                  .created_at = row.created_at};
 }
 
-// The rows from the cursor's own on, in their order. The gap between two rows is found by comparing their positions.
+// The rows after a cursor, in their order, with the positions as texts that can be compared.
 constexpr int kMostRows = 5000;
-postgres::Statement select_from{
+postgres::Statement select_after{
     postgres::SqlCommand::kSelect,
     "SELECT batch_id, epoch, events, (from_snapshot, from_partial_xid, from_partial_event_id)::text, "
     "(to_snapshot, to_partial_xid, to_partial_event_id)::text, from_snapshot, from_partial_xid, from_partial_event_id, "
     "to_snapshot, to_partial_xid, to_partial_event_id "
-    "FROM telemetry.batch WHERE batch_id >= $1 ORDER BY batch_id LIMIT $2",
+    "FROM telemetry.batch WHERE batch_id > $1 ORDER BY batch_id LIMIT $2",
     2,
     {INT8OID, INT4OID},
     nullptr};
@@ -87,9 +85,8 @@ enum SelectedColumn {
 };
 
 struct RunOfRows {
-    bool has_gap;
     int batches;
-    bool begins_epoch, is_newest;
+    bool is_newest;
     std::int32_t epoch;
     std::int64_t last, events;
     StoredPosition from, to;
@@ -116,26 +113,15 @@ StoredPosition selected_position(const postgres::StatementResult& rows, std::uin
 }
 
 // P.
-RunOfRows run_of(const postgres::StatementResult& rows, std::int64_t batch, std::int64_t most_events, MemoryContext memory) {
+RunOfRows run_of(const postgres::StatementResult& rows, std::int64_t most_events, MemoryContext memory) {
     RunOfRows run{};
     std::uint64_t row = 0;
-    if (batch > 0) {
-        run.has_gap = rows.row_count == 0 || integer_of(rows, 0, kSelectedId) != batch;
-        if (run.has_gap) return run;
-        ++row;
-    }
-    const std::uint64_t first = row;
     for (; row < rows.row_count; ++row) {
         const auto epoch = static_cast<std::int32_t>(integer_of(rows, row, kSelectedEpoch));
         const std::int64_t events = integer_of(rows, row, kSelectedEvents);
-        if (run.batches > 0 && (epoch != run.epoch || run.events + events > most_events)) break;
-        const bool has_one_before = row > 0 && integer_of(rows, row - 1, kSelectedEpoch) == epoch;
-        if (has_one_before &&
-            strcmp(postgres::printed_value_of(rows, row - 1, kToText), postgres::printed_value_of(rows, row, kFromText)) != 0) {
-            run.has_gap = true;
-            return run;
-        }
-        if (run.batches == 0) run.begins_epoch = !has_one_before;
+        const bool follows = row == 0 || (epoch == run.epoch && strcmp(postgres::printed_value_of(rows, row - 1, kToText),
+                                                                       postgres::printed_value_of(rows, row, kFromText)) == 0);
+        if (row > 0 && (!follows || run.events + events > most_events)) break;
         run.epoch = epoch;
         run.events += events;
         run.last = integer_of(rows, row, kSelectedId);
@@ -143,7 +129,7 @@ RunOfRows run_of(const postgres::StatementResult& rows, std::int64_t batch, std:
     }
     run.is_newest = row == rows.row_count && rows.row_count < kMostRows;
     if (run.batches == 0) return run;
-    run.from = selected_position(rows, first, kSelectedFrom, memory);
+    run.from = selected_position(rows, 0, kSelectedFrom, memory);
     run.to = selected_position(rows, row - 1, kSelectedTo, memory);
     return run;
 }
@@ -188,11 +174,10 @@ std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_ev
     const RunOfRows run = postgres::guarded([&memory, batch, most_events] {
         Datum values[] = {Int64GetDatum(batch.value), Int32GetDatum(kMostRows)};
         const postgres::StatementScope statements = postgres::open_statements();
-        const RunOfRows result = run_of(postgres::execute_kept(select_from, values), batch.value, most_events, memory.get());
+        const RunOfRows result = run_of(postgres::execute_kept(select_after, values), most_events, memory.get());
         postgres::close_statements(statements);
         return result;
     });
-    if (run.has_gap) report_gap(std::max(batch, model::BatchId{run.last}));
     if (run.batches == 0) return std::nullopt;
     return BatchRun{.epoch = model::Epoch{run.epoch},
                     .from = position_of(run.from, "batch"),
@@ -200,15 +185,7 @@ std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_ev
                     .last = model::BatchId{run.last},
                     .events = run.events,
                     .batches = run.batches,
-                    .begins_epoch = run.begins_epoch,
                     .is_newest = run.is_newest};
-}
-
-void report_gap(std::optional<model::BatchId> before) {
-    throw postgres::Error(
-        error_codes::kLogWasAltered, "telemetry.batch has a gap",
-        before ? "Rows after batch " + std::to_string(before->value) + " are missing." : "Its first rows are missing.",
-        "Somebody deleted them. A projection that is behind cannot go on without them.");
 }
 
 }  // namespace feed

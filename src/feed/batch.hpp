@@ -28,7 +28,8 @@ std::optional<Batch> find_batch_after(model::BatchId batch_id, ::Snapshot snapsh
 // client could read, its number would come again with other events.
 void write_batch(const Batch& batch, ::Snapshot snapshot);
 
-// Batches of one epoch that follow each other. Together they hold the events between `from` and `to`.
+// Batches of one epoch of which each begins where the one before it ends. Together they hold the events between `from` and
+// `to`.
 struct BatchRun {
     model::Epoch epoch;
     model::Position from;
@@ -36,15 +37,11 @@ struct BatchRun {
     model::BatchId last;
     std::int64_t events = 0;
     int batches = 0;
-    bool begins_epoch = false;  // no batch of its epoch comes before the first one
-    bool is_newest = false;     // no batch comes after the last one
+    bool is_newest = false;  // no batch comes after the last one
 };
 
-// Returns the batches after `batch` (0: from the first one on) that hold at most `most_events` together, or only the next batch
-// if that one holds more. Nothing: none comes after. TC202: the list has a gap there. It reads under the active snapshot.
+// Returns the batches after `batch` (0: from the first one on) that adjoin and hold at most `most_events` together, or only the
+// next batch if that one holds more. Nothing: none comes after. It reads under the active snapshot.
 std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_events);
-
-// Throws the error of such a gap. `before`: the last batch before it; nothing: the list does not begin where the log begins.
-[[noreturn]] void report_gap(std::optional<model::BatchId> before);
 
 }  // namespace feed

@@ -14,7 +14,7 @@
 namespace feed {
 namespace {
 
-enum CursorColumn { kProjection, kBatchId, kEvents, kAsOf, kCursorColumns };
+enum CursorColumn { kProjection, kBatchId, kEvents, kAsOf };
 
 postgres::Statement move{
     postgres::SqlCommand::kInsert,
@@ -24,44 +24,60 @@ postgres::Statement move{
     {TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID},
     nullptr};
 
-// P.
-Cursor cursor_of(TupleTableSlot* row) {
+// A row without destructors, for guarded blocks.
+struct CursorRow {
+    const char* projection;
     Cursor cursor;
-    cursor.is_stored = true;
-    cursor.follows = row->tts_isnull[kBatchId];
-    if (cursor.follows) return cursor;
-    cursor.batch = model::BatchId{DatumGetInt64(row->tts_values[kBatchId])};
-    cursor.events = DatumGetInt64(row->tts_values[kEvents]);
-    cursor.as_of = DatumGetTimestampTz(row->tts_values[kAsOf]);
-    return cursor;
+};
+
+struct CursorRows {
+    CursorRow* rows;
+    int count, capacity;
+};
+
+// P.
+void add_row(CursorRows& rows, TupleTableSlot* slot) {
+    if (rows.count == rows.capacity) {
+        rows.capacity = rows.capacity == 0 ? 16 : 2 * rows.capacity;
+        const std::size_t size = sizeof(CursorRow) * static_cast<std::size_t>(rows.capacity);
+        rows.rows = static_cast<CursorRow*>(rows.rows == nullptr ? palloc(size) : repalloc(rows.rows, size));
+    }
+    CursorRow& row = rows.rows[rows.count++];
+    row.projection = postgres::c_string_of(slot->tts_values[kProjection]);
+    row.cursor = {};
+    row.cursor.is_stored = true;
+    if (slot->tts_isnull[kBatchId]) return;
+    row.cursor.place = Cursor::Place::kBatch;
+    row.cursor.batch = model::BatchId{DatumGetInt64(slot->tts_values[kBatchId])};
+    row.cursor.events = DatumGetInt64(slot->tts_values[kEvents]);
+    row.cursor.as_of = DatumGetTimestampTz(slot->tts_values[kAsOf]);
 }
 
 }  // namespace
 
-PerConsumer<Cursor> read_cursors(::Snapshot snapshot) {
+CursorsByName read_cursors(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs cursors");
-    return postgres::guarded([&memory, snapshot] {
+    const CursorRows rows = postgres::guarded([&memory, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        PerConsumer<Cursor> cursors;
-        postgres::KeyLookup lookup;
-        postgres::open_lookup(lookup, postgres::require_relation("cursor"), kCursorColumns, snapshot, AccessShareLock);
-        for (const Consumer projection : kProjections) {
-            const Datum key = postgres::text_datum(name_of(projection));
-            if (postgres::find_row(lookup, &key)) cursors[projection] = cursor_of(lookup.found);
-        }
-        postgres::close_lookup(lookup);
+        CursorRows read{};
+        // Version 1.0 has no such table.
+        const Oid table = postgres::find_relation(postgres::require_schema(), "cursor");
+        if (OidIsValid(table)) postgres::for_each_row(table, snapshot, [&read](TupleTableSlot* slot) { add_row(read, slot); });
         MemoryContextSwitchTo(caller);
-        return cursors;
+        return read;
     });
+    CursorsByName cursors;
+    for (int i = 0; i < rows.count; ++i) cursors.emplace(rows.rows[i].projection, rows.rows[i].cursor);
+    return cursors;
 }
 
-void write_cursor(Consumer consumer, const Cursor& cursor) {
-    postgres::guarded([consumer, &cursor] {
+void write_cursor(std::string_view projection, const Cursor& cursor) {
+    postgres::guarded([projection, &cursor] {
         postgres::refuse_statement_obstacle(runtime::kCursorTable);
-        const char null = cursor.follows ? 'n' : ' ';
+        const char null = cursor.is_behind() ? ' ' : 'n';
         const char nulls[] = {' ', null, null, null};
-        Datum values[] = {postgres::text_datum(name_of(consumer)), Int64GetDatum(cursor.batch.value),
-                          Int64GetDatum(cursor.events), TimestampTzGetDatum(cursor.as_of)};
+        Datum values[] = {postgres::text_datum(projection), Int64GetDatum(cursor.batch.value), Int64GetDatum(cursor.events),
+                          TimestampTzGetDatum(cursor.as_of)};
         const postgres::StatementScope statements = postgres::open_statements();
         postgres::execute_kept(move, values, nulls);
         postgres::close_statements(statements);

@@ -1,26 +1,40 @@
-// The place of a projection in the list of batches: a row of telemetry.cursor.
+// Where a consumer of the log stands. A projection has a row of telemetry.cursor.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
 
-#include "feed/consumer.hpp"
 #include "model/identifiers.hpp"
 #include "postgres/types.hpp"
 
 namespace feed {
 
 struct Cursor {
+    enum class Place : std::uint8_t {
+        kBatcher,   // it has consumed all that the batcher has read: the projection follows
+        kBatch,     // it has consumed the batches up to `batch`, and is behind
+        kBatchList  // it is the list of batches itself, which lacks the open batch
+    };
+
+    Place place = Place::kBatcher;
     bool is_stored = false;
-    bool follows = true;      // it has consumed all that the batcher has read
-    model::BatchId batch{};   // otherwise the last batch that it has consumed; 0: none
-    std::int64_t events = 0;  // that it has consumed, if it does not follow
-    model::Micros as_of = 0;  // if it does not follow: it has consumed every reading that was committed before this time
+    model::BatchId batch{};   // at kBatch; 0: it has consumed none
+    std::int64_t events = 0;  // that it has consumed, at kBatch
+    model::Micros as_of = 0;  // it has consumed every reading that was committed before this time, at kBatch
+
+    bool is_behind() const noexcept { return place == Place::kBatch; }
 };
 
+inline constexpr Cursor kBatchList{.place = Cursor::Place::kBatchList};
+
+using CursorsByName = std::map<std::string, Cursor, std::less<>>;
+
 // Reads the rows that `snapshot` shows.
-PerConsumer<Cursor> read_cursors(::Snapshot snapshot);
+CursorsByName read_cursors(::Snapshot snapshot);
 
 // Writes the row, by SQL. The caller has held the apply lock since before its snapshot.
-void write_cursor(Consumer consumer, const Cursor& cursor);
+void write_cursor(std::string_view projection, const Cursor& cursor);
 
 }  // namespace feed

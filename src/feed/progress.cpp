@@ -245,18 +245,26 @@ std::optional<model::Micros> Progress::read_as_of() const noexcept {
     return as_of;
 }
 
-std::int64_t Progress::events_of(Consumer consumer) const noexcept {
-    if (consumer != Consumer::kBatch) return cursors[consumer].follows ? events_read() : cursors[consumer].events;
+Cursor Progress::cursor_of(std::string_view projection) const {
+    const auto stored = stored_cursors.find(projection);
+    Cursor cursor = stored == stored_cursors.end() ? Cursor{} : stored->second;
+    const auto is_read = [](const EpochProgress& each) { return each.batcher.tid.has_value(); };
+    if (!cursor.is_stored && std::any_of(epochs.begin(), epochs.end(), is_read)) cursor.place = Cursor::Place::kBatch;
+    if (cursor.is_behind() && cursor.batch.value == 0 && !epochs.empty()) cursor.as_of = epochs.front().opened_at;
+    return cursor;
+}
+
+std::int64_t Progress::events_at(const Cursor& cursor) const noexcept {
+    if (cursor.is_behind()) return cursor.events;
     std::int64_t events = events_read();
-    for (const EpochProgress& epoch : epochs) events -= epoch.batcher.open_events;
+    if (cursor.place == Cursor::Place::kBatchList)
+        for (const EpochProgress& epoch : epochs) events -= epoch.batcher.open_events;
     return events;
 }
 
-std::optional<model::Micros> Progress::as_of(Consumer consumer) const noexcept {
-    if (consumer != Consumer::kBatch) {
-        const bool has_all = cursors[consumer].follows || cursors[consumer].events == events_read();
-        return has_all ? read_as_of() : cursors[consumer].as_of;
-    }
+std::optional<model::Micros> Progress::as_of(const Cursor& cursor) const noexcept {
+    if (cursor.is_behind() && cursor.events < events_read()) return cursor.as_of;
+    if (cursor.place != Cursor::Place::kBatchList) return read_as_of();
     std::optional<model::Micros> as_of;
     for (const EpochProgress& epoch : epochs)
         if (epoch.batcher.tid) as_of = std::max(as_of.value_or(epoch.batcher.batched_as_of), epoch.batcher.batched_as_of);
@@ -279,14 +287,7 @@ Progress read_progress(::Snapshot snapshot) {
             if (rows.batchers[i].epoch == epoch.epoch.value) epoch.batcher = state_of(rows.batchers[i]);
     }
     progress.is_of_version_1_0 = rows.has_checkpoints;
-    progress.cursors = read_cursors(snapshot);
-    // A projection without a row has consumed nothing. While the batcher has read nothing, it follows.
-    for (const Consumer projection : kProjections) {
-        Cursor& cursor = progress.cursors[projection];
-        if (!cursor.is_stored && rows.batcher_count > 0) cursor.follows = false;
-        if (!cursor.follows && cursor.batch.value == 0 && !progress.epochs.empty())
-            cursor.as_of = progress.epochs.front().opened_at;
-    }
+    progress.stored_cursors = read_cursors(snapshot);
     return progress;
 }
 
@@ -333,10 +334,9 @@ void take_over_version_1_0() {
     });
 }
 
-Standpoint::Standpoint(const Progress& progress, Consumer consumer, ::Snapshot snapshot) : consumer_(consumer) {
-    is_behind_ = progress.is_behind(consumer);
-    if (!is_behind_) return;
-    if (const auto batch = find_batch(progress.cursors[consumer].batch, snapshot)) {
+Standpoint::Standpoint(const Cursor& cursor, ::Snapshot snapshot) : place_(cursor.place) {
+    if (!cursor.is_behind()) return;
+    if (const auto batch = find_batch(cursor.batch, snapshot)) {
         epoch_ = batch->epoch;
         position_ = batch->to;
     }
@@ -344,8 +344,8 @@ Standpoint::Standpoint(const Progress& progress, Consumer consumer, ::Snapshot s
 
 std::optional<model::Position> Standpoint::in(const EpochProgress& epoch) const {
     const BatcherState& batcher = epoch.batcher;
-    if (!is_behind_ && consumer_ == Consumer::kBatch && !batcher.drained) return batcher.batched_to;
-    if (!is_behind_) return batcher.position();
+    if (place_ == Cursor::Place::kBatchList && !batcher.drained) return batcher.batched_to;
+    if (place_ != Cursor::Place::kBatch) return batcher.position();
     if (!position_ || epoch.epoch > epoch_) return start_of_epoch(epoch.first_xid);
     if (epoch.epoch < epoch_) return std::nullopt;
     if (batcher.drained && *position_ == batcher.read_to) return std::nullopt;

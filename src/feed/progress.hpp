@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "feed/cursor.hpp"
@@ -47,11 +48,11 @@ struct EpochProgress {
 
 struct Progress {
     std::vector<EpochProgress> epochs;  // ascending
-    PerConsumer<Cursor> cursors;        // of projections
-    bool is_of_version_1_0 = false;     // a dump of version 1.0 was restored, or it was updated; no pass was made since
+    CursorsByName stored_cursors;
+    bool is_of_version_1_0 = false;  // a dump of version 1.0 was restored, or it was updated; no pass was made since
 
-    // Is it a projection that has not consumed all that the batcher has read?
-    bool is_behind(Consumer consumer) const noexcept { return consumer != Consumer::kBatch && !cursors[consumer].follows; }
+    // Where the projection stands. Without a row it has consumed nothing; while the batcher has read nothing, it follows.
+    Cursor cursor_of(std::string_view projection) const;
 
     model::BatchId last_batch() const noexcept;  // the last number that was given out; 0: none was
 
@@ -59,9 +60,9 @@ struct Progress {
     std::int64_t events_read() const noexcept;
     std::optional<model::Micros> read_as_of() const noexcept;
 
-    // The same for a consumer.
-    std::int64_t events_of(Consumer consumer) const noexcept;
-    std::optional<model::Micros> as_of(Consumer consumer) const noexcept;
+    // The same for a consumer that stands there.
+    std::int64_t events_at(const Cursor& cursor) const noexcept;
+    std::optional<model::Micros> as_of(const Cursor& cursor) const noexcept;
 };
 
 // Reads them as `snapshot` shows them.
@@ -75,18 +76,17 @@ void write_batcher(model::Epoch epoch, const BatcherState& before, const Batcher
 // batches stood begins anew: this deletes its state. The same conditions hold.
 void take_over_version_1_0();
 
-// Finds where consumers stand in the log.
+// Finds the position in the log that belongs to a cursor.
 class Standpoint {
 public:
-    // `snapshot` is the one from which `progress` was read.
-    Standpoint(const Progress& progress, Consumer consumer, ::Snapshot snapshot);
+    // `snapshot` is the one from which the cursor was read.
+    Standpoint(const Cursor& cursor, ::Snapshot snapshot);
 
     // Where the consumer stands in this epoch. Nothing: it has read the whole epoch, and no event will come.
     std::optional<model::Position> in(const EpochProgress& epoch) const;
 
 private:
-    Consumer consumer_;
-    bool is_behind_;                           // the batcher
+    Cursor::Place place_;
     std::optional<model::Position> position_;  // of a consumer that is behind, in `epoch_`
     model::Epoch epoch_{};
 };

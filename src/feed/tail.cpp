@@ -83,9 +83,9 @@ void for_each_waiting(const Progress& progress, ::Snapshot snapshot, bool stop_a
 }
 
 // Up to when the consumer is complete if the first event that waits is of this epoch.
-model::Micros as_of_before(const EpochProgress& epoch, const Progress& progress, Consumer consumer) {
-    if (progress.is_behind(consumer)) return progress.cursors[consumer].as_of;
-    return consumer == Consumer::kBatch ? epoch.batcher.batched_as_of : epoch.batcher.as_of;
+model::Micros as_of_before(const EpochProgress& epoch, const Cursor& cursor) {
+    if (cursor.is_behind()) return cursor.as_of;
+    return cursor.place == Cursor::Place::kBatchList ? epoch.batcher.batched_as_of : epoch.batcher.as_of;
 }
 
 void add(Tail& tail, const Counted& counted) {
@@ -95,8 +95,7 @@ void add(Tail& tail, const Counted& counted) {
 }
 
 // Adds the events that the batcher has read and a projection that is behind has not consumed.
-void add_read_events(Tail& tail, const Progress& progress, Consumer consumer, ::Snapshot snapshot) {
-    const Cursor& cursor = progress.cursors[consumer];
+void add_read_events(Tail& tail, const Progress& progress, const Cursor& cursor, ::Snapshot snapshot) {
     const std::int64_t waiting = progress.events_read() - cursor.events;
     if (waiting == 0) return;
     if (const auto batch = find_batch_after(cursor.batch, snapshot)) {
@@ -114,31 +113,27 @@ void add_read_events(Tail& tail, const Progress& progress, Consumer consumer, ::
 
 }  // namespace
 
-TailStart look_at_tail(Consumer consumer, ::Snapshot snapshot, const model::Snapshot* far_end) {
-    const Progress progress = read_progress(snapshot);
-    const Standpoint standpoint(progress, consumer, snapshot);
-    TailStart tail{.has_events = false, .as_of = progress.as_of(consumer)};
+TailStart look_at_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot, const model::Snapshot* far_end) {
+    const Standpoint standpoint(cursor, snapshot);
+    TailStart tail{.has_events = false, .as_of = progress.as_of(cursor)};
     for_each_waiting(
         progress, snapshot, true, far_end, [&](const EpochProgress& epoch) { return standpoint.in(epoch); },
         [&](const EpochProgress& epoch, const Counted&) {
-            tail = {.has_events = true, .as_of = as_of_before(epoch, progress, consumer)};
+            tail = {.has_events = true, .as_of = as_of_before(epoch, cursor)};
             return false;
         });
     return tail;
 }
 
-Tail measure_tail(Consumer consumer, ::Snapshot snapshot) {
-    const Progress progress = read_progress(snapshot);
-    Tail tail{.events = 0, .oldest_received_at = {}, .as_of = progress.as_of(consumer)};
-    const bool is_behind = progress.is_behind(consumer);
-    if (is_behind) add_read_events(tail, progress, consumer, snapshot);
-    // A projection that is behind has the events after the batcher's position still before it, too.
-    const Standpoint standpoint(progress, consumer, snapshot);
+Tail measure_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot) {
+    Tail tail{.events = 0, .oldest_received_at = {}, .as_of = progress.as_of(cursor)};
+    if (cursor.is_behind()) add_read_events(tail, progress, cursor, snapshot);
+    // What the batcher has not read is still before a projection that is behind, too.
+    const Standpoint standpoint(cursor.is_behind() ? Cursor{} : cursor, snapshot);
     for_each_waiting(
-        progress, snapshot, false, nullptr,
-        [&](const EpochProgress& epoch) { return is_behind ? epoch.batcher.position() : standpoint.in(epoch); },
+        progress, snapshot, false, nullptr, [&](const EpochProgress& epoch) { return standpoint.in(epoch); },
         [&](const EpochProgress& epoch, const Counted& counted) {
-            if (tail.events == 0) tail.as_of = as_of_before(epoch, progress, consumer);
+            if (tail.events == 0) tail.as_of = as_of_before(epoch, cursor);
             add(tail, counted);
             return true;
         });

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "feed/consumer.hpp"
+#include "feed/progress.hpp"
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
 #include "postgres/types.hpp"
@@ -17,10 +17,11 @@ struct Tail {
     std::optional<model::Micros> as_of;  // every reading committed before this time is consumed; nothing: none was yet
 };
 
-// Reads under `snapshot`, also on a standby. It leaves out readings of the caller's own transaction, because they are not
-// committed. It counts what the batcher has not read. What the batcher has read, but the consumer has not consumed, it knows
-// from their figures. `oldest_received_at` comes from the first batch that waits, and from what the batcher has not read.
-Tail measure_tail(Consumer consumer, ::Snapshot snapshot);
+// Reads under `snapshot`, from which `progress` and `cursor` come, also on a standby. It leaves out readings of the caller's
+// own transaction, because they are not committed. It counts what the batcher has not read. What the batcher has read, but the
+// consumer has not consumed, it knows from their figures. `oldest_received_at` comes from the first batch that waits, and from
+// what the batcher has not read.
+Tail measure_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot);
 
 // Says only whether events wait, and up to when the consumer is complete. With `far_end`, a snapshot of this place, events that
 // the snapshot does not cover do not wait. The rest of a transaction that was cut may still wait.
@@ -28,6 +29,7 @@ struct TailStart {
     bool has_events = false;
     std::optional<model::Micros> as_of;
 };
-TailStart look_at_tail(Consumer consumer, ::Snapshot snapshot, const model::Snapshot* far_end = nullptr);
+TailStart look_at_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot,
+                       const model::Snapshot* far_end = nullptr);
 
 }  // namespace feed

@@ -10,6 +10,7 @@
 #include "event_log/epoch.hpp"
 #include "event_log/window_reader.hpp"
 #include "feed/batch.hpp"
+#include "feed/covering.hpp"
 #include "feed/position.hpp"
 #include "model/batch_number.hpp"
 #include "postgres/as_owner.hpp"
@@ -21,8 +22,8 @@
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
-#include "projection/pause.hpp"
 #include "projection/triggers.hpp"
+#include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 #include "runtime/wake.hpp"
@@ -33,11 +34,10 @@ namespace projection {
 namespace {
 
 using feed::BatcherState;
-using feed::Consumer;
 using feed::Cursor;
 using feed::EpochProgress;
-using feed::kProjections;
 using feed::Progress;
+using read_model::Definition;
 
 // A pass keeps its deltas in memory until it writes them, in less than 200 bytes each. So a slice ends at this many. Readings
 // with many metrics reach it.
@@ -137,16 +137,8 @@ struct CatchUp {
     model::Position to() const { return open != nullptr ? open->batcher.read_to : run->to; }
 };
 
-// TC202 if the run does not begin where its epoch begins, although it is the first one there.
-void refuse_gap(const feed::BatchRun& run, const Progress& progress) {
-    for (const EpochProgress& epoch : progress.epochs)
-        if (epoch.epoch == run.epoch && run.begins_epoch && run.from != feed::start_of_epoch(epoch.first_xid))
-            feed::report_gap({});
-}
-
 CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64_t most_events) {
     CatchUp next{.run = feed::batches_after(cursor, most_events)};
-    if (next.run) refuse_gap(*next.run, progress);
     next.reaches_batcher = !next.run || next.run->is_newest;
     if (!next.reaches_batcher) return next;
     for (const EpochProgress& each : progress.epochs) {
@@ -161,11 +153,11 @@ CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64
 
 // Reads the next batches for projections with one cursor, writes their read models and moves the cursor. Returns how many
 // events that were.
-std::int64_t consume_batches(const std::vector<Consumer>& served, const Progress& progress, ::Snapshot snapshot,
+std::int64_t consume_batches(const std::vector<const Definition*>& served, const Progress& progress, ::Snapshot snapshot,
                              std::int64_t most_events) {
     std::vector<std::unique_ptr<Target>> targets;
-    for (const Consumer each : served) targets.emplace_back(std::make_unique<Target>(each))->refuse_obstacles();
-    const CatchUp next = next_batches(progress, progress.cursors[served.front()].batch, most_events);
+    for (const Definition* each : served) targets.emplace_back(std::make_unique<Target>(*each))->refuse_obstacles();
+    const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, most_events);
     Read read;
     read.is_complete = true;
     if (next.run || next.open != nullptr) {
@@ -177,21 +169,30 @@ std::int64_t consume_batches(const std::vector<Consumer>& served, const Progress
     if (!read.is_complete) return consume_batches(served, progress, snapshot, most_events / 2);
     for (const auto& target : targets) target->write(snapshot);
     TELEMETRY_INJECTION_POINT("state_written");
-    for (const Consumer each : served) {
-        Cursor to = progress.cursors[each];
-        to.follows = next.reaches_batcher;
+    for (const Definition* each : served) {
+        Cursor to = progress.cursor_of(each->name);
+        if (next.reaches_batcher) to.place = Cursor::Place::kBatcher;
         to.events += read.events;
         if (next.run) to.batch = next.run->last;
-        feed::write_cursor(each, to);
+        feed::write_cursor(each->name, to);
     }
     return read.events;
 }
 
 }  // namespace
 
-void Applier::suspend(Consumer consumer, bool is_suspended) noexcept {
-    suspended_[consumer] = is_suspended;
+void Applier::suspend(std::string_view consumer, bool is_suspended) {
+    if (is_suspended)
+        suspended_.emplace(consumer);
+    else if (const auto found = suspended_.find(consumer); found != suspended_.end())
+        suspended_.erase(found);
     may_have_failed_ = true;
+}
+
+std::vector<std::string> Applier::projections() const {
+    std::vector<std::string> names;
+    for (const Definition& each : registry_) names.push_back(each.name);
+    return names;
 }
 
 bool Applier::be_careful() noexcept {
@@ -206,7 +207,7 @@ bool Applier::be_careful() noexcept {
 
 // Runs a step for one consumer. In a careful pass the failure of the step is that consumer's alone. False: it failed so.
 template <typename Body>
-bool Applier::attempt(Consumer consumer, Pass& pass, Body&& body) {
+bool Applier::attempt(std::string_view consumer, Pass& pass, Body&& body) {
     if (!is_careful_) {
         body();
         return true;
@@ -216,7 +217,7 @@ bool Applier::attempt(Consumer consumer, Pass& pass, Body&& body) {
         return true;
     } catch (const std::exception&) {
         if (is_interruption()) throw;
-        pass.failures.push_back({consumer, std::current_exception()});
+        pass.failures.push_back({std::string(consumer), std::current_exception()});
         return false;
     }
 }
@@ -228,11 +229,11 @@ void Applier::forget_other_installation(Oid log) {
     seen_empty_.clear();
 }
 
-Applier::Targets Applier::open_targets(std::span<const Consumer> projections, Pass& pass) {
+Applier::Targets Applier::open_targets(std::span<const Definition* const> projections, Pass& pass) {
     Targets targets;
-    for (const Consumer projection : projections) {
-        auto target = std::make_unique<Target>(projection);
-        if (attempt(projection, pass, [&target] { target->refuse_obstacles(); })) targets.push_back(std::move(target));
+    for (const Definition* projection : projections) {
+        auto target = std::make_unique<Target>(*projection);
+        if (attempt(projection->name, pass, [&target] { target->refuse_obstacles(); })) targets.push_back(std::move(target));
     }
     return targets;
 }
@@ -247,7 +248,7 @@ void Applier::write_targets(const Targets& targets, ::Snapshot snapshot, Pass& p
 void Applier::finish(Pass& pass, ::Snapshot snapshot) {
     if (may_have_failed_) may_have_failed_ = clear_failures(pass.succeeded, snapshot);
     TELEMETRY_INJECTION_POINT("pass_written");
-    for (const Consumer consumer : pass.succeeded) runtime::tell_waiters_at_commit(feed::number_of(consumer));
+    for (const std::string& each : pass.succeeded) runtime::tell_waiters_at_commit(each);
     pass.outcome = PassOutcome::kApplied;
 }
 
@@ -273,9 +274,15 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
 
     Pass pass;
     refuse_obstacles(runtime::kBatcherTable);
-    std::vector<Consumer> following, leaving;
-    for (const Consumer each : kProjections)
-        if (!progress.is_behind(each)) (is_left_out(each) ? leaving : following).push_back(each);
+    std::vector<const Definition*> following;
+    std::vector<std::string> leaving;
+    for (const Definition& each : registry_) {
+        if (progress.cursor_of(each.name).is_behind()) continue;
+        if (is_left_out(each))
+            leaving.push_back(each.name);
+        else
+            following.push_back(&each);
+    }
     const Targets targets = open_targets(following, pass);
     const std::int64_t room = std::max<std::int64_t>(options.slice - before.open_events, 0);
     const Read read =
@@ -283,7 +290,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
 
     const bool becomes_drained = read.is_complete && far_end.drains;
     const bool is_full = before.open_events + read.events >= options.slice;
-    const bool wants_batch = options.with_batches && !suspended_[Consumer::kBatch];
+    const bool wants_batch = options.with_batches && !is_suspended(kBatches);
     const bool must_batch = (becomes_drained || is_full) && before.open_events + read.events > 0;
     const bool has_moved = read.events > 0 || !read.is_complete || becomes_drained;
     if (!has_moved && !(before.open_events > 0 && (wants_batch || must_batch))) {
@@ -323,9 +330,11 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
         now.open_events = read.events;
     }
     if (parts)
-        for (const Consumer each : leaving)
-            feed::write_cursor(
-                each, {.follows = false, .batch = batch.batch_id, .events = progress.events_read(), .as_of = before.as_of});
+        for (const std::string& each : leaving)
+            feed::write_cursor(each, {.place = Cursor::Place::kBatch,
+                                      .batch = batch.batch_id,
+                                      .events = progress.events_read(),
+                                      .as_of = before.as_of});
     const auto close = [&] {
         feed::Batch whole = batch;
         whole.batch_id = next_number();
@@ -340,18 +349,18 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
         close();
         is_closed = true;
     } else if (wants_batch && now.open_events > 0) {
-        is_closed = attempt(Consumer::kBatch, pass, close);
+        is_closed = attempt(kBatches, pass, close);
     }
     if (is_closed) {
         now.batched_to = now.read_to;
         now.batched_as_of = now.as_of;
         now.open_events = 0;
-        pass.succeeded.push_back(Consumer::kBatch);
+        pass.succeeded.emplace_back(kBatches);
     }
     now.last_batch = batch.batch_id;
     feed::write_batcher(epoch.epoch, before, now, context.snapshot);
-    for (const Consumer each : pass.succeeded)
-        if (each != Consumer::kBatch && !progress.cursors[each].is_stored) feed::write_cursor(each, {.follows = true});
+    for (const std::string& each : pass.succeeded)
+        if (each != kBatches && !progress.cursor_of(each).is_stored) feed::write_cursor(each, {});
 
     finish(pass, context.snapshot);
     const bool is_newest = number + 1 == progress.epochs.size();
@@ -371,20 +380,28 @@ std::optional<Pass> Applier::read_on(const Progress& progress, const PassContext
 
 // Reads batches for the projections that are furthest behind. Nothing: none is behind.
 std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContext& context, const PassOptions& options) {
-    std::vector<Consumer> served;
-    for (const Consumer each : kProjections) {
-        if (!progress.is_behind(each) || is_left_out(each)) continue;
-        const model::BatchId batch = progress.cursors[each].batch;
-        if (!served.empty() && batch < progress.cursors[served.front()].batch) served.clear();
-        if (served.empty() || batch == progress.cursors[served.front()].batch) served.push_back(each);
+    std::vector<const Definition*> served;
+    model::BatchId least{};
+    for (const Definition& each : registry_) {
+        const Cursor cursor = progress.cursor_of(each.name);
+        if (!cursor.is_behind() || is_left_out(each)) continue;
+        if (!served.empty() && cursor.batch < least) served.clear();
+        if (served.empty()) least = cursor.batch;
+        if (cursor.batch == least) served.push_back(&each);
     }
     if (served.empty()) return std::nullopt;
 
     if (is_careful_) served.resize(1);
     Pass pass;
-    const bool is_done = attempt(served.front(), pass,
-                                 [&] { pass.events = consume_batches(served, progress, context.snapshot, options.slice); });
-    if (is_done) pass.succeeded = served;
+    const bool is_done = attempt(served.front()->name, pass, [&] {
+        const auto gap = feed::find_gap(progress, least, context.snapshot);
+        if (gap)
+            feed::cover(*gap, options.slice, context.snapshot);
+        else
+            pass.events = consume_batches(served, progress, context.snapshot, options.slice);
+    });
+    if (is_done)
+        for (const Definition* each : served) pass.succeeded.push_back(each->name);
     finish(pass, context.snapshot);
     pass.has_open_batch = has_open_batch(progress);
     pass.has_more = true;
@@ -418,15 +435,17 @@ Pass Applier::make_pass(const Progress& progress, const PassContext& context, co
         pass.outcome = PassOutcome::kApplied;
         return pass;
     }
-    paused_ = paused_projections(context.snapshot);
+    registry_ = read_model::read_registry(context.snapshot);
     has_begun_ = true;
     // Projections that are behind take turns with the others.
     for (const bool catches_up : {!was_catching_up_, was_catching_up_}) {
         auto done = catches_up ? catch_up(progress, context, options) : read_on(progress, context, options);
         if (!done) continue;
         was_catching_up_ = catches_up;
-        const auto waits = [&](Consumer each) { return progress.is_behind(each) && !is_left_out(each); };
-        done->has_more = done->has_more || std::any_of(kProjections.begin(), kProjections.end(), waits);
+        const auto waits = [&](const Definition& each) {
+            return progress.cursor_of(each.name).is_behind() && !is_left_out(each);
+        };
+        done->has_more = done->has_more || std::any_of(registry_.begin(), registry_.end(), waits);
         return *done;
     }
     pass.has_more = false;

@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "feed/progress.hpp"
@@ -12,6 +15,7 @@
 #include "model/snapshot.hpp"
 #include "postgres/types.hpp"
 #include "projection/pass.hpp"
+#include "read_model/registry.hpp"
 
 namespace projection {
 
@@ -33,7 +37,10 @@ public:
     bool has_begun() const noexcept { return has_begun_; }
 
     // Leaves a consumer out, or serves it again.
-    void suspend(feed::Consumer consumer, bool is_suspended) noexcept;
+    void suspend(std::string_view consumer, bool is_suspended);
+
+    // The names of all projections, as the last run found them.
+    std::vector<std::string> projections() const;
 
 private:
     // A pass found no event between the batcher's position and a far end.
@@ -64,7 +71,7 @@ private:
     std::optional<Pass> read_epoch(const feed::Progress& progress, std::size_t number, const PassContext& context,
                                    const PassOptions& options);
     std::optional<Pass> catch_up(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
-    Targets open_targets(std::span<const feed::Consumer> projections, Pass& pass);
+    Targets open_targets(std::span<const read_model::Definition* const> projections, Pass& pass);
     void write_targets(const Targets& targets, ::Snapshot snapshot, Pass& pass);
     void finish(Pass& pass, ::Snapshot snapshot);
     void mend_triggers_of_new_epoch(bool is_first_pass);
@@ -72,14 +79,15 @@ private:
     static FarEnd far_end_of(const feed::Progress& progress, std::size_t epoch, const PassContext& context);
 
     template <typename Body>
-    bool attempt(feed::Consumer consumer, Pass& pass, Body&& body);
+    bool attempt(std::string_view consumer, Pass& pass, Body&& body);
 
-    bool is_left_out(feed::Consumer consumer) const noexcept { return suspended_[consumer] || paused_[consumer]; }
+    bool is_suspended(std::string_view consumer) const { return suspended_.find(consumer) != suspended_.end(); }
+    bool is_left_out(const read_model::Definition& each) const { return each.is_paused || is_suspended(each.name); }
 
     Oid log_{};
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
-    feed::PerConsumer<bool> suspended_;
-    feed::PerConsumer<bool> paused_;  // as the snapshot of the pass shows them
+    std::set<std::string, std::less<>> suspended_;
+    std::vector<read_model::Definition> registry_;  // as the snapshot of the pass shows it
     bool has_begun_ = false;
     bool is_careful_ = false;
     bool was_catching_up_ = false;  // the last pass was one for projections that are behind

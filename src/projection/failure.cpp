@@ -18,7 +18,7 @@
 namespace projection {
 namespace {
 
-enum FailureColumn { kProjection, kSqlstate, kMessage, kFailedAt, kFailures, kFailureColumns };
+enum FailureColumn { kProjection, kSqlstate, kMessage, kFailedAt, kFailures };
 
 // The writer holds the apply lock, so no other session writes between these two statements.
 postgres::Statement count_another{
@@ -52,27 +52,43 @@ void count_failure(std::string_view consumer, int sqlstate, std::string_view mes
 }
 
 // P.
-void end_failures_of(Datum* consumers, int count) {
+void end_failures_of(Datum names) {
     postgres::refuse_statement_obstacle(runtime::kProjectionFailureTable);
-    Datum names = postgres::text_array_datum(consumers, count);
     const postgres::StatementScope statements = postgres::open_statements();
     postgres::execute_kept(end_failures, &names);
     postgres::close_statements(statements);
 }
 
-// P.
-bool is_failing(postgres::KeyLookup& table, Datum consumer) {
-    return postgres::find_row(table, &consumer) && DatumGetInt64(table.found->tts_values[kFailures]) > 0;
+struct Failing {
+    Datum succeeded;  // text[]; 0: none of them failed before
+    bool some_fail;   // others still fail
+};
+
+// P. Looks which consumers failed last.
+Failing look(const std::string* consumers, std::size_t count, ::Snapshot snapshot) {
+    Failing failing{};
+    Datum* names = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
+    int found = 0;
+    postgres::for_each_row(postgres::require_relation("projection_failure"), snapshot, [&](TupleTableSlot* row) {
+        if (DatumGetInt64(row->tts_values[kFailures]) == 0) return;
+        const std::string_view name = postgres::view_of(row->tts_values[kProjection]);
+        bool has_succeeded = false;
+        for (std::size_t i = 0; i < count; ++i) has_succeeded = has_succeeded || name == consumers[i];
+        failing.some_fail = failing.some_fail || !has_succeeded;
+        if (has_succeeded) names[found++] = postgres::text_datum(name);
+    });
+    if (found > 0) failing.succeeded = postgres::text_array_datum(names, found);
+    return failing;
 }
 
 }  // namespace
 
-ProjectionFailure failure_of(feed::Consumer consumer, const std::exception_ptr& cause) {
+ProjectionFailure failure_of(std::string_view consumer, const std::exception_ptr& cause) {
     try {
         std::rethrow_exception(cause);
     } catch (...) {
         const postgres::ErrorReport report = postgres::describe_current_exception();
-        return {consumer, report.sqlstate, report.message};
+        return {std::string(consumer), report.sqlstate, report.message};
     }
 }
 
@@ -94,34 +110,20 @@ void record_failure(const ProjectionFailure& failure) {
         postgres::guarded([&] {
             take_apply_lock();
             PushActiveSnapshot(GetTransactionSnapshot());
-            count_failure(feed::name_of(failure.consumer), failure.sqlstate, failure.message);
+            count_failure(failure.consumer, failure.sqlstate, failure.message);
         });
     }
     transaction.commit();
 }
 
-bool clear_failures(std::span<const feed::Consumer> consumers, ::Snapshot snapshot) {
+bool clear_failures(std::span<const std::string> consumers, ::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs failures");
     return postgres::guarded([&memory, consumers, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        postgres::KeyLookup table;
-        postgres::open_lookup(table, postgres::require_relation("projection_failure"), kFailureColumns, snapshot,
-                              AccessShareLock);
-        bool some_fail = false;
-        Datum succeeded[feed::kConsumers.size()];
-        int count = 0;
-        for (const feed::Consumer each : feed::kConsumers) {
-            const Datum name = postgres::text_datum(feed::name_of(each));
-            if (!is_failing(table, name)) continue;
-            bool has_succeeded = false;
-            for (const feed::Consumer consumer : consumers) has_succeeded = has_succeeded || consumer == each;
-            some_fail = some_fail || !has_succeeded;
-            if (has_succeeded) succeeded[count++] = name;
-        }
-        postgres::close_lookup(table);
-        if (count > 0) end_failures_of(succeeded, count);
+        Failing failing = look(consumers.data(), consumers.size(), snapshot);
+        if (failing.succeeded != 0) end_failures_of(failing.succeeded);
         MemoryContextSwitchTo(caller);
-        return some_fail;
+        return failing.some_fail;
     });
 }
 

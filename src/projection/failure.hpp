@@ -4,20 +4,20 @@
 #include <exception>
 #include <span>
 #include <string>
+#include <string_view>
 
-#include "feed/consumer.hpp"
 #include "postgres/types.hpp"
 
 namespace projection {
 
 struct ProjectionFailure {
-    feed::Consumer consumer;
+    std::string consumer;  // a projection or kBatches
     int sqlstate;
     std::string message;
 };
 
 // Describes the exception as a failure of the consumer.
-ProjectionFailure failure_of(feed::Consumer consumer, const std::exception_ptr& cause);
+ProjectionFailure failure_of(std::string_view consumer, const std::exception_ptr& cause);
 
 // Was the pass cancelled or shut down, so that the exception says nothing about the consumer? Only in a catch block.
 bool is_interruption();
@@ -26,6 +26,6 @@ bool is_interruption();
 void record_failure(const ProjectionFailure& failure);
 
 // Records, in the transaction of their pass, that these consumers have succeeded. False: no other consumer is failing.
-bool clear_failures(std::span<const feed::Consumer> consumers, ::Snapshot snapshot);
+bool clear_failures(std::span<const std::string> consumers, ::Snapshot snapshot);
 
 }  // namespace projection

@@ -44,10 +44,10 @@ void Fold::add_metric(std::uint32_t group, const model::Metric& metric, model::M
 
 void Fold::add(std::span<const model::Event> readings) {
     for (const model::Event& reading : readings) {
-        const std::uint32_t number = group_of(grain_ == Grain::kDevice ? reading.device_id : reading.region);
+        const std::uint32_t number = group_of(grain_ == read_model::Grain::kDevice ? reading.device_id : reading.region);
         read_model::GroupDelta& group = groups_[number];
         const bool is_first = group.sample_count == 0;
-        if (grain_ == Grain::kDevice) add_region(group, reading, is_first);
+        if (grain_ == read_model::Grain::kDevice) add_region(group, reading, is_first);
         group.first_seen = is_first ? reading.measured_at : std::min(group.first_seen, reading.measured_at);
         group.last_seen = is_first ? reading.measured_at : std::max(group.last_seen, reading.measured_at);
         group.last_received_at = is_first ? reading.received_at : std::max(group.last_received_at, reading.received_at);

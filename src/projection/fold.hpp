@@ -12,15 +12,14 @@
 
 #include "model/event.hpp"
 #include "read_model/delta.hpp"
+#include "read_model/registry.hpp"
 
 namespace projection {
-
-enum class Grain { kDevice, kRegion };
 
 // The deltas of one pass. An arena holds copies of keys, regions and names, and lives as long as the fold.
 class Fold {
 public:
-    explicit Fold(Grain grain) : grain_(grain) {}
+    explicit Fold(read_model::Grain grain) : grain_(grain) {}
     Fold(const Fold&) = delete;
     Fold& operator=(const Fold&) = delete;
 
@@ -45,7 +44,7 @@ private:
     void add_metric(std::uint32_t group, const model::Metric& metric, model::Micros at);
     std::string_view keep(std::string_view text);
 
-    Grain grain_;
+    read_model::Grain grain_;
     std::pmr::monotonic_buffer_resource arena_;
     Index group_index_;
     std::vector<read_model::GroupDelta> groups_;

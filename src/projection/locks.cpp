@@ -13,7 +13,7 @@
 namespace projection {
 namespace {
 
-constexpr const char* kReadTables[] = {"installation", "epoch", "projection"};
+constexpr const char* kReadTables[] = {"installation", "epoch", "projection", "pause"};
 constexpr const char* kWrittenTables[] = {"checkpoint",
                                           "batcher",
                                           "cursor",

@@ -4,9 +4,8 @@
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <vector>
-
-#include "feed/consumer.hpp"
 
 namespace projection {
 
@@ -17,9 +16,12 @@ enum class PassOutcome : std::uint8_t {
     kUnopened  // no reading was accepted at this place yet, as after an installation or a restore; the pass wrote nothing
 };
 
-// A consumer that failed while the others went on.
+// The consumer of the log that is no projection: the list of batches.
+inline constexpr std::string_view kBatches = "batch";
+
+// A consumer that failed while the others went on: a projection or kBatches.
 struct ConsumerFailure {
-    feed::Consumer consumer;
+    std::string consumer;
     std::exception_ptr cause;
 };
 
@@ -28,7 +30,7 @@ struct Pass {
     std::int64_t events = 0;                 // of the log that the pass read
     bool has_more = false;                   // another pass would at once find something to do
     bool has_open_batch = false;             // events are read and in no batch yet
-    std::vector<feed::Consumer> succeeded;   // these wrote what the pass read for them
+    std::vector<std::string> succeeded;      // these wrote what the pass read for them
     std::vector<ConsumerFailure> failures;   // these did not
     std::vector<std::string> notifications;  // to send after the commit
 };

@@ -1,21 +1,17 @@
-// SQL functions pause_projection() and resume_projection(), and the look at their rows that each pass takes.
-#include "projection/pause.hpp"
+// SQL functions pause_projection() and resume_projection().
 
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "event_log/epoch.hpp"
 #include "feed/progress.hpp"
 #include "postgres/as_owner.hpp"
-#include "postgres/catalog.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
-#include "postgres/key_lookup.hpp"
-#include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
+#include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/wake.hpp"
 
@@ -24,36 +20,33 @@
 namespace projection {
 namespace {
 
-using feed::Consumer;
-
-constexpr int kColumns = 3;  // projection, paused_at, paused_by
-
 constexpr postgres::Statement kPause{
     postgres::SqlCommand::kInsert,
-    "INSERT INTO telemetry.projection (projection, paused_at, paused_by) VALUES ($1, pg_catalog.clock_timestamp(), $2) "
+    "INSERT INTO telemetry.pause (projection, paused_at, paused_by) VALUES ($1, pg_catalog.clock_timestamp(), $2) "
     "ON CONFLICT DO NOTHING",
     2,
     {TEXTOID, TEXTOID},
     nullptr};
 constexpr postgres::Statement kResume{
     postgres::SqlCommand::kDelete,
-    "DELETE FROM telemetry.projection WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL",
+    "DELETE FROM telemetry.pause WHERE projection OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL",
     2,
     {TEXTOID, TEXTOID},
     nullptr};
 
 // Takes the argument of one of the two functions, where the function may write.
-Consumer projection_to_change(FunctionCallInfo fcinfo, const char* function) {
-    const Consumer projection = feed::projection_named(postgres::text_argument(fcinfo, 0));
+std::string_view projection_to_change(FunctionCallInfo fcinfo, const char* function) {
+    const std::string_view projection = postgres::text_argument(fcinfo, 0);
+    read_model::require_projection(projection, postgres::guarded([] { return GetActiveSnapshot(); }));
     postgres::guarded([function] { postgres::require_writable(function); });
     return projection;
 }
 
 // Runs one of the two statements as the extension's owner. True: it changed a row.
-bool change(const postgres::Statement& statement, Consumer projection) {
+bool change(const postgres::Statement& statement, std::string_view projection) {
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
-    return postgres::guarded([&statement, name = feed::name_of(projection)] {
-        Datum values[] = {postgres::text_datum(name), postgres::text_datum(GetUserNameFromId(GetSessionUserId(), false))};
+    return postgres::guarded([&statement, projection] {
+        Datum values[] = {postgres::text_datum(projection), postgres::text_datum(GetUserNameFromId(GetSessionUserId(), false))};
         const postgres::StatementScope statements = postgres::open_statements();
         const bool is_changed = postgres::execute(statement, values).row_count > 0;
         postgres::close_statements(statements);
@@ -76,40 +69,16 @@ bool open_restored_log() {
     return true;
 }
 
-// P.
-feed::PerConsumer<bool> read_rows(Oid table, ::Snapshot snapshot) {
-    feed::PerConsumer<bool> paused;
-    postgres::KeyLookup lookup;
-    postgres::open_lookup(lookup, table, kColumns, snapshot, AccessShareLock);
-    for (const Consumer projection : feed::kProjections) {
-        const Datum key = postgres::text_datum(feed::name_of(projection));
-        paused[projection] = postgres::find_row(lookup, &key);
-    }
-    postgres::close_lookup(lookup);
-    return paused;
-}
-
 }  // namespace
-
-feed::PerConsumer<bool> paused_projections(::Snapshot snapshot) {
-    const postgres::ScopedMemory memory("telemetry_cqrs paused projections");
-    return postgres::guarded([&memory, snapshot] {
-        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        const feed::PerConsumer<bool> paused = read_rows(postgres::require_relation("projection"), snapshot);
-        MemoryContextSwitchTo(caller);
-        return paused;
-    });
-}
-
 }  // namespace projection
 
 TELEMETRY_FUNCTION(telemetry_pause_projection) {
-    const feed::Consumer projection = projection::projection_to_change(fcinfo, "pause_projection()");
+    const std::string_view projection = projection::projection_to_change(fcinfo, "pause_projection()");
     PG_RETURN_BOOL(projection::change(projection::kPause, projection));
 }
 
 TELEMETRY_FUNCTION(telemetry_resume_projection) {
-    const feed::Consumer projection = projection::projection_to_change(fcinfo, "resume_projection()");
+    const std::string_view projection = projection::projection_to_change(fcinfo, "resume_projection()");
     const bool is_opened = projection::open_restored_log();
     const bool is_resumed = projection::change(projection::kResume, projection);
     if (is_opened || is_resumed) runtime::wake_projector_at_commit();

@@ -26,11 +26,6 @@ void Stepper::Retry::put_off(int sqlstate) noexcept {
     due_at = runtime::steady_time() + delay;
 }
 
-bool Stepper::waits_to_retry() const noexcept {
-    return pass_retry_.due_at != 0 ||
-           std::ranges::any_of(feed::kConsumers, [this](feed::Consumer consumer) { return retries_[consumer].due_at != 0; });
-}
-
 // Records the failure if that is possible.
 void Stepper::record(StepResult& result, ProjectionFailure failure) {
     try {
@@ -45,8 +40,8 @@ StepResult Stepper::step(const PassOptions& options) {
     StepResult result;
     const runtime::SteadyTime now = runtime::steady_time();
     if (pass_retry_.due_at > now) return result;
-    for (const feed::Consumer consumer : feed::kConsumers)
-        if (retries_[consumer].is_due(now)) applier_.suspend(consumer, false);
+    for (const auto& [consumer, retry] : retries_)
+        if (retry.is_due(now)) applier_.suspend(consumer, false);
     std::exception_ptr failure;
     try {
         postgres::Transaction transaction;
@@ -60,16 +55,16 @@ StepResult Stepper::step(const PassOptions& options) {
         result.pass = {};
         result.pass.has_more = true;
         if (applier_.be_careful()) return result;
-        for (const feed::Consumer consumer : feed::kConsumers) record(result, failure_of(consumer, failure));
+        record(result, failure_of(kBatches, failure));
+        for (const std::string& each : applier_.projections()) record(result, failure_of(each, failure));
         pass_retry_.put_off(result.failures.front().sqlstate);
         return result;
     }
     pass_retry_ = {};
-    for (const feed::Consumer consumer : result.pass.succeeded) retries_[consumer] = {};
+    for (const std::string& consumer : result.pass.succeeded) retries_.erase(consumer);
     // The consumers that were due have nothing left to do, so another process has made the pass in which they failed.
     if (result.pass.outcome == PassOutcome::kIdle)
-        for (const feed::Consumer consumer : feed::kConsumers)
-            if (retries_[consumer].is_due(now)) retries_[consumer] = {};
+        std::erase_if(retries_, [now](const auto& each) { return each.second.is_due(now); });
     for (const ConsumerFailure& each : result.pass.failures) {
         applier_.suspend(each.consumer, true);
         record(result, failure_of(each.consumer, each.cause));

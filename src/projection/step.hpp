@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,11 +27,11 @@ public:
     StepResult step(const PassOptions& options = {});
 
     // Is something left out for a while? Then a later step may have work although no event comes.
-    bool waits_to_retry() const noexcept;
+    bool waits_to_retry() const noexcept { return pass_retry_.due_at != 0 || !retries_.empty(); }
 
 private:
     struct Retry {
-        runtime::SteadyTime due_at = 0;  // 0: the last pass succeeded
+        runtime::SteadyTime due_at = 0;
         runtime::SteadyTime delay = 0;
 
         bool is_due(runtime::SteadyTime now) const noexcept { return due_at != 0 && due_at <= now; }
@@ -40,8 +41,8 @@ private:
     static void record(StepResult& result, ProjectionFailure failure);
 
     Applier applier_;
-    feed::PerConsumer<Retry> retries_;
-    Retry pass_retry_;  // of whole passes
+    std::map<std::string, Retry, std::less<>> retries_;  // of consumers that failed last
+    Retry pass_retry_;                                   // of whole passes
 };
 
 // Sends notifications, in a transaction that does nothing else. No other transaction is open.

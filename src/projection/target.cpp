@@ -16,19 +16,19 @@ struct TargetTables {
     const postgres::OwnTable& metrics;
 };
 
-const TargetTables& tables_of(feed::Consumer projection) noexcept {
+const TargetTables& tables_of(read_model::Grain grain) noexcept {
     static constexpr TargetTables kDevice{read_model::kDeviceGroups, runtime::kDeviceMetricStateTable};
     static constexpr TargetTables kRegion{read_model::kRegionGroups, runtime::kRegionMetricStateTable};
-    return projection == feed::Consumer::kDevice ? kDevice : kRegion;
+    return grain == read_model::Grain::kDevice ? kDevice : kRegion;
 }
 
 }  // namespace
 
-Target::Target(feed::Consumer projection)
-    : projection_(projection), fold_(projection == feed::Consumer::kDevice ? Grain::kDevice : Grain::kRegion) {}
+Target::Target(const read_model::Definition& definition)
+    : name_(definition.name), grain_(definition.grain), fold_(definition.grain) {}
 
 void Target::refuse_obstacles() const {
-    postgres::guarded([&tables = tables_of(projection_)] {
+    postgres::guarded([&tables = tables_of(grain_)] {
         for (const postgres::OwnTable* own : {&tables.groups.table, &tables.metrics}) {
             Relation table = table_open(postgres::require_relation(own->name), RowExclusiveLock);
             postgres::refuse_native_obstacle(table, *own);
@@ -38,7 +38,7 @@ void Target::refuse_obstacles() const {
 }
 
 void Target::write(::Snapshot snapshot) const {
-    const TargetTables& tables = tables_of(projection_);
+    const TargetTables& tables = tables_of(grain_);
     read_model::add_groups(tables.groups, fold_.groups(), snapshot);
     read_model::add_metrics(tables.metrics, fold_.metrics(), snapshot);
 }

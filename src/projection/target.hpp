@@ -3,19 +3,20 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
-#include "feed/consumer.hpp"
 #include "model/event.hpp"
 #include "postgres/types.hpp"
 #include "projection/fold.hpp"
+#include "read_model/registry.hpp"
 
 namespace projection {
 
 class Target {
 public:
-    explicit Target(feed::Consumer projection);
+    explicit Target(const read_model::Definition& definition);
 
-    feed::Consumer projection() const noexcept { return projection_; }
+    const std::string& projection() const noexcept { return name_; }
 
     // TC204 if something on a table would be bypassed. The tables are locked.
     void refuse_obstacles() const;
@@ -29,7 +30,8 @@ public:
     void write(::Snapshot snapshot) const;
 
 private:
-    feed::Consumer projection_;
+    std::string name_;
+    read_model::Grain grain_;
     Fold fold_;
 };
 

@@ -3,17 +3,35 @@
 // Each of them answers for the caller's own snapshot.
 #include <algorithm>
 #include <optional>
+#include <string_view>
+#include <utility>
 
-#include "feed/consumer.hpp"
 #include "feed/tail.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
+#include "read_model/registry.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace query {
 namespace {
+
+// Where a projection stands, as the caller's snapshot shows it.
+struct Standing {
+    ::Snapshot snapshot;
+    feed::Progress progress;
+    feed::Cursor cursor;
+};
+
+// Error(22023) if there is no such projection.
+Standing standing_of(std::string_view projection) {
+    const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
+    read_model::require_projection(projection, snapshot);
+    feed::Progress progress = feed::read_progress(snapshot);
+    const feed::Cursor cursor = progress.cursor_of(projection);
+    return {snapshot, std::move(progress), cursor};
+}
 
 // A moment before the server took the caller's snapshot, so the snapshot shows every transaction that committed until then. It
 // is the start of the caller's transaction, because the statement may be a FETCH or an Execute long after the snapshot.
@@ -37,16 +55,16 @@ std::optional<TimestampTz> as_of_tail(bool has_events, std::optional<TimestampTz
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_get_as_of) {
-    const feed::Consumer consumer = feed::projection_named(postgres::text_argument(fcinfo, 0));
-    const feed::TailStart tail = feed::look_at_tail(consumer, postgres::guarded(postgres::callers_snapshot));
+    const query::Standing standing = query::standing_of(postgres::text_argument(fcinfo, 0));
+    const feed::TailStart tail = feed::look_at_tail(standing.progress, standing.cursor, standing.snapshot);
     const auto as_of = query::as_of_tail(tail.has_events, tail.as_of);
     if (!as_of) PG_RETURN_NULL();
     PG_RETURN_TIMESTAMPTZ(*as_of);
 }
 
 TELEMETRY_FUNCTION(telemetry_measure_tail) {
-    const feed::Consumer consumer = feed::projection_named(postgres::text_argument(fcinfo, 0));
-    const feed::Tail tail = feed::measure_tail(consumer, postgres::guarded(postgres::callers_snapshot));
+    const query::Standing standing = query::standing_of(postgres::text_argument(fcinfo, 0));
+    const feed::Tail tail = feed::measure_tail(standing.progress, standing.cursor, standing.snapshot);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0))};
         bool nulls[] = {false, !tail.oldest_received_at.has_value()};
@@ -55,7 +73,8 @@ TELEMETRY_FUNCTION(telemetry_measure_tail) {
 }
 
 TELEMETRY_FUNCTION(telemetry_measure_batch_tail) {
-    const feed::Tail tail = feed::measure_tail(feed::Consumer::kBatch, postgres::guarded(postgres::callers_snapshot));
+    const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
+    const feed::Tail tail = feed::measure_tail(feed::read_progress(snapshot), feed::kBatchList, snapshot);
     const auto as_of = query::as_of_tail(tail.events > 0, tail.as_of);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0)),

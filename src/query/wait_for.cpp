@@ -27,6 +27,7 @@
 #include "postgres/sql_function.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/text.hpp"
+#include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/wake.hpp"
@@ -37,7 +38,6 @@ namespace query {
 namespace {
 
 using event_log::Fate;
-using feed::Consumer;
 using feed::EpochProgress;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
@@ -88,18 +88,18 @@ milliseconds timeout_argument(FunctionCallInfo fcinfo, int number) {
 // Looks whether the transaction of a token is applied. It remembers between looks what it has found.
 class TokenWatch {
 public:
-    TokenWatch(Token token, Consumer projection) : token_(token), projection_(projection) {}
+    TokenWatch(Token token, std::string_view projection) : token_(token), projection_(projection) {}
 
     TokenState look();
 
 private:
     TokenState look_under(::Snapshot snapshot, Fate fate);
     TokenState look_in_log(bool is_passed, ::Snapshot snapshot, bool is_local, Fate fate) const;
-    TokenState look_at_tail(::Snapshot snapshot);
+    TokenState look_at_tail(const feed::Progress& progress, ::Snapshot snapshot);
     [[noreturn]] void refuse_unknown() const;
 
     Token token_;
-    Consumer projection_;
+    std::string projection_;
     std::optional<model::Snapshot> committed_snapshot_;  // of the first look that found it committed and without events
 };
 
@@ -111,12 +111,13 @@ void TokenWatch::refuse_unknown() const {
 
 // For a transaction that stored nothing, such as a batch of duplicates. The events that its receipt speaks of were committed
 // before it. So it counts as applied when everything is applied that was committed at the first look.
-TokenState TokenWatch::look_at_tail(::Snapshot snapshot) {
+TokenState TokenWatch::look_at_tail(const feed::Progress& progress, ::Snapshot snapshot) {
     if (!committed_snapshot_)
         committed_snapshot_ = postgres::guarded([] { return RecoveryInProgress(); }) ? feed::everything_shown_by(snapshot)
                                                                                      : feed::snapshot_of(snapshot);
-    return feed::look_at_tail(projection_, snapshot, &*committed_snapshot_).has_events ? TokenState::kPending
-                                                                                       : TokenState::kApplied;
+    return feed::look_at_tail(progress, progress.cursor_of(projection_), snapshot, &*committed_snapshot_).has_events
+               ? TokenState::kPending
+               : TokenState::kApplied;
 }
 
 // For an epoch of another place, or one that is over. There a transaction number tells nothing, because the server has given
@@ -151,7 +152,7 @@ TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
     const bool is_local = epoch->is_local(here);
     const bool is_over =
         std::any_of(epoch + 1, epochs.end(), [&here](const EpochProgress& each) { return each.is_local(here); });
-    const auto position = feed::Standpoint(progress, projection_, snapshot).in(*epoch);
+    const auto position = feed::Standpoint(progress.cursor_of(projection_), snapshot).in(*epoch);
     const bool is_passed = !position || position->snapshot.covers(token_.xid);
     if (!is_local || is_over || epoch->place.timeline != here.timeline) return look_in_log(is_passed, snapshot, is_local, fate);
     switch (fate) {
@@ -169,7 +170,7 @@ TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
     }
     if (is_passed) return TokenState::kApplied;
     if (!committed_snapshot_ && event_log::has_events_of(token_.epoch, token_.xid, snapshot)) return TokenState::kPending;
-    return look_at_tail(snapshot);
+    return look_at_tail(progress, snapshot);
 }
 
 TokenState TokenWatch::look() {
@@ -200,7 +201,8 @@ void refuse_own_transaction(const Token& token) {
 
 // The number of passes as it was before a look. When it has grown, another look is worthwhile.
 struct SeenPasses {
-    explicit SeenPasses(Consumer projection) : signal(runtime::pass_signal(feed::number_of(projection))) {
+    explicit SeenPasses(std::string_view projection)
+        : signal(runtime::pass_signal(runtime::pass_signal_number(projection))) {
         if (signal != nullptr) pass_count = pg_atomic_read_u64(&signal->pass_count);
     }
 
@@ -237,7 +239,7 @@ milliseconds within_transaction_timeout(milliseconds timeout) {
     return std::clamp(left - kBeforeTransactionTimeout, milliseconds::zero(), timeout);
 }
 
-const char* wait_for(const Token& token, milliseconds timeout, Consumer projection) {
+const char* wait_for(const Token& token, milliseconds timeout, std::string_view projection) {
     const Clock::time_point deadline = Clock::now() + within_transaction_timeout(timeout);
     TokenWatch watch(token, projection);
     milliseconds nap = kFirstNap;
@@ -265,7 +267,8 @@ const char* wait_for(const Token& token, milliseconds timeout, Consumer projecti
 TELEMETRY_FUNCTION(telemetry_wait_for) {
     const query::Token token = query::parse_token(postgres::text_argument(fcinfo, 0));
     const query::milliseconds timeout = query::timeout_argument(fcinfo, 1);
-    const feed::Consumer projection = feed::projection_named(postgres::text_argument(fcinfo, 2));
+    const std::string_view projection = postgres::text_argument(fcinfo, 2);
+    read_model::require_projection(projection, postgres::guarded([] { return GetActiveSnapshot(); }));
     query::refuse_own_transaction(token);
     const char* answer = query::wait_for(token, timeout, projection);
     return postgres::guarded([answer] { return postgres::text_datum(answer); });

@@ -50,7 +50,7 @@ constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned 
 constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);
 constexpr OwnTable kEpochTable = written_by_statements("epoch", kOnInsert, false);
 constexpr OwnTable kCheckpointTable = written_by_statements("checkpoint", kOnDelete, false);
-constexpr OwnTable kProjectionTable = written_by_statements("projection", kOnInsert | kOnDelete, true);
+constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnDelete, true);
 
 }  // namespace
 
@@ -71,7 +71,7 @@ constexpr OwnTable kRegionMetricStateTable =
 std::span<const OwnTable* const> own_tables() noexcept {
     static constexpr const OwnTable* kAll[] = {&kInstallationTable, &kEpochTable,
                                                &kDeviceTable,       &kRejectedReadingsTable,
-                                               &kProjectionTable,   &kProjectionFailureTable,
+                                               &kPauseTable,        &kProjectionFailureTable,
                                                &kBatchTable,        &kBatcherTable,
                                                &kCursorTable,       &kCheckpointTable,
                                                &kDeviceStateTable,  &kDeviceMetricStateTable,

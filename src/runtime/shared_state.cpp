@@ -225,9 +225,13 @@ void reset_counters(IngestCounters& counters, TimestampTz now) noexcept {
     counters.last_error_at = 0;
 }
 
-PassSignal* pass_signal(int consumer) noexcept {
+int pass_signal_number(std::string_view projection) noexcept {
+    return static_cast<int>(postgres::hash_of(projection) % kPassSignalCount);
+}
+
+PassSignal* pass_signal(int number) noexcept {
     const int slot = find_slot_number(MyDatabaseId);
-    return slot < 0 ? nullptr : &shared->slots[slot].pass_signals[consumer];
+    return slot < 0 ? nullptr : &shared->slots[slot].pass_signals[number];
 }
 
 void poke_launcher(Oid database) noexcept {

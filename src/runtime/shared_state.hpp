@@ -5,6 +5,7 @@
 // reports "no worker". No function raises or throws, and all of them may be called in callbacks after commit.
 #pragma once
 
+#include <string_view>
 #include <type_traits>
 
 #include "postgres/pg.hpp"
@@ -37,13 +38,14 @@ struct IngestCounters {
     TimestampTz last_error_at;  // 0: there was none
 };
 
-// Tells waiting sessions that a pass for a consumer of the log is over. The session that committed the pass first increments
-// the count and then wakes them.
+// Tells waiting sessions that a pass for a projection is over. The session that committed the pass first increments the count
+// and then wakes them. Projections may share a signal, because a session that is woken for nothing only looks once more.
 struct PassSignal {
     pg_atomic_uint64 pass_count;
     ConditionVariable pass_ended;
 };
-constexpr int kPassSignalCount = 4;  // one for each consumer of the log, by its number
+
+constexpr int kPassSignalCount = 16;
 
 struct DatabaseSlot {
     pg_atomic_uint32 database;  // oid; InvalidOid: the slot is free
@@ -124,8 +126,11 @@ void reset_counters(IngestCounters& counters, TimestampTz now) noexcept;
 // Asks the launcher to look at a database at once.
 void poke_launcher(Oid database) noexcept;
 
-// Returns the signal of a consumer of this database, by its number. Null if the database has no slot.
-PassSignal* pass_signal(int consumer) noexcept;
+// The number of a projection's signal.
+int pass_signal_number(std::string_view projection) noexcept;
+
+// Returns the signal of this database with this number. Null if the database has no slot.
+PassSignal* pass_signal(int number) noexcept;
 
 // Sets the latch of the process with this number. Does nothing for kNoProcess.
 void set_latch_of(uint32 procno) noexcept;

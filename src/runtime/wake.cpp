@@ -1,6 +1,9 @@
 // A callback at the end of the transaction wakes the others. It looks nothing up, because nothing may fail after a commit.
 #include "runtime/wake.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/server_versions.hpp"
@@ -19,7 +22,7 @@ namespace {
 // The transaction in progress has asked for these.
 bool wants_projector = false;
 bool wants_launcher = false;
-bool wants_waiters_told[kPassSignalCount] = {};  // by the number of the consumer
+bool wants_waiters_told[kPassSignalCount] = {};  // by the number of the signal
 
 int known_slot_number = -1;  // where this database was found last
 SteadyTime last_poke_at = 0;
@@ -50,14 +53,12 @@ void wake_workers_of_database() noexcept {
 }
 
 bool wants_some_waiters_told() noexcept {
-    bool is_any_wanted = false;
-    for (const bool each : wants_waiters_told) is_any_wanted = is_any_wanted || each;
-    return is_any_wanted;
+    return std::any_of(std::begin(wants_waiters_told), std::end(wants_waiters_told), [](bool each) { return each; });
 }
 
 void tell_wanted_waiters() noexcept {
-    for (int consumer = 0; consumer < kPassSignalCount; ++consumer) {
-        PassSignal* signal = wants_waiters_told[consumer] ? pass_signal(consumer) : nullptr;
+    for (int number = 0; number < kPassSignalCount; ++number) {
+        PassSignal* signal = wants_waiters_told[number] ? pass_signal(number) : nullptr;
         if (signal == nullptr) continue;
         pg_atomic_fetch_add_u64(&signal->pass_count, 1);
         ConditionVariableBroadcast(&signal->pass_ended);
@@ -110,7 +111,7 @@ void end_of_transaction(XactEvent event, void*) noexcept {
         case XACT_EVENT_ABORT:
         case XACT_EVENT_PREPARE:
             wants_projector = wants_launcher = false;
-            for (bool& each : wants_waiters_told) each = false;
+            std::fill(std::begin(wants_waiters_told), std::end(wants_waiters_told), false);
             break;
         default:
             break;
@@ -145,8 +146,8 @@ void start_missing_projector() {
     is_projector_on_its_way = known_projector.procno == kNoProcess && start_projector();
 }
 
-void tell_waiters_at_commit(int consumer) noexcept {
-    wants_waiters_told[consumer] = true;
+void tell_waiters_at_commit(std::string_view projection) noexcept {
+    wants_waiters_told[pass_signal_number(projection)] = true;
 }
 
 void watch_commits() {

@@ -6,6 +6,8 @@
 // - Without the extension's shared memory there is no launcher, and the projector is found by its lock.
 #pragma once
 
+#include <string_view>
+
 namespace runtime {
 
 // For commands, after they have appended events. If no projector serves the database, the commit asks the launcher to look.
@@ -17,8 +19,8 @@ void wake_projector_at_commit();
 // once a second at most, and it is no error if none can be started.
 void start_missing_projector();
 
-// For a pass that served this consumer of the log, given by its number. The sessions that wait for the consumer look again.
-void tell_waiters_at_commit(int consumer) noexcept;
+// For a pass that served this projection. The sessions that wait for the projection look again.
+void tell_waiters_at_commit(std::string_view projection) noexcept;
 
 // Called once, by _PG_init. Processes that are forked later inherit the callback.
 void watch_commits();

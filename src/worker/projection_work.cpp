@@ -4,7 +4,6 @@
 #include <exception>
 #include <utility>
 
-#include "feed/consumer.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 
@@ -15,7 +14,7 @@ constexpr std::int64_t kBusyStep = 500;                  // events; beside apply
 constexpr runtime::SteadyTime kLongestOpen = 20 * 1000;  // microseconds
 
 postgres::ErrorReport failure_of(const projection::ProjectionFailure& failure) {
-    return {failure.sqlstate, std::string(feed::name_of(failure.consumer)) + ": " + failure.message, {}, {}, {}};
+    return {failure.sqlstate, failure.consumer + ": " + failure.message, {}, {}, {}};
 }
 
 }  // namespace

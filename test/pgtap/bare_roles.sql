@@ -57,7 +57,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'projection', 'projection_failure', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'pause', 'projection', 'projection_failure', 'rejected_readings']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state']) AS o;

@@ -51,7 +51,7 @@ INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_
 CREATE TEMP TABLE administers (LIKE reads);
 INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'project_once', 'health', 'setup', 'stat_ingest_reset',
     'pause_projection', 'resume_projection', 'is_background_worker']) AS o;
-INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure', 'projection']) AS o;
+INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure', 'projection', 'pause']) AS o;
 
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_reader'::regrole $$,
     'SELECT * FROM reads', 'the rights of a reader');

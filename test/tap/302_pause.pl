@@ -111,7 +111,7 @@ for my $copy (qw(resumed commanded))
 {
 	in_database("CREATE DATABASE $copy");
 	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($copy), '-f', $dump ], 'restored');
-	is(in_database("SELECT string_agg(projection || ' ' || paused_by, ', ') FROM telemetry.projection", $copy), 'region ' . in_database('SELECT session_user'), 'the pause came along');
+	is(in_database("SELECT string_agg(projection || ' ' || paused_by, ', ') FROM telemetry.pause", $copy), 'region ' . in_database('SELECT session_user'), 'the pause came along');
 }
 is(in_database($states, 'resumed'), 'device restored, region paused', 'and waits like what is not paused');
 my $applied = in_database($counts, 'resumed');

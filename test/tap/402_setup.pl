@@ -142,7 +142,7 @@ is(setup_of('library version', 'state, detail'), "ok|extension $library, library
 # As 1.0 had it: without what a later version makes once, and what depends on that.
 sql('DROP TRIGGER announce_replicated_change ON telemetry.device');
 sql("INSERT INTO telemetry.checkpoint SELECT c, epoch, snapshot, partial_xid, partial_event_id, events, last_batch_id, drained, as_of FROM telemetry.batcher, unnest('{batch,device,region}'::text[]) AS c");
-for my $made ('VIEW telemetry.pipeline_status', 'VIEW telemetry.projection_status', 'TABLE telemetry.projection', 'TABLE telemetry.batcher', 'TABLE telemetry.cursor')
+for my $made ('VIEW telemetry.pipeline_status', 'VIEW telemetry.projection_status', 'TABLE telemetry.projection', 'TABLE telemetry.pause', 'TABLE telemetry.batcher', 'TABLE telemetry.cursor')
 {
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");
 }

@@ -52,7 +52,7 @@ sub everything_is_right
 everything_is_right('at the beginning');
 my @tables = split /\n/, sql("SELECT relname FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' ORDER BY relname");
 my @read_side = qw(batch batcher device_metric_state device_state region_metric_state region_state);
-is_deeply(\@tables, [ sort @read_side, qw(checkpoint cursor device epoch event event_1 installation projection projection_failure rejected_readings) ], 'the tables of the extension');
+is_deeply(\@tables, [ sort @read_side, qw(checkpoint cursor device epoch event event_1 installation pause projection projection_failure rejected_readings) ], 'the tables of the extension');
 my %first_column = map { split /\|/ } split /\n/, sql("SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = 1 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'");
 sql(<<'SQL');
 CREATE TABLE audit (table_name text, row_data jsonb);
@@ -73,7 +73,7 @@ my @things = (
 	[ 'row trigger', 'CREATE TRIGGER dba AFTER INSERT OR UPDATE OR DELETE ON telemetry.%t FOR EACH ROW EXECUTE FUNCTION audit()', 'DROP TRIGGER dba ON telemetry.%t', \%native ],
 	[ 'statement trigger', 'CREATE TRIGGER dba BEFORE INSERT OR UPDATE OR DELETE ON telemetry.%t FOR EACH STATEMENT EXECUTE FUNCTION audit()', 'DROP TRIGGER dba ON telemetry.%t', \%native ],
 	[ 'rule', 'CREATE RULE dba AS ON DELETE TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', {} ],
-	[ 'rule on INSERT', 'CREATE RULE dba AS ON INSERT TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', { %native, device => 'TC204', projection => '', cursor => '' } ],
+	[ 'rule on INSERT', 'CREATE RULE dba AS ON INSERT TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', { %native, device => 'TC204', pause => '', cursor => '' } ],
 	[ 'row security', 'ALTER TABLE telemetry.%t ENABLE ROW LEVEL SECURITY', 'ALTER TABLE telemetry.%t DISABLE ROW LEVEL SECURITY', \%native ],
 	[ 'column', 'ALTER TABLE telemetry.%t ADD COLUMN dba text', 'ALTER TABLE telemetry.%t DROP COLUMN dba', \%of_log ],
 	[ 'column with default', "ALTER TABLE telemetry.%t ADD COLUMN dba text NOT NULL DEFAULT 'x'", 'ALTER TABLE telemetry.%t DROP COLUMN dba', { %native, %of_log } ],
