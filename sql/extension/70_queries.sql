@@ -22,7 +22,7 @@ COMMENT ON VIEW telemetry.events IS 'Shows the event log in the shape of an outb
 
 CREATE FUNCTION telemetry.read_events(batch bigint) RETURNS SETOF telemetry.events
     AS 'MODULE_PATHNAME', 'telemetry_read_events' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000;
-COMMENT ON FUNCTION telemetry.read_events(bigint) IS 'Returns the events of a batch, ordered by writing transaction and event id. If the batch before it cut a transaction, the rest of that transaction comes first, whatever its number. A notification on channel telemetry_ingested gives the number of a batch. Only batches that a crash of this server cannot take back are shown. TC203 when there is no such batch; telemetry.follow_from() says why.';
+COMMENT ON FUNCTION telemetry.read_events(bigint) IS 'Returns the events of a batch, ordered by writing transaction and event id. If the batch before it cut a transaction, the rest of that transaction comes first, whatever its number. A notification on channel telemetry_ingested gives the number of a batch. A batch that is older than telemetry_cqrs.batch_retention is merged with those before it, and then gives their events, too; telemetry.follow_from() raises TC203 for such a number. Only batches that a crash of this server cannot take back are shown. TC203 when there is no such batch; telemetry.follow_from() says why.';
 
 CREATE FUNCTION telemetry.follow_from(batch bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
@@ -33,8 +33,7 @@ DECLARE
     newest record;
     last CONSTANT bigint := (SELECT COALESCE(max(b.last_batch_id), 0) FROM telemetry.batcher b);
     next bigint;
-    found bigint;
-    before bigint;
+    found record;
 BEGIN
     SELECT e.epoch, e.timeline INTO newest FROM telemetry.epoch e ORDER BY e.epoch DESC LIMIT 1;
     next := greatest(last, (COALESCE(newest.epoch, 1) - 1)::bigint << bits) + 1;
@@ -47,15 +46,22 @@ BEGIN
             HINT = 'The number is of another history of this log, or of another log. Compare the work done so far with telemetry.events, then follow from the next batch.';
     END IF;
     -- A merged batch has the number of its last part, and its other numbers are gone. Between two ranges lie numbers that no batch
-    -- has had. So the batch that holds this number is the next one, and it begins with this number if the one before it in the range
-    -- ends right below. A row can also be missing, because somebody deleted it.
+    -- has had. So the next batch is the one that holds this number. It begins with it if the numbers before it in its range end right
+    -- below, and if it begins where the batch before it in its epoch ends. A row can also be missing, because somebody deleted it.
     IF batch <= last THEN
-        found := (SELECT min(b.batch_id) FROM telemetry.batch b WHERE b.batch_id >= batch);
-        before := (SELECT max(b.batch_id) FROM telemetry.batch b WHERE b.batch_id < batch);
-        IF found IS NULL OR batch - 1 > greatest(before, found >> bits << bits)
-           OR EXISTS (SELECT FROM telemetry.batcher b WHERE b.last_batch_id >= batch AND b.last_batch_id < found) THEN
+        SELECT b.batch_id, b.epoch, (b.from_snapshot, b.from_partial_xid, b.from_partial_event_id)::text AS begins INTO found
+        FROM telemetry.batch b WHERE b.batch_id >= batch ORDER BY b.batch_id LIMIT 1;
+        IF found.batch_id IS NULL
+           OR batch - 1 > greatest((SELECT max(b.batch_id) FROM telemetry.batch b WHERE b.batch_id < batch), found.batch_id >> bits << bits)
+           OR EXISTS (SELECT FROM telemetry.batcher b WHERE b.last_batch_id >= batch AND b.last_batch_id < found.batch_id)
+           OR found.begins <> COALESCE(
+               (SELECT (b.to_snapshot, b.to_partial_xid, b.to_partial_event_id)::text FROM telemetry.batch b
+                WHERE b.epoch = found.epoch AND b.batch_id < found.batch_id ORDER BY b.batch_id DESC LIMIT 1),
+               (SELECT format('(%s:%1$s:,,)', COALESCE(min(e.first_xid)::text, '3')) FROM telemetry.epoch e
+                WHERE e.epoch = found.epoch HAVING bool_and(e.first_xid IS NOT NULL) OR bool_and(e.first_xid IS NULL)),
+               found.begins) THEN
             RAISE EXCEPTION 'batch % is not kept any more', batch USING ERRCODE = 'TC203',
-                DETAIL = concat('The next batch that is kept is ', COALESCE(found, next), ', and it may hold more than what follows.'),
+                DETAIL = concat('The next batch that is kept is ', COALESCE(found.batch_id, next), ', and it may hold more than what follows.'),
                 HINT = 'The projector merges batches older than telemetry_cqrs.batch_retention. Their events stay in telemetry.events: start over from there or from the statistics.';
         END IF;
     END IF;
@@ -72,7 +78,7 @@ COMMENT ON FUNCTION telemetry.as_of(text) IS 'Returns a time. The projection, as
 
 CREATE FUNCTION telemetry.projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Returns how many committed events a projection has not applied yet, and when the oldest of them was received. The time is NULL where none waits. It is also NULL where the log was restored and nothing was accepted here since, because those events were received at another place. The call costs as much as the projector is behind, however far the projection itself is: what the projector has read is known without counting.';
+COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Returns how many committed events a projection has not applied yet, and when the first of them was received. The time is NULL where none waits. It is also NULL where the log was restored and nothing was accepted here since, because those events were received at another place. The call costs as much as the projector is behind, however far behind the projection itself is: events that the projector has read are known without counting.';
 
 CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;

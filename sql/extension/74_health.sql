@@ -247,14 +247,20 @@ BEGIN
                 FROM (SELECT make_interval(secs => s.setting::double precision) AS retention FROM pg_settings s WHERE s.name = 'telemetry_cqrs.batch_retention') AS r
                 LEFT JOIN LATERAL (SELECT o.batch_id, o.created_at FROM telemetry.batch o ORDER BY o.batch_id LIMIT 1) AS b ON true;
                 detail := concat('oldest batch: ', COALESCE(seen.batch_id || ' of ' || seen.created_at, 'none'));
-                -- Where merging works, few old batches are small: the last of each epoch, and those at which a cursor stands.
+                -- This counts old batches that could be merged with the one before them.
                 SELECT count(*) INTO number
-                FROM (SELECT FROM telemetry.batch o
-                      WHERE o.events < 50000 AND o.created_at < clock_timestamp() - seen.retention - limits.retention_margin LIMIT limits.unmerged) AS s;
+                FROM (SELECT o.events + lag(o.events) OVER numbers <= 100000 AND o.epoch = lag(o.epoch) OVER numbers
+                             AND o.batch_id >> 40 = lag(o.batch_id) OVER numbers >> 40
+                             AND NOT EXISTS (SELECT FROM telemetry.cursor c WHERE c.batch_id = o.before) AS is_unmerged
+                      FROM (SELECT b.*, lag(b.batch_id) OVER (ORDER BY b.batch_id) AS before
+                            FROM telemetry.batch b WHERE b.created_at < clock_timestamp() - seen.retention - limits.retention_margin
+                            ORDER BY b.batch_id LIMIT 20000) AS o
+                      WINDOW numbers AS (ORDER BY o.batch_id)) AS s
+                WHERE s.is_unmerged;
                 IF seen.retention > interval '0' AND number >= limits.unmerged THEN
                     state := 'warning';
-                    detail := concat(detail, '; ', number, ' or more old batches are not merged');
-                    hint := 'A worker merges old batches: see worker and tables.';
+                    detail := concat(detail, '; ', number, ' old batches are not merged');
+                    hint := 'A worker merges old batches: see the checks "worker" and "tables".';
                 END IF;
             END CASE;
         EXCEPTION WHEN OTHERS THEN

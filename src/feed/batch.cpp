@@ -146,6 +146,17 @@ std::optional<Batch> find_batch_after(model::BatchId batch_id, ::Snapshot snapsh
     return find(snapshot, [batch_id](postgres::KeyLookup& lookup) { return postgres::find_next_row(lookup, batch_id.value); });
 }
 
+std::optional<Batch> find_last_batch_of(model::Epoch epoch, model::BatchId at_most, ::Snapshot snapshot) {
+    return find(snapshot, [epoch, at_most](postgres::KeyLookup& lookup) {
+        for (std::int64_t key = at_most.value; postgres::find_previous_row(lookup, key);) {
+            CHECK_FOR_INTERRUPTS();
+            if (DatumGetInt32(lookup.found->tts_values[kEpochOfBatch]) == epoch.value) return true;
+            key = DatumGetInt64(lookup.found->tts_values[kBatchId]) - 1;
+        }
+        return false;
+    });
+}
+
 void write_batch(const Batch& batch, ::Snapshot snapshot) {
     std::string from_snapshot, to_snapshot;
     const StoredPosition from = stored(batch.from, from_snapshot);

@@ -24,6 +24,9 @@ struct Batch {
 std::optional<Batch> find_batch(model::BatchId batch_id, ::Snapshot snapshot);
 std::optional<Batch> find_batch_after(model::BatchId batch_id, ::Snapshot snapshot);
 
+// Finds the last batch of an epoch with a number up to this one.
+std::optional<Batch> find_last_batch_of(model::Epoch epoch, model::BatchId at_most, ::Snapshot snapshot);
+
 // Writes the row, and makes the transaction's commit wait for the disk of this server. If a crash took back a batch that a
 // client could read, its number would come again with other events.
 void write_batch(const Batch& batch, ::Snapshot snapshot);

@@ -9,9 +9,9 @@
 #include "event_log/window_reader.hpp"
 #include "feed/position.hpp"
 #include "feed/stored_position.hpp"
-#include "model/batch_number.hpp"
 #include "postgres/error.hpp"
 #include "postgres/spi.hpp"
+#include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -19,12 +19,6 @@
 namespace feed {
 namespace {
 
-postgres::Statement move_end{postgres::SqlCommand::kUpdate,
-                             "UPDATE telemetry.batch SET to_snapshot = $2::pg_snapshot, to_partial_xid = $3, "
-                             "to_partial_event_id = $4 WHERE batch_id = $1",
-                             4,
-                             {INT8OID, TEXTOID, XID8OID, INT8OID},
-                             nullptr};
 postgres::Statement move_begin{
     postgres::SqlCommand::kUpdate,
     "UPDATE telemetry.batch SET from_snapshot = $2::pg_snapshot, from_partial_xid = $3, from_partial_event_id = $4 "
@@ -33,18 +27,19 @@ postgres::Statement move_begin{
     {INT8OID, TEXTOID, XID8OID, INT8OID},
     nullptr};
 
-void move(postgres::Statement& statement, model::BatchId batch, const model::Position& position) {
+void move_begin_of(model::BatchId batch, const model::Position& position) {
     std::string snapshot;
     const StoredPosition to = stored(position, snapshot);
-    postgres::guarded([&statement, batch, &to] {
+    postgres::guarded([batch, &to] {
         const char null = to.has_partial ? ' ' : 'n';
         const char nulls[] = {' ', ' ', null, null};
-        Datum values[] = {Int64GetDatum(batch.value), CStringGetTextDatum(to.snapshot),
+        Datum values[] = {Int64GetDatum(batch.value), postgres::text_datum(to.snapshot),
                           FullTransactionIdGetDatum(FullTransactionIdFromU64(to.partial_xid)),
                           Int64GetDatum(to.partial_event_id)};
         postgres::refuse_statement_obstacle(runtime::kBatchTable);
         const postgres::StatementScope statements = postgres::open_statements();
-        postgres::execute_kept(statement, values, nulls);
+        if (postgres::execute_kept(move_begin, values, nulls).row_count != 1)
+            elog(ERROR, "batch " INT64_FORMAT " was not changed", batch.value);
         postgres::close_statements(statements);
     });
 }
@@ -93,48 +88,47 @@ Read read(const Gap& gap, std::int64_t most_rows, ::Snapshot snapshot) {
 
 // The number of the next batch in the gap.
 model::BatchId number_in(const Gap& gap) {
-    const model::BatchId before = gap.before ? gap.before->batch_id : model::BatchId{};
-    if (gap.after && before.value + 1 >= gap.after->batch_id.value)
-        report_gap("There is no number between those of batches " + std::to_string(before.value) + " and " +
-                   std::to_string(gap.after->batch_id.value) + ".");
-    return {before.value + 1};
+    const model::BatchId number{gap.after.value + 1};
+    if (number >= gap.below)
+        report_gap("There is no number between those of batches " + std::to_string(gap.after.value) + " and " +
+                   std::to_string(gap.below.value) + ".");
+    return number;
 }
 
 }  // namespace
 
-std::optional<Gap> find_gap(const Progress& progress, model::BatchId cursor, ::Snapshot snapshot) {
-    const std::optional<Batch> before = find_batch(cursor, snapshot), after = find_batch_after(cursor, snapshot);
-    if (cursor.value > 0 && !before) report_gap("Batch " + std::to_string(cursor.value) + " is missing.");
+std::optional<Gap> find_gap(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot) {
+    if (cursor.batch.value > 0 && !find_batch(cursor.batch, snapshot))
+        report_gap("Batch " + std::to_string(cursor.batch.value) + " is missing.");
+    const auto next = find_batch_after(cursor.batch, snapshot);
     for (const EpochProgress& epoch : progress.epochs) {
-        if (before && epoch.epoch < before->epoch) continue;
-        const bool begins = before && epoch.epoch == before->epoch, ends = after && epoch.epoch == after->epoch;
-        const model::Position from = begins ? before->to : start_of_epoch(epoch.first_xid);
-        const model::Position to = ends ? after->from : epoch.batcher.batched_to;
-        const bool has_batches = epoch.batcher.events > epoch.batcher.open_events;
-        if (has_batches && from != to) return Gap{epoch.epoch, from, to, before, after};
-        if (ends) break;
+        if (next ? next->epoch != epoch.epoch : cursor.batch >= epoch.batcher.last_batch) continue;
+        const auto from = position_in(epoch, cursor, snapshot);
+        const model::Position to = next ? next->from : epoch.batcher.batched_to;
+        if (!from || *from == to) continue;
+        const model::BatchId below = next ? next->batch_id : model::BatchId{epoch.batcher.last_batch.value + 1};
+        return Gap{epoch.epoch, *from, to, cursor.batch, below, next ? next->created_at : epoch.batcher.batched_as_of};
     }
     return std::nullopt;
 }
 
 void cover(const Gap& gap, std::int64_t most_rows, ::Snapshot snapshot) {
     const Read found = read(gap, most_rows, snapshot);
-    if (found.events > 0)
+    if (found.events > 0) {
         write_batch({.batch_id = number_in(gap),
                      .epoch = gap.epoch,
                      .from = gap.from,
                      .to = found.to,
                      .events = found.events,
-                     .created_at = gap.after    ? gap.after->created_at
-                                   : gap.before ? gap.before->created_at
-                                                : 0},
+                     .created_at = gap.created_at},
                     snapshot);
-    else if (gap.before && gap.before->epoch == gap.epoch)
-        move(move_end, gap.before->batch_id, found.to);
-    else if (gap.after && gap.after->epoch == gap.epoch && found.to == gap.to)
-        move(move_begin, gap.after->batch_id, gap.from);
-    else
-        report_gap("Nothing is left of epoch " + std::to_string(gap.epoch.value) + ", of which batches tell.");
+        return;
+    }
+    // Nothing lies between, so the next batch may as well begin here.
+    const auto next = find_batch_after(gap.after, snapshot);
+    if (!next || next->epoch != gap.epoch)
+        report_gap("Nothing is left of the last batches of epoch " + std::to_string(gap.epoch.value) + ".");
+    move_begin_of(next->batch_id, gap.from);
 }
 
 }  // namespace feed

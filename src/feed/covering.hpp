@@ -7,6 +7,7 @@
 
 #include "feed/batch.hpp"
 #include "feed/progress.hpp"
+#include "postgres/types.hpp"
 
 namespace feed {
 
@@ -14,13 +15,14 @@ struct Gap {
     model::Epoch epoch;
     model::Position from;
     model::Position to;
-    std::optional<Batch> before;  // the last batch before it, of any epoch
-    std::optional<Batch> after;   // the next batch after it, of any epoch
+    model::BatchId after;      // numbers above this one,
+    model::BatchId below;      // and below this one are free
+    model::Micros created_at;  // of the batches that follow, so that the new ones count as old as those
 };
 
-// Finds the gap between the batch of a cursor (0: the beginning of the log) and the next batch. Nothing: the two adjoin. TC202
-// if the cursor's own batch is missing, because nothing else says where the cursor stands.
-std::optional<Gap> find_gap(const Progress& progress, model::BatchId cursor, ::Snapshot snapshot);
+// Finds the gap between a cursor and the next batch, or the end of the list. Nothing: the two adjoin. TC202 if the cursor's own
+// batch is missing, because nothing else says where the cursor stands.
+std::optional<Gap> find_gap(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot);
 
 // Reads at most so many rows of the gap, and adds a batch for them. So the gap becomes smaller, or is gone. The batches take
 // numbers that lie between those of their neighbours; TC202 if none is free. The caller has held the apply lock since before it

@@ -1,6 +1,7 @@
 // Reads and writes rows of telemetry.cursor. They change only while a projection is behind.
 #include "feed/cursor.hpp"
 
+#include "error_codes.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
@@ -79,8 +80,12 @@ void write_cursor(std::string_view projection, const Cursor& cursor) {
         Datum values[] = {postgres::text_datum(projection), Int64GetDatum(cursor.batch.value), Int64GetDatum(cursor.events),
                           TimestampTzGetDatum(cursor.as_of)};
         const postgres::StatementScope statements = postgres::open_statements();
-        postgres::execute_kept(move, values, nulls);
+        const std::uint64_t count = postgres::execute_kept(move, values, nulls).row_count;
         postgres::close_statements(statements);
+        if (count != 1)
+            ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("a row of table telemetry.cursor was kept out"),
+                            errdetail("A trigger or a rule on the table kept out the row that the projector wrote."),
+                            errhint("The row says what a projection has consumed. Drop the trigger or rule.")));
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "feed/cursor.hpp"
 #include "model/batch_number.hpp"
 #include "postgres/error.hpp"
 #include "postgres/spi.hpp"
@@ -15,12 +16,6 @@ namespace {
 
 constexpr int kMostRows = 1000;
 
-postgres::Statement select_cursors{
-    postgres::SqlCommand::kSelect,
-    "SELECT batch_id FROM telemetry.cursor WHERE batch_id IS NOT NULL ORDER BY batch_id LIMIT $1",
-    1,
-    {INT4OID},
-    nullptr};
 postgres::Statement select_old{postgres::SqlCommand::kSelect,
                                "SELECT batch_id, events, created_at < $2, epoch = lag(epoch) OVER numbers AND "
                                "(from_snapshot, from_partial_xid, from_partial_event_id)::text = "
@@ -77,19 +72,13 @@ void read_old(model::BatchId after, TimestampTz made_before, OldBatches& old) {
     postgres::close_statements(statements);
 }
 
+// The batches at which cursors stand, ascending.
 std::vector<model::BatchId> read_places() {
-    std::int64_t places[kMostRows];
-    const int count = postgres::guarded([&places] {
-        Datum values[] = {Int32GetDatum(kMostRows)};
-        const postgres::StatementScope statements = postgres::open_statements();
-        const postgres::StatementResult result = postgres::execute_kept(select_cursors, values);
-        for (std::uint64_t i = 0; i < result.row_count; ++i) places[i] = DatumGetInt64(value_at(result, i, 1, 0));
-        postgres::close_statements(statements);
-        return static_cast<int>(result.row_count);
-    });
-    std::vector<model::BatchId> cursors;
-    for (int i = 0; i < count; ++i) cursors.push_back(model::BatchId{places[i]});
-    return cursors;
+    std::vector<model::BatchId> places;
+    for (const auto& [projection, cursor] : read_cursors(postgres::guarded([] { return GetActiveSnapshot(); })))
+        if (cursor.is_behind()) places.push_back(cursor.batch);
+    std::sort(places.begin(), places.end());
+    return places;
 }
 
 void merge(model::BatchId first, model::BatchId last, std::int64_t events) {
@@ -105,9 +94,10 @@ void merge(model::BatchId first, model::BatchId last, std::int64_t events) {
 
 }  // namespace
 
-bool Merging::merge_some(TimestampTz made_before) {
+bool Merging::merge_some(Oid log, TimestampTz made_before) {
     std::vector<model::BatchId> cursors = read_places();
-    if (cursors != cursors_) settled_ = {};
+    if (cursors != cursors_ || log != log_) settled_ = {};
+    log_ = log;
     cursors_ = std::move(cursors);
     OldBatches batches;
     postgres::guarded([&] { read_old(settled_, made_before, batches); });

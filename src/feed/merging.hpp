@@ -16,11 +16,12 @@ inline constexpr std::int64_t kMostMergedEvents = 100000;
 // whose number is the place of a cursor is the last part, and batches of two epochs stay apart.
 class Merging {
 public:
-    // Looks at some batches, from where the last call ended. True: more are to be looked at. It runs SQL under the active
-    // snapshot, and the caller has held the apply lock since before it took that snapshot.
-    bool merge_some(TimestampTz made_before);
+    // Looks at some batches of this log, from where the last call ended. True: more are to be looked at. It runs SQL under the
+    // active snapshot, and the caller has held the apply lock since before it took that snapshot.
+    bool merge_some(Oid log, TimestampTz made_before);
 
 private:
+    Oid log_{};
     model::BatchId settled_{};             // batches up to here are as large as they may be
     std::vector<model::BatchId> cursors_;  // as they were when that was found out
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "error_codes.hpp"
 #include "event_log/epoch.hpp"
 #include "event_log/epoch_columns.hpp"
 #include "feed/batch.hpp"
@@ -14,6 +15,7 @@
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
+#include "postgres/transaction.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -179,7 +181,7 @@ constexpr postgres::Statement kTakeOver[] = {
      "INSERT INTO telemetry.batcher (epoch, snapshot, partial_xid, partial_event_id, batched_snapshot, batched_partial_xid, "
      "batched_partial_event_id, events, open_events, last_batch_id, drained, as_of, batched_as_of) "
      "SELECT epoch, snapshot, partial_xid, partial_event_id, snapshot, partial_xid, partial_event_id, applied, 0, "
-     "last_batch_id, "
+     "CASE WHEN applied > 0 THEN last_batch_id ELSE 0 END, "
      "drained, as_of, as_of FROM telemetry.checkpoint WHERE consumer = 'batch'",
      0,
      {},
@@ -223,6 +225,17 @@ constexpr postgres::Statement kTakeOver[] = {
      {},
      nullptr},
 };
+
+constexpr postgres::Statement kIsTakenOver{
+    postgres::SqlCommand::kSelect,
+    "SELECT NOT EXISTS (SELECT FROM telemetry.checkpoint) AND (SELECT count(*) >= 2 FROM telemetry.cursor) "
+    "AND NOT EXISTS (SELECT FROM telemetry.cursor WHERE batch_id = 0 AND projection = 'device' AND EXISTS ("
+    "SELECT FROM telemetry.device_state UNION ALL SELECT FROM telemetry.device_metric_state)) "
+    "AND NOT EXISTS (SELECT FROM telemetry.cursor WHERE batch_id = 0 AND projection = 'region' AND EXISTS ("
+    "SELECT FROM telemetry.region_state UNION ALL SELECT FROM telemetry.region_metric_state))",
+    0,
+    {},
+    nullptr};
 
 }  // namespace
 
@@ -330,26 +343,28 @@ void take_over_version_1_0() {
     postgres::guarded([] {
         const postgres::StatementScope statements = postgres::open_statements();
         for (const postgres::Statement& statement : kTakeOver) postgres::execute(statement, nullptr);
+        postgres::show_own_writes();
+        bool is_null = false;
+        if (!DatumGetBool(postgres::value_of(postgres::execute(kIsTakenOver, nullptr), 0, 1, &is_null)))
+            ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle),
+                            errmsg("the positions of version 1.0 could not be taken over"),
+                            errdetail("A trigger or a rule on a table of the extension kept rows in or out."),
+                            errhint("telemetry.health() names such objects. Drop them.")));
         postgres::close_statements(statements);
     });
 }
 
-Standpoint::Standpoint(const Cursor& cursor, ::Snapshot snapshot) : place_(cursor.place) {
-    if (!cursor.is_behind()) return;
-    if (const auto batch = find_batch(cursor.batch, snapshot)) {
-        epoch_ = batch->epoch;
-        position_ = batch->to;
-    }
-}
-
-std::optional<model::Position> Standpoint::in(const EpochProgress& epoch) const {
+std::optional<model::Position> position_in(const EpochProgress& epoch, const Cursor& cursor, ::Snapshot snapshot) {
     const BatcherState& batcher = epoch.batcher;
-    if (place_ == Cursor::Place::kBatchList && !batcher.drained) return batcher.batched_to;
-    if (place_ != Cursor::Place::kBatch) return batcher.position();
-    if (!position_ || epoch.epoch > epoch_) return start_of_epoch(epoch.first_xid);
-    if (epoch.epoch < epoch_) return std::nullopt;
-    if (batcher.drained && *position_ == batcher.read_to) return std::nullopt;
-    return position_;
+    if (cursor.place == Cursor::Place::kBatchList && !batcher.drained) return batcher.batched_to;
+    if (!cursor.is_behind()) return batcher.position();
+    if (cursor.batch < batcher.last_batch) {
+        const auto last = find_last_batch_of(epoch.epoch, cursor.batch, snapshot);
+        return last ? last->to : start_of_epoch(epoch.first_xid);
+    }
+    // It has consumed all batches of the epoch. An epoch that is drained has no open batch.
+    if (batcher.drained) return std::nullopt;
+    return batcher.batched_to;
 }
 
 }  // namespace feed

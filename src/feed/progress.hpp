@@ -23,7 +23,7 @@ struct BatcherState {
     model::Position batched_to;          // where the next batch begins
     std::int64_t events = 0;             // of the epoch, up to `read_to`
     std::int64_t open_events = 0;        // those of them that are in the open batch
-    model::BatchId last_batch{};         // the last number that was given out
+    model::BatchId last_batch{};         // of the epoch; 0: it has none
     bool drained = false;                // no event of the epoch is left, and none will come
     model::Micros as_of = 0;             // `read_to` covers every reading that was committed before this time
     model::Micros batched_as_of = 0;     // so does `batched_to` for this time
@@ -76,19 +76,9 @@ void write_batcher(model::Epoch epoch, const BatcherState& before, const Batcher
 // batches stood begins anew: this deletes its state. The same conditions hold.
 void take_over_version_1_0();
 
-// Finds the position in the log that belongs to a cursor.
-class Standpoint {
-public:
-    // `snapshot` is the one from which the cursor was read.
-    Standpoint(const Cursor& cursor, ::Snapshot snapshot);
-
-    // Where the consumer stands in this epoch. Nothing: it has read the whole epoch, and no event will come.
-    std::optional<model::Position> in(const EpochProgress& epoch) const;
-
-private:
-    Cursor::Place place_;
-    std::optional<model::Position> position_;  // of a consumer that is behind, in `epoch_`
-    model::Epoch epoch_{};
-};
+// Where a consumer that stands at this cursor stands in the epoch. Nothing: it has read the whole epoch, and no event will
+// come. `snapshot` is the one from which both were read. Batches of two epochs may take turns in the list, because a
+// transaction of the older epoch may end late.
+std::optional<model::Position> position_in(const EpochProgress& epoch, const Cursor& cursor, ::Snapshot snapshot);
 
 }  // namespace feed

@@ -99,7 +99,7 @@ void add_read_events(Tail& tail, const Progress& progress, const Cursor& cursor,
     const std::int64_t waiting = progress.events_read() - cursor.events;
     if (waiting == 0) return;
     if (const auto batch = find_batch_after(cursor.batch, snapshot)) {
-        add(tail, count(model::window_between(batch->from, batch->to), batch->epoch, snapshot, false));
+        add(tail, count(model::window_between(batch->from, batch->to), batch->epoch, snapshot, true));
     } else {
         for (const EpochProgress& epoch : progress.epochs) {
             if (epoch.batcher.open_events == 0) continue;
@@ -114,10 +114,9 @@ void add_read_events(Tail& tail, const Progress& progress, const Cursor& cursor,
 }  // namespace
 
 TailStart look_at_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot, const model::Snapshot* far_end) {
-    const Standpoint standpoint(cursor, snapshot);
     TailStart tail{.has_events = false, .as_of = progress.as_of(cursor)};
     for_each_waiting(
-        progress, snapshot, true, far_end, [&](const EpochProgress& epoch) { return standpoint.in(epoch); },
+        progress, snapshot, true, far_end, [&](const EpochProgress& epoch) { return position_in(epoch, cursor, snapshot); },
         [&](const EpochProgress& epoch, const Counted&) {
             tail = {.has_events = true, .as_of = as_of_before(epoch, cursor)};
             return false;
@@ -129,9 +128,9 @@ Tail measure_tail(const Progress& progress, const Cursor& cursor, ::Snapshot sna
     Tail tail{.events = 0, .oldest_received_at = {}, .as_of = progress.as_of(cursor)};
     if (cursor.is_behind()) add_read_events(tail, progress, cursor, snapshot);
     // What the batcher has not read is still before a projection that is behind, too.
-    const Standpoint standpoint(cursor.is_behind() ? Cursor{} : cursor, snapshot);
+    const Cursor from = cursor.is_behind() ? Cursor{} : cursor;
     for_each_waiting(
-        progress, snapshot, false, nullptr, [&](const EpochProgress& epoch) { return standpoint.in(epoch); },
+        progress, snapshot, false, nullptr, [&](const EpochProgress& epoch) { return position_in(epoch, from, snapshot); },
         [&](const EpochProgress& epoch, const Counted& counted) {
             if (tail.events == 0) tail.as_of = as_of_before(epoch, cursor);
             add(tail, counted);

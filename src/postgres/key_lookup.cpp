@@ -106,6 +106,12 @@ bool find_next_row(KeyLookup& lookup, std::int64_t key) {
     return find_first(lookup, &above, ForwardScanDirection);
 }
 
+bool find_previous_row(KeyLookup& lookup, std::int64_t key) {
+    ScanKeyData up_to;
+    ScanKeyEntryInitialize(&up_to, 0, 1, BTLessEqualStrategyNumber, InvalidOid, InvalidOid, F_INT8LE, Int64GetDatum(key));
+    return find_first(lookup, &up_to, BackwardScanDirection);
+}
+
 bool find_row_at(KeyLookup& lookup, ItemPointer tid) {
     if (!table_tuple_fetch_row_version(lookup.relation, tid, lookup.snapshot, lookup.found)) return false;
     slot_getallattrs(lookup.found);

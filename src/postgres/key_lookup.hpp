@@ -40,9 +40,10 @@ void close_lookup(KeyLookup& lookup);
 // Looks for the row with these key values and fills in `found`. False: there is none.
 bool find_row(KeyLookup& lookup, const Datum* key_values);
 
-// Looks for the row with the least key above this one, in a table whose key is one bigint, and fills in `found`. False: there
-// is none.
+// For a table whose key is one bigint: look for the row with the least key above this one, or with the greatest key up to this
+// one, and fill in `found`. False: there is none.
 bool find_next_row(KeyLookup& lookup, std::int64_t key);
+bool find_previous_row(KeyLookup& lookup, std::int64_t key);
 
 // Fetches the row at a tid where this snapshot has found it before, and fills in `found`. False: there is none.
 bool find_row_at(KeyLookup& lookup, ItemPointer tid);

@@ -51,4 +51,9 @@ void push_snapshot_of_now() {
     PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+void show_own_writes() {
+    CommandCounterIncrement();
+    UpdateActiveSnapshotCommandId();
+}
+
 }  // namespace postgres

@@ -27,4 +27,7 @@ private:
 // yet.
 void push_snapshot_of_now();
 
+// P. Lets the active snapshot show what the transaction has written so far.
+void show_own_writes();
+
 }  // namespace postgres

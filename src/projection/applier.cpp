@@ -87,21 +87,15 @@ struct Read {
     bool is_whole = false;  // the transaction of the last row has no further row
 };
 
-struct ReadLimits {
-    std::int64_t rows;
-    std::size_t deltas;
-};
-constexpr ReadLimits kNoLimits{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::size_t>::max()};
-
-// Reads up to the first of the limits, and folds what it reads into the targets.
+// Reads at most so many rows, and less if there is enough to write. Folds what it reads into the targets.
 template <typename Targets>
-Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, const ReadLimits& most,
+Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, std::int64_t most_rows,
                  const Targets& targets) {
     event_log::WindowReader reader(window, epoch, snapshot);
     Read read;
     std::int64_t rows = 0;
-    while (rows < most.rows && size_of(targets) < most.deltas) {
-        const event_log::Block block = reader.read(most.rows - rows);
+    while (rows < most_rows && size_of(targets) < kMostDeltas) {
+        const event_log::Block block = reader.read(most_rows - rows);
         if (block.rows == 0) break;
         rows += block.rows;
         read.events += block.events;
@@ -139,44 +133,67 @@ struct CatchUp {
 
 CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64_t most_events) {
     CatchUp next{.run = feed::batches_after(cursor, most_events)};
-    next.reaches_batcher = !next.run || next.run->is_newest;
-    if (!next.reaches_batcher) return next;
-    for (const EpochProgress& each : progress.epochs) {
-        if (each.batcher.open_events == 0) continue;
-        const bool fits =
-            !next.run || (next.run->epoch == each.epoch && next.run->events + each.batcher.open_events <= most_events);
-        if (fits) next.open = &each;
-        next.reaches_batcher = fits;
+    if (next.run && !next.run->is_newest) return next;
+    std::vector<const EpochProgress*> open;
+    for (const EpochProgress& each : progress.epochs)
+        if (each.batcher.open_events > 0) open.push_back(&each);
+    if (open.size() == 1) {
+        const auto fits = [&](const EpochProgress& each) {
+            return !next.run || (next.run->epoch == each.epoch && next.run->events + each.batcher.open_events <= most_events);
+        };
+        if (fits(*open.front())) next.open = open.front();
     }
+    // The batches of two epochs may be open. The next passes close them.
+    next.reaches_batcher = open.empty() || next.open != nullptr;
     return next;
 }
 
+// Writes what the targets hold, makes it visible to `snapshot`, and empties them. So the memory of a pass is bounded although a
+// batch may have very many metrics.
+template <typename Targets>
+void spill(Targets& targets, ::Snapshot snapshot) {
+    for (const auto& target : targets) {
+        target->write(snapshot);
+        target->clear();
+    }
+    postgres::guarded([] { postgres::show_own_writes(); });
+}
+
 // Reads the next batches for projections with one cursor, writes their read models and moves the cursor. Returns how many
-// events that were.
-std::int64_t consume_batches(const std::vector<const Definition*>& served, const Progress& progress, ::Snapshot snapshot,
-                             std::int64_t most_events) {
+// events that were. Nothing: the next batch is not closed yet.
+std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>& served, const Progress& progress,
+                                            ::Snapshot snapshot, std::int64_t most_events) {
     std::vector<std::unique_ptr<Target>> targets;
     for (const Definition* each : served) targets.emplace_back(std::make_unique<Target>(*each))->refuse_obstacles();
     const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, most_events);
-    Read read;
-    read.is_complete = true;
+    if (!next.run && !next.reaches_batcher) return std::nullopt;
+    std::int64_t events = 0;
     if (next.run || next.open != nullptr) {
-        const bool is_divisible = next.run && (next.run->batches > 1 || next.open != nullptr);
-        read = read_window(model::window_between(next.from(), next.to()), next.epoch(), snapshot,
-                           is_divisible ? ReadLimits{kNoLimits.rows, kMostDeltas} : kNoLimits, targets);
+        event_log::WindowReader reader(model::window_between(next.from(), next.to()), next.epoch(), snapshot);
+        for (;;) {
+            const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
+            if (block.rows == 0) break;
+            events += block.events;
+            for (const auto& target : targets) target->add(block.readings);
+            if (size_of(targets) >= kMostDeltas) spill(targets, snapshot);
+        }
+        reader.close();
     }
-    // The batches have too many metrics to be read at once.
-    if (!read.is_complete) return consume_batches(served, progress, snapshot, most_events / 2);
     for (const auto& target : targets) target->write(snapshot);
     TELEMETRY_INJECTION_POINT("state_written");
     for (const Definition* each : served) {
         Cursor to = progress.cursor_of(each->name);
-        if (next.reaches_batcher) to.place = Cursor::Place::kBatcher;
-        to.events += read.events;
+        to.events += events;
         if (next.run) to.batch = next.run->last;
+        if (next.reaches_batcher) to.place = Cursor::Place::kBatcher;
+        if (next.reaches_batcher && to.events != progress.events_read())
+            throw postgres::Error(error_codes::kLogWasAltered, "telemetry.batch does not hold what the projector has read",
+                                  "Projection " + each->name + " has consumed " + std::to_string(to.events) + " events of " +
+                                      std::to_string(progress.events_read()) + ".",
+                                  "Somebody changed rows of telemetry.batch, telemetry.batcher or telemetry.cursor.");
         feed::write_cursor(each->name, to);
     }
-    return read.events;
+    return events;
 }
 
 }  // namespace
@@ -285,8 +302,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     }
     const Targets targets = open_targets(following, pass);
     const std::int64_t room = std::max<std::int64_t>(options.slice - before.open_events, 0);
-    const Read read =
-        read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, {room, kMostDeltas}, targets);
+    const Read read = read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, room, targets);
 
     const bool becomes_drained = read.is_complete && far_end.drains;
     const bool is_full = before.open_events + read.events >= options.slice;
@@ -357,7 +373,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
         now.open_events = 0;
         pass.succeeded.emplace_back(kBatches);
     }
-    now.last_batch = batch.batch_id;
+    if (batch.batch_id != progress.last_batch()) now.last_batch = batch.batch_id;
     feed::write_batcher(epoch.epoch, before, now, context.snapshot);
     for (const std::string& each : pass.succeeded)
         if (each != kBatches && !progress.cursor_of(each).is_stored) feed::write_cursor(each, {});
@@ -393,13 +409,17 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
 
     if (is_careful_) served.resize(1);
     Pass pass;
+    bool must_wait = false;
     const bool is_done = attempt(served.front()->name, pass, [&] {
-        const auto gap = feed::find_gap(progress, least, context.snapshot);
-        if (gap)
+        if (const auto gap = feed::find_gap(progress, progress.cursor_of(served.front()->name), context.snapshot)) {
             feed::cover(*gap, options.slice, context.snapshot);
-        else
-            pass.events = consume_batches(served, progress, context.snapshot, options.slice);
+        } else {
+            const auto consumed = consume_batches(served, progress, context.snapshot, options.slice);
+            pass.events = consumed.value_or(0);
+            must_wait = !consumed;
+        }
     });
+    if (must_wait) return std::nullopt;
     if (is_done)
         for (const Definition* each : served) pass.succeeded.push_back(each->name);
     finish(pass, context.snapshot);

@@ -25,7 +25,7 @@ const TargetTables& tables_of(read_model::Grain grain) noexcept {
 }  // namespace
 
 Target::Target(const read_model::Definition& definition)
-    : name_(definition.name), grain_(definition.grain), fold_(definition.grain) {}
+    : name_(definition.name), grain_(definition.grain), fold_(std::make_unique<Fold>(definition.grain)) {}
 
 void Target::refuse_obstacles() const {
     postgres::guarded([&tables = tables_of(grain_)] {
@@ -39,8 +39,8 @@ void Target::refuse_obstacles() const {
 
 void Target::write(::Snapshot snapshot) const {
     const TargetTables& tables = tables_of(grain_);
-    read_model::add_groups(tables.groups, fold_.groups(), snapshot);
-    read_model::add_metrics(tables.metrics, fold_.metrics(), snapshot);
+    read_model::add_groups(tables.groups, fold_->groups(), snapshot);
+    read_model::add_metrics(tables.metrics, fold_->metrics(), snapshot);
 }
 
 }  // namespace projection

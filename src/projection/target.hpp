@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -21,10 +22,13 @@ public:
     // TC204 if something on a table would be bypassed. The tables are locked.
     void refuse_obstacles() const;
 
-    void add(std::span<const model::Event> readings) { fold_.add(readings); }
+    void add(std::span<const model::Event> readings) { fold_->add(readings); }
 
     // How many rows `write` would write by now.
-    std::size_t size() const noexcept { return fold_.size(); }
+    std::size_t size() const noexcept { return fold_->size(); }
+
+    // Forgets what it has folded.
+    void clear() { fold_ = std::make_unique<Fold>(grain_); }
 
     // The caller holds the apply lock, and took it before it took `snapshot`.
     void write(::Snapshot snapshot) const;
@@ -32,7 +36,7 @@ public:
 private:
     std::string name_;
     read_model::Grain grain_;
-    Fold fold_;
+    std::unique_ptr<Fold> fold_;
 };
 
 }  // namespace projection

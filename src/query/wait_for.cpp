@@ -152,7 +152,7 @@ TokenState TokenWatch::look_under(::Snapshot snapshot, Fate fate) {
     const bool is_local = epoch->is_local(here);
     const bool is_over =
         std::any_of(epoch + 1, epochs.end(), [&here](const EpochProgress& each) { return each.is_local(here); });
-    const auto position = feed::Standpoint(progress.cursor_of(projection_), snapshot).in(*epoch);
+    const auto position = feed::position_in(*epoch, progress.cursor_of(projection_), snapshot);
     const bool is_passed = !position || position->snapshot.covers(token_.xid);
     if (!is_local || is_over || epoch->place.timeline != here.timeline) return look_in_log(is_passed, snapshot, is_local, fate);
     switch (fate) {
@@ -201,8 +201,7 @@ void refuse_own_transaction(const Token& token) {
 
 // The number of passes as it was before a look. When it has grown, another look is worthwhile.
 struct SeenPasses {
-    explicit SeenPasses(std::string_view projection)
-        : signal(runtime::pass_signal(runtime::pass_signal_number(projection))) {
+    explicit SeenPasses(std::string_view projection) : signal(runtime::pass_signal(runtime::pass_signal_number(projection))) {
         if (signal != nullptr) pass_count = pg_atomic_read_u64(&signal->pass_count);
     }
 

@@ -63,7 +63,7 @@ void define_all() {
                "Sets how often the projector looks for events without being woken.",
                "A commit wakes it, but COMMIT PREPARED does not.");
     define_int("telemetry_cqrs.batch_retention", current.batch_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
-               "Sets how long telemetry.read_events() can give the events of a batch.",
+               "Sets how long telemetry.read_events() can give the events of each single batch.",
                "Older batches are merged with their neighbours. With 0 the projector merges none.");
     define_int("telemetry_cqrs.launcher_interval", current.launcher_interval, 100, 600000, GUC_UNIT_MS,
                "Sets how often the launcher looks for new databases.", nullptr);

@@ -2,6 +2,7 @@
 #include "worker/batch_retention.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 
 #include "error_codes.hpp"
@@ -32,9 +33,10 @@ struct MergeResult {
 
 // Merges as the owner. This is a function of its own so that AsOwner ends before the transaction does.
 bool merge_as_owner(feed::Merging& merging, TimestampTz cutoff) {
-    const postgres::AsOwner as_owner(runtime::installed().owner);
+    const runtime::Installed installed = runtime::installed();
+    const postgres::AsOwner as_owner(installed.owner);
     postgres::guarded([] { postgres::refuse_statement_obstacle(runtime::kBatchTable); });
-    return merging.merge_some(cutoff);
+    return merging.merge_some(installed.event, cutoff);
 }
 
 MergeResult merge_older_than(feed::Merging& merging, TimestampTz cutoff) {
@@ -50,10 +52,11 @@ MergeResult merge_older_than(feed::Merging& merging, TimestampTz cutoff) {
     try {
         merged.has_more = merge_as_owner(merging, cutoff);
         transaction.commit();
-    } catch (const postgres::PgError& error) {
-        merging = {};
-        if (error.sqlstate() != error_codes::kTableCarriesObstacle) throw;
-        merged.obstacle = postgres::describe_current_exception();  // the destructor of `transaction` rolls back
+    } catch (const std::exception&) {
+        merging = {};  // the destructor of `transaction` rolls back what it has found out
+        const postgres::ErrorReport report = postgres::describe_current_exception();
+        if (report.sqlstate != error_codes::kTableCarriesObstacle) throw;
+        merged.obstacle = report;
     }
     return merged;
 }

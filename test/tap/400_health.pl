@@ -256,9 +256,9 @@ becomes('projection region', 'error', qr/failing, 1 events wait.*P0042: no more 
 like(health_of('projection device'), qr/^ok\|current, 0 events wait/, 'the other goes on');
 send_readings(10);
 send_readings(10);
-limits(retention_margin => "interval '0'", unmerged => '2::bigint');
+limits(retention_margin => "interval '0'", unmerged => '1::bigint');
 reload('telemetry_cqrs.batch_retention = 1');
-becomes('batch retention', 'warning', qr/2 or more old batches are not merged/, 'batches are not merged past its place');
+becomes('batch retention', 'warning', qr/\d+ old batches are not merged/, 'batches are not merged past its place');
 sql('DROP INDEX telemetry.refusing');
 becomes('projection region', 'ok', qr/current/, 'it works again');
 becomes('batch retention', 'ok', qr/oldest batch/, 'and they are');

@@ -78,7 +78,7 @@ is(sqlstate_of('SELECT telemetry.follow_from(10)'), 'TC203', 'follow_from: the b
 is(sqlstate_of("SELECT telemetry.follow_from($second)"), 'TC203', 'follow_from: nor is it itself');
 is(sqlstate_of('SELECT telemetry.follow_from(' . ($second + 1) . ')'), '', 'follow_from: after it nothing was deleted');
 # As version 1.0 left it: later epochs went on in the first range, and the last one has gone on in its own since.
-$promoted->safe_psql('third', 'UPDATE telemetry.epoch SET first_xid = NULL');
+$promoted->safe_psql('third', 'UPDATE telemetry.epoch SET first_xid = NULL; UPDATE telemetry.batch SET from_snapshot = \'3:3:\'');
 is(sqlstate_of('SELECT telemetry.follow_from(10)'), 'TC203', 'follow_from: where an epoch of version 1.0 ended is not known');
 is(sqlstate_of("SELECT telemetry.follow_from($third)"), '', 'follow_from: the oldest one');
 $promoted->stop;
