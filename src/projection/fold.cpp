@@ -6,6 +6,8 @@
 #include <cstring>
 #include <tuple>
 
+#include "summary/statistics.hpp"
+
 namespace projection {
 
 std::string_view Fold::keep(std::string_view text) {
@@ -39,7 +41,7 @@ void Fold::add_metric(std::uint32_t group, const model::Metric& metric, model::M
     const std::uint64_t key = std::uint64_t{group} << 32 | name->second;
     const auto [found, is_new] = metric_index_.emplace(key, static_cast<std::uint32_t>(metrics_.size()));
     if (is_new) metrics_.push_back({groups_[group].key, name->first, {}});
-    model::add(metrics_[found->second].summary, metric.value, at);
+    summary::add(metrics_[found->second].summary, metric.value, at);
 }
 
 void Fold::add(std::span<const model::Event> readings) {
@@ -53,9 +55,9 @@ void Fold::add(std::span<const model::Event> readings) {
         group.last_received_at = is_first ? reading.received_at : std::max(group.last_received_at, reading.received_at);
         ++group.sample_count;
         if (reading.temperature && std::isfinite(*reading.temperature))
-            model::add(group.temperature, *reading.temperature, reading.measured_at);
+            summary::add(group.temperature, *reading.temperature, reading.measured_at);
         if (reading.humidity && std::isfinite(*reading.humidity))
-            model::add(group.humidity, *reading.humidity, reading.measured_at);
+            summary::add(group.humidity, *reading.humidity, reading.measured_at);
         for (const model::Metric& metric : reading.metrics) add_metric(number, metric, reading.measured_at);
     }
 }

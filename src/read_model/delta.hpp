@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "model/identifiers.hpp"
-#include "model/summary.hpp"
+#include "summary/statistics.hpp"
 
 namespace read_model {
 
@@ -17,8 +17,8 @@ struct GroupDelta {
     model::Micros first_seen = 0;  // measured_at of the first and the last measured reading
     model::Micros last_seen = 0;
     model::Micros last_received_at = 0;
-    model::Summary temperature;
-    model::Summary humidity;
+    summary::Statistics temperature;
+    summary::Statistics humidity;
     std::string_view region;  // of the reading at last_seen, of several the greatest; empty: none
 };
 
@@ -26,7 +26,7 @@ struct GroupDelta {
 struct MetricDelta {
     std::string_view key;
     std::string_view metric;
-    model::Summary summary;
+    summary::Statistics summary;
 };
 
 }  // namespace read_model

@@ -8,7 +8,7 @@
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/text.hpp"
-#include "read_model/stored_summary.hpp"
+#include "summary/stored_summary.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -41,21 +41,21 @@ std::int64_t found_integer(const postgres::KeyedTable& table, int column) {
 }
 
 // P. Returns the stored summary, or an empty one where it is NULL.
-model::Summary found_summary(const postgres::KeyedTable& table, int column) {
+summary::Statistics found_summary(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
-    const model::Summary* summary = find_summary(DatumGetPointer(table.found->tts_values[column]));
-    if (summary == nullptr)
+    const summary::Statistics* found = summary::find_statistics(DatumGetPointer(table.found->tts_values[column]));
+    if (found == nullptr)
         ereport(ERROR, (errcode(error_codes::kCorruptSummary),
                         errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(table.relation)),
-                        errdetail("The stored value is not one that this version of the extension writes."),
-                        errhint("%s", kCorruptSummaryHint)));
-    return *summary;
+                        errdetail("%s", summary::kCorruptSummaryDetail), errhint("%s", summary::kCorruptSummaryHint)));
+    return *found;
 }
 
 // P.
-void set_summary(postgres::KeyedTable& table, int column, StoredSummary& buffer, const model::Summary& summary) {
-    if (summary.count == 0) return postgres::set_null(table, column);
-    store(buffer, summary);
+void set_summary(postgres::KeyedTable& table, int column, summary::StoredSummary& buffer,
+                 const summary::Statistics& statistics) {
+    if (statistics.count == 0) return postgres::set_null(table, column);
+    summary::store(buffer, statistics);
     postgres::set_value(table, column, PointerGetDatum(&buffer));
 }
 
@@ -70,11 +70,11 @@ std::int64_t sum_of(std::int64_t a, std::int64_t b) {
 // P. Merges the found row into `total`, which is the delta at first.
 void merge_found(const postgres::KeyedTable& table, bool has_region, GroupDelta& total) {
     total.sample_count = sum_of(found_integer(table, kSampleCount), total.sample_count);
-    model::Summary temperature = found_summary(table, kTemperature);
-    model::merge(temperature, total.temperature);
+    summary::Statistics temperature = found_summary(table, kTemperature);
+    summary::merge(temperature, total.temperature);
     total.temperature = temperature;
-    model::Summary humidity = found_summary(table, kHumidity);
-    model::merge(humidity, total.humidity);
+    summary::Statistics humidity = found_summary(table, kHumidity);
+    summary::merge(humidity, total.humidity);
     total.humidity = humidity;
     total.first_seen = Min(found_integer(table, kFirstSeen), total.first_seen);
     total.last_received_at = Max(found_integer(table, kLastReceivedAt), total.last_received_at);
@@ -89,7 +89,7 @@ struct GroupWriter {
     postgres::KeyedTable table;
     bool has_region;
     postgres::ReusedText key_buffer, region_buffer;
-    StoredSummary temperature_buffer, humidity_buffer;
+    summary::StoredSummary temperature_buffer, humidity_buffer;
 };
 
 // P.
@@ -123,7 +123,7 @@ void add_group(GroupWriter& writer, const GroupDelta& delta) {
 struct MetricWriter {
     postgres::KeyedTable table;
     postgres::ReusedText key_buffer, metric_buffer;
-    StoredSummary summary_buffer;
+    summary::StoredSummary summary_buffer;
 };
 
 // P.
@@ -131,11 +131,11 @@ void add_metric(MetricWriter& writer, const MetricDelta& delta) {
     postgres::KeyedTable& table = writer.table;
     const Datum key[] = {postgres::text_datum(writer.key_buffer, delta.key),
                          postgres::text_datum(writer.metric_buffer, delta.metric)};
-    model::Summary total = delta.summary;
+    summary::Statistics total = delta.summary;
     const bool is_found = postgres::find_row(table, key);
     if (is_found) {
         total = found_summary(table, kSummary);
-        model::merge(total, delta.summary);
+        summary::merge(total, delta.summary);
         postgres::copy_found_row(table);
     } else {
         postgres::start_row(table);

@@ -48,7 +48,7 @@ my $OF_THE_SERVER = qr{
         # functions
       | \w+GetDatum | DatumGet\w+ | DirectFunctionCall\d | ereport | elog | err(?:code|msg|detail|hint|context)\w* | palloc\w*
       | repalloc | pfree | pstrdup | pnstrdup | psprintf | MemoryContext[A-Z]\w* | (?:Current|Top)MemoryContext | AllocSet\w+
-      | appendStringInfo\w* | initStringInfo | (?:un)?pack_sql_state | pg_\w+ | float8out_internal | numeric_\w+
+      | appendStringInfo\w* | initStringInfo | (?:un)?pack_sql_state | pg_\w+ | float8out_internal | numeric_(?!limits\b)\w+
       | Get(?:Current|Transaction|Active|Top|Latest|Oldest|User|Session|System|Database|Real)\w* | My[A-Z]\w+ | IsUnderPostmaster
       | IsTransaction\w* | Isolation\w+ | TransactionId[A-Z]\w+ | U64From\w+ | (?:Start|Commit|Abort)\w*Transaction\w*Command
       | (?:Push|Pop)ActiveSnapshot | (?:Un)?[Rr]egister\w*Snapshot | RegisterXactCallback | RegisterSubXactCallback

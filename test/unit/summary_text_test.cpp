@@ -1,5 +1,5 @@
 // The text form of a summary reads back bit for bit, and the parser takes nothing else.
-#include "model/summary_text.hpp"
+#include "summary/summary_text.hpp"
 
 #include <bit>
 #include <cmath>
@@ -12,8 +12,8 @@
 namespace {
 
 using model::Micros;
-using model::parse_summary;
-using model::Summary;
+using summary::parse_summary;
+using summary::Statistics;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -27,7 +27,7 @@ std::string with(std::string_view what, std::string_view replacement) {
     return text.replace(at, what.size(), replacement);
 }
 
-void expect_same_bits(const Summary& a, const Summary& b) {
+void expect_same_bits(const Statistics& a, const Statistics& b) {
     EXPECT_EQ(a.count, b.count);
     EXPECT_EQ(std::bit_cast<std::uint64_t>(a.mean), std::bit_cast<std::uint64_t>(b.mean));
     EXPECT_EQ(std::bit_cast<std::uint64_t>(a.m2), std::bit_cast<std::uint64_t>(b.m2));
@@ -40,17 +40,17 @@ void expect_same_bits(const Summary& a, const Summary& b) {
 }
 
 TEST(SummaryText, IsWrittenAsDocumented) {
-    Summary summary;
-    model::add(summary, 1, -60000000);
-    model::add(summary, 2, 60000000);
-    EXPECT_EQ(model::to_text(summary), kGood);
+    Statistics summary;
+    summary::add(summary, 1, -60000000);
+    summary::add(summary, 2, 60000000);
+    EXPECT_EQ(summary::to_text(summary), kGood);
 }
 
 TEST(SummaryText, WritesAnInfiniteM2AsString) {
-    Summary summary;
-    model::add(summary, 1e308, 1);
-    model::add(summary, -1e308, 2);
-    const auto text = model::to_text(summary);
+    Statistics summary;
+    summary::add(summary, 1e308, 1);
+    summary::add(summary, -1e308, 2);
+    const auto text = summary::to_text(summary);
     EXPECT_NE(text.find(R"("m2":"Infinity")"), std::string::npos) << text;
     ASSERT_TRUE(parse_summary(text));
     EXPECT_EQ(parse_summary(text)->m2, kInfinity);
@@ -59,14 +59,14 @@ TEST(SummaryText, WritesAnInfiniteM2AsString) {
 TEST(SummaryText, ReadsBackBitForBit) {
     std::mt19937_64 random(11);
     for (int round = 0; round < 2000; ++round) {
-        Summary summary;
+        Statistics summary;
         const auto count = 1 + random() % 5;
         for (std::uint64_t i = 0; i < count; ++i) {
             double value = std::bit_cast<double>(random());
             if (!std::isfinite(value)) value = 0;
-            model::add(summary, value, static_cast<Micros>(random()));
+            summary::add(summary, value, static_cast<Micros>(random()));
         }
-        const auto text = model::to_text(summary);
+        const auto text = summary::to_text(summary);
         const auto read = parse_summary(text);
         ASSERT_TRUE(read) << text;
         expect_same_bits(*read, summary);
@@ -145,7 +145,7 @@ TEST(SummaryText, AnyCutOrChangedByteIsRefusedOrConsistent) {
         auto text = kGood;
         text[random() % text.size()] = static_cast<char>(random());
         const auto read = parse_summary(text);
-        EXPECT_TRUE(!read || model::is_consistent(*read)) << text;
+        EXPECT_TRUE(!read || summary::is_consistent(*read)) << text;
     }
 }
 

@@ -1,6 +1,6 @@
-// model::Summary agrees with two-pass formulas in long double, has exact extremes, and stands values at the edge of double
+// summary::Statistics agrees with two-pass formulas in long double, has exact extremes, and stands values at the edge of double
 // precision.
-#include "model/summary.hpp"
+#include "summary/statistics.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 namespace {
 
 using model::Micros;
-using model::Summary;
+using summary::Statistics;
 
 struct Sample {
     double value;
@@ -23,14 +23,14 @@ struct Sample {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kGreatest = std::numeric_limits<double>::max();
 
-Summary summary_of(const std::vector<Sample>& samples) {
-    Summary summary;
-    for (const auto& [value, at] : samples) model::add(summary, value, at);
+Statistics summary_of(const std::vector<Sample>& samples) {
+    Statistics summary;
+    for (const auto& [value, at] : samples) summary::add(summary, value, at);
     return summary;
 }
 
 // Computes the definition in two passes and in extended precision.
-void expect_is_summary_of(const Summary& summary, const std::vector<Sample>& samples) {
+void expect_is_summary_of(const Statistics& summary, const std::vector<Sample>& samples) {
     ASSERT_EQ(summary.count, static_cast<std::int64_t>(samples.size()));
     long double sum = 0;
     for (const auto& sample : samples) sum += sample.value;
@@ -52,12 +52,12 @@ void expect_is_summary_of(const Summary& summary, const std::vector<Sample>& sam
     EXPECT_EQ(summary.last_at, last->at);
 }
 
-TEST(Summary, OfNothingHasNoDeviation) {
-    EXPECT_EQ(Summary{}.count, 0);
-    EXPECT_EQ(model::stddev(Summary{}), std::nullopt);
+TEST(Statistics, OfNothingHasNoDeviation) {
+    EXPECT_EQ(Statistics{}.count, 0);
+    EXPECT_EQ(summary::stddev(Statistics{}), std::nullopt);
 }
 
-TEST(Summary, OfOneValue) {
+TEST(Statistics, OfOneValue) {
     const auto summary = summary_of({{21.5, 60}});
     EXPECT_EQ(summary.count, 1);
     EXPECT_EQ(summary.mean, 21.5);
@@ -66,37 +66,37 @@ TEST(Summary, OfOneValue) {
     EXPECT_EQ(summary.max, 21.5);
     EXPECT_EQ(summary.first_at, 60);
     EXPECT_EQ(summary.last_at, 60);
-    EXPECT_EQ(model::stddev(summary), std::nullopt);
+    EXPECT_EQ(summary::stddev(summary), std::nullopt);
 }
 
-TEST(Summary, KnownDeviation) {
+TEST(Statistics, KnownDeviation) {
     // The mean of 2 4 4 4 5 5 7 9 is 5, and the squared deviations are 9+1+1+1+0+0+4+16 = 32.
     const auto summary = summary_of({{2, 1}, {4, 2}, {4, 3}, {4, 4}, {5, 5}, {5, 6}, {7, 7}, {9, 8}});
     EXPECT_DOUBLE_EQ(summary.mean, 5);
     EXPECT_DOUBLE_EQ(summary.m2, 32);
-    EXPECT_DOUBLE_EQ(model::stddev(summary).value(), std::sqrt(32.0 / 7.0));
+    EXPECT_DOUBLE_EQ(summary::stddev(summary).value(), std::sqrt(32.0 / 7.0));
 }
 
-TEST(Summary, EqualValuesHaveExactlyNoDeviation) {
-    Summary summary;
-    for (int i = 0; i < 1000; ++i) model::add(summary, 0.1, i);
+TEST(Statistics, EqualValuesHaveExactlyNoDeviation) {
+    Statistics summary;
+    for (int i = 0; i < 1000; ++i) summary::add(summary, 0.1, i);
     EXPECT_EQ(summary.mean, 0.1);
     EXPECT_EQ(summary.m2, 0);
-    EXPECT_EQ(model::stddev(summary).value(), 0);
+    EXPECT_EQ(summary::stddev(summary).value(), 0);
 }
 
-TEST(Summary, FirstAndLastGoByMeasuredTimeWithTiesByValue) {
+TEST(Statistics, FirstAndLastGoByMeasuredTimeWithTiesByValue) {
     auto summary = summary_of({{5, 100}, {1, 200}, {9, 50}, {7, 50}, {8, 50}, {3, 200}, {2, 200}});
     EXPECT_EQ(summary.first_value, 7);
     EXPECT_EQ(summary.first_at, 50);
     EXPECT_EQ(summary.last_value, 3);
     EXPECT_EQ(summary.last_at, 200);
-    model::merge(summary, summary_of({{4, 200}, {6, 50}, {0, 60}}));
+    summary::merge(summary, summary_of({{4, 200}, {6, 50}, {0, 60}}));
     EXPECT_EQ(summary.first_value, 6);
     EXPECT_EQ(summary.last_value, 4);
 }
 
-TEST(Summary, NegativeZeroIsZero) {
+TEST(Statistics, NegativeZeroIsZero) {
     const auto one = summary_of({{0.0, 1}, {-0.0, 1}});
     const auto other = summary_of({{-0.0, 1}, {0.0, 1}});
     EXPECT_FALSE(std::signbit(one.min));
@@ -105,12 +105,12 @@ TEST(Summary, NegativeZeroIsZero) {
     EXPECT_FALSE(std::signbit(summary_of({{-0.0, 1}}).mean));
 }
 
-TEST(Summary, NothingIsTheNeutralElementOfMerge) {
+TEST(Statistics, NothingIsTheNeutralElementOfMerge) {
     const auto some = summary_of({{1.1, 3}, {2.2, 1}, {-7, 2}});
     auto left = some;
-    model::merge(left, Summary{});
-    Summary right;
-    model::merge(right, some);
+    summary::merge(left, Statistics{});
+    Statistics right;
+    summary::merge(right, some);
     for (const auto& merged : {left, right}) {
         EXPECT_EQ(merged.count, some.count);
         EXPECT_EQ(merged.mean, some.mean);
@@ -118,37 +118,37 @@ TEST(Summary, NothingIsTheNeutralElementOfMerge) {
         EXPECT_EQ(merged.first_at, some.first_at);
         EXPECT_EQ(merged.last_value, some.last_value);
     }
-    Summary nothing;
-    model::merge(nothing, Summary{});
+    Statistics nothing;
+    summary::merge(nothing, Statistics{});
     EXPECT_EQ(nothing.count, 0);
 }
 
-TEST(Summary, MergesWithItself) {
+TEST(Statistics, MergesWithItself) {
     auto summary = summary_of({{1, 1}, {3, 2}});
-    model::merge(summary, summary);
+    summary::merge(summary, summary);
     EXPECT_EQ(summary.count, 4);
     EXPECT_DOUBLE_EQ(summary.mean, 2);
     EXPECT_DOUBLE_EQ(summary.m2, 4);
 }
 
-TEST(Summary, FarApartValuesKeepTheMeanFinite) {
+TEST(Statistics, FarApartValuesKeepTheMeanFinite) {
     const std::vector<double> extremes = {kGreatest, -kGreatest, 1e308, -1e308,    0.0,
                                           5e-324,    -5e-324,    1.0,   kGreatest, -kGreatest};
     std::mt19937_64 random(7);
     for (int round = 0; round < 2000; ++round) {
-        Summary whole;
-        Summary parts[3];
+        Statistics whole;
+        Statistics parts[3];
         double low = kInfinity;
         double high = -kInfinity;
         for (int i = 0; i < 12; ++i) {
             const double value = extremes[random() % extremes.size()];
             low = std::min(low, value);
             high = std::max(high, value);
-            model::add(whole, value, i);
-            model::add(parts[random() % 3], value, i);
+            summary::add(whole, value, i);
+            summary::add(parts[random() % 3], value, i);
         }
-        model::merge(parts[0], parts[1]);
-        model::merge(parts[0], parts[2]);
+        summary::merge(parts[0], parts[1]);
+        summary::merge(parts[0], parts[2]);
         for (const auto& summary : {whole, parts[0]}) {
             ASSERT_TRUE(std::isfinite(summary.mean));
             ASSERT_LE(low, summary.mean);
@@ -157,44 +157,44 @@ TEST(Summary, FarApartValuesKeepTheMeanFinite) {
             ASSERT_EQ(summary.min, low);
             ASSERT_EQ(summary.max, high);
             ASSERT_EQ(summary.count, 12);
-            ASSERT_TRUE(model::is_consistent(summary));
+            ASSERT_TRUE(summary::is_consistent(summary));
         }
     }
 }
 
-TEST(Summary, MeanOfOppositeExtremes) {
+TEST(Statistics, MeanOfOppositeExtremes) {
     EXPECT_EQ(summary_of({{1e308, 1}, {-1e308, 2}}).mean, 0);
     EXPECT_EQ(summary_of({{1e308, 1}, {-1e308, 2}}).m2, kInfinity);
-    EXPECT_EQ(model::stddev(summary_of({{1e308, 1}, {-1e308, 2}})), std::nullopt);
+    EXPECT_EQ(summary::stddev(summary_of({{1e308, 1}, {-1e308, 2}})), std::nullopt);
     EXPECT_DOUBLE_EQ(summary_of({{1e308, 1}, {1e308, 2}, {-1e308, 3}, {1e308, 4}}).mean, 0.5e308);
     auto merged = summary_of({{1e308, 1}, {1e308, 2}, {1e308, 3}});
-    model::merge(merged, summary_of({{-1e308, 4}}));
+    summary::merge(merged, summary_of({{-1e308, 4}}));
     EXPECT_DOUBLE_EQ(merged.mean, 0.5e308);
     EXPECT_EQ(merged.m2, kInfinity);
-    model::merge(merged, summary_of({{2, 5}}));
+    summary::merge(merged, summary_of({{2, 5}}));
     EXPECT_EQ(merged.m2, kInfinity);
 }
 
-TEST(Summary, SquareThatFitsDoesNotOverflowOnTheWay) {
+TEST(Statistics, SquareThatFitsDoesNotOverflowOnTheWay) {
     // Distance d = 1.5e154: d * d = 2.25e308 exceeds a double, M2 = d * d / 2 does not.
     auto merged = summary_of({{0, 1}});
-    model::merge(merged, summary_of({{1.5e154, 2}}));
+    summary::merge(merged, summary_of({{1.5e154, 2}}));
     EXPECT_DOUBLE_EQ(merged.m2, 1.125e308);
     EXPECT_DOUBLE_EQ(summary_of({{0, 1}, {1.5e154, 2}}).m2, 1.125e308);
 }
 
-TEST(Summary, CountsSaturate) {
-    Summary full = summary_of({{1, 1}, {2, 2}});
+TEST(Statistics, CountsSaturate) {
+    Statistics full = summary_of({{1, 1}, {2, 2}});
     full.count = std::numeric_limits<std::int64_t>::max();
     auto sum = full;
-    model::merge(sum, full);
+    summary::merge(sum, full);
     EXPECT_EQ(sum.count, std::numeric_limits<std::int64_t>::max());
-    model::add(full, 3, 3);
+    summary::add(full, 3, 3);
     EXPECT_EQ(full.count, std::numeric_limits<std::int64_t>::max());
-    EXPECT_TRUE(model::is_consistent(full));
+    EXPECT_TRUE(summary::is_consistent(full));
 }
 
-TEST(Summary, AnyOrderAndAnyCutGiveTheDefinition) {
+TEST(Statistics, AnyOrderAndAnyCutGiveTheDefinition) {
     std::mt19937_64 random(20260731);
     for (int round = 0; round < 300; ++round) {
         // Beyond a mean of about 1e7 deviations the double that holds the mean is too coarse for nine digits of M2.
@@ -205,41 +205,41 @@ TEST(Summary, AnyOrderAndAnyCutGiveTheDefinition) {
 
         expect_is_summary_of(summary_of(samples), samples);
         std::ranges::shuffle(samples, random);
-        std::vector<Summary> parts(1 + random() % 10);
-        for (const auto& sample : samples) model::add(parts[random() % parts.size()], sample.value, sample.at);
+        std::vector<Statistics> parts(1 + random() % 10);
+        for (const auto& sample : samples) summary::add(parts[random() % parts.size()], sample.value, sample.at);
         while (parts.size() > 1) {
             std::ranges::shuffle(parts, random);
             const auto last = parts.back();
             parts.pop_back();
-            model::merge(parts.front(), last);
+            summary::merge(parts.front(), last);
         }
         expect_is_summary_of(parts.front(), samples);
     }
 }
 
-TEST(Summary, ConsistencyIsChecked) {
+TEST(Statistics, ConsistencyIsChecked) {
     const auto good = summary_of({{1, 1}, {2, 2}});
-    EXPECT_TRUE(model::is_consistent(good));
+    EXPECT_TRUE(summary::is_consistent(good));
     const auto broken = [&good](auto change) {
         auto summary = good;
         change(summary);
-        return !model::is_consistent(summary);
+        return !summary::is_consistent(summary);
     };
     const double nan = std::nan("");
-    EXPECT_TRUE(broken([](Summary& s) { s.count = 0; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.count = -1; }));
-    EXPECT_TRUE(broken([&](Summary& s) { s.mean = nan; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.mean = 3; }));
-    EXPECT_TRUE(broken([&](Summary& s) { s.m2 = nan; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.m2 = -1; }));
-    EXPECT_FALSE(broken([](Summary& s) { s.m2 = kInfinity; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.min = -kInfinity; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.max = kInfinity; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.min = 3; }));
-    EXPECT_TRUE(broken([&](Summary& s) { s.first_value = nan; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.last_value = 2.5; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.first_at = 3; }));
-    EXPECT_TRUE(broken([](Summary& s) { s.first_at = 2, s.first_value = 2, s.last_value = 1; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.count = 0; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.count = -1; }));
+    EXPECT_TRUE(broken([&](Statistics& s) { s.mean = nan; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.mean = 3; }));
+    EXPECT_TRUE(broken([&](Statistics& s) { s.m2 = nan; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.m2 = -1; }));
+    EXPECT_FALSE(broken([](Statistics& s) { s.m2 = kInfinity; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.min = -kInfinity; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.max = kInfinity; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.min = 3; }));
+    EXPECT_TRUE(broken([&](Statistics& s) { s.first_value = nan; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.last_value = 2.5; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.first_at = 3; }));
+    EXPECT_TRUE(broken([](Statistics& s) { s.first_at = 2, s.first_value = 2, s.last_value = 1; }));
 }
 
 }  // namespace

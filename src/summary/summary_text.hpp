@@ -9,18 +9,18 @@
 #include <string>
 #include <string_view>
 
-#include "model/summary.hpp"
+#include "summary/statistics.hpp"
 
-namespace model {
+namespace summary {
 
 inline constexpr int kSummaryVersion = 1;
 
 // The summary must be consistent (is_consistent).
-std::string to_text(const Summary& summary);
+std::string to_text(const Statistics& statistics);
 
 // Reads a text that has each name exactly once, in any order and with JSON's white space. Its numbers follow JSON's grammar and
 // are in range, and nothing follows the object. Returns nothing for any other text, for another version, and for members that
 // are not consistent.
-std::optional<Summary> parse_summary(std::string_view text) noexcept;
+std::optional<Statistics> parse_summary(std::string_view text) noexcept;
 
-}  // namespace model
+}  // namespace summary

@@ -1,5 +1,5 @@
 // Writes the text form of a summary, and reads it strictly.
-#include "model/summary_text.hpp"
+#include "summary/summary_text.hpp"
 
 #include <array>
 #include <charconv>
@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-namespace model {
+namespace summary {
 
 namespace {
 
@@ -129,24 +129,24 @@ private:
 
 }  // namespace
 
-std::string to_text(const Summary& summary) {
+std::string to_text(const Statistics& statistics) {
     SummaryWriter writer;
     writer.member(kVersion, kSummaryVersion);
-    writer.member(kCount, summary.count);
-    writer.member(kMean, summary.mean);
-    writer.member_m2(summary.m2);
-    writer.member(kMin, summary.min);
-    writer.member(kMax, summary.max);
-    writer.member(kFirstValue, summary.first_value);
-    writer.member(kLastValue, summary.last_value);
-    writer.member(kFirstAt, summary.first_at);
-    writer.member(kLastAt, summary.last_at);
+    writer.member(kCount, statistics.count);
+    writer.member(kMean, statistics.mean);
+    writer.member_m2(statistics.m2);
+    writer.member(kMin, statistics.min);
+    writer.member(kMax, statistics.max);
+    writer.member(kFirstValue, statistics.first_value);
+    writer.member(kLastValue, statistics.last_value);
+    writer.member(kFirstAt, statistics.first_at);
+    writer.member(kLastAt, statistics.last_at);
     return writer.finish();
 }
 
-std::optional<Summary> parse_summary(std::string_view text) noexcept {
+std::optional<Statistics> parse_summary(std::string_view text) noexcept {
     SummaryReader reader(text);
-    Summary summary;
+    Statistics statistics;
     int version = 0;
     std::array<bool, kNames.size()> seen{};
     const auto take_value = [&](SummaryMember member) noexcept {
@@ -154,25 +154,25 @@ std::optional<Summary> parse_summary(std::string_view text) noexcept {
             case kVersion:
                 return reader.take_number(version);
             case kCount:
-                return reader.take_number(summary.count);
+                return reader.take_number(statistics.count);
             case kMean:
-                return reader.take_number(summary.mean);
+                return reader.take_number(statistics.mean);
             case kM2:
-                if (!reader.take(kInfinity)) return reader.take_number(summary.m2);
-                summary.m2 = std::numeric_limits<double>::infinity();
+                if (!reader.take(kInfinity)) return reader.take_number(statistics.m2);
+                statistics.m2 = std::numeric_limits<double>::infinity();
                 return true;
             case kMin:
-                return reader.take_number(summary.min);
+                return reader.take_number(statistics.min);
             case kMax:
-                return reader.take_number(summary.max);
+                return reader.take_number(statistics.max);
             case kFirstValue:
-                return reader.take_number(summary.first_value);
+                return reader.take_number(statistics.first_value);
             case kLastValue:
-                return reader.take_number(summary.last_value);
+                return reader.take_number(statistics.last_value);
             case kFirstAt:
-                return reader.take_number(summary.first_at);
+                return reader.take_number(statistics.first_at);
             case kLastAt:
-                return reader.take_number(summary.last_at);
+                return reader.take_number(statistics.last_at);
         }
         return false;
     };
@@ -186,8 +186,8 @@ std::optional<Summary> parse_summary(std::string_view text) noexcept {
         if (!reader.take(":") || !take_value(*member)) return std::nullopt;
     }
     if (!reader.take("}") || !reader.at_end()) return std::nullopt;
-    if (version != kSummaryVersion || !is_consistent(summary)) return std::nullopt;
-    return summary;
+    if (version != kSummaryVersion || !is_consistent(statistics)) return std::nullopt;
+    return statistics;
 }
 
-}  // namespace model
+}  // namespace summary

@@ -3,14 +3,16 @@
 
 #include <cstdint>
 
-#include "model/summary.hpp"
+#include "summary/statistics.hpp"
+
 #include "postgres/pg.hpp"
 
-namespace read_model {
+namespace summary {
 
 inline constexpr std::uint8_t kStoredVersion = 1;
 
 // For TC302 of a stored value.
+inline constexpr const char* kCorruptSummaryDetail = "The stored value is not one that this version of the extension writes.";
 inline constexpr const char* kCorruptSummaryHint =
     "Install the library that wrote the value if that is a later one; otherwise restore the row from a backup.";
 
@@ -20,22 +22,22 @@ struct StoredSummary {
     std::int32_t header;
     std::uint8_t version;
     std::uint8_t padding[3];
-    model::Summary summary;
+    Statistics statistics;
 };
 static_assert(sizeof(StoredSummary) == 80 && alignof(StoredSummary) == 8);
 
-inline void store(StoredSummary& stored, const model::Summary& summary) noexcept {
+inline void store(StoredSummary& stored, const Statistics& statistics) noexcept {
     SET_VARSIZE(&stored, sizeof stored);
     stored.version = kStoredVersion;
     stored.padding[0] = stored.padding[1] = stored.padding[2] = 0;
-    stored.summary = summary;
+    stored.statistics = statistics;
 }
 
 // Null: the bytes are not a summary of a known version.
-inline const model::Summary* find_summary(const void* bytes) noexcept {
+inline const Statistics* find_statistics(const void* bytes) noexcept {
     const auto* stored = static_cast<const StoredSummary*>(bytes);
     if (VARSIZE(stored) != sizeof *stored || stored->version != kStoredVersion) return nullptr;
-    return &stored->summary;
+    return &stored->statistics;
 }
 
-}  // namespace read_model
+}  // namespace summary
