@@ -31,6 +31,34 @@ CALL telemetry.project_once();
 SELECT count(*), bool_and(telemetry.summary_send(temperature::text::telemetry.summary) = telemetry.summary_send(temperature)) AS same_bits
 FROM telemetry.device_state WHERE device_id LIKE 'summary-%';
 
+-- A summary with a sketch has version 2: here 3,000 values in 1,500 bins.
+CREATE TEMP TABLE sketched (narrow boolean, id int, s telemetry.summary);
+INSERT INTO sketched SELECT true, 1, format('{"version":2,"count":3000,"mean":1,"m2":2,"min":-1e10,"max":1e10,"first_value":0,"last_value":0,"first_at":0,"last_at":0,"sketch":{"zero":1500,"negative":[],"positive":[%s]}}',
+                                     string_agg(format('[%s,1]', i), ',' ORDER BY i))::telemetry.summary FROM generate_series(-749, 750) AS i;
+INSERT INTO sketched SELECT true, 2, '{"version":2,"count":4,"mean":0,"m2":8,"min":-2,"max":2,"first_value":-2,"last_value":2,"first_at":0,"last_at":3,"sketch":{"zero":2,"negative":[[35,1]],"positive":[[35,1]]}}';
+INSERT INTO sketched SELECT true, 3, s FROM s;
+-- The forms of a value: with a header of one byte after a column of one byte, compressed, in the TOAST table.
+SELECT a.attstorage FROM pg_attribute AS a WHERE a.attrelid = 'sketched'::regclass AND a.attname = 's';
+SELECT id, telemetry.sample_count(s), pg_column_size(s) < octet_length(telemetry.summary_send(s)) AS packed FROM sketched ORDER BY id, 2;
+CREATE TEMP TABLE toasted (narrow boolean, s telemetry.summary);
+ALTER TABLE toasted ALTER s SET STORAGE external;
+INSERT INTO toasted SELECT true, s::text::telemetry.summary FROM sketched;
+SELECT pg_relation_size(reltoastrelid) > 0 AS has_toast FROM pg_class WHERE oid = 'toasted'::regclass;
+SELECT s FROM toasted WHERE telemetry.sample_count(s) < 3000 ORDER BY telemetry.sample_count(s);
+SELECT count(*), bool_and(telemetry.summary_send(s::text::telemetry.summary) = telemetry.summary_send(s)) AS same_bits,
+       bool_and(s::text::jsonb::text::telemetry.summary::text = s::text) AS survives_jsonb,
+       sum(telemetry.maximum(s)), sum(telemetry.first_value(s)) FROM toasted;
+SELECT octet_length(telemetry.summary_send(s)), right(encode(telemetry.summary_send(s), 'hex'), 24) FROM sketched WHERE id = 2;
+-- A state row takes a summary with any header; the next pass merges its statistics.
+BEGIN;
+UPDATE telemetry.device_state SET temperature = (SELECT s FROM sketched WHERE id = 2) WHERE device_id = 'summary-1';
+SELECT telemetry.sample_count(temperature), temperature::text LIKE '%sketch%' AS has_sketch FROM telemetry.device_state WHERE device_id = 'summary-1';
+COMMIT;
+SELECT status FROM telemetry.ingest_telemetry('summary-1', '2024-05-02', 100, NULL, 'one more');
+CALL telemetry.project_once();
+SELECT telemetry.sample_count(temperature), telemetry.minimum(temperature), telemetry.maximum(temperature), temperature::text LIKE '%sketch%' AS has_sketch
+FROM telemetry.device_state WHERE device_id = 'summary-1';
+
 -- Malformed input is refused.
 \set VERBOSITY sqlstate
 SELECT ''::telemetry.summary;
@@ -40,5 +68,7 @@ SELECT '{"version":1,"count":0,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"
 SELECT '{"version":1,"count":1,"mean":3,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0}'::telemetry.summary;
 SELECT '{"version":1,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0} x'::telemetry.summary;
 SELECT '{"version":1,"count":1,"mean":NaN,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0}'::telemetry.summary;
+SELECT '{"version":2,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0,"sketch":{"zero":0,"negative":[],"positive":[[0,2]]}}'::telemetry.summary;
+SELECT '{"version":2,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0,"sketch":{"zero":0,"negative":[[0,1]],"positive":[]}}'::telemetry.summary;
 \set VERBOSITY default
 SELECT 'abc'::telemetry.summary;

@@ -40,19 +40,19 @@ std::int64_t found_integer(const postgres::KeyedTable& table, int column) {
     return DatumGetInt64(table.found->tts_values[column]);
 }
 
-// P. Returns the stored summary, or an empty one where it is NULL.
-summary::Statistics found_summary(const postgres::KeyedTable& table, int column) {
+// P. Returns the stored statistics, or empty ones where the summary is NULL. A sketch is left out, because deltas have none.
+summary::Statistics found_statistics(const postgres::KeyedTable& table, int column) {
     if (table.found->tts_isnull[column]) return {};
-    const summary::Statistics* found = summary::find_statistics(DatumGetPointer(table.found->tts_values[column]));
-    if (found == nullptr)
+    const summary::FoundSummary found = summary::find_summary(table.found->tts_values[column]);
+    if (!found.is_known)
         ereport(ERROR, (errcode(error_codes::kCorruptSummary),
                         errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(table.relation)),
                         errdetail("%s", summary::kCorruptSummaryDetail), errhint("%s", summary::kCorruptSummaryHint)));
-    return *found;
+    return found.statistics;
 }
 
 // P.
-void set_summary(postgres::KeyedTable& table, int column, summary::StoredSummary& buffer,
+void set_summary(postgres::KeyedTable& table, int column, summary::StoredStatistics& buffer,
                  const summary::Statistics& statistics) {
     if (statistics.count == 0) return postgres::set_null(table, column);
     summary::store(buffer, statistics);
@@ -70,10 +70,10 @@ std::int64_t sum_of(std::int64_t a, std::int64_t b) {
 // P. Merges the found row into `total`, which is the delta at first.
 void merge_found(const postgres::KeyedTable& table, bool has_region, GroupDelta& total) {
     total.sample_count = sum_of(found_integer(table, kSampleCount), total.sample_count);
-    summary::Statistics temperature = found_summary(table, kTemperature);
+    summary::Statistics temperature = found_statistics(table, kTemperature);
     summary::merge(temperature, total.temperature);
     total.temperature = temperature;
-    summary::Statistics humidity = found_summary(table, kHumidity);
+    summary::Statistics humidity = found_statistics(table, kHumidity);
     summary::merge(humidity, total.humidity);
     total.humidity = humidity;
     total.first_seen = Min(found_integer(table, kFirstSeen), total.first_seen);
@@ -89,7 +89,7 @@ struct GroupWriter {
     postgres::KeyedTable table;
     bool has_region;
     postgres::ReusedText key_buffer, region_buffer;
-    summary::StoredSummary temperature_buffer, humidity_buffer;
+    summary::StoredStatistics temperature_buffer, humidity_buffer;
 };
 
 // P.
@@ -123,7 +123,7 @@ void add_group(GroupWriter& writer, const GroupDelta& delta) {
 struct MetricWriter {
     postgres::KeyedTable table;
     postgres::ReusedText key_buffer, metric_buffer;
-    summary::StoredSummary summary_buffer;
+    summary::StoredStatistics summary_buffer;
 };
 
 // P.
@@ -134,7 +134,7 @@ void add_metric(MetricWriter& writer, const MetricDelta& delta) {
     summary::Statistics total = delta.summary;
     const bool is_found = postgres::find_row(table, key);
     if (is_found) {
-        total = found_summary(table, kSummary);
+        total = found_statistics(table, kSummary);
         summary::merge(total, delta.summary);
         postgres::copy_found_row(table);
     } else {

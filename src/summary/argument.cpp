@@ -1,22 +1,40 @@
-// Looks into the argument in a guard, and judges it outside.
+// Finds the parts of the argument in a guard, and judges them outside.
 #include "summary/argument.hpp"
 
 #include "error_codes.hpp"
 #include "postgres/error.hpp"
-#include "postgres/text.hpp"
+#include "summary/sketch_bytes.hpp"
 #include "summary/stored_summary.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace summary {
 
-const Statistics& statistics_argument(FunctionCallInfo fcinfo) {
-    const Statistics* statistics =
-        postgres::guarded([fcinfo] { return find_statistics(postgres::unpacked(PG_GETARG_DATUM(0))); });
-    if (statistics == nullptr || statistics->count == 0)
-        throw postgres::Error(error_codes::kCorruptSummary, "corrupt telemetry.summary", kCorruptSummaryDetail,
-                              kCorruptSummaryHint);
-    return *statistics;
+namespace {
+
+[[noreturn]] void refuse_argument() {
+    throw postgres::Error(error_codes::kCorruptSummary, "corrupt telemetry.summary", kCorruptSummaryDetail,
+                          kCorruptSummaryHint);
+}
+
+FoundSummary found_argument(FunctionCallInfo fcinfo) {
+    const FoundSummary found = postgres::guarded([fcinfo] { return find_summary(PG_GETARG_DATUM(0)); });
+    if (!found.is_known) refuse_argument();
+    return found;
+}
+
+}  // namespace
+
+Statistics statistics_argument(FunctionCallInfo fcinfo) {
+    return found_argument(fcinfo).statistics;
+}
+
+Summary summary_argument(FunctionCallInfo fcinfo) {
+    const FoundSummary found = found_argument(fcinfo);
+    if (!found.has_sketch) return {found.statistics, std::nullopt};
+    auto bins = bins_from({found.sketch_bytes, found.sketch_size});
+    if (!bins || !is_consistent(found.statistics, *bins)) refuse_argument();
+    return {found.statistics, std::move(bins)};
 }
 
 }  // namespace summary

@@ -1,12 +1,13 @@
-// Takes a telemetry.summary from the arguments of an SQL function.
+// Takes a telemetry.summary from the arguments of an SQL function. The first argument is one, and is not NULL.
 #pragma once
 
 #include "postgres/types.hpp"
-#include "summary/statistics.hpp"
+#include "summary/summary.hpp"
 
 namespace summary {
 
-// The statistics of the first argument, which is not NULL. They live as long as the argument. TC302: the value is corrupt.
-const Statistics& statistics_argument(FunctionCallInfo fcinfo);
+// Both raise TC302 where the value is corrupt.
+Statistics statistics_argument(FunctionCallInfo fcinfo);
+Summary summary_argument(FunctionCallInfo fcinfo);
 
 }  // namespace summary

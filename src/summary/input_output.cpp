@@ -1,6 +1,8 @@
 // The input and output functions of the type telemetry.summary, for its text form and its binary form.
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "error_codes.hpp"
 #include "model/validation.hpp"
@@ -8,6 +10,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "summary/argument.hpp"
+#include "summary/sketch_bytes.hpp"
 #include "summary/stored_summary.hpp"
 #include "summary/summary_text.hpp"
 
@@ -16,10 +19,11 @@
 namespace summary {
 namespace {
 
-Datum datum_of(const Statistics& statistics) {
-    return postgres::guarded([&statistics] {
-        auto* stored = static_cast<StoredSummary*>(palloc(sizeof(StoredSummary)));
-        store(*stored, statistics);
+Datum datum_of(const Summary& summary) {
+    return postgres::guarded([&summary] {
+        if (summary.sketch) return PointerGetDatum(new_stored(summary.statistics, *summary.sketch));
+        auto* stored = static_cast<StoredStatistics*>(palloc(sizeof(StoredStatistics)));
+        store(*stored, summary.statistics);
         return PointerGetDatum(stored);
     });
 }
@@ -29,7 +33,7 @@ Datum datum_of(const Statistics& statistics) {
 
 TELEMETRY_FUNCTION(telemetry_parse_summary) {
     const char* sent = PG_GETARG_CSTRING(0);
-    const std::optional<summary::Statistics> parsed = summary::parse_summary(sent);
+    const std::optional<summary::Summary> parsed = summary::parse_summary(sent);
     if (!parsed)
         throw postgres::Error(error_codes::kCorruptSummary, "invalid input for type telemetry.summary",
                               "The text is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
@@ -38,46 +42,60 @@ TELEMETRY_FUNCTION(telemetry_parse_summary) {
 }
 
 TELEMETRY_FUNCTION(telemetry_print_summary) {
-    const std::string printed = summary::to_text(summary::statistics_argument(fcinfo));
+    const std::string printed = summary::to_text(summary::summary_argument(fcinfo));
     return postgres::guarded([&printed] { return CStringGetDatum(pnstrdup(printed.data(), printed.size())); });
 }
 
-// The binary form is the version and then the members in the order of the struct, in network byte order.
+// The binary form is the version and then the members of the statistics in the order of the struct, in network byte order. The
+// stored form of the sketch follows in version 2, and ends with the message.
 TELEMETRY_FUNCTION(telemetry_send_summary) {
-    const summary::Statistics& statistics = summary::statistics_argument(fcinfo);
-    return postgres::guarded([&statistics] {
+    const summary::Summary sent = summary::summary_argument(fcinfo);
+    const std::vector<summary::Bin> no_bins;
+    const std::vector<summary::Bin>& bins = sent.sketch ? *sent.sketch : no_bins;
+    std::vector<std::uint8_t> sketch(summary::size_of_bytes(bins));
+    summary::write_bytes(bins, sketch.data());
+    return postgres::guarded([&statistics = sent.statistics, &sketch] {
         StringInfoData buffer;
         pq_begintypsend(&buffer);
-        pq_sendbyte(&buffer, summary::kStoredVersion);
+        pq_sendbyte(&buffer, sketch.empty() ? summary::kVersionWithoutSketch : summary::kVersionWithSketch);
         pq_sendint64(&buffer, static_cast<uint64>(statistics.count));
         for (const double value :
              {statistics.mean, statistics.m2, statistics.min, statistics.max, statistics.first_value, statistics.last_value})
             pq_sendfloat8(&buffer, value);
         pq_sendint64(&buffer, static_cast<uint64>(statistics.first_at));
         pq_sendint64(&buffer, static_cast<uint64>(statistics.last_at));
+        pq_sendbytes(&buffer, reinterpret_cast<const char*>(sketch.data()), static_cast<int>(sketch.size()));
         return PointerGetDatum(pq_endtypsend(&buffer));
     });
 }
 
 TELEMETRY_FUNCTION(telemetry_receive_summary) {
     auto* message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
-    summary::Statistics statistics;
-    const bool is_known = postgres::guarded([message, &statistics] {
-        if (pq_getmsgbyte(message) != summary::kStoredVersion) return false;
+    summary::Summary received;
+    const int version = postgres::guarded([message] { return pq_getmsgbyte(message); });
+    if (version != summary::kVersionWithoutSketch && version != summary::kVersionWithSketch)
+        throw postgres::Error(error_codes::kCorruptSummary, "unknown version of a binary telemetry.summary",
+                              "This library reads versions " + std::to_string(summary::kVersionWithoutSketch) + " and " +
+                                  std::to_string(summary::kVersionWithSketch) + ".",
+                              "Send the summary as text.");
+    postgres::guarded([message, &statistics = received.statistics] {
         statistics.count = pq_getmsgint64(message);
         for (double* value : {&statistics.mean, &statistics.m2, &statistics.min, &statistics.max, &statistics.first_value,
                               &statistics.last_value})
             *value = pq_getmsgfloat8(message);
         statistics.first_at = pq_getmsgint64(message);
         statistics.last_at = pq_getmsgint64(message);
-        return true;
     });
-    if (!is_known)
-        throw postgres::Error(error_codes::kCorruptSummary, "unknown version of a binary telemetry.summary",
-                              "This library reads version " + std::to_string(summary::kStoredVersion) + ".",
-                              "Send the summary as text.");
-    if (!summary::is_consistent(statistics))
+    bool is_good = true;
+    if (version == summary::kVersionWithSketch) {
+        const auto size = static_cast<std::size_t>(message->len - message->cursor);
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(message->data + message->cursor);
+        message->cursor = message->len;
+        received.sketch = summary::bins_from({bytes, size});
+        is_good = received.sketch.has_value();
+    }
+    if (!is_good || !summary::is_consistent(received))
         throw postgres::Error(error_codes::kCorruptSummary, "invalid binary telemetry.summary",
                               "No set of values has these statistics.", "Send what the function summary_send gave.");
-    return summary::datum_of(statistics);
+    return summary::datum_of(received);
 }

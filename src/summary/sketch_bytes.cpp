@@ -92,4 +92,12 @@ std::optional<std::uint32_t> read_bytes(std::span<const std::uint8_t> bytes, Bin
     return size;
 }
 
+std::optional<std::vector<Bin>> bins_from(std::span<const std::uint8_t> bytes) {
+    std::vector<Bin> bins(most_bins_in(bytes.size()));
+    const auto size = read_bytes(bytes, bins.data());
+    if (!size) return std::nullopt;
+    bins.resize(*size);
+    return bins;
+}
+
 }  // namespace summary

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "summary/sketch.hpp"
 
@@ -26,5 +27,8 @@ std::uint32_t most_bins_in(std::size_t byte_count) noexcept;
 // Reads the bins into memory that has room for most_bins_in(bytes.size()), and returns how many they are. Nothing: the bytes
 // are not the form of a sketch. Whether the sketch is consistent is not checked.
 std::optional<std::uint32_t> read_bytes(std::span<const std::uint8_t> bytes, Bin* bins) noexcept;
+
+// Does the same with memory of its own.
+std::optional<std::vector<Bin>> bins_from(std::span<const std::uint8_t> bytes);
 
 }  // namespace summary

@@ -1,43 +1,55 @@
-// The form of a telemetry.summary on disk and in memory: a varlena of its own that begins with its version.
+// The form of a telemetry.summary on disk and in memory: a varlena of its own.
+//
+//   bytes   version 1                            version 2
+//   0-3     the server's header                  the same
+//   4       1                                    2
+//   5-7     0                                    0
+//   8-79    the statistics, as the struct has    the same
+//   80-                                          the bins of the sketch (sketch_bytes.hpp)
+//
+// The type is declared STORAGE extended. So a
+// value may be compressed, lie in a TOAST table, or have a header of one byte and then no alignment.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
-#include "summary/statistics.hpp"
-
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
+#include "summary/summary.hpp"
 
 namespace summary {
-
-inline constexpr std::uint8_t kStoredVersion = 1;
 
 // For TC302 of a stored value.
 inline constexpr const char* kCorruptSummaryDetail = "The stored value is not one that this version of the extension writes.";
 inline constexpr const char* kCorruptSummaryHint =
     "Install the library that wrote the value if that is a later one; otherwise restore the row from a backup.";
 
-// The type is declared STORAGE plain and ALIGNMENT double. So a value always has a header of four bytes, and lies aligned in a
-// row.
-struct StoredSummary {
+// The part that both versions have; all of a summary without a sketch.
+struct StoredStatistics {
     std::int32_t header;
     std::uint8_t version;
     std::uint8_t padding[3];
     Statistics statistics;
 };
-static_assert(sizeof(StoredSummary) == 80 && alignof(StoredSummary) == 8);
+static_assert(sizeof(StoredStatistics) == 80 && alignof(StoredStatistics) == 8);
 
-inline void store(StoredSummary& stored, const Statistics& statistics) noexcept {
-    SET_VARSIZE(&stored, sizeof stored);
-    stored.version = kStoredVersion;
-    stored.padding[0] = stored.padding[1] = stored.padding[2] = 0;
-    stored.statistics = statistics;
-}
+// Makes `stored` a summary without a sketch.
+void store(StoredStatistics& stored, const Statistics& statistics) noexcept;
 
-// Null: the bytes are not a summary of a known version.
-inline const Statistics* find_statistics(const void* bytes) noexcept {
-    const auto* stored = static_cast<const StoredSummary*>(bytes);
-    if (VARSIZE(stored) != sizeof *stored || stored->version != kStoredVersion) return nullptr;
-    return &stored->statistics;
-}
+// P. A new summary with a sketch, in the current memory context.
+void* new_stored(const Statistics& statistics, std::span<const Bin> bins);
+
+// The parts of a stored summary.
+struct FoundSummary {
+    bool is_known;  // false: the bytes are not a summary of a known version, and nothing else is set
+    bool has_sketch;
+    Statistics statistics;
+    const std::uint8_t* sketch_bytes;  // live as long as the value
+    std::size_t sketch_size;
+};
+
+// P. The value is not NULL. It is detoasted where needed, in the current memory context.
+FoundSummary find_summary(Datum value);
 
 }  // namespace summary

@@ -1,6 +1,7 @@
 // Writes the text form of a summary, and reads it strictly.
 #include "summary/summary_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -9,15 +10,30 @@
 #include <limits>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace summary {
 
 namespace {
 
 constexpr std::string_view kInfinity = "\"Infinity\"";
-constexpr std::array<std::string_view, 10> kNames = {"version", "count",       "mean",       "m2",       "min",
-                                                     "max",     "first_value", "last_value", "first_at", "last_at"};
-enum SummaryMember : std::size_t { kVersion, kCount, kMean, kM2, kMin, kMax, kFirstValue, kLastValue, kFirstAt, kLastAt };
+constexpr std::string_view kNames[] = {"version",     "count",      "mean",     "m2",      "min",   "max",
+                                       "first_value", "last_value", "first_at", "last_at", "sketch"};
+enum SummaryMember : std::size_t {
+    kVersion,
+    kCount,
+    kMean,
+    kM2,
+    kMin,
+    kMax,
+    kFirstValue,
+    kLastValue,
+    kFirstAt,
+    kLastAt,
+    kSketch
+};
+constexpr std::string_view kSketchNames[] = {"zero", "negative", "positive"};
+enum SketchMember : std::size_t { kZero, kNegative, kPositive };
 
 class SummaryWriter {
 public:
@@ -27,9 +43,7 @@ public:
         text_ += '"';
         text_ += kNames[member];
         text_ += "\":";
-        char digits[32];
-        const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-        text_.append(digits, end);
+        number(value);
     }
     void member_m2(double value) {
         if (std::isfinite(value)) {
@@ -39,12 +53,40 @@ public:
             text_ += kInfinity;
         }
     }
+    void member_sketch(std::span<const Bin> bins) {
+        const auto zero = std::lower_bound(bins.begin(), bins.end(), kZeroBin,
+                                           [](const Bin& bin, BinNumber number) { return bin.number < number; });
+        const bool has_zero = zero != bins.end() && zero->number == kZeroBin;
+        const auto negative = static_cast<std::size_t>(zero - bins.begin());
+        text_ += ",\"sketch\":{\"zero\":";
+        number(has_zero ? zero->count : 0);
+        text_ += ",\"negative\":[";
+        for (std::size_t i = negative; i > 0; --i) pair(bins[i - 1], i == negative);
+        text_ += "],\"positive\":[";
+        const std::size_t positive = negative + (has_zero ? 1 : 0);
+        for (std::size_t i = positive; i < bins.size(); ++i) pair(bins[i], i == positive);
+        text_ += "]}";
+    }
     std::string finish() {
         text_ += '}';
         return std::move(text_);
     }
 
 private:
+    template <typename Number>
+    void number(Number value) {
+        char digits[32];
+        const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+        text_.append(digits, end);
+    }
+    void pair(const Bin& bin, bool is_first) {
+        text_ += is_first ? "[" : ",[";
+        number(exponent_of(bin.number));
+        text_ += ',';
+        number(bin.count);
+        text_ += ']';
+    }
+
     std::string text_;
 };
 
@@ -64,21 +106,39 @@ public:
         return true;
     }
 
-    std::optional<SummaryMember> take_name() noexcept {
+    // Takes one of the names, and returns which.
+    template <std::size_t kCount>
+    std::optional<std::size_t> take_name(const std::string_view (&names)[kCount]) noexcept {
         if (!take("\"")) return std::nullopt;
         const auto length = rest_.find('"');
         if (length == std::string_view::npos) return std::nullopt;
         const auto name = rest_.substr(0, length);
         rest_.remove_prefix(length + 1);
-        for (std::size_t i = 0; i < kNames.size(); ++i)
-            if (kNames[i] == name) return static_cast<SummaryMember>(i);
+        for (std::size_t i = 0; i < kCount; ++i)
+            if (names[i] == name) return i;
         return std::nullopt;
+    }
+
+    // Takes an object that has some of the names, none twice. `take_value` takes the value of a name. Returns which names it
+    // has, or nothing where the text is no such object.
+    template <std::size_t kCount, typename TakeValue>
+    std::optional<std::array<bool, kCount>> take_object(const std::string_view (&names)[kCount], TakeValue take_value) {
+        std::array<bool, kCount> seen{};
+        if (!take("{")) return std::nullopt;
+        do {
+            const auto member = take_name(names);
+            if (!member || seen[*member]) return std::nullopt;
+            seen[*member] = true;
+            if (!take(":") || !take_value(*member)) return std::nullopt;
+        } while (take(","));
+        if (!take("}")) return std::nullopt;
+        return seen;
     }
 
     template <typename Number>
     bool take_number(Number& value) noexcept {
         skip_white_space();
-        const auto token = rest_.substr(0, rest_.find_first_of(" \t\n\r,}"));
+        const auto token = rest_.substr(0, rest_.find_first_of(" \t\n\r,]}"));
         if (!is_json_number(token)) return false;
         const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), value);
         if (error != std::errc{} || end != token.data() + token.size()) return false;
@@ -127,11 +187,41 @@ private:
     std::string_view rest_;
 };
 
+// Takes a list of exponents and counts. `bin_of_exponent` gives the bin of an exponent. Returns false for anything else, and
+// for more bins than a sketch has.
+bool take_bins(SummaryReader& reader, BinNumber (*bin_of_exponent)(std::int32_t) noexcept, std::vector<Bin>& bins) {
+    if (!reader.take("[")) return false;
+    if (reader.take("]")) return true;
+    do {
+        std::int64_t exponent, count;
+        if (!reader.take("[") || !reader.take_number(exponent) || !is_exponent(exponent)) return false;
+        if (!reader.take(",") || !reader.take_number(count) || !reader.take("]") || bins.size() >= kMaxBins) return false;
+        bins.push_back({bin_of_exponent(static_cast<std::int32_t>(exponent)), count});
+    } while (reader.take(","));
+    return reader.take("]");
+}
+
+// Takes a sketch. Whether its bins ascend and have possible counts is not checked.
+bool take_sketch(SummaryReader& reader, std::vector<Bin>& sketch) {
+    std::int64_t zeros = 0;
+    std::vector<Bin> positive;
+    const auto seen = reader.take_object(kSketchNames, [&](std::size_t member) {
+        if (member == kZero) return reader.take_number(zeros);
+        return member == kNegative ? take_bins(reader, negative_bin, sketch) : take_bins(reader, positive_bin, positive);
+    });
+    if (seen != std::array{true, true, true}) return false;
+    std::reverse(sketch.begin(), sketch.end());
+    if (zeros != 0) sketch.push_back({kZeroBin, zeros});
+    sketch.insert(sketch.end(), positive.begin(), positive.end());
+    return true;
+}
+
 }  // namespace
 
-std::string to_text(const Statistics& statistics) {
+std::string to_text(const Summary& summary) {
+    const Statistics& statistics = summary.statistics;
     SummaryWriter writer;
-    writer.member(kVersion, kSummaryVersion);
+    writer.member(kVersion, summary.sketch ? kVersionWithSketch : kVersionWithoutSketch);
     writer.member(kCount, statistics.count);
     writer.member(kMean, statistics.mean);
     writer.member_m2(statistics.m2);
@@ -141,16 +231,17 @@ std::string to_text(const Statistics& statistics) {
     writer.member(kLastValue, statistics.last_value);
     writer.member(kFirstAt, statistics.first_at);
     writer.member(kLastAt, statistics.last_at);
+    if (summary.sketch) writer.member_sketch(*summary.sketch);
     return writer.finish();
 }
 
-std::optional<Statistics> parse_summary(std::string_view text) noexcept {
+std::optional<Summary> parse_summary(std::string_view text) {
     SummaryReader reader(text);
-    Statistics statistics;
+    Summary summary;
+    Statistics& statistics = summary.statistics;
     int version = 0;
-    std::array<bool, kNames.size()> seen{};
-    const auto take_value = [&](SummaryMember member) noexcept {
-        switch (member) {
+    const auto take_value = [&](std::size_t member) {
+        switch (static_cast<SummaryMember>(member)) {
             case kVersion:
                 return reader.take_number(version);
             case kCount:
@@ -173,21 +264,20 @@ std::optional<Statistics> parse_summary(std::string_view text) noexcept {
                 return reader.take_number(statistics.first_at);
             case kLastAt:
                 return reader.take_number(statistics.last_at);
+            case kSketch:
+                return take_sketch(reader, summary.sketch.emplace());
         }
         return false;
     };
 
-    // The text has as many members as there are names, and none twice. So none is missing.
-    for (std::size_t i = 0; i < kNames.size(); ++i) {
-        if (!reader.take(i == 0 ? "{" : ",")) return std::nullopt;
-        const auto member = reader.take_name();
-        if (!member || seen[*member]) return std::nullopt;
-        seen[*member] = true;
-        if (!reader.take(":") || !take_value(*member)) return std::nullopt;
-    }
-    if (!reader.take("}") || !reader.at_end()) return std::nullopt;
-    if (version != kSummaryVersion || !is_consistent(statistics)) return std::nullopt;
-    return statistics;
+    const auto seen = reader.take_object(kNames, take_value);
+    if (!seen || !reader.at_end()) return std::nullopt;
+    const auto is_missing = [&seen](SummaryMember member) { return !(*seen)[member]; };
+    for (const auto member : {kVersion, kCount, kMean, kM2, kMin, kMax, kFirstValue, kLastValue, kFirstAt, kLastAt})
+        if (is_missing(member)) return std::nullopt;
+    if (version != (summary.sketch ? kVersionWithSketch : kVersionWithoutSketch)) return std::nullopt;
+    if (!is_consistent(summary)) return std::nullopt;
+    return summary;
 }
 
 }  // namespace summary

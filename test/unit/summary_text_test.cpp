@@ -9,11 +9,14 @@
 
 #include <gtest/gtest.h>
 
+#include "owned_sketch.hpp"
+
 namespace {
 
 using model::Micros;
 using summary::parse_summary;
 using summary::Statistics;
+using summary::Summary;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -43,17 +46,17 @@ TEST(SummaryText, IsWrittenAsDocumented) {
     Statistics summary;
     summary::add(summary, 1, -60000000);
     summary::add(summary, 2, 60000000);
-    EXPECT_EQ(summary::to_text(summary), kGood);
+    EXPECT_EQ(summary::to_text(Summary{summary, std::nullopt}), kGood);
 }
 
 TEST(SummaryText, WritesAnInfiniteM2AsString) {
     Statistics summary;
     summary::add(summary, 1e308, 1);
     summary::add(summary, -1e308, 2);
-    const auto text = summary::to_text(summary);
+    const auto text = summary::to_text(Summary{summary, std::nullopt});
     EXPECT_NE(text.find(R"("m2":"Infinity")"), std::string::npos) << text;
     ASSERT_TRUE(parse_summary(text));
-    EXPECT_EQ(parse_summary(text)->m2, kInfinity);
+    EXPECT_EQ(parse_summary(text)->statistics.m2, kInfinity);
 }
 
 TEST(SummaryText, ReadsBackBitForBit) {
@@ -66,10 +69,10 @@ TEST(SummaryText, ReadsBackBitForBit) {
             if (!std::isfinite(value)) value = 0;
             summary::add(summary, value, static_cast<Micros>(random()));
         }
-        const auto text = summary::to_text(summary);
+        const auto text = summary::to_text(Summary{summary, std::nullopt});
         const auto read = parse_summary(text);
         ASSERT_TRUE(read) << text;
-        expect_same_bits(*read, summary);
+        expect_same_bits(read->statistics, summary);
     }
 }
 
@@ -78,9 +81,9 @@ TEST(SummaryText, TakesAnyOrderAndWhiteSpace) {
         " {\"last_at\" : 7 ,\n\t\"first_at\":7,\"last_value\":2.0,\"first_value\":2e0,\"max\":20E-1,\r\"min\":0.2e+1,"
         "\"m2\":0,\"mean\":2,\"count\":1,\"version\":1 } \n");
     ASSERT_TRUE(read);
-    EXPECT_EQ(read->count, 1);
-    EXPECT_EQ(read->max, 2);
-    EXPECT_EQ(read->first_at, 7);
+    EXPECT_EQ(read->statistics.count, 1);
+    EXPECT_EQ(read->statistics.max, 2);
+    EXPECT_EQ(read->statistics.first_at, 7);
 }
 
 TEST(SummaryText, RefusesOtherTexts) {
@@ -138,11 +141,101 @@ TEST(SummaryText, RefusesOtherTexts) {
     for (const auto& text : refused) EXPECT_FALSE(parse_summary(text)) << text;
 }
 
+// The bin of 2 has the exponent 35, because ln 2 / ln(1.01 / 0.99) is 34.66.
+const std::string kSketched =
+    R"({"version":2,"count":4,"mean":0,"m2":8,"min":-2,"max":2,"first_value":-2,"last_value":2,"first_at":0,"last_at":3,)"
+    R"("sketch":{"zero":2,"negative":[[35,1]],"positive":[[35,1]]}})";
+
+std::string sketched_with(std::string_view what, std::string_view replacement) {
+    auto text = kSketched;
+    const auto at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what;
+    return text.replace(at, what.size(), replacement);
+}
+
+TEST(SummaryText, WritesASketchAsDocumented) {
+    Summary summary;
+    OwnedSketch sketch;
+    Micros at = 0;
+    for (const double value : {-2.0, 0.0, 0.0, 2.0}) {
+        summary::add(summary.statistics, value, at++);
+        sketch.add(value);
+    }
+    summary.sketch.emplace(sketch.bins().begin(), sketch.bins().end());
+    EXPECT_EQ(summary::to_text(summary), kSketched);
+    EXPECT_EQ(summary::to_text(parse_summary(kSketched).value()), kSketched);
+}
+
+TEST(SummaryText, ReadsASketchBack) {
+    std::mt19937_64 random(12);
+    for (int round = 0; round < 300; ++round) {
+        Summary summary;
+        OwnedSketch sketch;
+        for (auto left = 1 + random() % 50; left > 0; --left) {
+            double value = std::bit_cast<double>(random());
+            if (!std::isfinite(value)) value = 0;
+            summary::add(summary.statistics, value, static_cast<Micros>(random()));
+            sketch.add(value);
+        }
+        summary.sketch.emplace(sketch.bins().begin(), sketch.bins().end());
+        const auto text = summary::to_text(summary);
+        const auto read = parse_summary(text);
+        ASSERT_TRUE(read && read->sketch) << text;
+        expect_same_bits(read->statistics, summary.statistics);
+        ASSERT_EQ(summary::to_text(*read), text);
+    }
+}
+
+TEST(SummaryText, TakesASketchInAnyOrder) {
+    const auto read = parse_summary(
+        R"({ "sketch" : { "positive" : [ [ 35 , 1 ] ] , "zero" : 2 , "negative" : [ [ 35 , 1 ] ] } , "max":2,"min":-2,"version":2,)"
+        R"("count":4,"mean":0,"m2":8,"first_value":-2,"last_value":2,"first_at":0,"last_at":3})");
+    ASSERT_TRUE(read);
+    EXPECT_EQ(summary::to_text(*read), kSketched);
+}
+
+TEST(SummaryText, RefusesOtherSketches) {
+    ASSERT_TRUE(parse_summary(kSketched));
+    std::string many = "[1,1]";
+    for (int i = 2; i <= 2048; ++i) many += ",[" + std::to_string(i) + ",1]";
+    const std::string refused[] = {
+        sketched_with("\"version\":2", "\"version\":1"),
+        sketched_with("\"version\":2", "\"version\":3"),
+        sketched_with(R"(,"sketch":{"zero":2,"negative":[[35,1]],"positive":[[35,1]]})", ""),
+        sketched_with("\"last_at\":3,", ""),
+        sketched_with(R"({"zero":2,"negative":[[35,1]],"positive":[[35,1]]})", "null"),
+        sketched_with(R"({"zero":2,"negative":[[35,1]],"positive":[[35,1]]})", "[]"),
+        sketched_with(R"({"zero":2,"negative":[[35,1]],"positive":[[35,1]]})", "{}"),
+        sketched_with("\"zero\":2,", ""),
+        sketched_with("\"zero\":2", "\"zero\":2,\"zero\":2"),
+        sketched_with("\"zero\":2", "\"zero\":1"),
+        sketched_with("\"zero\":2", "\"zero\":-2"),
+        sketched_with("\"zero\":2", "\"zero\":2.0"),
+        sketched_with("\"positive\":[[35,1]]", "\"positive\":[]"),
+        sketched_with("\"positive\":[[35,1]]", "\"positive\":[[35,1]"),
+        sketched_with("\"positive\":[[35,1]]", "\"positive\":[35,1]"),
+        sketched_with("\"positive\":[[35,1]]", "\"positive\":[[35,1],]"),
+        sketched_with("\"positive\":[[35,1]]", "\"positive\":[[35]]"),
+        sketched_with("\"positive\":[[35,1]]", "\"positive\":[[35,1,1]]"),
+        sketched_with("\"positive\":[[35,1]]", "\"positive\":[[99999,1]]"),
+        sketched_with("\"zero\":2,\"negative\":[[35,1]],\"positive\":[[35,1]]",
+                      "\"zero\":0,\"negative\":[[35,1]],\"positive\":[[36,2],[35,1]]"),
+        sketched_with("\"zero\":2,\"negative\":[[35,1]],\"positive\":[[35,1]]",
+                      "\"zero\":0,\"negative\":[[35,1]],\"positive\":[[35,2],[35,1]]"),
+        sketched_with("\"min\":-2", "\"min\":2"),
+        sketched_with("\"first_value\":-2,", "\"first_value\":0,").replace(kSketched.find("\"min\":-2"), 8, "\"min\":0"),
+        sketched_with("\"count\":4", "\"count\":2051")
+            .replace(kSketched.find("\"positive\"") + 3, 21, "\"positive\":[" + many + "]"),
+    };
+    for (const auto& text : refused) EXPECT_FALSE(parse_summary(text)) << text;
+}
+
 TEST(SummaryText, AnyCutOrChangedByteIsRefusedOrConsistent) {
     std::mt19937_64 random(3);
-    for (std::size_t length = 0; length < kGood.size(); ++length) EXPECT_FALSE(parse_summary(kGood.substr(0, length)));
-    for (int round = 0; round < 20000; ++round) {
-        auto text = kGood;
+    for (const auto& good : {kGood, kSketched})
+        for (std::size_t length = 0; length < good.size(); ++length) EXPECT_FALSE(parse_summary(good.substr(0, length)));
+    for (int round = 0; round < 40000; ++round) {
+        auto text = round % 2 == 0 ? kGood : kSketched;
         text[random() % text.size()] = static_cast<char>(random());
         const auto read = parse_summary(text);
         EXPECT_TRUE(!read || summary::is_consistent(*read)) << text;

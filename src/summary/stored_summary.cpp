@@ -1,0 +1,52 @@
+// Copies statistics out of stored values and into them, because such a value need not be aligned.
+#include "summary/stored_summary.hpp"
+
+#include <cstring>
+
+#include "postgres/text.hpp"
+#include "summary/sketch_bytes.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace summary {
+
+namespace {
+
+void store_as(StoredStatistics& stored, std::size_t size, std::uint8_t version, const Statistics& statistics) noexcept {
+    SET_VARSIZE(&stored, size);
+    stored.version = version;
+    stored.padding[0] = stored.padding[1] = stored.padding[2] = 0;
+    stored.statistics = statistics;
+}
+
+}  // namespace
+
+void store(StoredStatistics& stored, const Statistics& statistics) noexcept {
+    store_as(stored, sizeof stored, kVersionWithoutSketch, statistics);
+}
+
+void* new_stored(const Statistics& statistics, std::span<const Bin> bins) {
+    const std::size_t size = sizeof(StoredStatistics) + size_of_bytes(bins);
+    auto* stored = static_cast<StoredStatistics*>(palloc(size));
+    store_as(*stored, size, kVersionWithSketch, statistics);
+    write_bytes(bins, reinterpret_cast<std::uint8_t*>(stored + 1));
+    return stored;
+}
+
+FoundSummary find_summary(Datum value) {
+    const std::string_view bytes = postgres::view_of(value);
+    FoundSummary found{};
+    constexpr std::size_t kFixedSize = sizeof(StoredStatistics) - VARHDRSZ;
+    if (bytes.size() < kFixedSize) return found;
+    const auto version = static_cast<std::uint8_t>(bytes[0]);
+    found.has_sketch = version == kVersionWithSketch;
+    found.is_known =
+        found.has_sketch ? bytes.size() > kFixedSize : version == kVersionWithoutSketch && bytes.size() == kFixedSize;
+    memcpy(&found.statistics, bytes.data() + kFixedSize - sizeof(Statistics), sizeof(Statistics));
+    if (found.statistics.count <= 0) found.is_known = false;
+    found.sketch_bytes = reinterpret_cast<const std::uint8_t*>(bytes.data()) + kFixedSize;
+    found.sketch_size = bytes.size() - kFixedSize;
+    return found;
+}
+
+}  // namespace summary
