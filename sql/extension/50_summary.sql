@@ -26,3 +26,40 @@ COMMENT ON FUNCTION telemetry.last_value(telemetry.summary) IS 'Returns the valu
 CREATE FUNCTION telemetry.last_at(telemetry.summary) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'telemetry_get_last_at' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION telemetry.last_at(telemetry.summary) IS 'Returns when the last value was measured.';
+CREATE FUNCTION telemetry.quantile(telemetry.summary, fraction double precision) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'telemetry_get_quantile' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.quantile(telemetry.summary, double precision) IS 'Returns the value below or at which a fraction of the values lies (0.5: the median), in the unit of the metric. It is the value of percentile_disc within 1 %; fractions 0 and 1 give the exact least and greatest value. NULL for a summary without a sketch. A sketch (DDSketch: Masson, Rim and Lee, 2019) has at most 2,048 bins; values nearer to zero than those count as zeros. 22003 for a fraction outside of 0 to 1.';
+
+-- These functions belong to the aggregates below. A state that travels between processes has the form of a stored summary.
+CREATE FUNCTION telemetry.summary_add(internal, double precision, timestamptz) RETURNS internal
+    AS 'MODULE_PATHNAME', 'telemetry_add_value' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.summary_add(internal, double precision, timestamptz) IS 'Adds a value to the state of an aggregate. Internal.';
+CREATE FUNCTION telemetry.summary_merge(internal, telemetry.summary) RETURNS internal
+    AS 'MODULE_PATHNAME', 'telemetry_add_summary' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.summary_merge(internal, telemetry.summary) IS 'Adds a summary to the state of an aggregate. Internal.';
+CREATE FUNCTION telemetry.summary_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'telemetry_combine_states' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.summary_combine(internal, internal) IS 'Adds one state of an aggregate to another. Internal.';
+CREATE FUNCTION telemetry.summary_serialize(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'telemetry_store_state' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.summary_serialize(internal) IS 'Packs the state of an aggregate for another process. Internal.';
+CREATE FUNCTION telemetry.summary_deserialize(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'telemetry_restore_state' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.summary_deserialize(bytea, internal) IS 'Unpacks the state of an aggregate. TC302 for malformed bytes. Internal.';
+CREATE FUNCTION telemetry.summary_final(internal) RETURNS telemetry.summary
+    AS 'MODULE_PATHNAME', 'telemetry_store_state' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.summary_final(internal) IS 'Makes a summary of the state of an aggregate. Internal.';
+
+CREATE AGGREGATE telemetry.summary(value double precision, at timestamptz) (
+    SFUNC = telemetry.summary_add, STYPE = internal, SSPACE = 2048, FINALFUNC = telemetry.summary_final,
+    COMBINEFUNC = telemetry.summary_combine, SERIALFUNC = telemetry.summary_serialize, DESERIALFUNC = telemetry.summary_deserialize,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE telemetry.summary(double precision, timestamptz) IS 'Summarises values of any unit with the times at which they were measured, and keeps a quantile sketch. It skips rows whose value or time is NULL; the summary of nothing is NULL. Mean and M2 follow Welford (1962), the sketch is DDSketch (Masson, Rim and Lee, 2019). The order of the rows shows in the last digits of mean and M2 only. 22023 for NaN and infinities.';
+
+CREATE AGGREGATE telemetry.merge(telemetry.summary) (
+    SFUNC = telemetry.summary_merge, STYPE = internal, SSPACE = 2048, FINALFUNC = telemetry.summary_final,
+    COMBINEFUNC = telemetry.summary_combine, SERIALFUNC = telemetry.summary_serialize, DESERIALFUNC = telemetry.summary_deserialize,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE telemetry.merge(telemetry.summary) IS 'Merges summaries into that of all their values, by the formula of Chan, Golub and LeVeque (1979). It skips NULL; nothing merged is NULL. The result has a sketch if each of the summaries has one. TC302 for a corrupt summary.';

@@ -30,10 +30,12 @@ BEGIN
                    'telemetry.stddev(telemetry.summary), telemetry.minimum(telemetry.summary), telemetry.maximum(telemetry.summary), '
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
                    'telemetry.last_value(telemetry.summary), telemetry.last_at(telemetry.summary), '
+                   'telemetry.quantile(telemetry.summary, double precision), '
+                   'telemetry.summary(double precision, timestamptz), telemetry.merge(telemetry.summary), '
                    'telemetry.read_events(bigint), telemetry.follow_from(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
                    'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view and read events batch by batch. The extension''s owner and superusers may call it.';
+COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view, summarise values, and read events batch by batch. The extension''s owner and superusers may call it.';
 
 CREATE FUNCTION telemetry.grant_writer(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$

@@ -19,6 +19,10 @@ INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
                            'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
 FROM unnest(ARRAY['avg', 'stddev', 'minimum', 'maximum', 'sample_count', 'first_value', 'first_at', 'last_value', 'last_at']) AS o;
 INSERT INTO surface VALUES
+    ('quantile(telemetry.summary,double precision)', '', '42501', '',
+        $$ SELECT telemetry.quantile('{"version":1,"count":1,"mean":3,"m2":0,"min":3,"max":3,"first_value":3,"last_value":3,"first_at":0,"last_at":0}', 0.5) $$),
+    ('summary(double precision,timestamp with time zone)', '', '42501', '', 'SELECT telemetry.summary(1, now())'),
+    ('merge(telemetry.summary)', '', '42501', '', 'SELECT telemetry.merge(NULL)'),
     ('as_of(text)', '', '42501', '', $$ SELECT telemetry.as_of('device'), telemetry.as_of('region') $$),
     ('projection_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.projection_tail('device') $$),
     ('batch_tail()', '', '42501', '', 'SELECT * FROM telemetry.batch_tail()'),
@@ -61,10 +65,11 @@ FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'pause', 'projection',
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state']) AS o;
--- Only the server calls trigger functions, the functions of the type, and table_obstacles() for health().
+-- Only the server calls trigger functions, the functions of the type and of its aggregates, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL
 FROM unnest(ARRAY['refuse_change()', 'announce_registry_change()', 'table_obstacles()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
-                  'summary_send(telemetry.summary)']) AS o;
+                  'summary_send(telemetry.summary)', 'summary_add(internal,double precision,timestamp with time zone)', 'summary_merge(internal,telemetry.summary)',
+                  'summary_combine(internal,internal)', 'summary_serialize(internal)', 'summary_deserialize(bytea,internal)', 'summary_final(internal)']) AS o;
 
 SELECT bag_eq('SELECT object FROM surface',
     $$ SELECT replace(p.oid::regprocedure::text, 'telemetry.' || p.proname, p.proname) FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace

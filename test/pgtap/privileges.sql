@@ -44,7 +44,7 @@ INSERT INTO reads VALUES ('schema', 'telemetry', 'USAGE');
 INSERT INTO reads SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats',
     'region_stats', 'region_metric_stats', 'projection_status', 'pipeline_status', 'stat_ingest', 'batch']) AS o;
 INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count', 'avg', 'stddev', 'minimum', 'maximum', 'first_value', 'first_at',
-    'last_value', 'last_at', 'read_events', 'follow_from', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
+    'last_value', 'last_at', 'quantile', 'summary', 'merge', 'read_events', 'follow_from', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
     'batch_tail', 'wait_for']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
 INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE');

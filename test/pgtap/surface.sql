@@ -68,10 +68,12 @@ SELECT results_eq(
         ('library_version()', 'text', 'f s called s c'),
         ('log_status(OUT state text, OUT epoch integer, OUT opened_at timestamp with time zone)', 'record', 'f s called r c'),
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('merge(telemetry.summary)', 'telemetry.summary', 'a i called s internal'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('pause_projection(projection text)', 'boolean', 'f v strict u c'),
         ('project_once()', '', 'p v called u c'),
         ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
+        ('quantile(telemetry.summary, fraction double precision)', 'double precision', 'f i strict s c'),
         ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
@@ -81,10 +83,17 @@ SELECT results_eq(
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('summary(value double precision, at timestamp with time zone)', 'telemetry.summary', 'a i called s internal'),
+        ('summary_add(internal, double precision, timestamp with time zone)', 'internal', 'f i called s c'),
+        ('summary_combine(internal, internal)', 'internal', 'f i called s c'),
+        ('summary_deserialize(bytea, internal)', 'internal', 'f i strict s c'),
+        ('summary_final(internal)', 'telemetry.summary', 'f i strict s c'),
         ('summary_in(cstring)', 'telemetry.summary', 'f i strict s c'),
+        ('summary_merge(internal, telemetry.summary)', 'internal', 'f i called s c'),
         ('summary_out(telemetry.summary)', 'cstring', 'f i strict s c'),
         ('summary_recv(internal)', 'telemetry.summary', 'f i strict s c'),
         ('summary_send(telemetry.summary)', 'bytea', 'f i strict s c'),
+        ('summary_serialize(internal)', 'bytea', 'f i strict s c'),
         ('table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text)', 'SETOF record', 'f s called r c'),
         ('trigger_defects(OUT "table" text, OUT trigger text, OUT defect text, OUT command text)', 'SETOF record', 'f s called s sql'),
         ('wait_for(token text, timeout interval DEFAULT ''00:00:10''::interval, projection text DEFAULT ''device''::text)', 'text', 'f v strict u c'),
@@ -96,9 +105,9 @@ SELECT set_eq(
     ARRAY['follow_from', 'health', 'setup'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-       WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname <> 'c'
+       WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname NOT IN ('c', 'internal')
          AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false) $$,
-    'functions that are not C fix their search_path');
+    'functions that are neither C nor aggregates fix their search_path');
 
 -- The columns of composite types and views stand in their order.
 SELECT results_eq(

@@ -83,6 +83,8 @@ my @calls = (
 		after => "SELECT telemetry.as_of('device') IS NOT NULL" },
 	{ name => 'summaries', call => 'SELECT temperature::text::telemetry.summary, telemetry.avg(humidity), telemetry.last_at(temperature) FROM telemetry.device_state LIMIT 3',
 		after => 'SELECT sum(sample_count) > 0 FROM telemetry.device_stats' },
+	{ name => 'aggregates', call => "SELECT telemetry.merge(s), telemetry.quantile(telemetry.merge(s), 0.5) FROM (SELECT telemetry.summary(i, '2024-05-01') AS s FROM generate_series(-20, 20) AS i GROUP BY i % 2) AS parts",
+		after => "SELECT telemetry.quantile(telemetry.summary(i, '2024-05-01'), 1) = 20 FROM generate_series(-20, 20) AS i" },
 	{ name => 'the status', call => 'SELECT * FROM telemetry.projection_status', after => 'SELECT count(*) = 2 FROM telemetry.projection_status' },
 	{ name => 'the pipeline', call => 'SELECT * FROM telemetry.pipeline_status', after => 'SELECT count(*) = 5 FROM telemetry.pipeline_status' },
 	{ name => 'a pause', call => "SELECT telemetry.pause_projection('region'), telemetry.resume_projection('region')",
