@@ -47,7 +47,9 @@ BinNumber positive_bin(std::int32_t exponent) noexcept;
 BinNumber negative_bin(std::int32_t exponent) noexcept;
 std::int32_t exponent_of(BinNumber bin) noexcept;
 bool is_exponent(std::int64_t exponent) noexcept;
-bool is_bin(std::int64_t number) noexcept;
+constexpr bool is_bin(std::int64_t number) noexcept {
+    return -kGreatestNumber <= number && number <= kGreatestNumber;
+}
 
 BinNumber bin_of(double value) noexcept;  // value is finite
 double middle_of(BinNumber bin) noexcept;

@@ -34,17 +34,19 @@ std::uint8_t* write_varint(std::uint64_t value, std::uint8_t* out) noexcept {
     return out;
 }
 
-// Takes a varint of at most 63 bits off the front. A form with a byte too many is refused.
-std::optional<std::uint64_t> take_varint(std::span<const std::uint8_t>& bytes) noexcept {
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < bytes.size() && i < 9; ++i) {
-        value |= std::uint64_t{bytes[i] & 0x7Fu} << (7 * i);
-        if (bytes[i] >= 0x80) continue;
-        if (i > 0 && bytes[i] == 0) return std::nullopt;
-        bytes = bytes.subspan(i + 1);
-        return value;
+// Takes a varint of at most 63 bits from `at` on, and moves `at` behind it. Returns false where there is none, and for a form
+// with a byte too many.
+bool take_varint(const std::uint8_t*& at, const std::uint8_t* end, std::uint64_t& value) noexcept {
+    if (at == end) return false;
+    std::uint8_t byte = *at++;
+    value = byte & 0x7Fu;
+    for (int shift = 7; byte >= 0x80; shift += 7) {
+        if (at == end || shift == 63) return false;
+        byte = *at++;
+        if (byte == 0) return false;
+        value |= std::uint64_t{byte & 0x7Fu} << shift;
     }
-    return std::nullopt;
+    return true;
 }
 
 }  // namespace
@@ -75,19 +77,21 @@ std::uint32_t most_bins_in(std::size_t byte_count) noexcept {
 
 std::optional<std::uint32_t> read_bytes(std::span<const std::uint8_t> bytes, Bin* bins) noexcept {
     const std::uint32_t room = most_bins_in(bytes.size());
+    const std::uint8_t* at = bytes.data();
+    const std::uint8_t* const end = at + bytes.size();
     std::uint32_t size = 0;
-    while (!bytes.empty()) {
-        if (size == room) return std::nullopt;
-        const auto form = take_varint(bytes);
-        const auto count = take_varint(bytes);
-        if (!form || !count || *count == 0) return std::nullopt;
-        std::int64_t number = signed_form(*form);
-        if (size > 0) {
-            if (*form == 0 || *form > 2 * static_cast<std::uint64_t>(kGreatestNumber)) return std::nullopt;
-            number = bins[size - 1].number + static_cast<std::int64_t>(*form);
+    std::int64_t number = 0;
+    while (at != end) {
+        std::uint64_t form, count;
+        if (size == room || !take_varint(at, end, form) || !take_varint(at, end, count) || count == 0) return std::nullopt;
+        if (size == 0) {
+            number = signed_form(form);
+        } else {
+            if (form == 0 || form > 2 * std::uint64_t{kGreatestNumber}) return std::nullopt;
+            number += static_cast<std::int64_t>(form);
         }
         if (!is_bin(number)) return std::nullopt;
-        bins[size++] = {static_cast<BinNumber>(number), static_cast<std::int64_t>(*count)};
+        bins[size++] = {static_cast<BinNumber>(number), static_cast<std::int64_t>(count)};
     }
     return size;
 }
