@@ -49,6 +49,13 @@ SELECT count(*), bool_and(telemetry.summary_send(s::text::telemetry.summary) = t
        bool_and(s::text::jsonb::text::telemetry.summary::text = s::text) AS survives_jsonb,
        sum(telemetry.maximum(s)), sum(telemetry.first_value(s)) FROM toasted;
 SELECT octet_length(telemetry.summary_send(s)), right(encode(telemetry.summary_send(s), 'hex'), 24) FROM sketched WHERE id = 2;
+-- The binary form reads back bit for bit.
+CREATE TEMP TABLE received (s telemetry.summary);
+\copy (SELECT s FROM toasted) TO PROGRAM 'cat >"$PG_ABS_BUILDDIR/summaries.bin"' (FORMAT binary)
+\copy received FROM PROGRAM 'cat "$PG_ABS_BUILDDIR/summaries.bin"' (FORMAT binary)
+\! rm "$PG_ABS_BUILDDIR/summaries.bin"
+SELECT count(*) FROM received;
+SELECT telemetry.summary_send(s) FROM toasted EXCEPT SELECT telemetry.summary_send(s) FROM received;
 -- A state row takes a summary with any header; the next pass merges its statistics.
 BEGIN;
 UPDATE telemetry.device_state SET temperature = (SELECT s FROM sketched WHERE id = 2) WHERE device_id = 'summary-1';
@@ -70,5 +77,11 @@ SELECT '{"version":1,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"
 SELECT '{"version":1,"count":1,"mean":NaN,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0}'::telemetry.summary;
 SELECT '{"version":2,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0,"sketch":{"zero":0,"negative":[],"positive":[[0,2]]}}'::telemetry.summary;
 SELECT '{"version":2,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0,"sketch":{"zero":0,"negative":[[0,1]],"positive":[]}}'::telemetry.summary;
+-- The same holds for the binary form: another version, a missing member, a sketch that is cut off, and a byte after version 1.
+\copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\001\003"' (FORMAT binary)
+\copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\003\002\000\000"' (FORMAT binary)
+\copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\112\002"; head -c 72 /dev/zero; printf "\010"' (FORMAT binary)
+\copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\112\001\000\000\000\000\000\000\000\001"; head -c 65 /dev/zero' (FORMAT binary)
+SELECT count(*) FROM received;
 \set VERBOSITY default
 SELECT 'abc'::telemetry.summary;

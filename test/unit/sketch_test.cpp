@@ -136,8 +136,8 @@ TEST(Sketch, OrderAndCutDoNotShow) {
 }
 
 TEST(Sketch, TheLeastMagnitudesBecomeZerosWhenThereAreTooManyBins) {
-    std::vector<double> values;
-    for (int i = 0; i < 3000; ++i) values.push_back(std::exp(0.1 * (i - 1500)));
+    std::vector<double> values(3000);
+    for (int i = 0; i < 3000; ++i) values[i] = std::exp(0.1 * (i - 1500));
     const OwnedSketch sketch(values);
     EXPECT_EQ(sketch.bins().size(), kMaxBins);
     EXPECT_EQ(count_of(sketch.bins()), 3000);

@@ -4,7 +4,7 @@ COMMENT ON TYPE telemetry.receipt IS 'Answers one reading. status: accepted | du
 COMMENT ON TYPE telemetry.batch_receipt IS 'Answers an array call: received = accepted + duplicates + conflicts + rejected. first_event_id and last_event_id span the accepted readings (NULL if none; gaps are possible); token names the transaction that stored them.';
 COMMENT ON FUNCTION telemetry.summary_in(cstring) IS 'Reads a telemetry.summary from text. TC302 for malformed text.';
 COMMENT ON FUNCTION telemetry.summary_out(telemetry.summary) IS 'Writes a telemetry.summary as JSON whose numbers read back bit for bit.';
-COMMENT ON FUNCTION telemetry.summary_recv(internal) IS 'Reads a telemetry.summary from its binary form. TC302 for an unknown version and for malformed bytes.';
+COMMENT ON FUNCTION telemetry.summary_recv(internal) IS 'Reads a telemetry.summary from its binary form. TC302 for an unknown version and for malformed bytes, 08P01 for a message that is too short.';
 COMMENT ON FUNCTION telemetry.summary_send(telemetry.summary) IS 'Writes a telemetry.summary in its binary form.';
 COMMENT ON SEQUENCE telemetry.event_id_seq IS 'Numbers the events. Gaps are normal; the order is not the order of commits. Internal.';
 COMMENT ON TABLE telemetry.event IS 'Holds the segments of the event log, which is outbox, audit trail and idempotency ledger in one. It takes inserts only. Read it through telemetry.measurements and telemetry.events.';
