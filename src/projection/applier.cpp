@@ -120,6 +120,13 @@ bool has_open_batch(const Progress& progress) noexcept {
                        [](const EpochProgress& each) { return each.batcher.open_events > 0; });
 }
 
+// Is more than one epoch not read to its end? Then no batch stays open, because a projection that leaves the others gets only
+// one number.
+bool has_several_to_read(const Progress& progress) noexcept {
+    return std::count_if(progress.epochs.begin(), progress.epochs.end(),
+                         [](const EpochProgress& each) { return !each.batcher.drained; }) > 1;
+}
+
 // The batches that a projection reads next, and what lies open behind them if it fits.
 struct CatchUp {
     std::optional<feed::BatchRun> run;
@@ -134,17 +141,15 @@ struct CatchUp {
 CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64_t most_events) {
     CatchUp next{.run = feed::batches_after(cursor, most_events)};
     if (next.run && !next.run->is_newest) return next;
-    std::vector<const EpochProgress*> open;
-    for (const EpochProgress& each : progress.epochs)
-        if (each.batcher.open_events > 0) open.push_back(&each);
-    if (open.size() == 1) {
-        const auto fits = [&](const EpochProgress& each) {
-            return !next.run || (next.run->epoch == each.epoch && next.run->events + each.batcher.open_events <= most_events);
-        };
-        if (fits(*open.front())) next.open = open.front();
+    next.reaches_batcher = true;
+    for (const EpochProgress& each : progress.epochs) {
+        if (each.batcher.open_events == 0) continue;
+        const bool fits =
+            !next.run || (next.run->epoch == each.epoch && next.run->events + each.batcher.open_events <= most_events);
+        // A second open batch is left from before its epoch ended. The next pass closes it.
+        if (!fits || next.open != nullptr) return {.run = next.run};
+        next.open = &each;
     }
-    // The batches of two epochs may be open. The next passes close them.
-    next.reaches_batcher = open.empty() || next.open != nullptr;
     return next;
 }
 
@@ -307,7 +312,8 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     const bool becomes_drained = read.is_complete && far_end.drains;
     const bool is_full = before.open_events + read.events >= options.slice;
     const bool wants_batch = options.with_batches && !is_suspended(kBatches);
-    const bool must_batch = (becomes_drained || is_full) && before.open_events + read.events > 0;
+    const bool must_batch =
+        (becomes_drained || is_full || has_several_to_read(progress)) && before.open_events + read.events > 0;
     const bool has_moved = read.events > 0 || !read.is_complete || becomes_drained;
     if (!has_moved && !(before.open_events > 0 && (wants_batch || must_batch))) {
         std::erase_if(seen_empty_, [&](const SeenEmpty& seen) { return seen.epoch == epoch.epoch; });
