@@ -4,12 +4,10 @@
 #include "projection/applier.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "error_codes.hpp"
 #include "event_log/epoch.hpp"
 #include "event_log/window_reader.hpp"
-#include "feed/batch.hpp"
 #include "feed/covering.hpp"
 #include "feed/position.hpp"
 #include "model/batch_number.hpp"
@@ -19,6 +17,7 @@
 #include "postgres/injection_point.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/transaction.hpp"
+#include "projection/catch_up.hpp"
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
@@ -38,10 +37,6 @@ using feed::Cursor;
 using feed::EpochProgress;
 using feed::Progress;
 using read_model::Definition;
-
-// A pass keeps its deltas in memory until it writes them, in less than 200 bytes each. So a slice ends at this many. Readings
-// with many metrics reach it.
-constexpr std::size_t kMostDeltas = 500000;
 
 void refuse_mixed(const Progress& progress) {
     for (const EpochProgress& each : progress.epochs)
@@ -72,13 +67,6 @@ void refuse_obstacles(const postgres::OwnTable& own) {
     });
 }
 
-template <typename Targets>
-std::size_t size_of(const Targets& targets) {
-    std::size_t size = 0;
-    for (const auto& target : targets) size += target->size();
-    return size;
-}
-
 // What a pass has read of its window.
 struct Read {
     std::int64_t events = 0;
@@ -88,7 +76,6 @@ struct Read {
 };
 
 // Reads at most so many rows, and less if there is enough to write. Folds what it reads into the targets.
-template <typename Targets>
 Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, std::int64_t most_rows,
                  const Targets& targets) {
     event_log::WindowReader reader(window, epoch, snapshot);
@@ -125,80 +112,6 @@ bool has_open_batch(const Progress& progress) noexcept {
 bool has_several_to_read(const Progress& progress) noexcept {
     return std::count_if(progress.epochs.begin(), progress.epochs.end(),
                          [](const EpochProgress& each) { return !each.batcher.drained; }) > 1;
-}
-
-// The batches that a projection reads next, and what lies open behind them if it fits.
-struct CatchUp {
-    std::optional<feed::BatchRun> run;
-    const EpochProgress* open = nullptr;  // the epoch whose open batch it reads as well
-    bool reaches_batcher = false;         // it has then consumed all that the batcher has read
-
-    model::Epoch epoch() const noexcept { return run ? run->epoch : open->epoch; }
-    model::Position from() const { return run ? run->from : open->batcher.batched_to; }
-    model::Position to() const { return open != nullptr ? open->batcher.read_to : run->to; }
-};
-
-CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64_t most_events) {
-    CatchUp next{.run = feed::batches_after(cursor, most_events)};
-    if (next.run && !next.run->is_newest) return next;
-    next.reaches_batcher = true;
-    for (const EpochProgress& each : progress.epochs) {
-        if (each.batcher.open_events == 0) continue;
-        const bool fits =
-            !next.run || (next.run->epoch == each.epoch && next.run->events + each.batcher.open_events <= most_events);
-        // A second open batch is left from before its epoch ended. The next pass closes it.
-        if (!fits || next.open != nullptr) return {.run = next.run};
-        next.open = &each;
-    }
-    return next;
-}
-
-// Writes what the targets hold, makes it visible to `snapshot`, and empties them. So the memory of a pass is bounded although a
-// batch may have very many metrics.
-template <typename Targets>
-void spill(Targets& targets, ::Snapshot snapshot) {
-    for (const auto& target : targets) {
-        target->write(snapshot);
-        target->clear();
-    }
-    postgres::guarded([] { postgres::show_own_writes(); });
-}
-
-// Reads the next batches for projections with one cursor, writes their read models and moves the cursor. Returns how many
-// events that were. Nothing: the next batch is not closed yet.
-std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>& served, const Progress& progress,
-                                            ::Snapshot snapshot, std::int64_t most_events) {
-    std::vector<std::unique_ptr<Target>> targets;
-    for (const Definition* each : served) targets.emplace_back(std::make_unique<Target>(*each))->refuse_obstacles();
-    const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, most_events);
-    if (!next.run && !next.reaches_batcher) return std::nullopt;
-    std::int64_t events = 0;
-    if (next.run || next.open != nullptr) {
-        event_log::WindowReader reader(model::window_between(next.from(), next.to()), next.epoch(), snapshot);
-        for (;;) {
-            const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
-            if (block.rows == 0) break;
-            events += block.events;
-            for (const auto& target : targets) target->add(block.readings);
-            if (size_of(targets) >= kMostDeltas) spill(targets, snapshot);
-        }
-        reader.close();
-    }
-    for (const auto& target : targets) target->write(snapshot);
-    TELEMETRY_INJECTION_POINT("state_written");
-    for (const Definition* each : served) {
-        Cursor to = progress.cursor_of(each->name);
-        to.events += events;
-        if (next.run) to.batch = next.run->last;
-        if (next.reaches_batcher) to.place = Cursor::Place::kBatcher;
-        if (next.reaches_batcher && to.events != progress.events_read())
-            throw postgres::Error(error_codes::kLogWasAltered, "telemetry.batch does not hold what the projector has read",
-                                  "Projection " + each->name + " has consumed " + std::to_string(to.events) + " events of " +
-                                      std::to_string(progress.events_read()) + ".",
-                                  "Somebody changed rows of telemetry.batch, telemetry.batcher or telemetry.cursor.");
-        feed::write_cursor(each->name, to);
-    }
-    return events;
 }
 
 }  // namespace
@@ -251,7 +164,7 @@ void Applier::forget_other_installation(Oid log) {
     seen_empty_.clear();
 }
 
-Applier::Targets Applier::open_targets(std::span<const Definition* const> projections, Pass& pass) {
+Targets Applier::open_targets(std::span<const Definition* const> projections, Pass& pass) {
     Targets targets;
     for (const Definition* projection : projections) {
         auto target = std::make_unique<Target>(*projection);

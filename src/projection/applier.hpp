@@ -20,6 +20,7 @@
 namespace projection {
 
 class Target;
+using Targets = std::vector<std::unique_ptr<Target>>;
 
 // Makes passes, and remembers between them what it would otherwise find out again. Correctness depends on none of this memory,
 // so several processes may each have an applier.
@@ -49,8 +50,6 @@ private:
         model::Position read_to;
         model::Snapshot far_end;
     };
-
-    using Targets = std::vector<std::unique_ptr<Target>>;
 
     struct PassContext {
         ::Snapshot snapshot;

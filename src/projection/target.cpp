@@ -43,4 +43,10 @@ void Target::write(::Snapshot snapshot) const {
     read_model::add_metrics(tables.metrics, fold_->metrics(), snapshot);
 }
 
+std::size_t size_of(const Targets& targets) noexcept {
+    std::size_t size = 0;
+    for (const auto& target : targets) size += target->size();
+    return size;
+}
+
 }  // namespace projection

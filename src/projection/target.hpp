@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "model/event.hpp"
 #include "postgres/types.hpp"
@@ -38,5 +39,15 @@ private:
     read_model::Grain grain_;
     std::unique_ptr<Fold> fold_;
 };
+
+// The targets of one pass.
+using Targets = std::vector<std::unique_ptr<Target>>;
+
+// How many rows they would write together.
+std::size_t size_of(const Targets& targets) noexcept;
+
+// A pass keeps its deltas in memory until it writes them, in less than 200 bytes each. So it writes when it has this many, or
+// ends. Readings with many metrics reach it.
+inline constexpr std::size_t kMostDeltas = 500000;
 
 }  // namespace projection

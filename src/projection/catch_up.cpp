@@ -1,0 +1,99 @@
+// Chooses batches, and folds and writes them.
+#include "projection/target.hpp"  // before the server's headers, as fold.hpp
+
+#include "projection/catch_up.hpp"
+
+#include <limits>
+#include <string>
+
+#include "error_codes.hpp"
+#include "event_log/window_reader.hpp"
+#include "feed/batch.hpp"
+#include "postgres/error.hpp"
+#include "postgres/injection_point.hpp"
+#include "postgres/transaction.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+using feed::Cursor;
+using feed::EpochProgress;
+using feed::Progress;
+using read_model::Definition;
+
+// The batches that a projection reads next, and what lies open behind them if it fits.
+struct CatchUp {
+    std::optional<feed::BatchRun> run;
+    const EpochProgress* open = nullptr;  // the epoch whose open batch it reads as well
+    bool reaches_batcher = false;         // it has then consumed all that the batcher has read
+
+    model::Epoch epoch() const noexcept { return run ? run->epoch : open->epoch; }
+    model::Position from() const { return run ? run->from : open->batcher.batched_to; }
+    model::Position to() const { return open != nullptr ? open->batcher.read_to : run->to; }
+};
+
+CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64_t most_events) {
+    CatchUp next{.run = feed::batches_after(cursor, most_events)};
+    if (next.run && !next.run->is_newest) return next;
+    next.reaches_batcher = true;
+    for (const EpochProgress& each : progress.epochs) {
+        if (each.batcher.open_events == 0) continue;
+        const bool fits =
+            !next.run || (next.run->epoch == each.epoch && next.run->events + each.batcher.open_events <= most_events);
+        // A second open batch is left from before its epoch ended. The next pass closes it.
+        if (!fits || next.open != nullptr) return {.run = next.run};
+        next.open = &each;
+    }
+    return next;
+}
+
+// Writes what the targets hold, makes it visible to `snapshot`, and empties them. So the memory of a pass is bounded although a
+// batch may have very many metrics.
+void spill(const Targets& targets, ::Snapshot snapshot) {
+    for (const auto& target : targets) {
+        target->write(snapshot);
+        target->clear();
+    }
+    postgres::guarded([] { postgres::show_own_writes(); });
+}
+
+}  // namespace
+
+std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>& served, const Progress& progress,
+                                            ::Snapshot snapshot, std::int64_t most_events) {
+    Targets targets;
+    for (const Definition* each : served) targets.emplace_back(std::make_unique<Target>(*each))->refuse_obstacles();
+    const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, most_events);
+    if (!next.run && !next.reaches_batcher) return std::nullopt;
+    std::int64_t events = 0;
+    if (next.run || next.open != nullptr) {
+        event_log::WindowReader reader(model::window_between(next.from(), next.to()), next.epoch(), snapshot);
+        for (;;) {
+            const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
+            if (block.rows == 0) break;
+            events += block.events;
+            for (const auto& target : targets) target->add(block.readings);
+            if (size_of(targets) >= kMostDeltas) spill(targets, snapshot);
+        }
+        reader.close();
+    }
+    for (const auto& target : targets) target->write(snapshot);
+    TELEMETRY_INJECTION_POINT("state_written");
+    for (const Definition* each : served) {
+        Cursor to = progress.cursor_of(each->name);
+        to.events += events;
+        if (next.run) to.batch = next.run->last;
+        if (next.reaches_batcher) to.place = Cursor::Place::kBatcher;
+        if (next.reaches_batcher && to.events != progress.events_read())
+            throw postgres::Error(error_codes::kLogWasAltered, "telemetry.batch does not hold what the projector has read",
+                                  "Projection " + each->name + " has consumed " + std::to_string(to.events) + " events of " +
+                                      std::to_string(progress.events_read()) + ".",
+                                  "Somebody changed rows of telemetry.batch, telemetry.batcher or telemetry.cursor.");
+        feed::write_cursor(each->name, to);
+    }
+    return events;
+}
+
+}  // namespace projection
