@@ -13,8 +13,6 @@
 #include "postgres/injection_point.hpp"
 #include "postgres/transaction.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace projection {
 namespace {
 
