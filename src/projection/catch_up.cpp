@@ -12,6 +12,7 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/transaction.hpp"
+#include "postgres/types.hpp"
 
 namespace projection {
 namespace {
