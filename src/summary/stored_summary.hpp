@@ -7,8 +7,8 @@
 //   8-79    the statistics, as the struct has    the same
 //   80-                                          the bins of the sketch (sketch_bytes.hpp)
 //
-// The type is declared STORAGE extended. So a
-// value may be compressed, lie in a TOAST table, or have a header of one byte and then no alignment.
+// The type is declared STORAGE extended. So a value may be compressed, lie in a TOAST table, or have a header of one byte and
+// then no alignment.
 #pragma once
 
 #include <cstddef>
