@@ -401,7 +401,7 @@ Pass Applier::run_as_owner(const PassOptions& options) {
         context.snapshot = GetActiveSnapshot();
     });
     context.present = feed::snapshot_of(context.snapshot);
-    const Pass pass = make_pass(feed::read_progress(context.snapshot), context, options);
+    Pass pass = make_pass(feed::read_progress(context.snapshot), context, options);
     postgres::guarded([] { PopActiveSnapshot(); });
     return pass;
 }

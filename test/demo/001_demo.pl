@@ -82,7 +82,7 @@ sub become {
     $ENV{LC_ALL} = 'C.UTF-8';
     delete $ENV{NO_COLOR};
     $ENV{$_} = $env{$_} for keys %env;
-    $SIG{INT} = 'DEFAULT';    # a background job of a script ignores it, and so do its children
+    $SIG{$_} = 'DEFAULT' foreach qw(INT HUP);    # a background job of a script ignores the one, nohup the other, and so do their children
     exec @$command or die "exec: $!";
 }
 
