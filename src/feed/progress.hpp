@@ -56,7 +56,7 @@ struct Progress {
 
     model::BatchId last_batch() const noexcept;  // the last number that was given out; 0: none was
 
-    // What the batcher has read: how many events, and up to which time every reading that was committed.
+    // How many events the batcher has read, and up to which time it has read every reading that was committed.
     std::int64_t events_read() const noexcept;
     std::optional<model::Micros> read_as_of() const noexcept;
 

@@ -127,7 +127,7 @@ TailStart look_at_tail(const Progress& progress, const Cursor& cursor, ::Snapsho
 Tail measure_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot) {
     Tail tail{.events = 0, .oldest_received_at = {}, .as_of = progress.as_of(cursor)};
     if (cursor.is_behind()) add_read_events(tail, progress, cursor, snapshot);
-    // What the batcher has not read is still before a projection that is behind, too.
+    // A projection that is behind also lacks the events that the batcher has not read.
     const Cursor from = cursor.is_behind() ? Cursor{} : cursor;
     for_each_waiting(
         progress, snapshot, false, nullptr, [&](const EpochProgress& epoch) { return position_in(epoch, from, snapshot); },

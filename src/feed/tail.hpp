@@ -18,9 +18,9 @@ struct Tail {
 };
 
 // Reads under `snapshot`, from which `progress` and `cursor` come, also on a standby. It leaves out readings of the caller's
-// own transaction, because they are not committed. It counts what the batcher has not read. What the batcher has read, but the
-// consumer has not consumed, it knows from their figures. `oldest_received_at` is that of the first event of the next batch, or
-// the least of the events that are in no batch.
+// own transaction, because they are not committed. It counts the events that the batcher has not read. It knows from figures
+// how many the batcher has read and the consumer has not consumed. `oldest_received_at` is that of the first event of the next
+// batch, or the least of the events that are in no batch.
 Tail measure_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot);
 
 // Says only whether events wait, and up to when the consumer is complete. With `far_end`, a snapshot of this place, events that

@@ -67,7 +67,7 @@ void refuse_obstacles(const postgres::OwnTable& own) {
     });
 }
 
-// What a pass has read of its window.
+// The events that a pass has read of its window.
 struct Read {
     std::int64_t events = 0;
     bool is_complete = false;

@@ -1,4 +1,4 @@
-// What a pass is asked for, and what comes out of it.
+// The options and the result of a pass.
 #pragma once
 
 #include <cstdint>

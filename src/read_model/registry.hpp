@@ -10,7 +10,7 @@
 
 namespace read_model {
 
-// What a projection keeps one row for.
+// A projection keeps one row for each of these.
 enum class Grain : std::uint8_t { kDevice, kRegion };
 
 struct Definition {

@@ -1,4 +1,4 @@
-# Whatever happens in whatever order, each projection plus its tail is the log. Sessions store readings, alone and many at once, in
+# Each projection plus its tail is the log, in whatever order the following happens. Sessions store readings, alone and many at once, in
 # order and late. Meanwhile projections are paused and resumed, triggers keep tables from being written, workers end, a session
 # applies beside them, and batches are merged. Looks under one snapshot compare all figures; in the end every read model equals
 # plain SQL over the log, and the batches hold each event once.
