@@ -326,7 +326,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     }
     if (served.empty()) return std::nullopt;
 
-    if (is_careful_) served.resize(1);
+    if (is_careful_) served.erase(served.begin() + 1, served.end());
     Pass pass;
     bool must_wait = false;
     const bool is_done = attempt(served.front()->name, pass, [&] {
