@@ -195,7 +195,6 @@ std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_ev
                     .to = position_of(run.to, "batch"),
                     .last = model::BatchId{run.last},
                     .events = run.events,
-                    .batches = run.batches,
                     .is_newest = run.is_newest};
 }
 

@@ -39,7 +39,6 @@ struct BatchRun {
     model::Position to;
     model::BatchId last;
     std::int64_t events = 0;
-    int batches = 0;
     bool is_newest = false;  // no batch comes after the last one
 };
 

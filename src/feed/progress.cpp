@@ -267,14 +267,6 @@ Cursor Progress::cursor_of(std::string_view projection) const {
     return cursor;
 }
 
-std::int64_t Progress::events_at(const Cursor& cursor) const noexcept {
-    if (cursor.is_behind()) return cursor.events;
-    std::int64_t events = events_read();
-    if (cursor.place == Cursor::Place::kBatchList)
-        for (const EpochProgress& epoch : epochs) events -= epoch.batcher.open_events;
-    return events;
-}
-
 std::optional<model::Micros> Progress::as_of(const Cursor& cursor) const noexcept {
     if (cursor.is_behind() && cursor.events < events_read()) return cursor.as_of;
     if (cursor.place != Cursor::Place::kBatchList) return read_as_of();

@@ -60,8 +60,7 @@ struct Progress {
     std::int64_t events_read() const noexcept;
     std::optional<model::Micros> read_as_of() const noexcept;
 
-    // The same for a consumer that stands there.
-    std::int64_t events_at(const Cursor& cursor) const noexcept;
+    // Up to which time a consumer that stands there has consumed every reading that was committed.
     std::optional<model::Micros> as_of(const Cursor& cursor) const noexcept;
 };
 
