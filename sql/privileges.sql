@@ -58,7 +58,7 @@ SELECT status FROM telemetry.ingest_telemetry('privilege-4', NULL, 1);
 SELECT telemetry.ingest_telemetry_batch(ARRAY['privilege-4'], NULL, ARRAY[1], NULL);
 SELECT * FROM telemetry.event;
 SELECT * FROM telemetry.event_1;
-SELECT * FROM telemetry.device_state;
+SELECT * FROM telemetry.state_device;
 SELECT * FROM telemetry.rejected_readings;
 SELECT * FROM telemetry.installation;
 SELECT telemetry.register_device('privilege-4');

@@ -20,13 +20,13 @@ SELECT setval('telemetry.event_id_seq', 1000);
 INSERT INTO telemetry.epoch VALUES (1, 42, 42, 42, 1, '3', '2024-04-30');
 SELECT add_event(1, 1, '3', 'x', 1), add_event(2, 1, '10', 'x', 2), add_event(3, 1, '20', 'x', 4), add_event(4, 1, '4000000000000', 'x', 8),
        add_event(5, 1, '4000000000000', 'y', 16), add_event(6, 1, '4000000000001', 'y', 32);
-INSERT INTO telemetry.device_state SELECT 'x', 2, '2024-05-01 00:00:01', '2024-05-01 00:00:02', '2024-05-01 00:00:02',
-    '{"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":767836801000000,"last_at":767836802000000}', NULL, 'there';
-INSERT INTO telemetry.region_state SELECT 'there', 2, '2024-05-01 00:00:01', '2024-05-01 00:00:02', '2024-05-01 00:00:02',
-    '{"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":767836801000000,"last_at":767836802000000}', NULL;
+INSERT INTO telemetry.state_device SELECT 1, 'x', '-infinity', 0, 2, '2024-05-01 00:00:01', '2024-05-01 00:00:02', '2024-05-01 00:00:02',
+    'there', NULL, ARRAY['{"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":767836801000000,"last_at":767836802000000}', NULL]::telemetry.summary[];
+INSERT INTO telemetry.state_region SELECT 1, 'there', '-infinity', 0, 2, '2024-05-01 00:00:01', '2024-05-01 00:00:02', '2024-05-01 00:00:02',
+    NULL, NULL, ARRAY['{"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":767836801000000,"last_at":767836802000000}', NULL]::telemetry.summary[];
 INSERT INTO telemetry.batch VALUES (1, 1, '3:3:', NULL, NULL, '20:21:20', NULL, NULL, 2, clock_timestamp());
 INSERT INTO telemetry.batcher VALUES (1, '20:21:20', NULL, NULL, '20:21:20', NULL, NULL, 2, 0, 1, false, '2024-05-01 00:01', '2024-05-01 00:01');
-INSERT INTO telemetry.cursor VALUES ('device'), ('region');
+INSERT INTO telemetry.cursor VALUES ('device', 1, true, true), ('region', 1, true, true);
 
 -- While the log is restored nothing is written, but queries work.
 CALL telemetry.project_once();

@@ -16,7 +16,7 @@ BEGIN
 END $$;
 SELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:00', 1, NULL, 'k1', '{"light1": 1}', 'hall');
 CALL telemetry.project_once();
-CREATE INDEX refusing ON telemetry.device_state (public.refuse(sample_count));
+CREATE INDEX refusing ON telemetry.state_device (public.refuse(sample_count));
 
 SELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:01', 2, NULL, 'k2', '{"light1": 2}', 'hall');
 SELECT status FROM telemetry.ingest_telemetry('b', '2024-05-01 10:00', 3, NULL, 'k1', '{"light1": 3}', 'yard');
@@ -48,12 +48,12 @@ SELECT sum(events) AS in_batches FROM telemetry.batch;
 SELECT projection, state, lag_events FROM telemetry.projection_status ORDER BY projection;
 
 -- An index that is only slow is kept up.
-CREATE INDEX kept_up ON telemetry.device_state (sample_count);
+CREATE INDEX kept_up ON telemetry.state_device (sample_count);
 SELECT status FROM telemetry.ingest_telemetry('a', '2024-05-01 10:04', 6, NULL, 'k5');
 CALL telemetry.project_once();
 SET enable_seqscan = off;
-SELECT device_id FROM telemetry.device_state WHERE sample_count = 4;
-SELECT device_id FROM telemetry.device_state WHERE sample_count = 3;
+SELECT key FROM telemetry.state_device WHERE sample_count = 4;
+SELECT key FROM telemetry.state_device WHERE sample_count = 3;
 RESET enable_seqscan;
 
 -- project_once() runs neither in a function nor where nothing may be written.

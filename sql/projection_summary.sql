@@ -28,8 +28,8 @@ SELECT accepted FROM telemetry.ingest_telemetry_batch(
     (SELECT array_agg(sqrt(i)) FROM generate_series(1, 300) AS i), NULL,
     (SELECT array_agg('summary ' || i) FROM generate_series(1, 300) AS i));
 CALL telemetry.project_once();
-SELECT count(*), bool_and(telemetry.summary_send(temperature::text::telemetry.summary) = telemetry.summary_send(temperature)) AS same_bits
-FROM telemetry.device_state WHERE device_id LIKE 'summary-%';
+SELECT count(*), bool_and(telemetry.summary_send(summaries[1]::text::telemetry.summary) = telemetry.summary_send(summaries[1])) AS same_bits
+FROM telemetry.state_device WHERE key LIKE 'summary-%';
 
 -- A summary with a sketch has version 2: here 3,000 values in 1,500 bins.
 CREATE TEMP TABLE sketched (narrow boolean, id int, s telemetry.summary);
@@ -58,13 +58,13 @@ SELECT count(*) FROM received;
 SELECT telemetry.summary_send(s) FROM toasted EXCEPT SELECT telemetry.summary_send(s) FROM received;
 -- A state row takes a summary with any header; the next pass merges its statistics.
 BEGIN;
-UPDATE telemetry.device_state SET temperature = (SELECT s FROM sketched WHERE id = 2) WHERE device_id = 'summary-1';
-SELECT telemetry.sample_count(temperature), temperature::text LIKE '%sketch%' AS has_sketch FROM telemetry.device_state WHERE device_id = 'summary-1';
+UPDATE telemetry.state_device SET summaries[1] = (SELECT s FROM sketched WHERE id = 2) WHERE key = 'summary-1';
+SELECT telemetry.sample_count(summaries[1]), summaries[1]::text LIKE '%sketch%' AS has_sketch FROM telemetry.state_device WHERE key = 'summary-1';
 COMMIT;
 SELECT status FROM telemetry.ingest_telemetry('summary-1', '2024-05-02', 100, NULL, 'one more');
 CALL telemetry.project_once();
-SELECT telemetry.sample_count(temperature), telemetry.minimum(temperature), telemetry.maximum(temperature), temperature::text LIKE '%sketch%' AS has_sketch
-FROM telemetry.device_state WHERE device_id = 'summary-1';
+SELECT telemetry.sample_count(summaries[1]), telemetry.minimum(summaries[1]), telemetry.maximum(summaries[1]), summaries[1]::text LIKE '%sketch%' AS has_sketch
+FROM telemetry.state_device WHERE key = 'summary-1';
 
 -- Malformed input is refused.
 \set VERBOSITY sqlstate

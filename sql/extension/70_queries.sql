@@ -97,51 +97,47 @@ The call looks at what is committed now, whatever the isolation level. After app
 Errors: TC102 for the caller''s own transaction while it is open; 22023 for an invalid token or one of another database, a negative timeout or an unknown projection.';
 
 CREATE VIEW telemetry.device_stats AS
-    SELECT device_id, region, first_seen, last_seen, last_received_at, sample_count,
-           telemetry.avg(temperature) AS avg_temperature, telemetry.minimum(temperature) AS min_temperature,
-           telemetry.maximum(temperature) AS max_temperature, telemetry.stddev(temperature) AS stddev_temperature,
-           telemetry.last_value(temperature) AS last_temperature,
-           telemetry.avg(humidity) AS avg_humidity, telemetry.minimum(humidity) AS min_humidity,
-           telemetry.maximum(humidity) AS max_humidity, telemetry.stddev(humidity) AS stddev_humidity,
-           telemetry.last_value(humidity) AS last_humidity,
+    SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count,
+           telemetry.avg(summaries[1]) AS avg_temperature, telemetry.minimum(summaries[1]) AS min_temperature,
+           telemetry.maximum(summaries[1]) AS max_temperature, telemetry.stddev(summaries[1]) AS stddev_temperature,
+           telemetry.last_value(summaries[1]) AS last_temperature,
+           telemetry.avg(summaries[2]) AS avg_humidity, telemetry.minimum(summaries[2]) AS min_humidity,
+           telemetry.maximum(summaries[2]) AS max_humidity, telemetry.stddev(summaries[2]) AS stddev_humidity,
+           telemetry.last_value(summaries[2]) AS last_humidity,
            (SELECT telemetry.as_of('device')) AS as_of
-    FROM telemetry.device_state;
+    FROM telemetry.state_device
+    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current);
 COMMENT ON VIEW telemetry.device_stats IS 'Shows a row for each device, in °C and %RH. stddev_* are sample standard deviations. last_* and region are those of the reading that was measured last. The row is complete up to as_of.';
 
 CREATE VIEW telemetry.device_metric_stats AS
-    SELECT s.device_id, m.metric, telemetry.sample_count(m.summary) AS sample_count,
+    SELECT s.key AS device_id, m.metric, telemetry.sample_count(m.summary) AS sample_count,
            telemetry.avg(m.summary) AS avg, telemetry.minimum(m.summary) AS min, telemetry.maximum(m.summary) AS max,
            telemetry.stddev(m.summary) AS stddev,
            telemetry.first_value(m.summary) AS first_value, telemetry.first_at(m.summary) AS first_at,
            telemetry.last_value(m.summary) AS last_value, telemetry.last_at(m.summary) AS last_at,
            (SELECT telemetry.as_of('device')) AS as_of
-    FROM telemetry.device_state s
-    CROSS JOIN LATERAL (VALUES ('temperature'::text COLLATE "C", s.temperature), ('humidity'::text COLLATE "C", s.humidity)) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL
-    UNION ALL
-    SELECT device_id, metric, telemetry.sample_count(summary),
-           telemetry.avg(summary), telemetry.minimum(summary), telemetry.maximum(summary), telemetry.stddev(summary),
-           telemetry.first_value(summary), telemetry.first_at(summary), telemetry.last_value(summary), telemetry.last_at(summary),
-           (SELECT telemetry.as_of('device'))
-    FROM telemetry.device_metric_state;
+    FROM telemetry.state_device s
+    CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current);
 COMMENT ON VIEW telemetry.device_metric_stats IS 'Shows a row for each device and metric, temperature and humidity among them. sample_count counts the values that were not NULL.';
 
 -- Rows without a region come from a branch of their own, because NULLIF(region, '') would keep a query for one region from using the
 -- index.
 CREATE VIEW telemetry.region_stats AS
     SELECT region, first_seen, last_seen, last_received_at, sample_count,
-           telemetry.avg(temperature) AS avg_temperature, telemetry.minimum(temperature) AS min_temperature,
-           telemetry.maximum(temperature) AS max_temperature, telemetry.stddev(temperature) AS stddev_temperature,
-           telemetry.last_value(temperature) AS last_temperature,
-           telemetry.avg(humidity) AS avg_humidity, telemetry.minimum(humidity) AS min_humidity,
-           telemetry.maximum(humidity) AS max_humidity, telemetry.stddev(humidity) AS stddev_humidity,
-           telemetry.last_value(humidity) AS last_humidity,
+           telemetry.avg(summaries[1]) AS avg_temperature, telemetry.minimum(summaries[1]) AS min_temperature,
+           telemetry.maximum(summaries[1]) AS max_temperature, telemetry.stddev(summaries[1]) AS stddev_temperature,
+           telemetry.last_value(summaries[1]) AS last_temperature,
+           telemetry.avg(summaries[2]) AS avg_humidity, telemetry.minimum(summaries[2]) AS min_humidity,
+           telemetry.maximum(summaries[2]) AS max_humidity, telemetry.stddev(summaries[2]) AS stddev_humidity,
+           telemetry.last_value(summaries[2]) AS last_humidity,
            (SELECT telemetry.as_of('region')) AS as_of
-    FROM (SELECT region, first_seen, last_seen, last_received_at, sample_count, temperature, humidity
-          FROM telemetry.region_state WHERE region <> ''
+    FROM (SELECT key AS region, first_seen, last_seen, last_received_at, sample_count, summaries, part, generation
+          FROM telemetry.state_region WHERE key <> ''
           UNION ALL
-          SELECT NULL, first_seen, last_seen, last_received_at, sample_count, temperature, humidity
-          FROM telemetry.region_state WHERE region = '') AS s;
+          SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries, part, generation
+          FROM telemetry.state_region WHERE key = '') AS s
+    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current);
 COMMENT ON VIEW telemetry.region_stats IS 'Shows a row for each region, by the region recorded with each reading. region is NULL for readings without one.';
 
 CREATE VIEW telemetry.region_metric_stats AS
@@ -151,19 +147,11 @@ CREATE VIEW telemetry.region_metric_stats AS
            telemetry.first_value(m.summary) AS first_value, telemetry.first_at(m.summary) AS first_at,
            telemetry.last_value(m.summary) AS last_value, telemetry.last_at(m.summary) AS last_at,
            (SELECT telemetry.as_of('region')) AS as_of
-    FROM (SELECT region, temperature, humidity FROM telemetry.region_state WHERE region <> ''
+    FROM (SELECT key AS region, metric_names, summaries, generation FROM telemetry.state_region WHERE key <> ''
           UNION ALL
-          SELECT NULL, temperature, humidity FROM telemetry.region_state WHERE region = '') AS s
-    CROSS JOIN LATERAL (VALUES ('temperature'::text COLLATE "C", s.temperature), ('humidity'::text COLLATE "C", s.humidity)) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL
-    UNION ALL
-    SELECT region, metric, telemetry.sample_count(summary),
-           telemetry.avg(summary), telemetry.minimum(summary), telemetry.maximum(summary), telemetry.stddev(summary),
-           telemetry.first_value(summary), telemetry.first_at(summary), telemetry.last_value(summary), telemetry.last_at(summary),
-           (SELECT telemetry.as_of('region'))
-    FROM (SELECT region, metric, summary FROM telemetry.region_metric_state WHERE region <> ''
-          UNION ALL
-          SELECT NULL, metric, summary FROM telemetry.region_metric_state WHERE region = '') AS s;
+          SELECT NULL, metric_names, summaries, generation FROM telemetry.state_region WHERE key = '') AS s
+    CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current);
 COMMENT ON VIEW telemetry.region_metric_stats IS 'Shows a row for each region and metric, temperature and humidity among them.';
 
 CREATE VIEW telemetry.projection_status AS
@@ -175,7 +163,8 @@ CREATE VIEW telemetry.projection_status AS
                WHEN t.events = 0 AND c.applied IS NULL THEN 'fresh'
                WHEN t.events = 0 THEN 'current'
                WHEN w.pid IS NULL THEN 'stopped'
-               ELSE 'catching up'
+               WHEN c.is_filled THEN 'catching up'
+               ELSE 'rebuilding'
            END AS state,
            COALESCE(c.applied, 0)::bigint AS applied,
            t.events AS lag_events,
@@ -190,9 +179,9 @@ CREATE VIEW telemetry.projection_status AS
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied
-        FROM telemetry.cursor u WHERE u.projection = p.projection
+        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled
+        FROM telemetry.cursor u WHERE u.projection = p.projection AND u.is_current
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
     LEFT JOIN telemetry.pause z ON z.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused.';
+COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused.';

@@ -182,7 +182,7 @@ BEGIN
                 SELECT sum(pg_stat_get_dead_tuples(c.oid)), sum(greatest(pg_stat_get_live_tuples(c.oid), 0)) INTO number, amount
                 FROM pg_class c
                 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'
-                  AND c.relname IN ('batch', 'batcher', 'cursor', 'projection_failure', 'device_state', 'device_metric_state', 'region_state', 'region_metric_state');
+                  AND (c.relname IN ('batch', 'batcher', 'cursor', 'projection_failure') OR c.relname LIKE 'state\_%');
                 WITH holder AS (
                     SELECT 'pid ' || a.pid || COALESCE(' (' || a.state || ')', '') AS who, a.xact_start AS since,
                            greatest(age(a.backend_xmin), age(a.backend_xid)) AS age, 'SELECT pg_terminate_backend(' || a.pid || ')' AS remedy

@@ -15,14 +15,16 @@
 namespace feed {
 namespace {
 
-enum CursorColumn { kProjection, kBatchId, kEvents, kAsOf };
+enum CursorColumn { kProjection, kGeneration, kIsCurrent, kIsFilled, kBatchId, kEvents, kAsOf };
 
 postgres::Statement move{
     postgres::SqlCommand::kInsert,
-    "INSERT INTO telemetry.cursor (projection, batch_id, events, as_of) VALUES ($1, $2, $3, $4) "
-    "ON CONFLICT (projection) DO UPDATE SET batch_id = excluded.batch_id, events = excluded.events, as_of = excluded.as_of",
-    4,
-    {TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID},
+    "INSERT INTO telemetry.cursor (projection, generation, is_current, is_filled, batch_id, events, as_of) "
+    "VALUES ($1, $2, true, $3, $4, $5, $6) "
+    "ON CONFLICT (projection, generation) DO UPDATE SET is_filled = excluded.is_filled, "
+    "batch_id = excluded.batch_id, events = excluded.events, as_of = excluded.as_of",
+    6,
+    {TEXTOID, INT4OID, BOOLOID, INT8OID, INT8OID, TIMESTAMPTZOID},
     nullptr};
 
 // A row without destructors, for guarded blocks.
@@ -46,7 +48,9 @@ void add_row(CursorRows& rows, TupleTableSlot* slot) {
     CursorRow& row = rows.rows[rows.count++];
     row.projection = postgres::c_string_of(slot->tts_values[kProjection]);
     row.cursor = {};
+    row.cursor.generation = DatumGetInt32(slot->tts_values[kGeneration]);
     row.cursor.is_stored = true;
+    row.cursor.is_filled = DatumGetBool(slot->tts_values[kIsFilled]);
     if (slot->tts_isnull[kBatchId]) return;
     row.cursor.place = Cursor::Place::kBatch;
     row.cursor.batch = model::BatchId{DatumGetInt64(slot->tts_values[kBatchId])};
@@ -76,9 +80,10 @@ void write_cursor(std::string_view projection, const Cursor& cursor) {
     postgres::guarded([projection, &cursor] {
         postgres::refuse_statement_obstacle(runtime::kCursorTable);
         const char null = cursor.is_behind() ? ' ' : 'n';
-        const char nulls[] = {' ', null, null, null};
-        Datum values[] = {postgres::text_datum(projection), Int64GetDatum(cursor.batch.value), Int64GetDatum(cursor.events),
-                          TimestampTzGetDatum(cursor.as_of)};
+        const char nulls[] = {' ', ' ', ' ', null, null, null};
+        Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation),
+                          BoolGetDatum(cursor.is_filled),   Int64GetDatum(cursor.batch.value),
+                          Int64GetDatum(cursor.events),     TimestampTzGetDatum(cursor.as_of)};
         const postgres::StatementScope statements = postgres::open_statements();
         const std::uint64_t count = postgres::execute_kept(move, values, nulls).row_count;
         postgres::close_statements(statements);

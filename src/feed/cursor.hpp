@@ -19,7 +19,9 @@ struct Cursor {
     };
 
     Place place = Place::kBatcher;
+    std::int32_t generation = 0;  // of its rows in the state table; 0: it has none yet
     bool is_stored = false;
+    bool is_filled = false;   // it has followed before
     model::BatchId batch{};   // at kBatch; 0: it has consumed none
     std::int64_t events = 0;  // that it has consumed, at kBatch
     model::Micros as_of = 0;  // it has consumed every reading that was committed before this time, at kBatch

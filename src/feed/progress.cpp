@@ -186,53 +186,16 @@ constexpr postgres::Statement kTakeOver[] = {
      0,
      {},
      nullptr},
-    {postgres::SqlCommand::kInsert,
-     "WITH place AS (SELECT consumer, array_agg((epoch, snapshot, partial_xid, partial_event_id, drained)::text ORDER BY "
-     "epoch) AS "
-     "positions FROM telemetry.checkpoint GROUP BY consumer) "
-     "INSERT INTO telemetry.cursor (projection, batch_id, events, as_of) "
-     "SELECT p.name, CASE WHEN is_behind THEN 0 END, CASE WHEN is_behind THEN 0 END, CASE WHEN is_behind THEN "
-     "'-infinity'::timestamptz END "
-     "FROM unnest(ARRAY['device', 'region']) AS p (name) LEFT JOIN place o ON o.consumer = p.name LEFT JOIN place b ON "
-     "b.consumer = 'batch', "
-     "LATERAL (SELECT o.positions IS DISTINCT FROM b.positions AS is_behind) AS d",
-     0,
-     {},
-     nullptr},
     {postgres::SqlCommand::kDelete, "DELETE FROM telemetry.checkpoint", 0, {}, nullptr},
-    {postgres::SqlCommand::kDelete,
-     "DELETE FROM telemetry.device_state WHERE EXISTS (SELECT FROM telemetry.cursor WHERE projection = 'device' AND batch_id = "
-     "0)",
-     0,
-     {},
-     nullptr},
-    {postgres::SqlCommand::kDelete,
-     "DELETE FROM telemetry.device_metric_state WHERE EXISTS (SELECT FROM telemetry.cursor WHERE projection = 'device' AND "
-     "batch_id = 0)",
-     0,
-     {},
-     nullptr},
-    {postgres::SqlCommand::kDelete,
-     "DELETE FROM telemetry.region_state WHERE EXISTS (SELECT FROM telemetry.cursor WHERE projection = 'region' AND batch_id = "
-     "0)",
-     0,
-     {},
-     nullptr},
-    {postgres::SqlCommand::kDelete,
-     "DELETE FROM telemetry.region_metric_state WHERE EXISTS (SELECT FROM telemetry.cursor WHERE projection = 'region' AND "
-     "batch_id = 0)",
-     0,
-     {},
-     nullptr},
+    {postgres::SqlCommand::kDelete, "DELETE FROM telemetry.device_state", 0, {}, nullptr},
+    {postgres::SqlCommand::kDelete, "DELETE FROM telemetry.device_metric_state", 0, {}, nullptr},
+    {postgres::SqlCommand::kDelete, "DELETE FROM telemetry.region_state", 0, {}, nullptr},
+    {postgres::SqlCommand::kDelete, "DELETE FROM telemetry.region_metric_state", 0, {}, nullptr},
 };
 
 constexpr postgres::Statement kIsTakenOver{
     postgres::SqlCommand::kSelect,
-    "SELECT NOT EXISTS (SELECT FROM telemetry.checkpoint) AND (SELECT count(*) >= 2 FROM telemetry.cursor) "
-    "AND NOT EXISTS (SELECT FROM telemetry.cursor WHERE batch_id = 0 AND projection = 'device' AND EXISTS ("
-    "SELECT FROM telemetry.device_state UNION ALL SELECT FROM telemetry.device_metric_state)) "
-    "AND NOT EXISTS (SELECT FROM telemetry.cursor WHERE batch_id = 0 AND projection = 'region' AND EXISTS ("
-    "SELECT FROM telemetry.region_state UNION ALL SELECT FROM telemetry.region_metric_state))",
+    "SELECT EXISTS (SELECT FROM telemetry.batcher) AND NOT EXISTS (SELECT FROM telemetry.checkpoint)",
     0,
     {},
     nullptr};
@@ -263,6 +226,7 @@ Cursor Progress::cursor_of(std::string_view projection) const {
     Cursor cursor = stored == stored_cursors.end() ? Cursor{} : stored->second;
     const auto is_read = [](const EpochProgress& each) { return each.batcher.tid.has_value(); };
     if (!cursor.is_stored && std::any_of(epochs.begin(), epochs.end(), is_read)) cursor.place = Cursor::Place::kBatch;
+    if (!cursor.is_stored) cursor.is_filled = !cursor.is_behind();
     if (cursor.is_behind() && cursor.batch.value == 0 && !epochs.empty()) cursor.as_of = epochs.front().opened_at;
     return cursor;
 }

@@ -71,8 +71,8 @@ Progress read_progress(::Snapshot snapshot);
 // `before` with it.
 void write_batcher(model::Epoch epoch, const BatcherState& before, const BatcherState& now, ::Snapshot snapshot);
 
-// Turns the checkpoints of version 1.0 into the batcher's rows and cursors. A projection that did not stand where the list of
-// batches stood begins anew: this deletes its state. The same conditions hold.
+// Turns the checkpoint of version 1.0 for the list of batches into the batcher's rows, and deletes the statistics of
+// version 1.0. Without a cursor each projection is behind, and begins anew. The same conditions hold.
 void take_over_version_1_0();
 
 // Where a consumer that stands at this cursor stands in the epoch. Nothing: it has read the whole epoch, and no event will

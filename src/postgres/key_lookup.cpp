@@ -17,6 +17,8 @@ RegProcedure equality_of(Oid type) {
             return F_INT4EQ;
         case INT8OID:
             return F_INT8EQ;
+        case TIMESTAMPTZOID:
+            return F_TIMESTAMPTZ_EQ;
         default:
             elog(ERROR, "no equality for a key of type %u", type);
     }

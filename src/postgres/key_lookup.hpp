@@ -12,7 +12,7 @@
 
 namespace postgres {
 
-constexpr int kMaxKeyColumns = 2;
+constexpr int kMaxKeyColumns = 4;
 
 struct KeyLookup {
     Relation relation;

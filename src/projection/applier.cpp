@@ -77,16 +77,16 @@ struct Read {
 
 // Reads at most so many rows, and less if there is enough to write. Folds what it reads into the targets.
 Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, std::int64_t most_rows,
-                 const Targets& targets) {
+                 Targets& targets) {
     event_log::WindowReader reader(window, epoch, snapshot);
     Read read;
     std::int64_t rows = 0;
-    while (rows < most_rows && size_of(targets) < kMostDeltas) {
+    while (rows < most_rows && targets.bytes() < kMostBytes) {
         const event_log::Block block = reader.read(most_rows - rows);
         if (block.rows == 0) break;
         rows += block.rows;
         read.events += block.events;
-        for (const auto& target : targets) target->add(block.readings);
+        targets.add(block.readings);
     }
     read.is_complete = reader.at_end();
     read.last_row = reader.last_row();
@@ -164,19 +164,23 @@ void Applier::forget_other_installation(Oid log) {
     seen_empty_.clear();
 }
 
-Targets Applier::open_targets(std::span<const Definition* const> projections, Pass& pass) {
-    Targets targets;
-    for (const Definition* projection : projections) {
-        auto target = std::make_unique<Target>(*projection);
-        if (attempt(projection->name, pass, [&target] { target->refuse_obstacles(); })) targets.push_back(std::move(target));
-    }
-    return targets;
+void Applier::open_targets(std::span<const Definition* const> projections, const Progress& progress, ::Snapshot snapshot,
+                           Targets& targets, Pass& pass) {
+    for (const Definition* each : projections)
+        attempt(each->name, pass, [&] { targets.open(*each, progress.cursor_of(each->name).generation, snapshot); });
 }
 
-void Applier::write_targets(const Targets& targets, ::Snapshot snapshot, Pass& pass) {
-    for (const auto& target : targets)
-        if (attempt(target->projection(), pass, [&target, snapshot] { target->write(snapshot); }))
-            pass.succeeded.push_back(target->projection());
+void Applier::write_targets(const Targets& targets, const Progress& progress, ::Snapshot snapshot, Pass& pass) {
+    targets.for_each(snapshot, [&](const Target& target, auto&& write) {
+        Cursor cursor = progress.cursor_of(target.projection());
+        const bool is_written = attempt(target.projection(), pass, [&] {
+            write();
+            if (cursor.is_stored) return;
+            cursor.generation = target.generation();
+            feed::write_cursor(target.projection(), cursor);
+        });
+        if (is_written) pass.succeeded.push_back(target.projection());
+    });
     TELEMETRY_INJECTION_POINT("state_written");
 }
 
@@ -218,7 +222,8 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
         else
             following.push_back(&each);
     }
-    const Targets targets = open_targets(following, pass);
+    Targets targets;
+    open_targets(following, progress, context.snapshot, targets, pass);
     const std::int64_t room = std::max<std::int64_t>(options.slice - before.open_events, 0);
     const Read read = read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, room, targets);
 
@@ -245,7 +250,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     if (read.is_complete) now.as_of = context.taken_at;
     pass.events = read.events;
 
-    write_targets(targets, context.snapshot, pass);
+    write_targets(targets, progress, context.snapshot, pass);
     for (const ConsumerFailure& failure : pass.failures) leaving.push_back(failure.consumer);
 
     feed::Batch batch{.batch_id = progress.last_batch(),
@@ -264,12 +269,16 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
         now.batched_as_of = before.as_of;
         now.open_events = read.events;
     }
-    if (parts)
-        for (const std::string& each : leaving)
-            feed::write_cursor(each, {.place = Cursor::Place::kBatch,
-                                      .batch = batch.batch_id,
-                                      .events = progress.events_read(),
-                                      .as_of = before.as_of});
+    for (const std::string& each : leaving) {
+        Cursor cursor = progress.cursor_of(each);
+        // One without a row has consumed nothing, and needs none now.
+        if (!parts || !cursor.is_stored) continue;
+        cursor.place = Cursor::Place::kBatch;
+        cursor.batch = batch.batch_id;
+        cursor.events = progress.events_read();
+        cursor.as_of = before.as_of;
+        feed::write_cursor(each, cursor);
+    }
     const auto close = [&] {
         feed::Batch whole = batch;
         whole.batch_id = next_number();
@@ -294,8 +303,6 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     }
     if (batch.batch_id != progress.last_batch()) now.last_batch = batch.batch_id;
     feed::write_batcher(epoch.epoch, before, now, context.snapshot);
-    for (const std::string& each : pass.succeeded)
-        if (each != kBatches && !progress.cursor_of(each).is_stored) feed::write_cursor(each, {});
 
     finish(pass, context.snapshot);
     const bool is_newest = number + 1 == progress.epochs.size();

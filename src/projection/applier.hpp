@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+
 #include <optional>
 #include <set>
 #include <span>
@@ -19,8 +19,7 @@
 
 namespace projection {
 
-class Target;
-using Targets = std::vector<std::unique_ptr<Target>>;
+class Targets;
 
 // Makes passes, and remembers between them what it would otherwise find out again. Correctness depends on none of this memory,
 // so several processes may each have an applier.
@@ -70,8 +69,9 @@ private:
     std::optional<Pass> read_epoch(const feed::Progress& progress, std::size_t number, const PassContext& context,
                                    const PassOptions& options);
     std::optional<Pass> catch_up(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
-    Targets open_targets(std::span<const read_model::Definition* const> projections, Pass& pass);
-    void write_targets(const Targets& targets, ::Snapshot snapshot, Pass& pass);
+    void open_targets(std::span<const read_model::Definition* const> projections, const feed::Progress& progress,
+                      ::Snapshot snapshot, Targets& targets, Pass& pass);
+    void write_targets(const Targets& targets, const feed::Progress& progress, ::Snapshot snapshot, Pass& pass);
     void finish(Pass& pass, ::Snapshot snapshot);
     void mend_triggers_of_new_epoch(bool is_first_pass);
     void forget_other_installation(Oid log);

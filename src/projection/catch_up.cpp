@@ -48,22 +48,12 @@ CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64
     return next;
 }
 
-// Writes what the targets hold, makes it visible to `snapshot`, and empties them. So the memory of a pass is bounded although a
-// batch may have very many metrics.
-void spill(const Targets& targets, ::Snapshot snapshot) {
-    for (const auto& target : targets) {
-        target->write(snapshot);
-        target->clear();
-    }
-    postgres::guarded([] { postgres::show_own_writes(); });
-}
-
 }  // namespace
 
 std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>& served, const Progress& progress,
                                             ::Snapshot snapshot, std::int64_t most_events) {
     Targets targets;
-    for (const Definition* each : served) targets.emplace_back(std::make_unique<Target>(*each))->refuse_obstacles();
+    for (const Definition* each : served) targets.open(*each, progress.cursor_of(each->name).generation, snapshot);
     const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, most_events);
     if (!next.run && !next.reaches_batcher) return std::nullopt;
     std::int64_t events = 0;
@@ -73,25 +63,30 @@ std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
             if (block.rows == 0) break;
             events += block.events;
-            for (const auto& target : targets) target->add(block.readings);
-            if (size_of(targets) >= kMostDeltas) spill(targets, snapshot);
+            targets.add(block.readings);
+            // So the memory of a pass is bounded although a batch may have very many metrics.
+            if (targets.bytes() >= kMostBytes) targets.spill(snapshot);
         }
         reader.close();
     }
-    for (const auto& target : targets) target->write(snapshot);
-    TELEMETRY_INJECTION_POINT("state_written");
-    for (const Definition* each : served) {
-        Cursor to = progress.cursor_of(each->name);
+    targets.for_each(snapshot, [&](const Target& target, auto&& write) {
+        write();
+        Cursor to = progress.cursor_of(target.projection());
+        to.generation = target.generation();
         to.events += events;
         if (next.run) to.batch = next.run->last;
-        if (next.reaches_batcher) to.place = Cursor::Place::kBatcher;
+        if (next.reaches_batcher) {
+            to.place = Cursor::Place::kBatcher;
+            to.is_filled = true;
+        }
         if (next.reaches_batcher && to.events != progress.events_read())
             throw postgres::Error(error_codes::kLogWasAltered, "telemetry.batch does not hold what the projector has read",
-                                  "Projection " + each->name + " has consumed " + std::to_string(to.events) + " events of " +
-                                      std::to_string(progress.events_read()) + ".",
+                                  "Projection " + target.projection() + " has consumed " + std::to_string(to.events) +
+                                      " events of " + std::to_string(progress.events_read()) + ".",
                                   "Somebody changed rows of telemetry.batch, telemetry.batcher or telemetry.cursor.");
-        feed::write_cursor(each->name, to);
-    }
+        feed::write_cursor(target.projection(), to);
+    });
+    TELEMETRY_INJECTION_POINT("state_written");
     return events;
 }
 

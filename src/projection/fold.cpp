@@ -1,82 +1,122 @@
-// Folds in one pass over the readings. It looks up one hash for each reading, and two for each metric.
+// Folds in one pass over the readings. It looks up one hash for each reading, and one more for each further metric.
 #include "projection/fold.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <tuple>
+#include <type_traits>
 
+#include "summary/sketch.hpp"
 #include "summary/statistics.hpp"
 
 namespace projection {
+namespace {
 
-std::string_view Fold::keep(std::string_view text) {
-    if (text.empty()) return {};
-    auto* copy = static_cast<char*>(arena_.allocate(text.size(), 1));
-    std::memcpy(copy, text.data(), text.size());
-    return {copy, text.size()};
+constexpr std::uint32_t kFirstRoom = 4;    // bins
+constexpr std::size_t kBytesOfEntry = 40;  // of an index, about
+
+// Mixes the bits of two numbers, by the multiplier of the golden ratio.
+std::size_t mixed(std::uint64_t a, std::uint64_t b) noexcept {
+    constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
+    std::uint64_t mix = (a ^ b * kGolden) * kGolden;
+    mix ^= mix >> 32;
+    return mix * kGolden;
 }
 
-std::uint32_t Fold::group_of(std::string_view key) {
-    const auto found = group_index_.find(key);
-    if (found != group_index_.end()) return found->second;
-    const auto number = static_cast<std::uint32_t>(groups_.size());
-    const std::string_view kept = keep(key);
-    groups_.emplace_back().key = kept;
-    group_index_.emplace(kept, number);
-    return number;
+model::Micros bucket_of(model::Micros at, model::Micros width) noexcept {
+    if (width == 0) return read_model::kAllTime;
+    const model::Micros into = at % width;
+    return at - (into < 0 ? into + width : into);
 }
 
-void Fold::add_region(read_model::GroupDelta& group, const model::Event& reading, bool is_first) {
-    const bool is_later = is_first || reading.measured_at > group.last_seen;
-    if (!is_later && (reading.measured_at < group.last_seen || reading.region <= group.region)) return;
-    if (reading.region != group.region) group.region = keep(reading.region);
+}  // namespace
+
+std::size_t Fold::Hash::operator()(const GroupKey& key) const noexcept {
+    return mixed(static_cast<std::uint64_t>(key.bucket), key.text);
 }
 
-void Fold::add_metric(std::uint32_t group, const model::Metric& metric, model::Micros at) {
-    if (!std::isfinite(metric.value)) return;  // no read model holds one
-    auto name = metric_names_.find(metric.name);
-    if (name == metric_names_.end())
-        name = metric_names_.emplace(keep(metric.name), static_cast<std::uint32_t>(metric_names_.size())).first;
-    const std::uint64_t key = std::uint64_t{group} << 32 | name->second;
-    const auto [found, is_new] = metric_index_.emplace(key, static_cast<std::uint32_t>(metrics_.size()));
-    if (is_new) metrics_.push_back({groups_[group].key, name->first, {}});
-    summary::add(metrics_[found->second].summary, metric.value, at);
+std::size_t Fold::Hash::operator()(const MetricKey& key) const noexcept {
+    return mixed(reinterpret_cast<std::uintptr_t>(key.group), key.name);
 }
 
-void Fold::add(std::span<const model::Event> readings) {
-    for (const model::Event& reading : readings) {
-        const std::uint32_t number = group_of(grain_ == read_model::Grain::kDevice ? reading.device_id : reading.region);
-        read_model::GroupDelta& group = groups_[number];
+template <typename Value>
+Value* Fold::allocate(std::size_t count) {
+    static_assert(std::is_trivially_destructible_v<Value>);
+    bytes_ += sizeof(Value) * count;
+    return static_cast<Value*>(arena_.allocate(sizeof(Value) * count, alignof(Value)));
+}
+
+Fold::Group& Fold::group_of(TextNumber key, model::Micros bucket) {
+    const auto [found, is_new] = index_.emplace(GroupKey{key, bucket}, nullptr);
+    if (is_new) {
+        found->second = new (allocate<Group>()) Group{};
+        found->second->key = numbering_.text(key);
+        found->second->bucket = bucket;
+        found->second->key_number = key;
+        groups_.push_back(found->second);
+        bytes_ += kBytesOfEntry;
+    }
+    return *found->second;
+}
+
+void Fold::make_room(summary::Sketch& sketch) {
+    if (sketch.size < sketch.room) return;
+    const std::uint32_t room = sketch.room == 0 ? kFirstRoom : std::min(2 * sketch.room, summary::kMaxRoomToAdd);
+    auto* bins = allocate<summary::Bin>(room);
+    std::copy_n(sketch.bins, sketch.size, bins);
+    sketch.bins = bins;
+    sketch.room = room;
+}
+
+void Fold::add_value(read_model::MetricDelta& delta, double value, model::Micros at) {
+    if (!std::isfinite(value)) return;  // no read model holds one
+    summary::add(delta.statistics, value, at);
+    if (!definition_.has_sketches) return;
+    make_room(delta.sketch);
+    summary::add(delta.sketch, value);
+}
+
+void Fold::add_metric(Group& group, TextNumber name, double value, model::Micros at) {
+    if (!std::isfinite(value)) return;
+    const auto [found, is_new] = metric_index_.emplace(MetricKey{&group, name}, nullptr);
+    if (is_new) {
+        found->second = new (allocate<read_model::NamedMetricDelta>()) read_model::NamedMetricDelta{};
+        found->second->name = numbering_.text(name);
+        found->second->next = group.further;
+        group.further = found->second;
+        bytes_ += kBytesOfEntry;
+    }
+    add_value(*found->second, value, at);
+}
+
+void Fold::add(const NumberedReadings& numbered) {
+    const bool has_region = definition_.grain == read_model::Grain::kDevice;
+    const std::span<const TextNumber> keys = has_region ? numbered.devices : numbered.regions;
+    const TextNumber* metric_name = numbered.metrics.data();
+    for (std::size_t i = 0; i < numbered.readings.size(); ++i) {
+        const model::Event& reading = numbered.readings[i];
+        Group& group = group_of(keys[i], bucket_of(reading.measured_at, definition_.bucket_width));
         const bool is_first = group.sample_count == 0;
-        if (grain_ == read_model::Grain::kDevice) add_region(group, reading, is_first);
+        const bool is_later = is_first || reading.measured_at > group.last_seen;
+        if (has_region && (is_later || (reading.measured_at == group.last_seen && reading.region > group.region)))
+            group.region = numbering_.text(numbered.regions[i]);
         group.first_seen = is_first ? reading.measured_at : std::min(group.first_seen, reading.measured_at);
-        group.last_seen = is_first ? reading.measured_at : std::max(group.last_seen, reading.measured_at);
+        group.last_seen = is_later ? reading.measured_at : group.last_seen;
         group.last_received_at = is_first ? reading.received_at : std::max(group.last_received_at, reading.received_at);
         ++group.sample_count;
-        if (reading.temperature && std::isfinite(*reading.temperature))
-            summary::add(group.temperature, *reading.temperature, reading.measured_at);
-        if (reading.humidity && std::isfinite(*reading.humidity))
-            summary::add(group.humidity, *reading.humidity, reading.measured_at);
-        for (const model::Metric& metric : reading.metrics) add_metric(number, metric, reading.measured_at);
+        if (reading.temperature) add_value(group.temperature, *reading.temperature, reading.measured_at);
+        if (reading.humidity) add_value(group.humidity, *reading.humidity, reading.measured_at);
+        for (const model::Metric& metric : reading.metrics)
+            add_metric(group, *metric_name++, metric.value, reading.measured_at);
     }
 }
 
-std::vector<const read_model::GroupDelta*> Fold::groups() const {
-    std::vector<const read_model::GroupDelta*> sorted;
-    sorted.reserve(groups_.size());
-    for (const auto& group : groups_) sorted.push_back(&group);
-    std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key < b->key; });
-    return sorted;
-}
-
-std::vector<const read_model::MetricDelta*> Fold::metrics() const {
-    std::vector<const read_model::MetricDelta*> sorted;
-    sorted.reserve(metrics_.size());
-    for (const auto& metric : metrics_) sorted.push_back(&metric);
-    std::sort(sorted.begin(), sorted.end(),
-              [](const auto* a, const auto* b) { return std::tie(a->key, a->metric) < std::tie(b->key, b->metric); });
-    return sorted;
+std::vector<const read_model::GroupDelta*> Fold::deltas(std::span<const std::uint32_t> ranks) const {
+    std::vector<const Group*> sorted = groups_;
+    std::sort(sorted.begin(), sorted.end(), [&ranks](const Group* a, const Group* b) {
+        return std::tie(ranks[a->key_number], a->bucket) < std::tie(ranks[b->key_number], b->bucket);
+    });
+    return {sorted.begin(), sorted.end()};
 }
 
 }  // namespace projection

@@ -1,56 +1,72 @@
-// Folds events into deltas by device or by region. It is pure C++ and calls no server code.
+// Folds readings into the deltas of one projection. It is pure C++ and calls no server code.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "model/event.hpp"
+#include "projection/numbering.hpp"
 #include "read_model/delta.hpp"
 #include "read_model/registry.hpp"
 
 namespace projection {
 
-// The deltas of one pass. An arena holds copies of keys, regions and names, and lives as long as the fold.
+// The deltas of one pass. They lie in an arena that lives as long as the fold. The definition and the numbering live longer.
 class Fold {
 public:
-    explicit Fold(read_model::Grain grain) : grain_(grain) {}
+    Fold(const read_model::Definition& definition, const Numbering& numbering)
+        : definition_(definition), numbering_(numbering) {}
     Fold(const Fold&) = delete;
     Fold& operator=(const Fold&) = delete;
 
-    // The result does not depend on the order of the readings.
-    void add(std::span<const model::Event> readings);
+    // The result does not depend on the order of the readings, but for the last digits of mean and M2.
+    void add(const NumberedReadings& readings);
 
-    // Counts the deltas that exist by now.
-    std::size_t size() const noexcept { return groups_.size() + metrics_.size(); }
+    // How much memory the deltas take, about.
+    std::size_t bytes() const noexcept { return bytes_; }
 
-    // These give the deltas ascending by key, byte by byte. The next `add` makes the pointers invalid.
-    std::vector<const read_model::GroupDelta*> groups() const;
-    std::vector<const read_model::MetricDelta*> metrics() const;
+    // The deltas ascending by key, byte by byte, then by bucket. They live as long as the fold.
+    // `ranks` are those of the numbering.
+    std::vector<const read_model::GroupDelta*> deltas(std::span<const std::uint32_t> ranks) const;
 
 private:
-    struct Hash {
-        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+    struct Group : read_model::GroupDelta {
+        TextNumber key_number;
     };
-    using Index = boost::unordered_flat_map<std::string_view, std::uint32_t, Hash>;
+    struct GroupKey {
+        TextNumber text;
+        model::Micros bucket;
+        friend bool operator==(const GroupKey&, const GroupKey&) = default;
+    };
+    struct MetricKey {
+        const Group* group;
+        TextNumber name;
+        friend bool operator==(const MetricKey&, const MetricKey&) = default;
+    };
+    struct Hash {
+        std::size_t operator()(const GroupKey& key) const noexcept;
+        std::size_t operator()(const MetricKey& key) const noexcept;
+    };
 
-    std::uint32_t group_of(std::string_view key);
-    void add_region(read_model::GroupDelta& group, const model::Event& reading, bool is_first);
-    void add_metric(std::uint32_t group, const model::Metric& metric, model::Micros at);
-    std::string_view keep(std::string_view text);
+    Group& group_of(TextNumber key, model::Micros bucket);
+    void add_value(read_model::MetricDelta& delta, double value, model::Micros at);
+    void add_metric(Group& group, TextNumber name, double value, model::Micros at);
+    void make_room(summary::Sketch& sketch);
+    template <typename Value>
+    Value* allocate(std::size_t count = 1);
 
-    read_model::Grain grain_;
+    const read_model::Definition& definition_;
+    const Numbering& numbering_;
     std::pmr::monotonic_buffer_resource arena_;
-    Index group_index_;
-    std::vector<read_model::GroupDelta> groups_;
-    Index metric_names_;
-    boost::unordered_flat_map<std::uint64_t, std::uint32_t> metric_index_;  // group and name
-    std::vector<read_model::MetricDelta> metrics_;
+    std::size_t bytes_ = 0;
+    boost::unordered_flat_map<GroupKey, Group*, Hash> index_;
+    boost::unordered_flat_map<MetricKey, read_model::NamedMetricDelta*, Hash> metric_index_;
+    std::vector<const Group*> groups_;
 };
 
 }  // namespace projection

@@ -4,6 +4,7 @@
 
 #include "error_codes.hpp"
 #include "postgres/catalog.hpp"
+#include "read_model/registry.hpp"
 #include "runtime/anchor.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/own_lock.hpp"
@@ -14,15 +15,7 @@ namespace projection {
 namespace {
 
 constexpr const char* kReadTables[] = {"installation", "epoch", "projection", "pause"};
-constexpr const char* kWrittenTables[] = {"checkpoint",
-                                          "batcher",
-                                          "cursor",
-                                          "batch",
-                                          "projection_failure",
-                                          "device_state",
-                                          "device_metric_state",
-                                          "region_state",
-                                          "region_metric_state"};
+constexpr const char* kWrittenTables[] = {"checkpoint", "batcher", "cursor", "batch", "projection_failure"};
 
 // False: the extension is gone. TC301: its version is not the library's.
 bool require_version(Oid extension) {
@@ -35,6 +28,21 @@ bool require_version(Oid extension) {
                  errdetail("This session has loaded another version of the library than the one that the extension needs."),
                  errhint("%s", runtime::kOtherVersionHint)));
     return true;
+}
+
+// The names of the state tables. Nobody changes the registry meanwhile, because who does holds the apply lock.
+List* state_tables() {
+    List* names = NIL;
+    PushActiveSnapshot(GetLatestSnapshot());
+    read_model::visit_state_tables(
+        GetActiveSnapshot(),
+        [](void* found, const char* name) {
+            List*& list = *static_cast<List**>(found);
+            list = lappend(list, const_cast<char*>(name));
+        },
+        &names);
+    PopActiveSnapshot();
+    return names;
 }
 
 }  // namespace
@@ -70,6 +78,9 @@ void lock_tables() {
     const Oid log = lock("event", AccessShareLock);
     list_free(find_inheritance_children(log, AccessShareLock));
     for (const char* name : kWrittenTables) lock(name, RowExclusiveLock);
+    const List* states = state_tables();
+    const ListCell* state;
+    foreach (state, states) lock(static_cast<const char*>(lfirst(state)), RowExclusiveLock);
 }
 
 }  // namespace projection

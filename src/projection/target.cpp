@@ -1,52 +1,48 @@
-// Connects a fold with the tables of its projection.
+// Connects folds with state tables.
 #include "projection/target.hpp"  // before the server's headers, as fold.hpp
 
-#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
-#include "read_model/state_tables.hpp"
-#include "runtime/own_tables.hpp"
-
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
+#include "postgres/transaction.hpp"
 
 namespace projection {
-namespace {
 
-struct TargetTables {
-    const read_model::GroupTable& groups;
-    const postgres::OwnTable& metrics;
-};
+Target::Target(const read_model::Definition& definition, std::int32_t generation, const Numbering& numbering)
+    : definition_(definition),
+      numbering_(numbering),
+      table_{.name = read_model::state_table_of(definition.name),
+             .generation = generation,
+             .has_region = definition.grain == read_model::Grain::kDevice,
+             .has_sketches = definition.has_sketches},
+      fold_(std::make_unique<Fold>(definition_, numbering)) {}
 
-const TargetTables& tables_of(read_model::Grain grain) noexcept {
-    static constexpr TargetTables kDevice{read_model::kDeviceGroups, runtime::kDeviceMetricStateTable};
-    static constexpr TargetTables kRegion{read_model::kRegionGroups, runtime::kRegionMetricStateTable};
-    return grain == read_model::Grain::kDevice ? kDevice : kRegion;
+void Target::write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const {
+    read_model::add_deltas(table_, fold_->deltas(ranks), snapshot);
 }
 
-}  // namespace
+void Targets::open(const read_model::Definition& definition, std::int32_t generation, ::Snapshot snapshot) {
+    auto target = std::make_unique<Target>(definition, generation, numbering_);
+    target->open(snapshot);
+    targets_.push_back(std::move(target));
+}
 
-Target::Target(const read_model::Definition& definition)
-    : name_(definition.name), grain_(definition.grain), fold_(std::make_unique<Fold>(definition.grain)) {}
+void Targets::add(std::span<const model::Event> readings) {
+    const NumberedReadings numbered = numbering_.number(readings);
+    for (const auto& target : targets_) target->add(numbered);
+}
 
-void Target::refuse_obstacles() const {
-    postgres::guarded([&tables = tables_of(grain_)] {
-        for (const postgres::OwnTable* own : {&tables.groups.table, &tables.metrics}) {
-            Relation table = table_open(postgres::require_relation(own->name), RowExclusiveLock);
-            postgres::refuse_native_obstacle(table, *own);
-            table_close(table, NoLock);
-        }
+std::size_t Targets::bytes() const noexcept {
+    std::size_t bytes = numbering_.bytes();
+    for (const auto& target : targets_) bytes += target->bytes();
+    return bytes;
+}
+
+void Targets::spill(::Snapshot snapshot) {
+    for_each(snapshot, [](Target& target, auto&& write) {
+        write();
+        target.clear();
     });
-}
-
-void Target::write(::Snapshot snapshot) const {
-    const TargetTables& tables = tables_of(grain_);
-    read_model::add_groups(tables.groups, fold_->groups(), snapshot);
-    read_model::add_metrics(tables.metrics, fold_->metrics(), snapshot);
-}
-
-std::size_t size_of(const Targets& targets) noexcept {
-    std::size_t size = 0;
-    for (const auto& target : targets) size += target->size();
-    return size;
+    postgres::guarded([] { postgres::show_own_writes(); });
 }
 
 }  // namespace projection

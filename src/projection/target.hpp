@@ -1,7 +1,8 @@
-// A projection's part of a pass: folds the events that the pass reads, and writes the result into the projection's tables.
+// A projection's part of a pass: folds the events that the pass reads, and writes the result into the projection's state table.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,44 +11,71 @@
 #include "model/event.hpp"
 #include "postgres/types.hpp"
 #include "projection/fold.hpp"
+#include "projection/numbering.hpp"
 #include "read_model/registry.hpp"
+#include "read_model/state_table.hpp"
 
 namespace projection {
 
 class Target {
 public:
-    explicit Target(const read_model::Definition& definition);
+    // Writes rows of this generation; 0: of a new one.
+    Target(const read_model::Definition& definition, std::int32_t generation, const Numbering& numbering);
+    Target(const Target&) = delete;
+    Target& operator=(const Target&) = delete;
 
-    const std::string& projection() const noexcept { return name_; }
+    const std::string& projection() const noexcept { return definition_.name; }
 
-    // TC204 if something on a table would be bypassed. The tables are locked.
-    void refuse_obstacles() const;
-
-    void add(std::span<const model::Event> readings) { fold_->add(readings); }
-
-    // How many rows `write` would write by now.
-    std::size_t size() const noexcept { return fold_->size(); }
+    void add(const NumberedReadings& readings) { fold_->add(readings); }
+    std::size_t bytes() const noexcept { return fold_->bytes(); }
 
     // Forgets what it has folded.
-    void clear() { fold_ = std::make_unique<Fold>(grain_); }
+    void clear() { fold_ = std::make_unique<Fold>(definition_, numbering_); }
 
-    // The caller holds the apply lock, and took it before it took `snapshot`.
-    void write(::Snapshot snapshot) const;
+    // `ranks` are those of the numbering. The caller holds the apply lock, and took it before it took `snapshot`.
+    void write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const;
+
+    void open(::Snapshot snapshot) { read_model::open_state(table_, snapshot); }
+    std::int32_t generation() const noexcept { return table_.generation; }
 
 private:
-    std::string name_;
-    read_model::Grain grain_;
+    read_model::Definition definition_;
+    const Numbering& numbering_;
+    read_model::StateTable table_;
     std::unique_ptr<Fold> fold_;
 };
 
 // The targets of one pass.
-using Targets = std::vector<std::unique_ptr<Target>>;
+class Targets {
+public:
+    Targets() = default;
+    Targets(const Targets&) = delete;
+    Targets& operator=(const Targets&) = delete;
 
-// How many rows they would write together.
-std::size_t size_of(const Targets& targets) noexcept;
+    // TC204 if something on the table would be bypassed. The table is locked.
+    void open(const read_model::Definition& definition, std::int32_t generation, ::Snapshot snapshot);
 
-// A pass keeps its deltas in memory until it writes them, in less than 200 bytes each. So it writes when it has this many, or
-// ends. Readings with many metrics reach it.
-inline constexpr std::size_t kMostDeltas = 500000;
+    void add(std::span<const model::Event> readings);
+
+    // How much memory the deltas take, about.
+    std::size_t bytes() const noexcept;
+
+    // Calls `write(target, write_it)` for each target, where write_it() writes what it has folded.
+    template <typename Write>
+    void for_each(::Snapshot snapshot, Write&& write) const {
+        const std::vector<std::uint32_t> ranks = numbering_.ranks();
+        for (const auto& target : targets_) write(*target, [&] { target->write(ranks, snapshot); });
+    }
+
+    // Writes what the targets hold, makes it visible to `snapshot`, and empties them.
+    void spill(::Snapshot snapshot);
+
+private:
+    Numbering numbering_;
+    std::vector<std::unique_ptr<Target>> targets_;
+};
+
+// A pass keeps its deltas in memory until it writes them. So it writes when they take so much, or ends.
+inline constexpr std::size_t kMostBytes = std::size_t{128} << 20;
 
 }  // namespace projection

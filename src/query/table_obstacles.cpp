@@ -7,6 +7,7 @@
 #include "postgres/key_lookup.hpp"
 #include "postgres/own_table.hpp"
 #include "postgres/text.hpp"
+#include "read_model/registry.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -56,6 +57,12 @@ TELEMETRY_FUNCTION(telemetry_table_obstacles) {
         InitMaterializedSRF(fcinfo, 0);
         auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
         for (const postgres::OwnTable* own_table : runtime::own_tables()) query::put_obstacles_on(result, *own_table);
+        read_model::visit_state_tables(
+            GetActiveSnapshot(),
+            [](void* context, const char* name) {
+                query::put_obstacles_on(static_cast<ReturnSetInfo*>(context), runtime::state_table(name));
+            },
+            result);
         query::put_obstacles_on_segments(result);
     });
     return Datum{};

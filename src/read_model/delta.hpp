@@ -1,32 +1,44 @@
-// The changes that a pass makes to the read models: one delta for each row. Keys are views into memory that outlives the
-// writing.
+// The changes that a pass makes to a read model: one delta for each key and bucket. Texts and bins are views into memory that
+// outlives the writing.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include "model/identifiers.hpp"
+#include "summary/sketch.hpp"
 #include "summary/statistics.hpp"
 
 namespace read_model {
 
-// The delta of a device or a region: a row of telemetry.device_state or telemetry.region_state.
-struct GroupDelta {
-    std::string_view key;
-    std::int64_t sample_count = 0;
-    model::Micros first_seen = 0;  // measured_at of the first and the last measured reading
-    model::Micros last_seen = 0;
-    model::Micros last_received_at = 0;
-    summary::Statistics temperature;
-    summary::Statistics humidity;
-    std::string_view region;  // of the reading at last_seen, of several the greatest; empty: none
+// The bucket of a projection that has none.
+inline constexpr model::Micros kAllTime = std::numeric_limits<model::Micros>::min();  // "-infinity"
+
+// What came of one metric.
+struct MetricDelta {
+    summary::Statistics statistics;
+    summary::Sketch sketch;  // empty where the projection keeps none
 };
 
-// The delta of one metric: a row of telemetry.device_metric_state or telemetry.region_metric_state.
-struct MetricDelta {
-    std::string_view key;
-    std::string_view metric;
-    summary::Statistics summary;
+// The delta of a metric beside temperature and humidity.
+struct NamedMetricDelta : MetricDelta {
+    std::string_view name;
+    NamedMetricDelta* next;  // of the same group
+};
+
+// The delta of a device or a region in a bucket.
+struct GroupDelta {
+    std::string_view key;  // device id or region; empty: readings without a region
+    model::Micros bucket;  // where it begins
+    std::int64_t sample_count;
+    model::Micros first_seen;  // measured_at of the first and the last measured reading
+    model::Micros last_seen;
+    model::Micros last_received_at;
+    std::string_view region;  // of a device: that of the reading at last_seen, of several the greatest; empty: none
+    MetricDelta temperature;
+    MetricDelta humidity;
+    NamedMetricDelta* further;  // each name once; null: none
 };
 
 }  // namespace read_model

@@ -11,42 +11,75 @@
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/text.hpp"
+#include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace read_model {
 namespace {
 
-enum RegistryColumn { kName, kGrain };
+enum RegistryColumn { kName, kGrain, kBucket, kQuantiles };
 
-// Texts of one or two columns without destructors, for guarded blocks.
-struct Texts {
+// Rows without destructors, for guarded blocks.
+struct DefinitionRow {
     const char* name;
-    const char* grain;  // null: the table has no such column
+    const char* grain;
+    std::int64_t bucket_width;
+    bool has_sketches;
 };
-struct TextRows {
-    Texts* rows;
+template <typename Row>
+struct Rows {
+    Row* rows;
     int count, capacity;
 };
 
 // P.
-TextRows read_texts(const char* table_name, bool has_grain, ::Snapshot snapshot) {
-    TextRows read{};
+template <typename Row>
+void append(Rows<Row>& rows, const Row& row) {
+    if (rows.count == rows.capacity) {
+        rows.capacity = rows.capacity == 0 ? 16 : 2 * rows.capacity;
+        const std::size_t size = sizeof(Row) * static_cast<std::size_t>(rows.capacity);
+        rows.rows = static_cast<Row*>(rows.rows == nullptr ? palloc(size) : repalloc(rows.rows, size));
+    }
+    rows.rows[rows.count++] = row;
+}
+
+// P. Calls `body(slot)` for each row of a table. Version 1.0 does not have these tables.
+template <typename Body>
+void for_each_row_of(const char* table_name, ::Snapshot snapshot, Body&& body) {
     const Oid table = postgres::find_relation(postgres::require_schema(), table_name);
-    if (!OidIsValid(table)) return read;
-    postgres::for_each_row(table, snapshot, [&read, has_grain](TupleTableSlot* slot) {
-        if (read.count == read.capacity) {
-            read.capacity = read.capacity == 0 ? 16 : 2 * read.capacity;
-            const std::size_t size = sizeof(Texts) * static_cast<std::size_t>(read.capacity);
-            read.rows = static_cast<Texts*>(read.rows == nullptr ? palloc(size) : repalloc(read.rows, size));
-        }
-        read.rows[read.count++] = {postgres::c_string_of(slot->tts_values[kName]),
-                                   has_grain ? postgres::c_string_of(slot->tts_values[kGrain]) : nullptr};
+    if (OidIsValid(table)) postgres::for_each_row(table, snapshot, body);
+}
+
+// P. The length of a bucket, which has no months.
+std::int64_t width_of(Datum bucket) {
+    const Interval* interval = DatumGetIntervalP(bucket);
+    return interval->time + interval->day * USECS_PER_DAY;
+}
+
+// P.
+Rows<DefinitionRow> read_definitions(::Snapshot snapshot) {
+    Rows<DefinitionRow> read{};
+    for_each_row_of("projection", snapshot, [&read](TupleTableSlot* slot) {
+        const Datum* value = slot->tts_values;
+        append(read, DefinitionRow{.name = postgres::c_string_of(value[kName]),
+                                   .grain = postgres::c_string_of(value[kGrain]),
+                                   .bucket_width = slot->tts_isnull[kBucket] ? 0 : width_of(value[kBucket]),
+                                   .has_sketches = DatumGetBool(value[kQuantiles])});
     });
     return read;
 }
 
-Grain grain_of(const Texts& row) {
+// P.
+Rows<const char*> read_pauses(::Snapshot snapshot) {
+    Rows<const char*> read{};
+    for_each_row_of("pause", snapshot, [&read](TupleTableSlot* slot) {
+        append(read, static_cast<const char*>(postgres::c_string_of(slot->tts_values[kName])));
+    });
+    return read;
+}
+
+Grain grain_of(const DefinitionRow& row) {
     if (std::string_view(row.grain) == "device") return Grain::kDevice;
     if (std::string_view(row.grain) == "region") return Grain::kRegion;
     throw postgres::Error(error_codes::kLogWasAltered, std::string("projection \"") + row.name + "\" has an unknown grain",
@@ -55,28 +88,42 @@ Grain grain_of(const Texts& row) {
 
 }  // namespace
 
+std::string state_table_of(std::string_view projection) {
+    return std::string(runtime::kStateTablePrefix).append(projection);
+}
+
+void visit_state_tables(::Snapshot snapshot, void (*visit)(void* context, const char* name), void* context) {
+    const Rows<DefinitionRow> read = read_definitions(snapshot);
+    for (int i = 0; i < read.count; ++i) visit(context, psprintf("%s%s", runtime::kStateTablePrefix, read.rows[i].name));
+}
+
 std::vector<Definition> read_registry(::Snapshot snapshot) {
     struct Read {
-        TextRows definitions, pauses;
+        Rows<DefinitionRow> definitions;
+        Rows<const char*> pauses;
     };
     const postgres::ScopedMemory memory("telemetry_cqrs registry");
     const Read read = postgres::guarded([&memory, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        const Read result{read_texts("projection", true, snapshot), read_texts("pause", false, snapshot)};
+        const Read result{read_definitions(snapshot), read_pauses(snapshot)};
         MemoryContextSwitchTo(caller);
         return result;
     });
     std::vector<Definition> definitions;
     for (int i = 0; i < read.definitions.count; ++i) {
-        const Texts& row = read.definitions.rows[i];
-        definitions.push_back({.name = row.name, .grain = grain_of(row), .is_paused = false});
+        const DefinitionRow& row = read.definitions.rows[i];
+        definitions.push_back({.name = row.name,
+                               .grain = grain_of(row),
+                               .bucket_width = row.bucket_width,
+                               .has_sketches = row.has_sketches,
+                               .is_paused = false});
     }
     // Version 1.0 has no registry.
     if (definitions.empty())
         definitions = {{.name = "device", .grain = Grain::kDevice}, {.name = "region", .grain = Grain::kRegion}};
     std::sort(definitions.begin(), definitions.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     for (int i = 0; i < read.pauses.count; ++i)
-        for (Definition& each : definitions) each.is_paused = each.is_paused || each.name == read.pauses.rows[i].name;
+        for (Definition& each : definitions) each.is_paused = each.is_paused || each.name == read.pauses.rows[i];
     return definitions;
 }
 

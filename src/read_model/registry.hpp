@@ -6,18 +6,27 @@
 #include <string_view>
 #include <vector>
 
+#include "model/identifiers.hpp"
 #include "postgres/types.hpp"
 
 namespace read_model {
 
-// A projection keeps one row for each of these.
+// A projection keeps statistics of each of these.
 enum class Grain : std::uint8_t { kDevice, kRegion };
 
 struct Definition {
     std::string name;
     Grain grain = Grain::kDevice;
+    model::Micros bucket_width = 0;  // 0: over all time
+    bool has_sketches = false;
     bool is_paused = false;
 };
+
+// The name of a projection's state table (telemetry.state_*).
+std::string state_table_of(std::string_view projection);
+
+// P. Calls `visit(context, name)` for the name of each state table, as `snapshot` shows the registry.
+void visit_state_tables(::Snapshot snapshot, void (*visit)(void* context, const char* name), void* context);
 
 // Reads the registry as `snapshot` shows it, ascending by name.
 std::vector<Definition> read_registry(::Snapshot snapshot);

@@ -14,7 +14,7 @@ using postgres::kOnUpdate;
 using postgres::OwnTable;
 using postgres::TableShape;
 
-constexpr Oid kSummary = InvalidOid;
+constexpr Oid kSummaries = InvalidOid;
 
 // The columns that the registry reads: device_id, region, status.
 constexpr KnownColumn kDeviceColumns[] = {{TEXTOID, true}, {TEXTOID, false}, {TEXTOID, true}};
@@ -25,13 +25,14 @@ constexpr KnownColumn kBatcherColumns[] = {
     {INT4OID, true},  {PG_SNAPSHOTOID, true}, {XID8OID, false},      {INT8OID, false}, {PG_SNAPSHOTOID, true},
     {XID8OID, false}, {INT8OID, false},       {INT8OID, true},       {INT8OID, true},  {INT8OID, true},
     {BOOLOID, true},  {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}};
-// projection, batch_id, events, as_of
-constexpr KnownColumn kCursorColumns[] = {{TEXTOID, true}, {INT8OID, false}, {INT8OID, false}, {TIMESTAMPTZOID, false}};
-// telemetry.region_state has all but the last.
-constexpr KnownColumn kGroupColumns[] = {{TEXTOID, true},        {INT8OID, true},        {TIMESTAMPTZOID, true},
-                                         {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}, {kSummary, false},
-                                         {kSummary, false},      {TEXTOID, false}};
-constexpr KnownColumn kMetricColumns[] = {{TEXTOID, true}, {TEXTOID, true}, {kSummary, true}};
+// projection, generation, is_current, is_filled, batch_id, events, as_of
+constexpr KnownColumn kCursorColumns[] = {{TEXTOID, true},  {INT4OID, true},  {BOOLOID, true},        {BOOLOID, true},
+                                          {INT8OID, false}, {INT8OID, false}, {TIMESTAMPTZOID, false}};
+// generation, key, bucket, part, sample_count, first_seen, last_seen, last_received_at, region, metric_names, summaries
+constexpr KnownColumn kStateColumns[] = {{INT4OID, true},         {TEXTOID, true},         {TIMESTAMPTZOID, true},
+                                         {INT4OID, true},         {INT8OID, false},        {TIMESTAMPTZOID, false},
+                                         {TIMESTAMPTZOID, false}, {TIMESTAMPTZOID, false}, {TEXTOID, false},
+                                         {TEXTARRAYOID, false},   {kSummaries, false}};
 
 constexpr TableShape all_of(std::span<const KnownColumn> columns) {
     return {columns.data(), static_cast<int>(columns.size()), nullptr, 0, nullptr, 0, true};
@@ -60,22 +61,14 @@ constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_f
 constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnUpdate | kOnDelete, 1, kBatchColumns);
 constexpr OwnTable kBatcherTable = written_natively("batcher", kOnInsert | kOnUpdate, kOnInsert, 1, kBatcherColumns);
 constexpr OwnTable kCursorTable = written_by_statements("cursor", kOnInsert | kOnUpdate, true, kCursorColumns);
-constexpr OwnTable kDeviceStateTable = written_natively("device_state", kOnInsert | kOnUpdate, 0, 1, kGroupColumns);
-constexpr OwnTable kRegionStateTable =
-    written_natively("region_state", kOnInsert | kOnUpdate, 0, 1, std::span(kGroupColumns).first(std::size(kGroupColumns) - 1));
-constexpr OwnTable kDeviceMetricStateTable =
-    written_natively("device_metric_state", kOnInsert | kOnUpdate, 0, 2, kMetricColumns);
-constexpr OwnTable kRegionMetricStateTable =
-    written_natively("region_metric_state", kOnInsert | kOnUpdate, 0, 2, kMetricColumns);
+OwnTable state_table(const char* name) noexcept {
+    return written_natively(name, kOnInsert | kOnUpdate, 0, 4, kStateColumns);
+}
 
 std::span<const OwnTable* const> own_tables() noexcept {
-    static constexpr const OwnTable* kAll[] = {&kInstallationTable, &kEpochTable,
-                                               &kDeviceTable,       &kRejectedReadingsTable,
-                                               &kPauseTable,        &kProjectionFailureTable,
-                                               &kBatchTable,        &kBatcherTable,
-                                               &kCursorTable,       &kCheckpointTable,
-                                               &kDeviceStateTable,  &kDeviceMetricStateTable,
-                                               &kRegionStateTable,  &kRegionMetricStateTable};
+    static constexpr const OwnTable* kAll[] = {
+        &kInstallationTable,      &kEpochTable,   &kDeviceTable, &kRejectedReadingsTable, &kPauseTable, &kBatchTable,
+        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable};
     return kAll;
 }
 

@@ -8,9 +8,13 @@
 namespace runtime {
 
 extern const postgres::OwnTable kDeviceTable, kRejectedReadingsTable, kBatchTable, kBatcherTable, kCursorTable,
-    kProjectionFailureTable, kDeviceStateTable, kDeviceMetricStateTable, kRegionStateTable, kRegionMetricStateTable;
+    kProjectionFailureTable;
 
-// All of them but the segments of the log.
+// A state table is called telemetry.state_<projection>. All of them have one shape.
+inline constexpr const char* kStateTablePrefix = "state_";
+postgres::OwnTable state_table(const char* name) noexcept;
+
+// All of them but the segments of the log and the state tables.
 std::span<const postgres::OwnTable* const> own_tables() noexcept;
 
 }  // namespace runtime

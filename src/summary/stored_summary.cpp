@@ -2,6 +2,7 @@
 #include "summary/stored_summary.hpp"
 
 #include <cstring>
+#include <optional>
 
 #include "postgres/text.hpp"
 #include "summary/sketch_bytes.hpp"
@@ -31,6 +32,30 @@ void* new_stored(const Statistics& statistics, std::span<const Bin> bins) {
     store_as(*stored, size, kVersionWithSketch, statistics);
     write_bytes(bins, reinterpret_cast<std::uint8_t*>(stored + 1));
     return stored;
+}
+
+Datum stored_sum(const Datum* found, const Statistics& further, const std::span<const Bin>* bins) {
+    Statistics sum = further;
+    Sketch sketch;
+    if (found != nullptr) {
+        const FoundSummary before = find_summary(*found);
+        if (!before.is_known) return 0;
+        sum = before.statistics;
+        merge(sum, further);
+        if (!before.has_sketch) bins = nullptr;
+        if (bins != nullptr) {
+            sketch.room = most_bins_in(before.sketch_size) + static_cast<std::uint32_t>(bins->size());
+            sketch.bins = static_cast<Bin*>(palloc(sizeof(Bin) * sketch.room));
+            const std::optional<std::uint32_t> size = read_bytes({before.sketch_bytes, before.sketch_size}, sketch.bins);
+            if (!size) return 0;
+            sketch.size = *size;
+            merge(sketch, *bins);
+        }
+    }
+    if (bins != nullptr) return PointerGetDatum(new_stored(sum, found != nullptr ? bins_of(sketch) : *bins));
+    auto* stored = static_cast<StoredStatistics*>(palloc(sizeof(StoredStatistics)));
+    store(*stored, sum);
+    return PointerGetDatum(stored);
 }
 
 FoundSummary find_summary(Datum value) {

@@ -16,6 +16,7 @@
 #include <span>
 
 #include "postgres/types.hpp"
+#include "summary/sketch.hpp"
 #include "summary/summary.hpp"
 
 namespace summary {
@@ -39,6 +40,11 @@ void store(StoredStatistics& stored, const Statistics& statistics) noexcept;
 
 // P. A new summary with a sketch, in the current memory context.
 void* new_stored(const Statistics& statistics, std::span<const Bin> bins);
+
+// P. The stored summary of the values of `found` and of further ones, in the current memory context. `found` is null where
+// there are no others. `bins` is null for a summary without a sketch; it has none either if `found` has none. 0: `found` is
+// corrupt.
+Datum stored_sum(const Datum* found, const Statistics& further, const std::span<const Bin>* bins);
 
 // The parts of a stored summary.
 struct FoundSummary {

@@ -80,7 +80,7 @@ SELECT throws_ok(format('SELECT telemetry.wait_for(%L)', token), 'TC102', NULL, 
 FROM telemetry.ingest_telemetry('pgtap-1', '2024-05-01 10:00:00+00', 1, 2, 'k', '{"a": 3}', 'hall');
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'a writer does not read ' || o)
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'projection_status', 'event', 'event_1', 'device', 'rejected_readings', 'installation', 'epoch',
-                  'device_state', 'batcher', 'cursor', 'checkpoint', 'batch', 'event_id_seq', 'read_events(1)', 'worker_status()']) AS o;
+                  'state_device', 'batcher', 'cursor', 'checkpoint', 'batch', 'event_id_seq', 'read_events(1)', 'worker_status()']) AS o;
 SELECT throws_ok(c, '42501', NULL, 'a writer may not: ' || c)
 FROM unnest(ARRAY[$$ SELECT telemetry.register_device('pgtap-3') $$, 'CALL telemetry.project_once()', $$ SELECT nextval('telemetry.event_id_seq') $$,
     $$ SELECT telemetry.grant_reader('telemetry_test_writer') $$, 'SELECT telemetry.announce_installation()',
@@ -98,7 +98,7 @@ SELECT throws_ok('SELECT * FROM telemetry.read_events(0)', 'TC203', NULL, 'a rea
 SELECT throws_ok($$ SELECT telemetry.wait_for('1') $$, '22023', NULL, 'a reader may wait');
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'a reader does not read ' || o)
 FROM unnest(ARRAY['event', 'event_1', 'device', 'rejected_readings', 'installation', 'epoch', 'device_state', 'device_metric_state', 'region_state',
-                  'region_metric_state', 'batcher', 'cursor', 'checkpoint', 'projection_failure', 'event_id_seq', 'rejected_id_seq']) AS o;
+                  'region_metric_state', 'state_device', 'state_region', 'batcher', 'cursor', 'checkpoint', 'projection_failure', 'event_id_seq', 'rejected_id_seq']) AS o;
 SELECT throws_ok(c, '42501', NULL, 'a reader may not: ' || c)
 FROM unnest(ARRAY[$$ SELECT telemetry.ingest_telemetry('pgtap-4', NULL, 1) $$, $$ SELECT telemetry.ingest_telemetry_batch(ARRAY['pgtap-4'], NULL, ARRAY[1], NULL) $$,
     $$ SELECT telemetry.register_device('pgtap-4') $$, 'CALL telemetry.project_once()', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$,
@@ -116,7 +116,7 @@ SELECT lives_ok('SELECT * FROM telemetry.' || o, 'an admin reads ' || o)
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
                   'device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure']) AS o;
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'an admin does not read ' || o)
-FROM unnest(ARRAY['event', 'event_1', 'installation', 'device_state', 'event_id_seq']) AS o;
+FROM unnest(ARRAY['event', 'event_1', 'installation', 'state_device', 'event_id_seq']) AS o;
 SELECT throws_ok(c, '42501', NULL, 'an admin may not: ' || c)
 FROM unnest(ARRAY[$$ UPDATE telemetry.device SET region = 'x' $$, 'DELETE FROM telemetry.rejected_readings', 'DELETE FROM telemetry.batch',
     $$ SELECT telemetry.grant_admin('telemetry_test_none') $$, 'SELECT telemetry.announce_installation()']) AS c;

@@ -27,7 +27,7 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
-    'pause', 'projection', 'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings']);
+    'pause', 'projection', 'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_region']);
 SELECT views_are('telemetry', ARRAY[
     'device_metric_stats', 'device_stats', 'events', 'measurements', 'pipeline_status', 'projection_status', 'region_metric_stats', 'region_stats',
     'stat_ingest']);
@@ -210,11 +210,10 @@ SELECT results_eq(
     $$ SELECT i.indrelid::regclass::text, array_agg(a.attname::text COLLATE "default" ORDER BY k.position)
        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-       WHERE i.indrelid::regclass::text IN ('telemetry.device_state', 'telemetry.device_metric_state', 'telemetry.region_state', 'telemetry.region_metric_state', 'telemetry.batcher')
+       WHERE i.indrelid::regclass::text IN ('telemetry.state_device', 'telemetry.state_region', 'telemetry.batcher')
        GROUP BY i.indrelid, i.indexrelid ORDER BY 1 $$,
-    $$ VALUES ('telemetry.batcher', ARRAY['epoch']), ('telemetry.device_metric_state', ARRAY['device_id', 'metric']),
-              ('telemetry.device_state', ARRAY['device_id']), ('telemetry.region_metric_state', ARRAY['region', 'metric']),
-              ('telemetry.region_state', ARRAY['region']) $$,
+    $$ VALUES ('telemetry.batcher', ARRAY['epoch']), ('telemetry.state_device', ARRAY['generation', 'key', 'bucket', 'part']),
+              ('telemetry.state_region', ARRAY['generation', 'key', 'bucket', 'part']) $$,
     'state tables are indexed by their keys only');
 
 -- A dump carries every table and sequence with user data whole.

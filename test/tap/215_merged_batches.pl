@@ -33,7 +33,7 @@ sql("SELECT telemetry.pause_projection('device')");
 make_batches((2) x 1300, (30000) x 7, 1);
 my $events = 1200 + 2600 + 210000 + 1;
 is(sql('SELECT count(*), sum(events), max(batch_id) FROM telemetry.batch'), "2508|$events|2508", 'single batches, for two projections that are behind');
-is(sql('SELECT projection, batch_id, events FROM telemetry.cursor ORDER BY 1'), "device|1200|1200\nregion|0|0", 'their places');
+is(sql('SELECT projection, batch_id, events FROM telemetry.cursor ORDER BY 1'), "device|1200|1200", 'their places');
 is(sql('SELECT projection, applied, lag_events FROM telemetry.projection_status ORDER BY 1'), "device|1200|" . ($events - 1200) . "\nregion|0|$events", 'what waits for each');
 
 $node->append_conf('postgresql.conf', "telemetry_cqrs.start_worker = on\ntelemetry_cqrs.batch_retention = '1s'\n");

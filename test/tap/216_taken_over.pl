@@ -1,5 +1,5 @@
-# A database of version 1.0 has a position for each consumer. The first pass turns them into the batcher's rows and cursors. A
-# projection that stood elsewhere than the list of batches is computed from the log again.
+# A database of version 1.0 has a position for each consumer, and statistics of another shape. The first pass turns the position of
+# the list of batches into the batcher's rows, and all statistics are computed from the log again.
 use strict;
 use warnings;
 

@@ -64,7 +64,7 @@ SELECT 'cursor', c.batch_id, 0, 0 FROM telemetry.cursor c WHERE c.batch_id > 0 A
 SQL
 }
 
-my @tables = qw(batch batcher device_state region_metric_state);
+my @tables = qw(batch batcher state_device state_region);
 my %in_the_way;
 my %acts = (
 	pause => sub { sql("SELECT telemetry.pause_projection('" . (rand() < 0.5 ? 'device' : 'region') . "')") },

@@ -249,11 +249,11 @@ is($lines, 3, 'one line a worker in the log');
 
 # A projection that fails: the same, and the other one goes on.
 $offset = -s $node->logfile;
-in_database('north', 'ALTER TABLE telemetry.region_state RENAME TO elsewhere');
+in_database('north', 'ALTER TABLE telemetry.state_region RENAME TO elsewhere');
 in_database('north', "SELECT telemetry.ingest_telemetry('d', now(), 12, 50)");
-wait_answer('north', $worker_state, qr/^failing region: .*region_state/, 'a projection that fails is a state with a reason');
+wait_answer('north', $worker_state, qr/^failing region: .*state_region/, 'a projection that fails is a state with a reason');
 wait_answer('north', $counted, qr/^9$/, 'the other one goes on');
-in_database('north', 'ALTER TABLE telemetry.elsewhere RENAME TO region_state');
+in_database('north', 'ALTER TABLE telemetry.elsewhere RENAME TO state_region');
 wait_answer('north', $worker_state, qr/^running/, 'and the worker goes on by itself');
 is(in_database('north', 'SELECT sum(sample_count) FROM telemetry.region_stats'), '9', 'with nothing missing');
 $lines = () = slurp_file($node->logfile, $offset) =~ /projector waits/g;
@@ -268,7 +268,7 @@ BEGIN
 	IF refuse.n > (SELECT a.n FROM public.allowed a) THEN RAISE 'no more, please'; END IF;
 	RETURN n;
 END $$;
-CREATE INDEX refusing ON telemetry.region_state (public.refuse(sample_count));
+CREATE INDEX refusing ON telemetry.state_region (public.refuse(sample_count));
 SQL
 in_database('north', "SELECT telemetry.ingest_telemetry('d', now(), 13, 50)");
 wait_answer('north', "SELECT failures >= 2 FROM telemetry.projection_failure WHERE projection = 'region'", qr/^t$/, 'a projection fails twice: the next try is seconds away');

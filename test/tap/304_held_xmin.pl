@@ -37,7 +37,7 @@ $node->safe_psql('postgres', 'CALL send(0.5)');
 
 # A session that waits for a table holds nothing back itself.
 my $locker = session($node);
-$locker->query_safe('BEGIN; LOCK telemetry.device_state IN SHARE MODE');
+$locker->query_safe('BEGIN; LOCK telemetry.state_device IN SHARE MODE');
 my $pass = psql_start($node, 'CALL telemetry.project_once()');
 my $waits = "query LIKE 'CALL telemetry.project_once%' AND wait_event_type = 'Lock'";
 wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE $waits AND wait_event = 'relation'", 'a pass to wait');
@@ -64,7 +64,7 @@ is($node->safe_psql('postgres', 'SELECT n_tup_upd + n_tup_del FROM pg_stat_user_
 my $tenths = $node->safe_psql('postgres', "SELECT tenth, count(*), round(percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds)::numeric, 2), round(percentile_cont(0.95) WITHIN GROUP (ORDER BY milliseconds)::numeric, 2)
 	FROM (SELECT milliseconds, width_bucket(extract(epoch FROM at - min(at) OVER ())::float8, 0, $seconds + 0.001, 10) AS tenth FROM pass) AS p GROUP BY tenth ORDER BY tenth");
 diag("tenth of $seconds s | passes | median | p95 ms\n$tenths");
-my $size = "SELECT string_agg(relname || ' ' || pg_relation_size(oid) / 1024 || ' kB', ', ' ORDER BY relname) FROM pg_class WHERE relname IN ('batcher', 'device_state', 'region_state', 'device_state_pkey')";
+my $size = "SELECT string_agg(relname || ' ' || pg_relation_size(oid) / 1024 || ' kB', ', ' ORDER BY relname) FROM pg_class WHERE relname IN ('batcher', 'state_device', 'state_region', 'state_device_pkey')";
 note 'held: ' . $node->safe_psql('postgres', $size);
 if ($seconds >= 60)
 {

@@ -36,7 +36,7 @@ $session->query_safe('CALL telemetry.project_once()');
 one_thread('after queries and a pass of the session');
 
 # A table that is locked makes it fail and wait.
-$session->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
+$session->query_safe('BEGIN; LOCK TABLE telemetry.state_device IN SHARE MODE');
 $node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry('d1', NULL, 1)");
 wait_for($node, "SELECT state = 'failing' FROM telemetry.worker_status()", 'the projector to fail');
 one_thread('while it fails');

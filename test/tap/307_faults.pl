@@ -81,7 +81,7 @@ my @calls = (
 	{ name => 'a batch that is not there', call => 'SELECT count(*) FROM telemetry.read_events(123456789)', after => 'SELECT true', fails_anyway => 'TC203' },
 	{ name => 'as_of and the tail', before => "$one \\g /dev/null", call => "SELECT telemetry.as_of('device'), (telemetry.projection_tail('region')).events",
 		after => "SELECT telemetry.as_of('device') IS NOT NULL" },
-	{ name => 'summaries', call => 'SELECT temperature::text::telemetry.summary, telemetry.avg(humidity), telemetry.last_at(temperature) FROM telemetry.device_state LIMIT 3',
+	{ name => 'summaries', call => 'SELECT summaries[1]::text::telemetry.summary, telemetry.avg(summaries[2]), telemetry.last_at(summaries[1]) FROM telemetry.state_device LIMIT 3',
 		after => 'SELECT sum(sample_count) > 0 FROM telemetry.device_stats' },
 	{ name => 'aggregates', call => "SELECT telemetry.merge(s), telemetry.quantile(telemetry.merge(s), 0.5) FROM (SELECT telemetry.summary(i, '2024-05-01') AS s FROM generate_series(-20, 20) AS i GROUP BY i % 2) AS parts",
 		after => "SELECT telemetry.quantile(telemetry.summary(i, '2024-05-01'), 1) = 20 FROM generate_series(-20, 20) AS i" },

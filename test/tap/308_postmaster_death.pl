@@ -33,7 +33,7 @@ BEGIN
 	LOOP EXIT WHEN (pg_stat_file('held', true)).size IS NULL OR (pg_stat_file(go, true)).size IS NOT NULL; END LOOP;
 	RETURN sample_count;
 END $$;
-CREATE INDEX holding ON telemetry.region_state (public.hold(sample_count));
+CREATE INDEX holding ON telemetry.state_region (public.hold(sample_count));
 SQL
 my $pass = 1 + sql('SELECT last_value FROM calls');
 touch('held');

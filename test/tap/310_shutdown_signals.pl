@@ -50,9 +50,9 @@ sub store
 # Makes a backlog that the worker has just begun to apply. Returns the worker's pid.
 sub backlog
 {
-	sql('ALTER TABLE telemetry.device_state RENAME TO hidden');
+	sql('ALTER TABLE telemetry.state_device RENAME TO hidden');
 	store(20_000) foreach 1 .. 5;
-	sql('ALTER TABLE telemetry.hidden RENAME TO device_state');
+	sql('ALTER TABLE telemetry.hidden RENAME TO state_device');
 	my $pid = pid_of('projector');
 	sql("SELECT pg_terminate_backend($pid, 10000)");    # forgets when it wanted to try again
 	return comes_back('projector', $pid, 'a worker before a backlog');

@@ -132,9 +132,9 @@ nothing_repeats($node, $from, 'failed attempts');
 # --- databases of others, in the midst of a backlog --------------------------------------------------------------------------
 
 $from = log_end($node);
-in_database('postgres', "ALTER TABLE telemetry.device_state RENAME TO hidden");    # so that a backlog gathers
+in_database('postgres', "ALTER TABLE telemetry.state_device RENAME TO hidden");    # so that a backlog gathers
 foreach my $part (0 .. $backlog / 20_000 - 1) { store('postgres', $part * 20_000 + 1, 20_000) }
-in_database('postgres', "ALTER TABLE telemetry.hidden RENAME TO device_state");
+in_database('postgres', "ALTER TABLE telemetry.hidden RENAME TO state_device");
 my ($during, $deadline) = (0, time + $PostgreSQL::Test::Utils::timeout_default);
 is(in_database('postgres', $applied), '0', 'there is a backlog');
 for (my $now = 0; $now < $backlog && time < $deadline;)

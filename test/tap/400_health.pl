@@ -122,9 +122,9 @@ all_ok('started again');
 my @blockers = map { session($node) } 1 .. 2;
 my @pids = map { $_->query_safe('SELECT pg_backend_pid()') } @blockers;
 limits(blocked_warning => "interval '0'", lag_warning => "interval '0.001 s'");
-$blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
+$blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.state_device IN SHARE MODE');
 send_readings(10);
-becomes('locks', 'warning', qr/pid $pids[0] \(idle in transaction\).*holds ShareLock on telemetry\.device_state.*pg_terminate_backend\($pids[0]\)/, 'a lock on a table that the worker writes');
+becomes('locks', 'warning', qr/pid $pids[0] \(idle in transaction\).*holds ShareLock on telemetry\.state_device.*pg_terminate_backend\($pids[0]\)/, 'a lock on a table that the worker writes');
 becomes('projection device', 'warning', qr/10 events wait/, 'which is behind');
 limits(blocked_warning => "interval '0'", blocked_error => "interval '0'", lag_warning => "interval '0.001 s'", lag_error => "interval '0.002 s'");
 becomes('locks', 'error', qr/pid $pids[0]/, 'too long');
@@ -215,7 +215,7 @@ for (1 .. 3) { send_readings(600); wait_applied($node); }
 becomes('vacuum', 'warning', qr/replication slot 'the_standby'.*pg_drop_replication_slot\('the_standby'\)/, 'a slot');
 sql("SELECT pg_drop_replication_slot('the_standby')");
 # Vacuum leaves a page that another process looks at for the next time.
-becomes('vacuum', 'ok', qr/\|\d{1,3} dead rows/, 'vacuumed', sub { sql('VACUUM telemetry.device_state, telemetry.region_state, telemetry.batch, telemetry.batcher') });
+becomes('vacuum', 'ok', qr/\|\d{1,3} dead rows/, 'vacuumed', sub { sql('VACUUM telemetry.state_device, telemetry.state_region, telemetry.batch, telemetry.batcher') });
 limits();
 all_ok('nothing holds back vacuum');
 
@@ -250,7 +250,7 @@ sql(q{CREATE FUNCTION refuse(sample_count bigint) RETURNS bigint LANGUAGE plpgsq
 $_->query_safe('DISCARD ALL') for @blockers;
 sql("SELECT telemetry.ingest_telemetry('alone', '2024-05-01 10:00', 1, NULL, 'k', NULL, 'a region of its own')");
 wait_applied($node);
-sql("CREATE INDEX refusing ON telemetry.region_state (public.refuse(sample_count)) WHERE region = 'a region of its own'");
+sql("CREATE INDEX refusing ON telemetry.state_region (public.refuse(sample_count)) WHERE key = 'a region of its own'");
 sql("SELECT telemetry.ingest_telemetry('alone', '2024-05-01 10:01', 1, NULL, 'k2', NULL, 'a region of its own')");
 becomes('projection region', 'error', qr/failing, 1 events wait.*P0042: no more than one, please/, 'it fails');
 like(health_of('projection device'), qr/^ok\|current, 0 events wait/, 'the other goes on');
@@ -291,7 +291,7 @@ all_ok('the table is back');
 # --- restored ----------------------------------------------------------------------------------------------------------------------
 
 # With a tail: a pass that is under way waits for the lock.
-$blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
+$blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.state_device IN SHARE MODE');
 send_readings(10);
 my $dump = PostgreSQL::Test::Utils::tempdir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $dump ], 'a dump');
@@ -312,7 +312,7 @@ like(health_of('event log', $node, 'copy'), qr/^ok\|open, epoch 2/, 'event log: 
 sql('CREATE ROLE operator; CREATE ROLE dashboard');
 sql("SELECT telemetry.grant_admin('operator'), telemetry.grant_reader('dashboard')");
 is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '14', 'an operator sees it all');
-$blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.device_state IN SHARE MODE');
+$blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.state_device IN SHARE MODE');
 limits(blocked_warning => "interval '0'");
 like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE item = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and the session that is in the way, of whatever role');
 $blockers[0]->query_safe('ROLLBACK');

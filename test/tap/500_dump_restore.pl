@@ -79,7 +79,7 @@ sub dump_database
 	my ($holder, $blocker) = (session($node), session($node));
 	if ($options{tail})
 	{
-		$blocker->query_safe('BEGIN; LOCK TABLE telemetry.region_state IN SHARE MODE');
+		$blocker->query_safe('BEGIN; LOCK TABLE telemetry.state_region IN SHARE MODE');
 		wait_for($node, "SELECT lag_events >= 50 FROM telemetry.projection_status WHERE projection = 'region'", 'a tail to grow');
 	}
 	$holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');

@@ -94,7 +94,7 @@ cmp_ok(entries_read('by_copy', 'CALL telemetry.project_once()'), '<', $few, 'a c
 }
 
 # Rows of version 1.0 do not say where their epoch began: from the lowest number there is.
-$node->safe_psql('of_old', 'UPDATE telemetry.epoch SET first_xid = NULL; DELETE FROM telemetry.batcher; DELETE FROM telemetry.cursor; DELETE FROM telemetry.batch; DELETE FROM telemetry.device_state; DELETE FROM telemetry.region_state');
+$node->safe_psql('of_old', 'UPDATE telemetry.epoch SET first_xid = NULL; DELETE FROM telemetry.batcher; DELETE FROM telemetry.cursor; DELETE FROM telemetry.batch; DELETE FROM telemetry.state_device; DELETE FROM telemetry.state_region');
 $node->safe_psql('of_old', "SELECT telemetry.ingest_telemetry('here', NULL, 1)");
 $node->safe_psql('of_old', 'CALL telemetry.project_once()');
 is($node->safe_psql('of_old', 'SELECT sum(sample_count) FROM telemetry.device_stats'), $rows + 1, 'an epoch of version 1.0 is read whole');

@@ -73,7 +73,7 @@ is_deaf('writer', "SELECT telemetry.ingest_telemetry_batch(ARRAY['One'], NULL, A
 is_deaf('admin', "SELECT telemetry.register_device('Five')", $trigger->('device'), $no_trigger->('device'), 'an audit trigger on device');
 is_deaf('admin', "SELECT telemetry.pause_projection('device')", $trigger->('pause'), $no_trigger->('pause'), 'a trigger on pause: pause');
 is_deaf('admin', "SELECT telemetry.resume_projection('device')", $trigger->('pause'), $no_trigger->('pause'), 'a trigger on pause: resume');
-is_deaf('admin', 'CALL telemetry.project_once()', 'CREATE INDEX of_dba ON telemetry.device_state (public.folded(device_id))', 'DROP INDEX telemetry.of_dba', 'an index on a read model');
+is_deaf('admin', 'CALL telemetry.project_once()', 'CREATE INDEX of_dba ON telemetry.state_device (public.folded(key))', 'DROP INDEX telemetry.of_dba', 'an index on a read model');
 is(sql("SELECT string_agg(what, ', ') FROM public.audit"), 'device, pause, pause', 'the triggers ran');
 is(sql("SELECT count(*) FROM telemetry.rejected_readings"), '1', 'the reading was quarantined');
 

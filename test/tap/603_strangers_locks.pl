@@ -141,14 +141,14 @@ DECLARE
 BEGIN
 	FOR attempt IN 1 .. 30 LOOP
 		relation := ($first);
-		EXIT WHEN relation = 'telemetry.device_state'::regclass;
+		EXIT WHEN relation = 'telemetry.state_device'::regclass;
 		kind := (SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END FROM pg_class WHERE oid = relation);
 		EXECUTE format('ALTER EXTENSION telemetry_cqrs DROP %s %s', kind, relation);
 		EXECUTE format('ALTER EXTENSION telemetry_cqrs ADD %s %s', kind, relation);
 	END LOOP;
 END \$\$
 SQL
-	is(sql($first), 'telemetry.device_state', "$how: another relation comes first");
+	is(sql($first), 'telemetry.state_device', "$how: another relation comes first");
 	owner_drops("$how, after another relation", is_read => 1);
 	all_go_on("$how, in the new extension");
 	$node->stop if !$preload;    # owner_drops() has left the writer's session
@@ -175,7 +175,7 @@ my @statements = (
 	'ALTER TABLE mine.plain ADD FOREIGN KEY (d) REFERENCES telemetry.device',
 	'ALTER TABLE mine.plain ADD COLUMN e text REFERENCES telemetry.device (device_id)',
 	'SET search_path = telemetry; CREATE RULE r AS ON UPDATE TO device DO NOTHING',
-	"DO \$\$ BEGIN EXECUTE 'CREATE RULE r AS ON DELETE TO telemetry.device_state DO NOTHING'; END \$\$",
+	"DO \$\$ BEGIN EXECUTE 'CREATE RULE r AS ON DELETE TO telemetry.state_device DO NOTHING'; END \$\$",
 );
 sql('GRANT CREATE ON DATABASE postgres TO writer');
 stranger_is_refused('writer', $_, '42501', $_) foreach @statements;

@@ -99,7 +99,7 @@ $node->safe_psql('postgres', 'DROP INDEX telemetry.event_1_fingerprint_idx; REIN
 stores('rebuilt');
 
 # The primary keys by which rows of the other tables are found natively: other columns are refused, INCLUDEd ones are not.
-for my $case ([ 'device_state', 'device_id', 'device_id, sample_count' ], [ 'batcher', 'epoch', 'epoch, events' ])
+for my $case ([ 'state_device', 'generation, key, bucket, part', 'key' ], [ 'batcher', 'epoch', 'epoch, events' ])
 {
 	my ($table, $key, $other) = @$case;
 	$node->safe_psql('postgres', "BEGIN; ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey; ALTER TABLE telemetry.$table ADD PRIMARY KEY ($other); COMMIT");
@@ -107,7 +107,7 @@ for my $case ([ 'device_state', 'device_id', 'device_id, sample_count' ], [ 'bat
 	my $command = "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key)";
 	like($err, qr/ERROR:\s+TC202: primary key of table "$table" was altered.*HINT:\s+This mends it: \Q$command\E\n/s, "another primary key of $table");
 	$node->safe_psql('postgres', $command);
-	$node->safe_psql('postgres', "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key) INCLUDE (" . ($table eq 'device_state' ? 'sample_count' : 'as_of') . ')');
+	$node->safe_psql('postgres', "ALTER TABLE telemetry.$table DROP CONSTRAINT ${table}_pkey, ADD PRIMARY KEY ($key) INCLUDE (" . ($table eq 'state_device' ? 'sample_count' : 'as_of') . ')');
 }
 
 # The registry is looked through natively, too: by its primary key, whatever its name is, and whatever has that name.

@@ -58,7 +58,7 @@ my @clients = map { psql_start($node, "CALL load($_);") } 1 .. 3;
 ok(wait_for($node, 'SELECT count(*) > 1000 FROM sent', 'load'), 'under load');
 
 my %ended;
-for my $table (qw(device rejected_readings device_state device_metric_state region_state region_metric_state batch batcher cursor))
+for my $table (qw(device rejected_readings state_device state_region batch batcher cursor))
 {
 	$ended{$table} = repack("telemetry.$table");
 	pass("$table: " . ($ended{$table} ? 'rewritten' : 'left as it was'));
@@ -73,10 +73,10 @@ is(join(', ', grep { !$ended{$_} } qw(device rejected_readings)), '', 'the regis
 
 # While a long repack runs, its trigger stays, and the projector waits and says why.
 $node->safe_psql('postgres', 'CREATE FUNCTION repack_stub() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$');
-$node->safe_psql('postgres', 'CREATE TRIGGER repack_trigger AFTER INSERT OR DELETE OR UPDATE ON telemetry.device_state FOR EACH ROW EXECUTE FUNCTION repack_stub(); ALTER TABLE telemetry.device_state ENABLE ALWAYS TRIGGER repack_trigger');
+$node->safe_psql('postgres', 'CREATE TRIGGER repack_trigger AFTER INSERT OR DELETE OR UPDATE ON telemetry.state_device FOR EACH ROW EXECUTE FUNCTION repack_stub(); ALTER TABLE telemetry.state_device ENABLE ALWAYS TRIGGER repack_trigger');
 ok(wait_for($node, q{SELECT failures > 0 AND sqlstate = 'TC204' FROM telemetry.projection_failure WHERE projection = 'device'}, 'the projector'), 'the projector waits while the trigger is there');
-like($node->safe_psql('postgres', "SELECT detail FROM telemetry.health() WHERE item = 'tables'"), qr/trigger "repack_trigger" on telemetry\.device_state/, 'health() names it');
-$node->safe_psql('postgres', 'DROP TRIGGER repack_trigger ON telemetry.device_state');
+like($node->safe_psql('postgres', "SELECT detail FROM telemetry.health() WHERE item = 'tables'"), qr/trigger "repack_trigger" on telemetry\.state_device/, 'health() names it');
+$node->safe_psql('postgres', 'DROP TRIGGER repack_trigger ON telemetry.state_device');
 
 append_to_file($stop, '');
 for my $client (@clients)

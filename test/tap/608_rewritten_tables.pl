@@ -43,13 +43,13 @@ is(ingest(1, 'b'), 1, 'a reading after the rewrite');
 all_hold(1002, 'a rewrite of the log loses nothing');
 
 # State and positions emptied in two steps of one transaction, a reading between them: all is applied anew, or nothing was.
-$dba->query_safe('BEGIN; TRUNCATE telemetry.device_state, telemetry.device_metric_state');
+$dba->query_safe('BEGIN; TRUNCATE telemetry.state_device');
 ingest(100, 'c');
-$dba->query_safe('TRUNCATE telemetry.region_state, telemetry.region_metric_state, telemetry.batch, telemetry.batcher, telemetry.cursor; COMMIT');
+$dba->query_safe('TRUNCATE telemetry.state_region, telemetry.batch, telemetry.batcher, telemetry.cursor; COMMIT');
 all_hold(1102, 'emptied state is filled again');
 
 # A table that is locked for long is a state with a reason, and over when the lock is.
-$dba->query_safe('BEGIN; LOCK TABLE telemetry.region_state IN SHARE MODE');
+$dba->query_safe('BEGIN; LOCK TABLE telemetry.state_region IN SHARE MODE');
 ingest(1, 'd');
 wait_for($node, "SELECT state = 'failing' AND last_error LIKE '%locked by another session%' FROM telemetry.worker_status()", 'the state to say why');
 # The lock lets readers through: the dump shows a reading that is stored and not applied.

@@ -47,7 +47,7 @@ SQL
 
 # --- each kind, on a table of the read side ---------------------------------------------------------------------------------
 
-my $table = 'telemetry.device_state';
+my $table = 'telemetry.state_device';
 my @kinds = (
 	[ 'row trigger', "CREATE TRIGGER mine AFTER INSERT OR UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION audit()", 'trigger "mine"', "DROP TRIGGER mine ON $table" ],
 	[ 'trigger before the row', "CREATE TRIGGER mine BEFORE UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION audit()", 'trigger "mine"', "DROP TRIGGER mine ON $table" ],
@@ -55,8 +55,8 @@ my @kinds = (
 	[ 'rule', "CREATE RULE mine AS ON UPDATE TO $table DO ALSO NOTHING", 'rule "mine"', "DROP RULE mine ON $table" ],
 	[ 'row security', "ALTER TABLE $table ENABLE ROW LEVEL SECURITY", 'row security', "ALTER TABLE $table DISABLE ROW LEVEL SECURITY" ],
 	[ 'CHECK', "ALTER TABLE $table ADD CONSTRAINT mine CHECK (sample_count > 0)", 'constraint "mine"', "ALTER TABLE $table DROP CONSTRAINT mine" ],
-	[ 'foreign key', "ALTER TABLE $table ADD CONSTRAINT mine FOREIGN KEY (device_id) REFERENCES referred NOT VALID", 'constraint "mine"', "ALTER TABLE $table DROP CONSTRAINT mine" ],
-	[ 'deferrable unique constraint', "ALTER TABLE $table ADD CONSTRAINT mine UNIQUE (device_id, region) DEFERRABLE", 'constraint "mine"', "ALTER TABLE $table DROP CONSTRAINT mine" ],
+	[ 'foreign key', "ALTER TABLE $table ADD CONSTRAINT mine FOREIGN KEY (key) REFERENCES referred NOT VALID", 'constraint "mine"', "ALTER TABLE $table DROP CONSTRAINT mine" ],
+	[ 'deferrable unique constraint', "ALTER TABLE $table ADD CONSTRAINT mine UNIQUE (key, region) DEFERRABLE", 'constraint "mine"', "ALTER TABLE $table DROP CONSTRAINT mine" ],
 	[ 'column with a default', "ALTER TABLE $table ADD COLUMN mine integer DEFAULT 7", 'column "mine"', "ALTER TABLE $table DROP COLUMN mine" ],
 	[ 'generated column', "ALTER TABLE $table ADD COLUMN mine bigint GENERATED ALWAYS AS (sample_count * 2) STORED", 'column "mine"', "ALTER TABLE $table DROP COLUMN mine" ],
 	[ 'identity column', "ALTER TABLE $table ADD COLUMN mine bigint GENERATED ALWAYS AS IDENTITY", 'column "mine"', "ALTER TABLE $table DROP COLUMN mine" ],
@@ -97,13 +97,13 @@ sql("DROP TRIGGER disabled ON $table; DROP TRIGGER on_delete ON $table; ALTER TA
 
 # --- each table -----------------------------------------------------------------------------------------------------------
 
-for my $each (qw(batcher batch device_state device_metric_state region_state region_metric_state))
+for my $each (qw(batcher batch state_device state_region))
 {
 	sql("CREATE TRIGGER mine AFTER INSERT ON telemetry.$each FOR EACH ROW EXECUTE FUNCTION audit()");
 	send_readings();
 	like(error_of('CALL telemetry.project_once()'), qr/TC204: table telemetry\.$each cannot be written because of trigger "mine"/, "$each: waits");
 	is(sql(q{SELECT string_agg("table"::text, ', ') FROM telemetry.table_obstacles()}), "telemetry.$each", "$each: listed");
-	my $waiting = { batcher => 'device 3, region 3', batch => 'device 0, region 0' }->{$each} // ($each =~ /^device/ ? 'device 3, region 0' : 'device 0, region 3');
+	my $waiting = { batcher => 'device 3, region 3', batch => 'device 0, region 0' }->{$each} // ($each eq 'state_device' ? 'device 3, region 0' : 'device 0, region 3');
 	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), $waiting, "$each: the waiting projections");
 	sql("DROP TRIGGER mine ON telemetry.$each");
 	sql('CALL telemetry.project_once()');
@@ -232,7 +232,7 @@ my $served = telemetry_node('served', preload => 1, conf => "telemetry_cqrs.batc
 $served->safe_psql('postgres', 'CREATE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$');
 send_readings($served);
 wait_applied($served);
-for my $each (qw(batcher batch device_state device_metric_state region_state region_metric_state))
+for my $each (qw(batcher batch state_device state_region))
 {
 	$served->safe_psql('postgres', "CREATE TRIGGER mine AFTER INSERT OR UPDATE ON telemetry.$each FOR EACH ROW EXECUTE FUNCTION noticed()");
 	send_readings($served);

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION telemetry.announce_registry_change() IS 'Lets every session 
 COMMENT ON SEQUENCE telemetry.rejected_id_seq IS 'Numbers the rejected readings. Internal.';
 COMMENT ON TABLE telemetry.batch IS 'Holds the batches of the projector. to_snapshot shows the events of a batch, and from_snapshot does not. If a partial xid is set, the batch begins or ends inside that transaction: events up to its event_id lie before that point. read_events(batch_id) gives the events. Batches older than telemetry_cqrs.batch_retention are merged with their neighbours, to at most 100,000 events; the merged batch has the number of its last part.';
 COMMENT ON TABLE telemetry.projection_failure IS 'Holds the last failure of each projection, for telemetry.projection_status. Internal.';
-COMMENT ON TABLE telemetry.device_state IS 'Holds the state of the projection "device": one row for each device. Internal; query telemetry.device_stats.';
-COMMENT ON TABLE telemetry.device_metric_state IS 'Holds the state of the projection "device": further metrics. Internal; query telemetry.device_metric_stats.';
-COMMENT ON TABLE telemetry.region_state IS 'Holds the state of the projection "region": one row for each region, with '''' for readings without one. Internal; query telemetry.region_stats.';
-COMMENT ON TABLE telemetry.region_metric_state IS 'Holds the state of the projection "region": further metrics. Internal; query telemetry.region_metric_stats.';
+COMMENT ON TABLE telemetry.device_state IS 'Takes the statistics of a dump of version 1.0. The first pass deletes them, and computes them anew from the event log. Internal.';
+COMMENT ON TABLE telemetry.device_metric_state IS 'Takes the statistics of a dump of version 1.0. The first pass deletes them, and computes them anew from the event log. Internal.';
+COMMENT ON TABLE telemetry.region_state IS 'Takes the statistics of a dump of version 1.0. The first pass deletes them, and computes them anew from the event log. Internal.';
+COMMENT ON TABLE telemetry.region_metric_state IS 'Takes the statistics of a dump of version 1.0. The first pass deletes them, and computes them anew from the event log. Internal.';

@@ -17,7 +17,7 @@ BEGIN
 END $$;
 CALL pg_temp.send(0, NULL) \gset
 SELECT telemetry.wait_for(:'token', '60 s');
-CREATE INDEX device_state_last_seen ON telemetry.device_state USING brin (last_seen) WITH (pages_per_range = 1);
+CREATE INDEX state_device_last_seen ON telemetry.state_device USING brin (last_seen) WITH (pages_per_range = 1);
 
 -- the primary key is looked at while the projector is at work
 DO $$
@@ -25,26 +25,26 @@ DECLARE token text;
 BEGIN
     FOR round IN 1 .. 10 LOOP
         CALL pg_temp.send(round, token);
-        PERFORM bt_index_check('telemetry.device_state_pkey', true);
+        PERFORM bt_index_check('telemetry.state_device_pkey', true);
         IF round % 3 = 0 THEN PERFORM telemetry.wait_for(token, '60 s'); END IF;
         COMMIT;
     END LOOP;
 END $$;
 CALL pg_temp.send(11, NULL) \gset
 SELECT telemetry.wait_for(:'token', '60 s');
-SELECT bt_index_check('telemetry.device_state_pkey', true);
+SELECT bt_index_check('telemetry.state_device_pkey', true);
 
 -- both ways find every device: its last reading is of the last round
 SET enable_indexscan = off;
 SET enable_seqscan = off;
-EXPLAIN (COSTS off) SELECT count(*) FROM telemetry.device_state WHERE last_seen BETWEEN '2013-03-12' AND '2013-03-13';
-SELECT count(*) FROM telemetry.device_state WHERE last_seen BETWEEN '2013-03-12' AND '2013-03-13';
+EXPLAIN (COSTS off) SELECT count(*) FROM telemetry.state_device WHERE last_seen BETWEEN '2013-03-12' AND '2013-03-13';
+SELECT count(*) FROM telemetry.state_device WHERE last_seen BETWEEN '2013-03-12' AND '2013-03-13';
 RESET enable_seqscan;
 SET enable_bitmapscan = off;
-SELECT count(*) FROM telemetry.device_state WHERE last_seen BETWEEN '2013-03-12' AND '2013-03-13';
+SELECT count(*) FROM telemetry.state_device WHERE last_seen BETWEEN '2013-03-12' AND '2013-03-13';
 RESET enable_bitmapscan;
 RESET enable_indexscan;
-SELECT count(*), min(sample_count), max(sample_count) FROM telemetry.device_state WHERE device_id LIKE 'indexed-%';
+SELECT count(*), min(sample_count), max(sample_count) FROM telemetry.state_device WHERE key LIKE 'indexed-%';
 
-DROP INDEX telemetry.device_state_last_seen;
+DROP INDEX telemetry.state_device_last_seen;
 DROP EXTENSION amcheck;
