@@ -95,6 +95,9 @@ Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot sna
     return read;
 }
 
+// Before that, the open batch is closed.
+constexpr runtime::SteadyTime kShortestDelay = 20'000;
+
 // Adds the batch to the list, and its notification to the pass.
 void close_batch(const feed::Batch& batch, ::Snapshot snapshot, Pass& pass) {
     std::string notification = notification_of(batch, snapshot);
@@ -216,7 +219,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     std::vector<const Definition*> following;
     std::vector<std::string> leaving;
     for (const Definition& each : registry_) {
-        if (progress.cursor_of(each.name).is_behind()) continue;
+        if (each.is_lazy() || progress.cursor_of(each.name).is_behind()) continue;
         if (is_left_out(each))
             leaving.push_back(each.name);
         else
@@ -320,16 +323,39 @@ std::optional<Pass> Applier::read_on(const Progress& progress, const PassContext
     return std::nullopt;
 }
 
-// Reads batches for the projections that are furthest behind. Nothing: none is behind.
+// Can this projection consume batches now?
+bool Applier::waits(const Definition& each, const Progress& progress, const PassOptions& options) const {
+    const Cursor cursor = progress.cursor_of(each.name);
+    if (is_left_out(each)) return false;
+    if (!each.is_lazy()) return cursor.is_behind();
+    return cursor.batch < progress.last_batch() && (options.serves_lazy || due_at(each) <= runtime::steady_time());
+}
+
+runtime::SteadyTime Applier::due_at(const Definition& lazy) const {
+    const auto served = served_at_.find(lazy.name);
+    return served == served_at_.end() ? 0 : served->second + lazy.cadence;
+}
+
+// Says when the next lazy projection that lacks events will be due.
+void Applier::set_due(Pass& pass, const Progress& progress) const {
+    for (const Definition& each : registry_) {
+        const std::int64_t events = progress.events_read() + pass.events;
+        if (!each.is_lazy() || is_left_out(each) || progress.cursor_of(each.name).events >= events) continue;
+        const runtime::SteadyTime due = std::max(due_at(each), runtime::steady_time() + kShortestDelay);
+        pass.due_at = pass.due_at == 0 ? due : std::min(pass.due_at, due);
+    }
+}
+
+// Reads batches for the projections that are furthest behind. Nothing: none is behind, or none is due.
 std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContext& context, const PassOptions& options) {
     std::vector<const Definition*> served;
     model::BatchId least{};
     for (const Definition& each : registry_) {
+        if (!waits(each, progress, options)) continue;
         const Cursor cursor = progress.cursor_of(each.name);
-        if (!cursor.is_behind() || is_left_out(each)) continue;
         if (!served.empty() && cursor.batch < least) served.clear();
         if (served.empty()) least = cursor.batch;
-        if (cursor.batch == least) served.push_back(&each);
+        if (cursor.batch == least && (served.empty() || served.front()->is_lazy() == each.is_lazy())) served.push_back(&each);
     }
     if (served.empty()) return std::nullopt;
 
@@ -346,8 +372,11 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
         }
     });
     if (must_wait) return std::nullopt;
-    if (is_done)
-        for (const Definition* each : served) pass.succeeded.push_back(each->name);
+    for (const Definition* each : served) {
+        if (!is_done) continue;
+        pass.succeeded.push_back(each->name);
+        served_at_[each->name] = runtime::steady_time();
+    }
     finish(pass, context.snapshot);
     pass.has_open_batch = has_open_batch(progress);
     pass.has_more = true;
@@ -388,13 +417,15 @@ Pass Applier::make_pass(const Progress& progress, const PassContext& context, co
         auto done = catches_up ? catch_up(progress, context, options) : read_on(progress, context, options);
         if (!done) continue;
         was_catching_up_ = catches_up;
-        const auto waits = [&](const Definition& each) {
-            return progress.cursor_of(each.name).is_behind() && !is_left_out(each);
-        };
-        done->has_more = done->has_more || std::any_of(registry_.begin(), registry_.end(), waits);
+        done->has_more = done->has_more || std::any_of(registry_.begin(), registry_.end(),
+                                                       [&](const Definition& each) { return waits(each, progress, options); });
+        // What this pass has put into a batch is there for lazy projections.
+        done->has_more = done->has_more || (options.serves_lazy && !catches_up);
+        set_due(*done, progress);
         return *done;
     }
     pass.has_more = false;
+    set_due(pass, progress);
     pass.has_open_batch = has_open_batch(progress);
     return pass;
 }

@@ -16,6 +16,7 @@
 #include "postgres/types.hpp"
 #include "projection/pass.hpp"
 #include "read_model/registry.hpp"
+#include "runtime/steady_time.hpp"
 
 namespace projection {
 
@@ -81,12 +82,16 @@ private:
     bool attempt(std::string_view consumer, Pass& pass, Body&& body);
 
     bool is_suspended(std::string_view consumer) const { return suspended_.find(consumer) != suspended_.end(); }
+    bool waits(const read_model::Definition& each, const feed::Progress& progress, const PassOptions& options) const;
+    runtime::SteadyTime due_at(const read_model::Definition& lazy) const;
+    void set_due(Pass& pass, const feed::Progress& progress) const;
     bool is_left_out(const read_model::Definition& each) const { return each.is_paused || is_suspended(each.name); }
 
     Oid log_{};
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
     std::set<std::string, std::less<>> suspended_;
-    std::vector<read_model::Definition> registry_;  // as the snapshot of the pass shows it
+    std::map<std::string, runtime::SteadyTime, std::less<>> served_at_;  // of lazy projections
+    std::vector<read_model::Definition> registry_;                       // as the snapshot of the pass shows it
     bool has_begun_ = false;
     bool is_careful_ = false;
     bool was_catching_up_ = false;  // the last pass was one for projections that are behind

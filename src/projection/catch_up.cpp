@@ -33,9 +33,9 @@ struct CatchUp {
     model::Position to() const { return open != nullptr ? open->batcher.read_to : run->to; }
 };
 
-CatchUp next_batches(const Progress& progress, model::BatchId cursor, std::int64_t most_events) {
+CatchUp next_batches(const Progress& progress, model::BatchId cursor, bool with_open_batch, std::int64_t most_events) {
     CatchUp next{.run = feed::batches_after(cursor, most_events)};
-    if (next.run && !next.run->is_newest) return next;
+    if ((next.run && !next.run->is_newest) || !with_open_batch) return next;
     next.reaches_batcher = true;
     for (const EpochProgress& each : progress.epochs) {
         if (each.batcher.open_events == 0) continue;
@@ -54,7 +54,8 @@ std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>
                                             ::Snapshot snapshot, std::int64_t most_events) {
     Targets targets;
     for (const Definition* each : served) targets.open(*each, progress.cursor_of(each->name).generation, snapshot);
-    const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, most_events);
+    const bool is_lazy = served.front()->is_lazy();
+    const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, !is_lazy, most_events);
     if (!next.run && !next.reaches_batcher) return std::nullopt;
     std::int64_t events = 0;
     if (next.run || next.open != nullptr) {
@@ -75,6 +76,10 @@ std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>
         to.generation = target.generation();
         to.events += events;
         if (next.run) to.batch = next.run->last;
+        if (is_lazy && next.run->is_newest) {
+            to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
+            to.is_filled = true;
+        }
         if (next.reaches_batcher) {
             to.place = Cursor::Place::kBatcher;
             to.is_filled = true;

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/steady_time.hpp"
+
 namespace projection {
 
 enum class PassOutcome : std::uint8_t {
@@ -30,12 +32,14 @@ struct Pass {
     std::int64_t events = 0;                 // of the log that the pass read
     bool has_more = false;                   // another pass would at once find something to do
     bool has_open_batch = false;             // events are read and in no batch yet
+    runtime::SteadyTime due_at = 0;          // when a lazy projection will have something to do; 0: not for now
     std::vector<std::string> succeeded;      // these wrote what the pass read for them
     std::vector<ConsumerFailure> failures;   // these did not
     std::vector<std::string> notifications;  // to send after the commit
 };
 
 struct PassOptions {
+    bool serves_lazy = false;     // lazy projections are served at once
     bool with_batches = true;     // false: the events that the pass reads stay in the open batch
     std::int64_t slice = 100000;  // a pass reads at most this many rows of the log, and a batch has at most so many events
     // Milliseconds to wait for a table; 0: as the session has set it. The default is below deadlock_timeout: the pass gives up

@@ -34,7 +34,7 @@ void next_transaction() {
 // Makes one pass in a subtransaction, so that `project_once` can go on after a failure. False: another try is worth it.
 bool try_pass(Applier& applier, Pass& pass) {
     try {
-        postgres::in_subtransaction([&] { pass = applier.run({.lock_timeout = 0}); });
+        postgres::in_subtransaction([&] { pass = applier.run({.serves_lazy = true, .lock_timeout = 0}); });
         return true;
     } catch (const std::exception&) {
         if (is_interruption() || !applier.be_careful()) throw;

@@ -18,7 +18,8 @@
 namespace read_model {
 namespace {
 
-enum RegistryColumn { kName, kGrain, kBucket, kQuantiles };
+enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence };
+enum SettingColumn { kSettingName, kSettingCadence, kSettingRetention };
 
 // Rows without destructors, for guarded blocks.
 struct DefinitionRow {
@@ -26,6 +27,11 @@ struct DefinitionRow {
     const char* grain;
     std::int64_t bucket_width;
     bool has_sketches;
+    std::int64_t cadence;
+};
+struct SettingRow {
+    const char* name;
+    std::int64_t cadence, retention;  // -1: not set
 };
 template <typename Row>
 struct Rows {
@@ -51,9 +57,10 @@ void for_each_row_of(const char* table_name, ::Snapshot snapshot, Body&& body) {
     if (OidIsValid(table)) postgres::for_each_row(table, snapshot, body);
 }
 
-// P. The length of a bucket, which has no months.
-std::int64_t width_of(Datum bucket) {
-    const Interval* interval = DatumGetIntervalP(bucket);
+// P. The length of an interval without months. Where a column has none, this gives `otherwise`.
+std::int64_t length_of(TupleTableSlot* slot, int column, std::int64_t otherwise) {
+    if (slot->tts_isnull[column]) return otherwise;
+    const Interval* interval = DatumGetIntervalP(slot->tts_values[column]);
     return interval->time + interval->day * USECS_PER_DAY;
 }
 
@@ -64,8 +71,20 @@ Rows<DefinitionRow> read_definitions(::Snapshot snapshot) {
         const Datum* value = slot->tts_values;
         append(read, DefinitionRow{.name = postgres::c_string_of(value[kName]),
                                    .grain = postgres::c_string_of(value[kGrain]),
-                                   .bucket_width = slot->tts_isnull[kBucket] ? 0 : width_of(value[kBucket]),
-                                   .has_sketches = DatumGetBool(value[kQuantiles])});
+                                   .bucket_width = length_of(slot, kBucket, 0),
+                                   .has_sketches = DatumGetBool(value[kQuantiles]),
+                                   .cadence = length_of(slot, kCadence, 0)});
+    });
+    return read;
+}
+
+// P.
+Rows<SettingRow> read_settings(::Snapshot snapshot) {
+    Rows<SettingRow> read{};
+    for_each_row_of("projection_setting", snapshot, [&read](TupleTableSlot* slot) {
+        append(read, SettingRow{.name = postgres::c_string_of(slot->tts_values[kSettingName]),
+                                .cadence = length_of(slot, kSettingCadence, -1),
+                                .retention = length_of(slot, kSettingRetention, -1)});
     });
     return read;
 }
@@ -100,12 +119,13 @@ void visit_state_tables(::Snapshot snapshot, void (*visit)(void* context, const 
 std::vector<Definition> read_registry(::Snapshot snapshot) {
     struct Read {
         Rows<DefinitionRow> definitions;
+        Rows<SettingRow> settings;
         Rows<const char*> pauses;
     };
     const postgres::ScopedMemory memory("telemetry_cqrs registry");
     const Read read = postgres::guarded([&memory, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        const Read result{read_definitions(snapshot), read_pauses(snapshot)};
+        const Read result{read_definitions(snapshot), read_settings(snapshot), read_pauses(snapshot)};
         MemoryContextSwitchTo(caller);
         return result;
     });
@@ -116,14 +136,21 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
                                .grain = grain_of(row),
                                .bucket_width = row.bucket_width,
                                .has_sketches = row.has_sketches,
-                               .is_paused = false});
+                               .cadence = row.cadence});
     }
     // Version 1.0 has no registry.
     if (definitions.empty())
         definitions = {{.name = "device", .grain = Grain::kDevice}, {.name = "region", .grain = Grain::kRegion}};
     std::sort(definitions.begin(), definitions.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-    for (int i = 0; i < read.pauses.count; ++i)
-        for (Definition& each : definitions) each.is_paused = each.is_paused || each.name == read.pauses.rows[i];
+    for (Definition& each : definitions) {
+        for (int i = 0; i < read.settings.count; ++i) {
+            const SettingRow& setting = read.settings.rows[i];
+            if (each.name != setting.name) continue;
+            if (setting.cadence >= 0) each.cadence = setting.cadence;
+            if (setting.retention >= 0) each.retention = setting.retention;
+        }
+        for (int i = 0; i < read.pauses.count; ++i) each.is_paused = each.is_paused || each.name == read.pauses.rows[i];
+    }
     return definitions;
 }
 

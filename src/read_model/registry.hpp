@@ -19,7 +19,12 @@ struct Definition {
     Grain grain = Grain::kDevice;
     model::Micros bucket_width = 0;  // 0: over all time
     bool has_sketches = false;
+    model::Micros cadence = 0;    // how long it lets readings gather; 0: not at all
+    model::Micros retention = 0;  // how long it keeps a bucket after that began; 0: for ever
     bool is_paused = false;
+
+    // A lazy projection never follows: it reads batches when its cadence says so.
+    bool is_lazy() const noexcept { return cadence > 0; }
 };
 
 // The name of a projection's state table (telemetry.state_*).

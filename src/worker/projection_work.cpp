@@ -39,6 +39,7 @@ WorkDone ProjectionWork::step(bool with_batches) {
     projection::StepResult step = stepper_.step({.with_batches = with_batches});
     const projection::Pass& pass = step.pass;
     is_busy_ = pass.events >= kBusyStep || pass.has_more;
+    due_at_ = pass.due_at;
     if (!pass.has_open_batch)
         open_since_ = 0;
     else if (open_since_ == 0)

@@ -33,6 +33,9 @@ public:
     // True if events were applied that are in no batch yet.
     bool has_open_batch() const noexcept { return open_since_ != 0; }
 
+    // When lazy projections will have something to do; 0: not for now.
+    runtime::SteadyTime due_at() const noexcept { return due_at_; }
+
     // Makes the same step, and closes the batch.
     WorkDone close_batch();
 
@@ -43,7 +46,8 @@ private:
     projection::Stepper stepper_;
     std::vector<std::string> unsent_payloads_;  // in the order of their batches; after a failure only the newest
     bool is_busy_ = true;                       // the next step is worth its own wait for the disk
-    runtime::SteadyTime open_since_ = 0;        // when the first step left the batch open; 0: it is closed
+    runtime::SteadyTime due_at_ = 0;
+    runtime::SteadyTime open_since_ = 0;  // when the first step left the batch open; 0: it is closed
 };
 
 }  // namespace worker

@@ -70,6 +70,11 @@ bool is_server_read_only() {
     return shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0;
 }
 
+// 0 stands for a time that never comes.
+bool is_in_future(runtime::SteadyTime at) {
+    return at == 0 || runtime::steady_time() < at;
+}
+
 bool is_cancellation(const postgres::ErrorReport& failure) {
     return failure.sqlstate == ERRCODE_QUERY_CANCELED;
 }
@@ -94,6 +99,7 @@ private:
     [[noreturn]] void leave_to_other_library(const postgres::ErrorReport& reason);
     void give_way_if_wanted();
     long longest_wait() const;
+    long time_to_poll() const;
     void hold(const postgres::ErrorReport& reason);
     void report_working();
     void turn();
@@ -169,11 +175,20 @@ void Projector::wait_ignoring_latch(long milliseconds) {
     }
 }
 
+// How long the projector waits for a commit before it polls, in milliseconds.
+long Projector::time_to_poll() const {
+    const long longest = runtime::settings().poll_interval;
+    const runtime::SteadyTime due_at = projection_work_.due_at();
+    if (due_at == 0) return longest;
+    return std::clamp(static_cast<long>((due_at - runtime::steady_time()) / 1000 + 1), 1L, longest);
+}
+
 // Waits until the latch is set or the poll finds a reason to work. The reasons are that something is to be tried again, that
-// the server has become read-only, that a transaction has ended since the last turn began, or that old batches are due.
+// the server has become read-only, that a transaction has ended since the last turn began, or that old batches or lazy
+// projections are due.
 void Projector::wait_for_work() {
     do {
-        for (long left = runtime::settings().poll_interval; left > 0;) {
+        for (long left = time_to_poll(); left > 0;) {
             const long piece = std::min(left, longest_wait());
             if (postgres::wait_for_latch(piece)) return;
             left -= piece;
@@ -181,7 +196,7 @@ void Projector::wait_for_work() {
             give_way_if_wanted();
         }
     } while (!tries_again_ && !is_server_read_only() && completed_before_turn_ == postgres::completed_transactions() &&
-             (batch_retention_.due_at() == 0 || runtime::steady_time() < batch_retention_.due_at()));
+             is_in_future(batch_retention_.due_at()) && is_in_future(projection_work_.due_at()));
 }
 
 // Shows and logs why something cannot be done now.

@@ -14,6 +14,7 @@ CREATE TEMP TABLE surface (object text PRIMARY KEY, reader text, writer text, ad
 -- Every reader may query these.
 INSERT INTO surface SELECT o, '', '42501', '', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
+                  'device_stats_1m', 'device_stats_1h', 'device_stats_1d', 'region_stats_1m', 'region_stats_1h', 'region_stats_1d',
                   'pipeline_status', 'stat_ingest']) AS o;
 INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
                            'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
@@ -47,6 +48,8 @@ INSERT INTO surface VALUES
     ('project_once()', '42501', '42501', '25001', 'CALL telemetry.project_once()'),
     ('pause_projection(text)', '42501', '42501', '', $$ SELECT telemetry.pause_projection('device') $$),
     ('resume_projection(text)', '42501', '42501', '', $$ SELECT telemetry.resume_projection('device') $$),
+    ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
+    ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
     ('health()', '42501', '42501', '', 'SELECT * FROM telemetry.health()'),
     ('setup()', '42501', '42501', '', 'SELECT * FROM telemetry.setup()'),
     ('stat_ingest_reset()', '42501', '42501', '', 'SELECT telemetry.stat_ingest_reset()'),
@@ -55,16 +58,21 @@ INSERT INTO surface VALUES
     ('grant_writer(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$),
     ('grant_admin(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader') $$),
     ('announce_installation()', '42501', '42501', '42501', 'SELECT telemetry.announce_installation()'),
+    ('require_projection(text)', '42501', '42501', '42501', $$ SELECT telemetry.require_projection('device') $$),
+    ('make_bucket_view(text,text,text)', '42501', '42501', '42501', $$ SELECT telemetry.make_bucket_view('device_1m', 'device', 'device_stats_1m') $$),
+    ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),
+    ('set_retention_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_retention_as_owner('device_1m', '1 day') $$),
     ('health_limits()', '42501', '42501', '42501', 'SELECT * FROM telemetry.health_limits()'),
     ('trigger_defects()', '42501', '42501', '42501', 'SELECT * FROM telemetry.trigger_defects()'),
     ('event_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.event_id_seq') $$),
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'pause', 'projection', 'projection_failure', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_region']) AS o;
+FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
+                  'state_region_1d', 'state_region_1h', 'state_region_1m']) AS o;
 -- Only the server calls trigger functions, the functions of the type and of its aggregates, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL
 FROM unnest(ARRAY['refuse_change()', 'announce_registry_change()', 'table_obstacles()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',

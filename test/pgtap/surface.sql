@@ -27,10 +27,10 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
-    'pause', 'projection', 'projection_failure', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_region']);
+    'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
 SELECT views_are('telemetry', ARRAY[
-    'device_metric_stats', 'device_stats', 'events', 'measurements', 'pipeline_status', 'projection_status', 'region_metric_stats', 'region_stats',
-    'stat_ingest']);
+    'device_metric_stats', 'device_stats', 'device_stats_1d', 'device_stats_1h', 'device_stats_1m', 'events', 'measurements', 'pipeline_status', 'projection_status', 'region_metric_stats', 'region_stats', 'region_stats_1d',
+    'region_stats_1h', 'region_stats_1m', 'stat_ingest']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'rejected_id_seq']);
 
 -- Each routine has its name, arguments with defaults, result, kind, volatility, strictness, parallel safety and language here.
@@ -67,6 +67,7 @@ SELECT results_eq(
         ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('library_version()', 'text', 'f s called s c'),
         ('log_status(OUT state text, OUT epoch integer, OUT opened_at timestamp with time zone)', 'record', 'f s called r c'),
+        ('make_bucket_view(projection text, grain text, name text)', 'void', 'f v called u plpgsql'),
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('merge(telemetry.summary)', 'telemetry.summary', 'a i called s internal'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
@@ -78,8 +79,11 @@ SELECT results_eq(
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
+        ('require_projection(projection text)', 'void', 'f s strict r c'),
         ('resume_projection(projection text)', 'boolean', 'f v strict u c'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
+        ('set_cadence(projection text, cadence interval)', 'void', 'f v called u c'), ('set_cadence_as_owner(projection text, cadence interval)', 'void', 'f v called u plpgsql'),
+        ('set_retention(projection text, retention interval)', 'void', 'f v called u c'), ('set_retention_as_owner(projection text, retention interval)', 'void', 'f v called u plpgsql'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
@@ -131,6 +135,21 @@ SELECT results_eq(
         ('device_stats.avg_humidity', 'double precision'), ('device_stats.min_humidity', 'double precision'),
         ('device_stats.max_humidity', 'double precision'), ('device_stats.stddev_humidity', 'double precision'), ('device_stats.last_humidity', 'double precision'),
         ('device_stats.as_of', 'timestamp with time zone'),
+        ('device_stats_1d.time', 'timestamp with time zone'), ('device_stats_1d.device_id', 'text'), ('device_stats_1d.metric', 'text'),
+        ('device_stats_1d.sample_count', 'bigint'), ('device_stats_1d.avg', 'double precision'), ('device_stats_1d.min', 'double precision'),
+        ('device_stats_1d.max', 'double precision'), ('device_stats_1d.stddev', 'double precision'), ('device_stats_1d.first_value', 'double precision'),
+        ('device_stats_1d.last_value', 'double precision'), ('device_stats_1d.p50', 'double precision'), ('device_stats_1d.p95', 'double precision'),
+        ('device_stats_1d.p99', 'double precision'), ('device_stats_1d.as_of', 'timestamp with time zone'),
+        ('device_stats_1h.time', 'timestamp with time zone'), ('device_stats_1h.device_id', 'text'), ('device_stats_1h.metric', 'text'),
+        ('device_stats_1h.sample_count', 'bigint'), ('device_stats_1h.avg', 'double precision'), ('device_stats_1h.min', 'double precision'),
+        ('device_stats_1h.max', 'double precision'), ('device_stats_1h.stddev', 'double precision'), ('device_stats_1h.first_value', 'double precision'),
+        ('device_stats_1h.last_value', 'double precision'), ('device_stats_1h.p50', 'double precision'), ('device_stats_1h.p95', 'double precision'),
+        ('device_stats_1h.p99', 'double precision'), ('device_stats_1h.as_of', 'timestamp with time zone'),
+        ('device_stats_1m.time', 'timestamp with time zone'), ('device_stats_1m.device_id', 'text'), ('device_stats_1m.metric', 'text'),
+        ('device_stats_1m.sample_count', 'bigint'), ('device_stats_1m.avg', 'double precision'), ('device_stats_1m.min', 'double precision'),
+        ('device_stats_1m.max', 'double precision'), ('device_stats_1m.stddev', 'double precision'), ('device_stats_1m.first_value', 'double precision'),
+        ('device_stats_1m.last_value', 'double precision'), ('device_stats_1m.p50', 'double precision'), ('device_stats_1m.p95', 'double precision'),
+        ('device_stats_1m.p99', 'double precision'), ('device_stats_1m.as_of', 'timestamp with time zone'),
         ('events.id', 'bigint'), ('events.aggregatetype', 'text'), ('events.aggregateid', 'text'), ('events.type', 'text'), ('events.version', 'smallint'),
         ('events.payload', 'jsonb'), ('events.created_at', 'timestamp with time zone'), ('events.epoch', 'integer'),
         ('measurements.event_id', 'bigint'), ('measurements.device_id', 'text'), ('measurements.region', 'text'), ('measurements.measured_at', 'timestamp with time zone'),
@@ -142,6 +161,7 @@ SELECT results_eq(
         ('projection_status.lag_events', 'bigint'), ('projection_status.lag_seconds', 'double precision'), ('projection_status.as_of', 'timestamp with time zone'),
         ('projection_status.last_error', 'text'), ('projection_status.last_error_sqlstate', 'text'), ('projection_status.last_error_at', 'timestamp with time zone'),
         ('projection_status.paused_at', 'timestamp with time zone'), ('projection_status.paused_by', 'text'),
+        ('projection_status.cadence', 'interval'), ('projection_status.retention', 'interval'),
         ('receipt.event_id', 'bigint'), ('receipt.status', 'text'), ('receipt.received_at', 'timestamp with time zone'), ('receipt.token', 'text'),
         ('region_metric_stats.region', 'text'), ('region_metric_stats.metric', 'text'), ('region_metric_stats.sample_count', 'bigint'),
         ('region_metric_stats.avg', 'double precision'), ('region_metric_stats.min', 'double precision'), ('region_metric_stats.max', 'double precision'),
@@ -155,6 +175,21 @@ SELECT results_eq(
         ('region_stats.avg_humidity', 'double precision'), ('region_stats.min_humidity', 'double precision'),
         ('region_stats.max_humidity', 'double precision'), ('region_stats.stddev_humidity', 'double precision'), ('region_stats.last_humidity', 'double precision'),
         ('region_stats.as_of', 'timestamp with time zone'),
+        ('region_stats_1d.time', 'timestamp with time zone'), ('region_stats_1d.region', 'text'), ('region_stats_1d.metric', 'text'),
+        ('region_stats_1d.sample_count', 'bigint'), ('region_stats_1d.avg', 'double precision'), ('region_stats_1d.min', 'double precision'),
+        ('region_stats_1d.max', 'double precision'), ('region_stats_1d.stddev', 'double precision'), ('region_stats_1d.first_value', 'double precision'),
+        ('region_stats_1d.last_value', 'double precision'), ('region_stats_1d.p50', 'double precision'), ('region_stats_1d.p95', 'double precision'),
+        ('region_stats_1d.p99', 'double precision'), ('region_stats_1d.as_of', 'timestamp with time zone'),
+        ('region_stats_1h.time', 'timestamp with time zone'), ('region_stats_1h.region', 'text'), ('region_stats_1h.metric', 'text'),
+        ('region_stats_1h.sample_count', 'bigint'), ('region_stats_1h.avg', 'double precision'), ('region_stats_1h.min', 'double precision'),
+        ('region_stats_1h.max', 'double precision'), ('region_stats_1h.stddev', 'double precision'), ('region_stats_1h.first_value', 'double precision'),
+        ('region_stats_1h.last_value', 'double precision'), ('region_stats_1h.p50', 'double precision'), ('region_stats_1h.p95', 'double precision'),
+        ('region_stats_1h.p99', 'double precision'), ('region_stats_1h.as_of', 'timestamp with time zone'),
+        ('region_stats_1m.time', 'timestamp with time zone'), ('region_stats_1m.region', 'text'), ('region_stats_1m.metric', 'text'),
+        ('region_stats_1m.sample_count', 'bigint'), ('region_stats_1m.avg', 'double precision'), ('region_stats_1m.min', 'double precision'),
+        ('region_stats_1m.max', 'double precision'), ('region_stats_1m.stddev', 'double precision'), ('region_stats_1m.first_value', 'double precision'),
+        ('region_stats_1m.last_value', 'double precision'), ('region_stats_1m.p50', 'double precision'), ('region_stats_1m.p95', 'double precision'),
+        ('region_stats_1m.p99', 'double precision'), ('region_stats_1m.as_of', 'timestamp with time zone'),
         ('stat_ingest.received', 'bigint'), ('stat_ingest.accepted', 'bigint'), ('stat_ingest.duplicates', 'bigint'), ('stat_ingest.conflicts', 'bigint'),
         ('stat_ingest.rejected', 'bigint'), ('stat_ingest.rolled_back', 'bigint'), ('stat_ingest.raised', 'bigint'), ('stat_ingest.commands', 'bigint'),
         ('stat_ingest.batches', 'bigint'), ('stat_ingest.last_error_sqlstate', 'text'), ('stat_ingest.last_error_at', 'timestamp with time zone'),
@@ -210,10 +245,10 @@ SELECT results_eq(
     $$ SELECT i.indrelid::regclass::text, array_agg(a.attname::text COLLATE "default" ORDER BY k.position)
        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-       WHERE i.indrelid::regclass::text IN ('telemetry.state_device', 'telemetry.state_region', 'telemetry.batcher')
+       WHERE i.indrelid::regclass::text IN ('telemetry.state_device', 'telemetry.state_region', 'telemetry.state_device_1m', 'telemetry.batcher')
        GROUP BY i.indrelid, i.indexrelid ORDER BY 1 $$,
     $$ VALUES ('telemetry.batcher', ARRAY['epoch']), ('telemetry.state_device', ARRAY['generation', 'key', 'bucket', 'part']),
-              ('telemetry.state_region', ARRAY['generation', 'key', 'bucket', 'part']) $$,
+              ('telemetry.state_device_1m', ARRAY['generation', 'key', 'bucket', 'part']), ('telemetry.state_region', ARRAY['generation', 'key', 'bucket', 'part']) $$,
     'state tables are indexed by their keys only');
 
 -- A dump carries every table and sequence with user data whole.

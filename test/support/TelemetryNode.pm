@@ -121,7 +121,8 @@ sub wait_applied
 		$node,
 		"SELECT (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats)
 		    AND (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats)
-		    AND (SELECT count(*) FROM telemetry.event) = (SELECT coalesce(sum(events), 0) FROM telemetry.batch)",
+		    AND (SELECT count(*) FROM telemetry.event) = (SELECT coalesce(sum(events), 0) FROM telemetry.batch)
+		    AND (SELECT bool_and(lag_events = 0) FROM telemetry.projection_status)",
 		$what // 'the read models to hold every reading of the log');
 }
 
@@ -257,7 +258,49 @@ sub read_models_follow
 		     (SELECT device_id, max(received_at) AS last FROM telemetry.measurements GROUP BY device_id) AS m USING (device_id)
 		 WHERE d.last_received_at IS DISTINCT FROM m.last');
 	$ok &= is($received, '0', "$name: last_received_at = the log's");
-	return $ok;
+	@lines = split /\n/, LastingSession::ask($node, $database, "SET LOCAL work_mem = '256MB'; SET LOCAL jit = off; SET LOCAL enable_mergejoin = off;\n" . rollups_sql($relation));
+	my $same = is(scalar @lines, 0, "$name: rollups = plain SQL over $relation");
+	diag(join "\n", @lines[ 0 .. ($#lines < 9 ? $#lines : 9) ]) if !$same;
+	return $ok && $same;
+}
+
+# Returns the query for rows of the rollups that differ from plain SQL over a relation. Quantiles may differ by 1 %, and a day has all of
+# them.
+sub rollups_sql
+{
+	my ($relation) = @_;
+	my $actual = join "\n	UNION ALL ", map {
+		my ($grain, $key, $bucket) = @$_;
+		"SELECT '$grain' AS grain, '$bucket' AS bucket, time, coalesce($key, '') AS key, metric, sample_count, avg, min, max, stddev, first_value, last_value, p50, p95, p99 FROM telemetry.${grain}_stats_$bucket"
+	} map { my $bucket = $_; ([ 'device', 'device_id', $bucket ], [ 'region', 'region', $bucket ]) } qw(1m 1h 1d);
+	return <<"SQL";
+WITH value AS MATERIALIZED (
+	SELECT device_id, coalesce(region, '') AS region, measured_at, m.metric, m.value
+	FROM $relation, LATERAL (
+		SELECT 'temperature', temperature UNION ALL SELECT 'humidity', humidity
+		UNION ALL SELECT j.key, j.value::text::float8 FROM jsonb_each(jsonb_strip_nulls(metrics)) AS j) AS m (metric, value)
+	WHERE m.value IS NOT NULL
+), expected AS MATERIALIZED (
+	SELECT g.grain, b.bucket, date_bin(b.width, measured_at, '2000-01-01 00:00+00') AS time, g.key, metric, count(*) AS sample_count, avg(value), min(value), max(value),
+	       stddev_samp(value) AS stddev, (array_agg(value ORDER BY measured_at, value))[1] AS first_value, (array_agg(value ORDER BY measured_at DESC, value DESC))[1] AS last_value,
+	       percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY value) AS quantiles
+	FROM value, LATERAL (VALUES ('device', device_id), ('region', region)) AS g (grain, key), (VALUES ('1m', interval '1 min'), ('1h', '1 hour'), ('1d', '1 day')) AS b (bucket, width)
+	GROUP BY 1, 2, 3, 4, 5
+), actual AS MATERIALIZED (
+	$actual
+)
+SELECT concat_ws(' ', grain, bucket, time, key, metric), to_jsonb(e) - ARRAY['grain', 'bucket', 'time', 'key', 'metric'] AS expected, to_jsonb(a) - ARRAY['grain', 'bucket', 'time', 'key', 'metric'] AS actual
+FROM expected e FULL JOIN actual a USING (grain, bucket, time, key, metric)
+WHERE NOT coalesce(
+	(a.sample_count, a.min, a.max, a.first_value, a.last_value) = (e.sample_count, e.min, e.max, e.first_value, e.last_value)
+	AND abs(a.avg - e.avg) <= greatest(1e-9 * abs(e.avg), 1e-12)
+	AND CASE WHEN e.stddev IS NULL OR a.stddev IS NULL THEN e.stddev IS NULL AND a.stddev IS NULL
+	         ELSE abs(a.stddev - e.stddev) <= greatest(1e-9 * abs(e.stddev), 1e-12) END
+	AND CASE WHEN bucket = '1m' THEN a.p50 IS NULL
+	         ELSE abs(a.p50 - e.quantiles[1]) <= 0.01000001 * abs(e.quantiles[1]) AND abs(a.p95 - e.quantiles[2]) <= 0.01000001 * abs(e.quantiles[2])
+	              AND abs(a.p99 - e.quantiles[3]) <= 0.01000001 * abs(e.quantiles[3]) END, false)
+LIMIT 20
+SQL
 }
 
 # Tests that the log holds exactly the readings of the relation (device_id, idempotency_key), each once.

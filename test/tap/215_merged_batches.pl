@@ -34,7 +34,7 @@ make_batches((2) x 1300, (30000) x 7, 1);
 my $events = 1200 + 2600 + 210000 + 1;
 is(sql('SELECT count(*), sum(events), max(batch_id) FROM telemetry.batch'), "2508|$events|2508", 'single batches, for two projections that are behind');
 is(sql('SELECT projection, batch_id, events FROM telemetry.cursor ORDER BY 1'), "device|1200|1200", 'their places');
-is(sql('SELECT projection, applied, lag_events FROM telemetry.projection_status ORDER BY 1'), "device|1200|" . ($events - 1200) . "\nregion|0|$events", 'what waits for each');
+is(sql('SELECT projection, applied, lag_events FROM telemetry.projection_status WHERE projection !~ $$_$$ ORDER BY 1'), "device|1200|" . ($events - 1200) . "\nregion|0|$events", 'what waits for each');
 
 $node->append_conf('postgresql.conf', "telemetry_cqrs.start_worker = on\ntelemetry_cqrs.batch_retention = '1s'\n");
 $node->reload;
@@ -47,7 +47,7 @@ is(sqlstate_of("SELECT telemetry.follow_from($_)"), '', "$_ begins one") foreach
 is(sqlstate_of("SELECT telemetry.follow_from($_)"), 'TC203', "$_ is inside one") foreach 2, 1200, 1202, 2505, 2508;
 is(sqlstate_of('SELECT * FROM telemetry.read_events(1199)'), 'TC203', 'a number that was merged');
 
-is(sql('SELECT projection, applied, lag_events FROM telemetry.projection_status ORDER BY 1'), "device|1200|" . ($events - 1200) . "\nregion|0|$events", 'the same waits');
+is(sql('SELECT projection, applied, lag_events FROM telemetry.projection_status WHERE projection !~ $$_$$ ORDER BY 1'), "device|1200|" . ($events - 1200) . "\nregion|0|$events", 'the same waits');
 sql("SELECT telemetry.resume_projection('device'), telemetry.resume_projection('region')");
 wait_applied($node, 'both to catch up');
 is(sql('SELECT count(*) FROM telemetry.cursor WHERE batch_id IS NULL'), '2', 'both keep up again');

@@ -43,7 +43,7 @@ for my $case ([ 'all together' ], [ 'one projection elsewhere', 'device' ], [ 'b
 	sql("SELECT telemetry.ingest_telemetry('later', NULL, 1, NULL, 'later $sent')");
 	sql('CALL telemetry.project_once()');
 	is(sql('SELECT count(*) FROM telemetry.checkpoint'), '0', "$what: the old positions are taken over");
-	is(sql('SELECT projection, lag_events, applied = (SELECT count(*) FROM telemetry.event) FROM telemetry.projection_status ORDER BY 1'), "device|0|t\nregion|0|t", "$what: all is applied");
+	is(sql('SELECT DISTINCT lag_events, applied = (SELECT count(*) FROM telemetry.event) FROM telemetry.projection_status'), '0|t', "$what: all is applied");
 	read_models_follow($node, 'telemetry.measurements', $what);
 	is(sql('SELECT max(batch_id), sum(events) = (SELECT count(*) FROM telemetry.event) FROM telemetry.batch'), ($batches + 1) . '|t', "$what: batches go on");
 }

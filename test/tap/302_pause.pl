@@ -16,7 +16,7 @@ my $sent = 0;
 sub in_database { my ($sql, $database) = @_; return $node->safe_psql($database // 'postgres', $sql); }
 sub token { my ($database) = @_; ++$sent; return in_database("SELECT token FROM telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00'::timestamptz + $sent * interval '1 s', $sent, 50, 'k$sent', NULL, 'r')", $database); }
 sub waited { my ($token, $projection, $database) = @_; return in_database("SELECT telemetry.wait_for('$token', '45 s', '$projection')", $database); }
-my $states = "SELECT string_agg(projection || ' ' || state, ', ' ORDER BY projection) FROM telemetry.projection_status";
+my $states = "SELECT string_agg(projection || ' ' || state, ', ' ORDER BY projection) FROM telemetry.projection_status WHERE projection IN ('device', 'region')";
 my $counts = "SELECT (SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats) || ' ' || (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats)";
 
 my $token = token();

@@ -28,10 +28,10 @@ for my $database (qw(postgres restored))
 	my $later = $database eq 'restored' ? 'f' : 't';
 	for my $role (qw(reader reader_1_0 operator))
 	{
-		is($node->safe_psql($database, "SET ROLE $role; SELECT projection, state, lag_events, lag_seconds > 0 FROM telemetry.projection_status ORDER BY 1"), "device|$state|5|$later\nregion|$state|5|$later", "$database: $role reads projection_status");
+		is($node->safe_psql($database, "SET ROLE $role; SELECT projection, state, lag_events, lag_seconds > 0 FROM telemetry.projection_status WHERE projection IN ('device', 'region') ORDER BY 1"), "device|$state|5|$later\nregion|$state|5|$later", "$database: $role reads projection_status");
 		is($node->safe_psql($database, "SET ROLE $role; SELECT events, oldest_received_at IS NOT NULL FROM telemetry.projection_tail('device')"), "5|$later", "$database: $role measures a tail");
 	}
-	is($node->safe_psql($database, "SET ROLE $_; SELECT stage, state, waiting, lag_seconds > 0 FROM telemetry.pipeline_status WHERE waiting > 0 AND stage <> 'event log'"),
+	is($node->safe_psql($database, "SET ROLE $_; SELECT stage, state, waiting, lag_seconds > 0 FROM telemetry.pipeline_status WHERE waiting > 0 AND stage <> 'event log' AND stage !~ '_'"),
 		"projection device|$state|5|$later\nprojection region|$state|5|$later\nnotification|$state|5|$later", "$database: $_ reads pipeline_status") for qw(reader operator);
 	unlike($node->safe_psql($database, "SET ROLE operator; SELECT string_agg(detail, ' ') FROM telemetry.health()"), qr/could not be checked/, "$database: health() checks everything");
 	unlike($node->safe_psql($database, "SET ROLE operator; SELECT string_agg(detail, ' ') FROM telemetry.setup()"), qr/could not be checked/, "$database: setup() checks everything");

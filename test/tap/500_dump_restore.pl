@@ -120,11 +120,11 @@ sub copy_goes_on
 	wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", "$database: its worker");
 
 	is(facts($ask), $dump->{facts}, "$database: every table is as in the dump, with the worker running");
-	is($ask->('SELECT projection, lag_events FROM telemetry.projection_status ORDER BY 1'), $dump->{tail}, "$database: the status counts what waits");
-	is($ask->("SELECT stage || ' ' || state FROM telemetry.pipeline_status WHERE stage LIKE 'projection %' ORDER BY 1"),
+	is($ask->('SELECT projection, lag_events FROM telemetry.projection_status WHERE projection !~ $$_$$ ORDER BY 1'), $dump->{tail}, "$database: the status counts what waits");
+	is($ask->("SELECT stage || ' ' || state FROM telemetry.pipeline_status WHERE stage ~ '^projection [a-z]+\$' ORDER BY 1"),
 		join("\n", map { /^(\w+)\|(\d+)$/ ? "projection $1 " . ($2 > 0 ? 'restored' : 'current') : () } split /\n/, $dump->{tail}), "$database: and says why");
 	is($ask->("SELECT s.projection, CASE WHEN s.lag_events > 0 THEN s.as_of = c.as_of ELSE s.as_of = now() END FROM telemetry.projection_status s
-		CROSS JOIN (SELECT max(as_of) AS as_of FROM telemetry.batcher) AS c ORDER BY 1"),
+		CROSS JOIN (SELECT max(as_of) AS as_of FROM telemetry.batcher) AS c WHERE projection !~ '_' ORDER BY 1"),
 		"device|t\nregion|t", "$database: as_of is that of the state");
 	is($ask->('SELECT last_value >= (SELECT max(event_id) FROM telemetry.event) FROM telemetry.event_id_seq'), 't', "$database: the sequence came along");
 

@@ -71,7 +71,7 @@ for my $kind (@kinds)
 	is(sql(q{SELECT concat_ws('|', "table", object, command) FROM telemetry.table_obstacles()}), "$table|$object|$mend", "$what: listed with the command that mends it");
 	is(send_readings(), '3', "$what: readings are stored");
 	like(error_of('CALL telemetry.project_once()'), qr/TC204: table \Q$table\E cannot be written because of \Q$object\E.*DETAIL:  This is the reason: .*HINT:  This mends it: \Q$mend\E/s, "$what: the pass says why it waits");
-	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), 'device 3, region 0', "$what: the other projection goes on");
+	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status WHERE projection IN ('device', 'region')}), 'device 3, region 0', "$what: the other projection goes on");
 	like(sql("SELECT state, detail, hint FROM telemetry.health() WHERE item = 'tables'"), qr/^error\|\Q$object on $table\E: .*\|This mends it: \Q$mend\E$/, "$what: health() names it");
 	like(sql("SELECT state, detail, command FROM telemetry.setup() WHERE item = 'tables'"), qr/^missing\|\Q$object on $table\E: .*\|\Q$mend\E$/, "$what: setup() has the command");
 	sql($mend);
@@ -104,7 +104,7 @@ for my $each (qw(batcher batch state_device state_region))
 	like(error_of('CALL telemetry.project_once()'), qr/TC204: table telemetry\.$each cannot be written because of trigger "mine"/, "$each: waits");
 	is(sql(q{SELECT string_agg("table"::text, ', ') FROM telemetry.table_obstacles()}), "telemetry.$each", "$each: listed");
 	my $waiting = { batcher => 'device 3, region 3', batch => 'device 0, region 0' }->{$each} // ($each eq 'state_device' ? 'device 3, region 0' : 'device 0, region 3');
-	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status}), $waiting, "$each: the waiting projections");
+	is(sql(q{SELECT string_agg(projection || ' ' || lag_events, ', ' ORDER BY projection) FROM telemetry.projection_status WHERE projection IN ('device', 'region')}), $waiting, "$each: the waiting projections");
 	sql("DROP TRIGGER mine ON telemetry.$each");
 	sql('CALL telemetry.project_once()');
 	same_statistics($each);

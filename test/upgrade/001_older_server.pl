@@ -93,7 +93,7 @@ sub goes_on
 	my $ask = sub { $node->safe_psql($database, $_[0]) };
 	wait_for($node, "SELECT state = 'running' FROM telemetry.worker_status()", "$from: the worker");
 	is(facts($node), $facts, "$from: log, keys, read models, refused readings and sequences are as they were");
-	is($ask->('SELECT projection, lag_events FROM telemetry.projection_status ORDER BY 1'), "device|0\nregion|90", "$from: the pause too");
+	is($ask->('SELECT projection, lag_events FROM telemetry.projection_status WHERE projection !~ $$_$$ ORDER BY 1'), "device|0\nregion|90", "$from: the pause too");
 
 	is($ask->(batch_sql('before', 2000)), '0|1980|20', "$from: repeats are duplicates");
 	is($ask->($single), $receipt, "$from: with the receipt of before");

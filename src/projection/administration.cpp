@@ -1,0 +1,72 @@
+// The SQL functions by which an administrator defines projections. Each function f(...) runs the internal SQL function
+// f_as_owner(...) as the extension's owner, with the same arguments.
+#include <string_view>
+
+#include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "postgres/spi.hpp"
+#include "postgres/sql_function.hpp"
+#include "read_model/registry.hpp"
+#include "runtime/installed.hpp"
+#include "runtime/wake.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+// P. The statement that calls the internal function.
+postgres::Statement statement_of(Oid function) {
+    Oid* types = nullptr;
+    int count = 0;
+    get_func_signature(function, &types, &count);
+    postgres::Statement statement{};
+    statement.command = postgres::SqlCommand::kSelect;
+    statement.parameter_count = count;
+    StringInfoData text;
+    initStringInfo(&text);
+    appendStringInfo(&text, "SELECT telemetry.%s_as_owner(", get_func_name(function));
+    if (count > postgres::kMostParameters) elog(ERROR, "function %u has too many arguments", function);
+    for (int i = 0; i < count; ++i) {
+        appendStringInfo(&text, "%s$%d", i == 0 ? "" : ", ", i + 1);
+        statement.parameter_types[i] = types[i];
+    }
+    appendStringInfoChar(&text, ')');
+    statement.text = text.data;
+    return statement;
+}
+
+// P.
+void run(FunctionCallInfo fcinfo) {
+    const postgres::Statement statement = statement_of(fcinfo->flinfo->fn_oid);
+    Datum values[postgres::kMostParameters];
+    char nulls[postgres::kMostParameters];
+    for (int i = 0; i < fcinfo->nargs; ++i) {
+        values[i] = fcinfo->args[i].value;
+        nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
+    }
+    const postgres::StatementScope statements = postgres::open_statements();
+    postgres::execute(statement, values, nulls);
+    postgres::close_statements(statements);
+}
+
+}  // namespace
+}  // namespace projection
+
+TELEMETRY_FUNCTION(telemetry_administer) {
+    postgres::guarded([fcinfo] { postgres::require_writable(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid))); });
+    {
+        const postgres::AsOwner as_owner(runtime::hold_installed().owner);
+        postgres::guarded([fcinfo] { projection::run(fcinfo); });
+    }
+    runtime::wake_projector_at_commit();
+    PG_RETURN_VOID();
+}
+
+TELEMETRY_FUNCTION(telemetry_require_projection) {
+    const std::string_view projection = postgres::text_argument(fcinfo, 0);
+    read_model::require_projection(projection, postgres::guarded([] { return GetActiveSnapshot(); }));
+    PG_RETURN_VOID();
+}
