@@ -154,34 +154,41 @@ CREATE VIEW telemetry.region_metric_stats AS
     WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current);
 COMMENT ON VIEW telemetry.region_metric_stats IS 'Shows a row for each region and metric, temperature and humidity among them.';
 
--- Makes the view of a projection with buckets. The readings without a region have a branch of their own, as in telemetry.region_stats.
-CREATE FUNCTION telemetry.make_bucket_view(projection text, grain text, name text) RETURNS void LANGUAGE plpgsql
+-- Makes the view of a projection: a row for each bucket, key and metric. The readings without a region have a branch of their own, as in
+-- telemetry.region_stats.
+CREATE FUNCTION telemetry.make_view(projection text, view_name text) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    key_column CONSTANT text := CASE grain WHEN 'device' THEN 'device_id' ELSE 'region' END;
+    definition CONSTANT telemetry.projection := (SELECT p FROM telemetry.projection p WHERE p.projection = make_view.projection);
+    source CONSTANT text := format('FROM telemetry.%I d', 'state_' || projection);
+    columns CONSTANT text := 'd.bucket, d.metric_names, d.summaries, d.generation ';
+    key_column CONSTANT text := CASE definition.grain WHEN 'device' THEN 'device_id' WHEN 'region' THEN 'region' END;
+    percent text;
+    quantiles text := '';
 BEGIN
-    EXECUTE format($view$CREATE OR REPLACE VIEW telemetry.%1$I AS
-        SELECT s.bucket AS "time", s.%2$I, m.metric, telemetry.sample_count(m.summary) AS sample_count,
-               telemetry.avg(m.summary) AS avg, telemetry.minimum(m.summary) AS min, telemetry.maximum(m.summary) AS max,
-               telemetry.stddev(m.summary) AS stddev,
-               telemetry.first_value(m.summary) AS first_value, telemetry.last_value(m.summary) AS last_value,
-               telemetry.quantile(m.summary, 0.5) AS p50, telemetry.quantile(m.summary, 0.95) AS p95, telemetry.quantile(m.summary, 0.99) AS p99,
-               (SELECT telemetry.as_of(%3$L)) AS as_of
-        FROM (%4$s) AS s
-        CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
-        WHERE m.summary IS NOT NULL
-          AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = %3$L AND c.is_current)$view$,
-        name, key_column, projection,
-        CASE grain
-            WHEN 'device' THEN format('SELECT d.key AS device_id, d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%I d', 'state_' || projection)
-            ELSE format('SELECT r.key AS region, r.bucket, r.metric_names, r.summaries, r.generation FROM telemetry.%1$I r WHERE r.key <> '''' '
-                        'UNION ALL SELECT NULL, n.bucket, n.metric_names, n.summaries, n.generation FROM telemetry.%1$I n WHERE n.key = ''''', 'state_' || projection)
-        END);
+    FOREACH percent IN ARRAY ARRAY['50', '95', '99'] LOOP
+        quantiles := quantiles || format(CASE WHEN definition.quantiles THEN 'telemetry.quantile(m.summary, 0.%1$s) AS p%1$s, ' ELSE 'NULL::double precision AS p%1$s, ' END, percent);
+    END LOOP;
+    EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT ', view_name)
+        || CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket AS "time", ' END
+        || COALESCE('s.' || key_column || ', ', '')
+        || 'm.metric, telemetry.sample_count(m.summary) AS sample_count, telemetry.avg(m.summary) AS avg, telemetry.minimum(m.summary) AS min, '
+           'telemetry.maximum(m.summary) AS max, telemetry.stddev(m.summary) AS stddev, telemetry.first_value(m.summary) AS first_value, '
+           'telemetry.last_value(m.summary) AS last_value, '
+        || quantiles
+        || format('(SELECT telemetry.as_of(%L)) AS as_of FROM (', projection)
+        || CASE key_column
+               WHEN 'region' THEN format('SELECT d.key AS region, %1$s%2$s WHERE d.key <> %3$L UNION ALL SELECT NULL, %1$s%2$s WHERE d.key = %3$L', columns, source, '')
+               ELSE 'SELECT ' || COALESCE('d.key AS ' || key_column || ', ', '') || columns || source
+           END
+        || format(') AS s CROSS JOIN LATERAL unnest(ARRAY[%L, %L] || s.metric_names, s.summaries) AS m (metric, summary) '
+                  'WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = %L AND c.is_current)',
+                  'temperature', 'humidity', projection);
 END $$;
-COMMENT ON FUNCTION telemetry.make_bucket_view(text, text, text) IS 'Makes the view of a projection with buckets. Internal.';
+COMMENT ON FUNCTION telemetry.make_view(text, text) IS 'Makes the view of a projection. Internal.';
 
-SELECT telemetry.make_bucket_view(p.projection, p.grain, pg_catalog.replace(p.projection, '_1', '_stats_1'))
-FROM telemetry.projection p WHERE p.bucket IS NOT NULL ORDER BY p.projection;
+SELECT telemetry.make_view(p.projection, pg_catalog.replace(p.projection, '_1', '_stats_1'))
+FROM telemetry.projection p WHERE p.is_own AND p.bucket IS NOT NULL ORDER BY p.projection;
 COMMENT ON VIEW telemetry.device_stats_1m IS 'Shows a row for each minute (UTC), device and metric, by measured_at. time is where the minute begins. sample_count counts the values that were not NULL. p50, p95 and p99 are NULL: minutes have no sketch. The row is complete up to as_of.';
 COMMENT ON VIEW telemetry.device_stats_1h IS 'Shows a row for each hour (UTC), device and metric, by measured_at. time is where the hour begins. sample_count counts the values that were not NULL. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
 COMMENT ON VIEW telemetry.device_stats_1d IS 'Shows a row for each day (UTC), device and metric, by measured_at. time is where the day begins. sample_count counts the values that were not NULL. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
@@ -212,15 +219,17 @@ CREATE VIEW telemetry.projection_status AS
            z.paused_at,
            z.paused_by,
            p.cadence,
-           p.retention
+           p.retention,
+           c.rebuilt AS rebuilt_events
     FROM (SELECT r.projection::text COLLATE "default" AS projection, COALESCE(e.cadence, r.cadence) AS cadence, e.retention
           FROM telemetry.projection r LEFT JOIN telemetry.projection_setting e ON e.projection = r.projection) AS p
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled
+        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled,
+               (SELECT r.events FROM telemetry.cursor r WHERE r.projection = p.projection AND NOT r.is_current) AS rebuilt
         FROM telemetry.cursor u WHERE u.projection = p.projection AND u.is_current
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
     LEFT JOIN telemetry.pause z ON z.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused. cadence: how long it lets readings gather before it applies them; until then it is current. retention: how long it keeps a bucket (NULL: for ever).';
+COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused. cadence: how long it lets readings gather before it applies them; until then it is current. retention: how long it keeps a bucket (NULL: for ever). rebuilt_events: how many events telemetry.rebuild_projection() has applied so far beside what the views show (NULL: no rebuild is under way).';

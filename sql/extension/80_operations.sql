@@ -58,12 +58,177 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.set_retention_as_owner(text, interval) IS 'Does the work of telemetry.set_retention(). Internal.';
 
+CREATE FUNCTION telemetry.create_projection(
+    projection text,
+    grain      text,
+    bucket     interval = NULL,
+    metrics    text[] = NULL,
+    devices    text = NULL,
+    regions    text[] = NULL,
+    quantiles  boolean = true,
+    cadence    interval = '1 s'
+) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval) IS
+'Makes a projection of one''s own, and the view telemetry.<projection>_stats of it. grain: it keeps statistics of each device, of each region or of all readings together (device | region | all). bucket: for each span of this length (UTC), which divides a day; NULL: over all time. metrics: only of these; devices: only of devices that match this LIKE pattern; regions: only of readings of these; NULL: of all. quantiles: the view has p50, p95 and p99. cadence: how long it lets readings gather.
+The worker fills it from the beginning of the log. The view shows what is there meanwhile, and telemetry.projection_status says rebuilding. telemetry.grant_reader() lets a role read the view. Errors: 22023 for an invalid argument, 42710 if the projection or its view exists.';
+
+CREATE FUNCTION telemetry.create_projection_as_owner(projection text, grain text, bucket interval, metrics text[], devices text, regions text[], quantiles boolean, cadence interval)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    width CONSTANT numeric := extract(epoch FROM bucket);
+    view_name CONSTANT text := projection || '_stats';
+BEGIN
+    IF projection IS NULL OR projection !~ '^[a-z][a-z0-9_]{0,39}$' THEN
+        RAISE EXCEPTION 'invalid name of a projection' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The name is %L.', projection),
+            HINT = 'Give 1 to 40 small letters, digits and underscores, beginning with a letter.';
+    END IF;
+    IF grain IS NULL OR grain NOT IN ('device', 'region', 'all') THEN
+        RAISE EXCEPTION 'invalid grain' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The grain is %L.', grain), HINT = 'Grains are: device, region, all.';
+    END IF;
+    IF width <= 0 OR width > 86400 OR 86400 % width <> 0 OR extract(month FROM bucket) <> 0 OR extract(year FROM bucket) <> 0 THEN
+        RAISE EXCEPTION 'invalid bucket' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The bucket is %s.', bucket),
+            HINT = 'Give a time that divides a day, such as 15 minutes, or NULL for statistics over all time.';
+    END IF;
+    IF quantiles IS NULL THEN
+        RAISE EXCEPTION 'quantiles is NULL' USING ERRCODE = 'invalid_parameter_value', DETAIL = 'Whether to keep quantiles is not said.', HINT = 'Give true or false.';
+    END IF;
+    IF cadence IS NULL OR cadence < interval '0' OR cadence > interval '1 day' THEN
+        RAISE EXCEPTION 'cadence is out of range' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The cadence is %s.', COALESCE(cadence::text, 'NULL')),
+            HINT = 'Give a time from 0 to 1 day.';
+    END IF;
+    IF EXISTS (SELECT FROM telemetry.projection p WHERE p.projection = create_projection_as_owner.projection) OR to_regclass(format('telemetry.%I', view_name)) IS NOT NULL THEN
+        RAISE EXCEPTION 'projection % exists', quote_ident(projection) USING ERRCODE = 'duplicate_object',
+            DETAIL = format('There is a projection of this name, or the relation telemetry.%I.', view_name), HINT = 'Choose another name, or call telemetry.drop_projection() first.';
+    END IF;
+    EXECUTE format('CREATE TABLE telemetry.%I (LIKE telemetry.state_device INCLUDING ALL) WITH (fillfactor = 50)', 'state_' || projection);
+    EXECUTE format('COMMENT ON TABLE telemetry.%I IS %L', 'state_' || projection, format('Holds the state of the projection "%s", as telemetry.state_device holds that of "device". Internal; query telemetry.%I.', projection, view_name));
+    INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence, metrics, devices, regions, is_own)
+    VALUES (projection, grain, justify_hours(bucket), quantiles, cadence, metrics, devices, regions, false);
+    PERFORM telemetry.make_view(projection, view_name);
+    EXECUTE format('COMMENT ON VIEW telemetry.%I IS %L', view_name, format('Shows the statistics of the projection "%s". The row is complete up to as_of.', projection));
+    PERFORM telemetry.adopt_relations();
+END $$;
+COMMENT ON FUNCTION telemetry.create_projection_as_owner(text, text, interval, text[], text, text[], boolean, interval) IS 'Does the work of telemetry.create_projection(). Internal.';
+
+CREATE FUNCTION telemetry.drop_projection(projection text) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.drop_projection(text) IS 'Drops a projection of one''s own with its view and its statistics. The projector waits until the transaction ends. Errors: 22023 for an unknown projection and for one of the extension''s own, which can only be paused; 2BP01 if another object depends on the view.';
+
+CREATE FUNCTION telemetry.drop_projection_as_owner(projection text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM telemetry.require_projection(projection);
+    IF (SELECT p.is_own FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection) THEN
+        RAISE EXCEPTION 'projection % belongs to the extension', quote_ident(projection) USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'Only projections that telemetry.create_projection() made can be dropped.', HINT = 'telemetry.pause_projection() stops it.';
+    END IF;
+    EXECUTE format('DROP VIEW telemetry.%I', projection || '_stats');
+    EXECUTE format('DROP TABLE telemetry.%I', 'state_' || projection);
+    DELETE FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection;
+    DELETE FROM telemetry.projection_setting p WHERE p.projection = drop_projection_as_owner.projection;
+    DELETE FROM telemetry.pause p WHERE p.projection = drop_projection_as_owner.projection;
+    DELETE FROM telemetry.projection_failure p WHERE p.projection IN (drop_projection_as_owner.projection, drop_projection_as_owner.projection || ' (rebuild)');
+    DELETE FROM telemetry.cursor p WHERE p.projection = drop_projection_as_owner.projection;
+END $$;
+COMMENT ON FUNCTION telemetry.drop_projection_as_owner(text) IS 'Does the work of telemetry.drop_projection(). Internal.';
+
+CREATE FUNCTION telemetry.rebuild_projection(projection text) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.rebuild_projection(text) IS 'Lets the worker compute a projection anew from the beginning of the log, beside the statistics that the views show. When the new ones hold everything, the views show them from one transaction on, and the worker deletes the old ones. Readers wait for nothing, and nothing is notified. telemetry.projection_status.rebuilt_events shows how far it is. Errors: 22023 for an unknown projection, 55006 while a rebuild is under way, 55000 before the projection was applied for the first time.';
+
+CREATE FUNCTION telemetry.rebuild_projection_as_owner(projection text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    greatest_stored integer;
+BEGIN
+    PERFORM telemetry.require_projection(projection);
+    IF EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection AND NOT c.is_current) THEN
+        RAISE EXCEPTION 'projection % is being rebuilt', quote_ident(projection) USING ERRCODE = 'object_in_use',
+            DETAIL = 'An earlier call of telemetry.rebuild_projection() is not done.', HINT = 'telemetry.projection_status shows how far it is.';
+    END IF;
+    IF NOT EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection) THEN
+        RAISE EXCEPTION 'projection % has no statistics', quote_ident(projection) USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'The worker has applied nothing to it yet.', HINT = 'There is nothing to rebuild. The worker fills it from the log.';
+    END IF;
+    EXECUTE format('SELECT max(s.generation) FROM telemetry.%I s', 'state_' || projection) INTO greatest_stored;
+    INSERT INTO telemetry.cursor (projection, generation, is_current, is_filled, batch_id, events, as_of)
+    SELECT rebuild_projection_as_owner.projection, greatest(greatest_stored, max(c.generation)) + 1, false, false, 0, 0, '-infinity'
+    FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection;
+END $$;
+COMMENT ON FUNCTION telemetry.rebuild_projection_as_owner(text) IS 'Does the work of telemetry.rebuild_projection(). Internal.';
+
+-- The worker calls these between its passes.
+CREATE FUNCTION telemetry.make_automatic(relation regclass) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_make_automatic' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.make_automatic(regclass) IS 'Lets DROP EXTENSION drop a relation. A dump carries the relation, and not that property. Internal.';
+
+CREATE FUNCTION telemetry.adopt_relations() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM telemetry.make_automatic(r.relation)
+    FROM telemetry.projection p
+    CROSS JOIN LATERAL (VALUES (to_regclass(format('telemetry.%I', 'state_' || p.projection))), (to_regclass(format('telemetry.%I', p.projection || '_stats')))) AS r (relation)
+    WHERE NOT p.is_own AND r.relation IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = r.relation AND e.extname = 'telemetry_cqrs');
+END $$;
+COMMENT ON FUNCTION telemetry.adopt_relations() IS 'Lets DROP EXTENSION drop the tables and views of projections that telemetry.create_projection() made, also in a restored database. Internal.';
+
+CREATE FUNCTION telemetry.clear_generations(projection text) RETURNS boolean LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    least integer;
+    greatest integer;
+    cleared bigint;
+BEGIN
+    SELECT min(c.generation), max(c.generation) INTO least, greatest FROM telemetry.cursor c WHERE c.projection = clear_generations.projection;
+    IF least IS NULL THEN RETURN false; END IF;
+    EXECUTE format('DELETE FROM telemetry.%1$I s WHERE s.ctid = ANY (ARRAY(
+        SELECT ctid FROM ((SELECT o.ctid FROM telemetry.%1$I o WHERE o.generation < %2$s LIMIT 10000)
+                          UNION ALL (SELECT n.ctid FROM telemetry.%1$I n WHERE n.generation > %3$s LIMIT 10000)) AS g))', 'state_' || projection, least, greatest);
+    GET DIAGNOSTICS cleared = ROW_COUNT;
+    RETURN cleared >= 10000;
+END $$;
+COMMENT ON FUNCTION telemetry.clear_generations(text) IS 'Deletes up to 20,000 rows of generations that no cursor has. Returns true if more may be left. Internal.';
+
+-- It visits each key by the index. So its cost follows the number of keys, and not the number of buckets that stay.
+CREATE FUNCTION telemetry.clear_buckets(projection text, begin_with text, cutoff timestamptz) RETURNS text LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    last_key text;
+    cleared bigint;
+BEGIN
+    EXECUTE format($delete$
+        WITH RECURSIVE generation AS MATERIALIZED (
+            SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.is_current
+        ), key AS (
+            SELECT (SELECT s.key FROM telemetry.%1$I s WHERE s.generation = (SELECT g.generation FROM generation g) AND s.key >= $2 ORDER BY s.generation, s.key LIMIT 1) AS key
+            UNION ALL
+            SELECT (SELECT s.key FROM telemetry.%1$I s WHERE s.generation = (SELECT g.generation FROM generation g) AND s.key > k.key ORDER BY s.generation, s.key LIMIT 1)
+            FROM key k WHERE k.key IS NOT NULL
+        ), visited AS MATERIALIZED (
+            SELECT k.key FROM key k WHERE k.key IS NOT NULL LIMIT 1000
+        ), cleared AS (
+            DELETE FROM telemetry.%1$I s WHERE s.ctid = ANY (ARRAY(
+                SELECT o.ctid FROM visited v CROSS JOIN LATERAL (
+                    SELECT b.ctid FROM telemetry.%1$I b WHERE b.generation = (SELECT g.generation FROM generation g) AND b.key = v.key AND b.bucket < $3) AS o
+                LIMIT 10000))
+            RETURNING 1
+        )
+        SELECT max(v.key COLLATE "C"), (SELECT count(*) FROM cleared) FROM visited v$delete$, 'state_' || projection)
+    INTO last_key, cleared USING projection, begin_with, cutoff;
+    IF last_key IS NULL THEN RETURN NULL; END IF;
+    -- Nothing lies between a text and the same text with the least character after it.
+    RETURN CASE WHEN cleared >= 10000 THEN begin_with ELSE last_key || chr(1) END;
+END $$;
+COMMENT ON FUNCTION telemetry.clear_buckets(text, text, timestamptz) IS 'Deletes up to 10,000 rows of buckets that began before a time, of up to 1,000 keys from a key on. Returns the key to go on with; NULL: no key is left. Internal.';
+
 CREATE FUNCTION telemetry.announce_installation() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_announce_installation' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.announce_installation() IS 'Announces the installation when the transaction commits: the launcher looks at this database, and every session looks up the extension''s relations anew. Internal.';
 
 CREATE FUNCTION telemetry.grant_reader(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    view_name text;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
         RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('The role was given as %L.', role),
@@ -81,6 +246,9 @@ BEGIN
                    'telemetry.summary(double precision, timestamptz), telemetry.merge(telemetry.summary), '
                    'telemetry.read_events(bigint), telemetry.follow_from(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
                    'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
+    FOR view_name IN SELECT p.projection || '_stats' FROM telemetry.projection p WHERE NOT p.is_own LOOP
+        EXECUTE format('GRANT SELECT ON telemetry.%I TO %s', view_name, role);
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view, summarise values, and read events batch by batch. The extension''s owner and superusers may call it.';
 
@@ -105,7 +273,8 @@ BEGIN
     PERFORM telemetry.grant_writer(role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
-                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval) TO %s', role);
+                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), '
+                   'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.drop_projection(text), telemetry.rebuild_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.pause TO %s', role);
 END $$;

@@ -20,12 +20,18 @@ enum CursorColumn { kProjection, kGeneration, kIsCurrent, kIsFilled, kBatchId, k
 postgres::Statement move{
     postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.cursor (projection, generation, is_current, is_filled, batch_id, events, as_of) "
-    "VALUES ($1, $2, true, $3, $4, $5, $6) "
-    "ON CONFLICT (projection, generation) DO UPDATE SET is_filled = excluded.is_filled, "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7) "
+    "ON CONFLICT (projection, generation) DO UPDATE SET is_current = excluded.is_current, is_filled = excluded.is_filled, "
     "batch_id = excluded.batch_id, events = excluded.events, as_of = excluded.as_of",
-    6,
-    {TEXTOID, INT4OID, BOOLOID, INT8OID, INT8OID, TIMESTAMPTZOID},
+    7,
+    {TEXTOID, INT4OID, BOOLOID, BOOLOID, INT8OID, INT8OID, TIMESTAMPTZOID},
     nullptr};
+
+postgres::Statement drop_others{postgres::SqlCommand::kDelete,
+                                "DELETE FROM telemetry.cursor WHERE projection = $1 AND generation <> $2",
+                                2,
+                                {TEXTOID, INT4OID},
+                                nullptr};
 
 // A row without destructors, for guarded blocks.
 struct CursorRow {
@@ -50,6 +56,7 @@ void add_row(CursorRows& rows, TupleTableSlot* slot) {
     row.cursor = {};
     row.cursor.generation = DatumGetInt32(slot->tts_values[kGeneration]);
     row.cursor.is_stored = true;
+    row.cursor.is_current = DatumGetBool(slot->tts_values[kIsCurrent]);
     row.cursor.is_filled = DatumGetBool(slot->tts_values[kIsFilled]);
     if (slot->tts_isnull[kBatchId]) return;
     row.cursor.place = Cursor::Place::kBatch;
@@ -60,7 +67,7 @@ void add_row(CursorRows& rows, TupleTableSlot* slot) {
 
 }  // namespace
 
-CursorsByName read_cursors(::Snapshot snapshot) {
+std::vector<StoredCursor> read_cursors(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs cursors");
     const CursorRows rows = postgres::guarded([&memory, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
@@ -71,8 +78,8 @@ CursorsByName read_cursors(::Snapshot snapshot) {
         MemoryContextSwitchTo(caller);
         return read;
     });
-    CursorsByName cursors;
-    for (int i = 0; i < rows.count; ++i) cursors.emplace(rows.rows[i].projection, rows.rows[i].cursor);
+    std::vector<StoredCursor> cursors;
+    for (int i = 0; i < rows.count; ++i) cursors.push_back({rows.rows[i].projection, rows.rows[i].cursor});
     return cursors;
 }
 
@@ -80,10 +87,10 @@ void write_cursor(std::string_view projection, const Cursor& cursor) {
     postgres::guarded([projection, &cursor] {
         postgres::refuse_statement_obstacle(runtime::kCursorTable);
         const char null = cursor.is_behind() ? ' ' : 'n';
-        const char nulls[] = {' ', ' ', ' ', null, null, null};
-        Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation),
-                          BoolGetDatum(cursor.is_filled),   Int64GetDatum(cursor.batch.value),
-                          Int64GetDatum(cursor.events),     TimestampTzGetDatum(cursor.as_of)};
+        const char nulls[] = {' ', ' ', ' ', ' ', null, null, null};
+        Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation),  BoolGetDatum(cursor.is_current),
+                          BoolGetDatum(cursor.is_filled),   Int64GetDatum(cursor.batch.value), Int64GetDatum(cursor.events),
+                          TimestampTzGetDatum(cursor.as_of)};
         const postgres::StatementScope statements = postgres::open_statements();
         const std::uint64_t count = postgres::execute_kept(move, values, nulls).row_count;
         postgres::close_statements(statements);
@@ -91,6 +98,16 @@ void write_cursor(std::string_view projection, const Cursor& cursor) {
             ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("a row of table telemetry.cursor was kept out"),
                             errdetail("A trigger or a rule on the table kept out the row that the projector wrote."),
                             errhint("The row says what a projection has consumed. Drop the trigger or rule.")));
+    });
+}
+
+void write_new_current(std::string_view projection, const Cursor& cursor) {
+    write_cursor(projection, cursor);
+    postgres::guarded([projection, &cursor] {
+        Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation)};
+        const postgres::StatementScope statements = postgres::open_statements();
+        postgres::execute_kept(drop_others, values);
+        postgres::close_statements(statements);
     });
 }
 

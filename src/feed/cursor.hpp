@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/identifiers.hpp"
 #include "postgres/types.hpp"
@@ -21,7 +21,8 @@ struct Cursor {
     Place place = Place::kBatcher;
     std::int32_t generation = 0;  // of its rows in the state table; 0: it has none yet
     bool is_stored = false;
-    bool is_filled = false;   // it has followed before
+    bool is_current = true;   // readers see this generation; false: of a rebuild under way
+    bool is_filled = false;   // it has kept up before
     model::BatchId batch{};   // at kBatch; 0: it has consumed none
     std::int64_t events = 0;  // that it has consumed, at kBatch
     model::Micros as_of = 0;  // it has consumed every reading that was committed before this time, at kBatch
@@ -31,12 +32,18 @@ struct Cursor {
 
 inline constexpr Cursor kBatchList{.place = Cursor::Place::kBatchList};
 
-using CursorsByName = std::map<std::string, Cursor, std::less<>>;
+struct StoredCursor {
+    std::string projection;
+    Cursor cursor;
+};
 
 // Reads the rows that `snapshot` shows.
-CursorsByName read_cursors(::Snapshot snapshot);
+std::vector<StoredCursor> read_cursors(::Snapshot snapshot);
 
 // Writes the row, by SQL. The caller has held the apply lock since before its snapshot.
 void write_cursor(std::string_view projection, const Cursor& cursor);
+
+// Writes the row of a generation that readers see from now on, and deletes those of the projection's other generations.
+void write_new_current(std::string_view projection, const Cursor& cursor);
 
 }  // namespace feed

@@ -222,8 +222,9 @@ std::optional<model::Micros> Progress::read_as_of() const noexcept {
 }
 
 Cursor Progress::cursor_of(std::string_view projection) const {
-    const auto stored = stored_cursors.find(projection);
-    Cursor cursor = stored == stored_cursors.end() ? Cursor{} : stored->second;
+    Cursor cursor;
+    for (const StoredCursor& each : cursors)
+        if (each.projection == projection && each.cursor.is_current) cursor = each.cursor;
     const auto is_read = [](const EpochProgress& each) { return each.batcher.tid.has_value(); };
     if (!cursor.is_stored && std::any_of(epochs.begin(), epochs.end(), is_read)) cursor.place = Cursor::Place::kBatch;
     if (!cursor.is_stored) cursor.is_filled = !cursor.is_behind();
@@ -256,7 +257,7 @@ Progress read_progress(::Snapshot snapshot) {
             if (rows.batchers[i].epoch == epoch.epoch.value) epoch.batcher = state_of(rows.batchers[i]);
     }
     progress.is_of_version_1_0 = rows.has_checkpoints;
-    progress.stored_cursors = read_cursors(snapshot);
+    progress.cursors = read_cursors(snapshot);
     return progress;
 }
 

@@ -48,10 +48,11 @@ struct EpochProgress {
 
 struct Progress {
     std::vector<EpochProgress> epochs;  // ascending
-    CursorsByName stored_cursors;
+    std::vector<StoredCursor> cursors;
     bool is_of_version_1_0 = false;  // a dump of version 1.0 was restored, or it was updated; no pass was made since
 
-    // Where the projection stands. Without a row it has consumed nothing; while the batcher has read nothing, it follows.
+    // Where the generation that readers see stands. Without a row it has consumed nothing; while the batcher has read nothing,
+    // it follows.
     Cursor cursor_of(std::string_view projection) const;
 
     model::BatchId last_batch() const noexcept;  // the last number that was given out; 0: none was

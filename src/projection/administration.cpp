@@ -65,6 +65,18 @@ TELEMETRY_FUNCTION(telemetry_administer) {
     PG_RETURN_VOID();
 }
 
+TELEMETRY_FUNCTION(telemetry_make_automatic) {
+    postgres::guarded([fcinfo] {
+        postgres::FoundExtension extension;
+        if (!postgres::find_extension(extension)) elog(ERROR, "the extension is gone");
+        const ObjectAddress relation = {RelationRelationId, PG_GETARG_OID(0), 0};
+        const ObjectAddress referenced = {ExtensionRelationId, extension.oid, 0};
+        recordDependencyOn(&relation, &referenced, DEPENDENCY_AUTO_EXTENSION);
+        CommandCounterIncrement();
+    });
+    PG_RETURN_VOID();
+}
+
 TELEMETRY_FUNCTION(telemetry_require_projection) {
     const std::string_view projection = postgres::text_argument(fcinfo, 0);
     read_model::require_projection(projection, postgres::guarded([] { return GetActiveSnapshot(); }));

@@ -18,6 +18,7 @@
 #include "postgres/subtransaction.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/catch_up.hpp"
+#include "projection/consumer.hpp"
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
@@ -167,12 +168,6 @@ void Applier::forget_other_installation(Oid log) {
     seen_empty_.clear();
 }
 
-void Applier::open_targets(std::span<const Definition* const> projections, const Progress& progress, ::Snapshot snapshot,
-                           Targets& targets, Pass& pass) {
-    for (const Definition* each : projections)
-        attempt(each->name, pass, [&] { targets.open(*each, progress.cursor_of(each->name).generation, snapshot); });
-}
-
 void Applier::write_targets(const Targets& targets, const Progress& progress, ::Snapshot snapshot, Pass& pass) {
     targets.for_each(snapshot, [&](const Target& target, auto&& write) {
         Cursor cursor = progress.cursor_of(target.projection());
@@ -216,17 +211,16 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
 
     Pass pass;
     refuse_obstacles(runtime::kBatcherTable);
-    std::vector<const Definition*> following;
+    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
     std::vector<std::string> leaving;
-    for (const Definition& each : registry_) {
-        if (each.is_lazy() || progress.cursor_of(each.name).is_behind()) continue;
+    Targets targets;
+    for (const Consumer& each : consumers) {
+        if (!each.follows()) continue;
         if (is_left_out(each))
             leaving.push_back(each.name);
         else
-            following.push_back(&each);
+            attempt(each.name, pass, [&] { targets.open(*each.definition, each.cursor.generation, context.snapshot); });
     }
-    Targets targets;
-    open_targets(following, progress, context.snapshot, targets, pass);
     const std::int64_t room = std::max<std::int64_t>(options.slice - before.open_events, 0);
     const Read read = read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, room, targets);
 
@@ -323,39 +317,38 @@ std::optional<Pass> Applier::read_on(const Progress& progress, const PassContext
     return std::nullopt;
 }
 
-// Can this projection consume batches now?
-bool Applier::waits(const Definition& each, const Progress& progress, const PassOptions& options) const {
-    const Cursor cursor = progress.cursor_of(each.name);
-    if (is_left_out(each)) return false;
-    if (!each.is_lazy()) return cursor.is_behind();
-    return cursor.batch < progress.last_batch() && (options.serves_lazy || due_at(each) <= runtime::steady_time());
+// Can it consume batches now?
+bool Applier::waits(const Consumer& each, const Progress& progress, const PassOptions& options) const {
+    if (each.follows() || is_left_out(each)) return false;
+    if (!each.is_lazy() || each.is_rebuild()) return true;
+    return each.cursor.batch < progress.last_batch() && (options.serves_lazy || due_at(each) <= runtime::steady_time());
 }
 
-runtime::SteadyTime Applier::due_at(const Definition& lazy) const {
+runtime::SteadyTime Applier::due_at(const Consumer& lazy) const {
     const auto served = served_at_.find(lazy.name);
-    return served == served_at_.end() ? 0 : served->second + lazy.cadence;
+    return served == served_at_.end() ? 0 : served->second + lazy.definition->cadence;
 }
 
 // Says when the next lazy projection that lacks events will be due.
-void Applier::set_due(Pass& pass, const Progress& progress) const {
-    for (const Definition& each : registry_) {
-        const std::int64_t events = progress.events_read() + pass.events;
-        if (!each.is_lazy() || is_left_out(each) || progress.cursor_of(each.name).events >= events) continue;
+void Applier::set_due(Pass& pass, const std::vector<Consumer>& consumers, const Progress& progress) const {
+    const std::int64_t events = progress.events_read() + pass.events;
+    for (const Consumer& each : consumers) {
+        if (!each.is_lazy() || is_left_out(each) || each.cursor.events >= events) continue;
         const runtime::SteadyTime due = std::max(due_at(each), runtime::steady_time() + kShortestDelay);
         pass.due_at = pass.due_at == 0 ? due : std::min(pass.due_at, due);
     }
 }
 
-// Reads batches for the projections that are furthest behind. Nothing: none is behind, or none is due.
+// Reads batches for the consumers that are furthest behind. Nothing: none is behind, or none is due.
 std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContext& context, const PassOptions& options) {
-    std::vector<const Definition*> served;
-    model::BatchId least{};
-    for (const Definition& each : registry_) {
+    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
+    std::vector<const Consumer*> served;
+    for (const Consumer& each : consumers) {
         if (!waits(each, progress, options)) continue;
-        const Cursor cursor = progress.cursor_of(each.name);
-        if (!served.empty() && cursor.batch < least) served.clear();
-        if (served.empty()) least = cursor.batch;
-        if (cursor.batch == least && (served.empty() || served.front()->is_lazy() == each.is_lazy())) served.push_back(&each);
+        if (!served.empty() && each.cursor.batch < served.front()->cursor.batch) served.clear();
+        const bool fits = served.empty() ||
+                          (each.cursor.batch == served.front()->cursor.batch && each.is_lazy() == served.front()->is_lazy());
+        if (fits) served.push_back(&each);
     }
     if (served.empty()) return std::nullopt;
 
@@ -363,16 +356,17 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     Pass pass;
     bool must_wait = false;
     const bool is_done = attempt(served.front()->name, pass, [&] {
-        if (const auto gap = feed::find_gap(progress, progress.cursor_of(served.front()->name), context.snapshot)) {
+        if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
             feed::cover(*gap, options.slice, context.snapshot);
         } else {
             const auto consumed = consume_batches(served, progress, context.snapshot, options.slice);
-            pass.events = consumed.value_or(0);
             must_wait = !consumed;
+            pass.events = consumed ? consumed->events : 0;
+            pass.has_replaced = consumed && consumed->has_replaced;
         }
     });
     if (must_wait) return std::nullopt;
-    for (const Definition* each : served) {
+    for (const Consumer* each : served) {
         if (!is_done) continue;
         pass.succeeded.push_back(each->name);
         served_at_[each->name] = runtime::steady_time();
@@ -412,20 +406,21 @@ Pass Applier::make_pass(const Progress& progress, const PassContext& context, co
     }
     registry_ = read_model::read_registry(context.snapshot);
     has_begun_ = true;
+    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
     // Projections that are behind take turns with the others.
     for (const bool catches_up : {!was_catching_up_, was_catching_up_}) {
         auto done = catches_up ? catch_up(progress, context, options) : read_on(progress, context, options);
         if (!done) continue;
         was_catching_up_ = catches_up;
-        done->has_more = done->has_more || std::any_of(registry_.begin(), registry_.end(),
-                                                       [&](const Definition& each) { return waits(each, progress, options); });
+        const auto may_go_on = [&](const Consumer& each) { return waits(each, progress, options); };
+        done->has_more = done->has_more || std::any_of(consumers.begin(), consumers.end(), may_go_on);
         // What this pass has put into a batch is there for lazy projections.
         done->has_more = done->has_more || (options.serves_lazy && !catches_up);
-        set_due(*done, progress);
+        set_due(*done, consumers, progress);
         return *done;
     }
     pass.has_more = false;
-    set_due(pass, progress);
+    set_due(pass, consumers, progress);
     pass.has_open_batch = has_open_batch(progress);
     return pass;
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
 #include "postgres/types.hpp"
+#include "projection/consumer.hpp"
 #include "projection/pass.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/steady_time.hpp"
@@ -70,8 +71,6 @@ private:
     std::optional<Pass> read_epoch(const feed::Progress& progress, std::size_t number, const PassContext& context,
                                    const PassOptions& options);
     std::optional<Pass> catch_up(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
-    void open_targets(std::span<const read_model::Definition* const> projections, const feed::Progress& progress,
-                      ::Snapshot snapshot, Targets& targets, Pass& pass);
     void write_targets(const Targets& targets, const feed::Progress& progress, ::Snapshot snapshot, Pass& pass);
     void finish(Pass& pass, ::Snapshot snapshot);
     void mend_triggers_of_new_epoch(bool is_first_pass);
@@ -82,10 +81,10 @@ private:
     bool attempt(std::string_view consumer, Pass& pass, Body&& body);
 
     bool is_suspended(std::string_view consumer) const { return suspended_.find(consumer) != suspended_.end(); }
-    bool waits(const read_model::Definition& each, const feed::Progress& progress, const PassOptions& options) const;
-    runtime::SteadyTime due_at(const read_model::Definition& lazy) const;
-    void set_due(Pass& pass, const feed::Progress& progress) const;
-    bool is_left_out(const read_model::Definition& each) const { return each.is_paused || is_suspended(each.name); }
+    bool waits(const Consumer& each, const feed::Progress& progress, const PassOptions& options) const;
+    runtime::SteadyTime due_at(const Consumer& lazy) const;
+    void set_due(Pass& pass, const std::vector<Consumer>& consumers, const feed::Progress& progress) const;
+    bool is_left_out(const Consumer& each) const { return each.definition->is_paused || is_suspended(each.name); }
 
     Oid log_{};
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch

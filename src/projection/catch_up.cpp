@@ -20,7 +20,6 @@ namespace {
 using feed::Cursor;
 using feed::EpochProgress;
 using feed::Progress;
-using read_model::Definition;
 
 // The batches that a projection reads next, and what lies open behind them if it fits.
 struct CatchUp {
@@ -50,49 +49,56 @@ CatchUp next_batches(const Progress& progress, model::BatchId cursor, bool with_
 
 }  // namespace
 
-std::optional<std::int64_t> consume_batches(const std::vector<const Definition*>& served, const Progress& progress,
-                                            ::Snapshot snapshot, std::int64_t most_events) {
+std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& served, const Progress& progress,
+                                        ::Snapshot snapshot, std::int64_t most_events) {
     Targets targets;
-    for (const Definition* each : served) targets.open(*each, progress.cursor_of(each->name).generation, snapshot);
+    for (const Consumer* each : served) targets.open(*each->definition, each->cursor.generation, snapshot);
     const bool is_lazy = served.front()->is_lazy();
-    const CatchUp next = next_batches(progress, progress.cursor_of(served.front()->name).batch, !is_lazy, most_events);
-    if (!next.run && !next.reaches_batcher) return std::nullopt;
-    std::int64_t events = 0;
+    const CatchUp next = next_batches(progress, served.front()->cursor.batch, !is_lazy, most_events);
+    if (!next.run && !next.reaches_batcher && !is_lazy) return std::nullopt;
+    Consumed consumed;
     if (next.run || next.open != nullptr) {
         event_log::WindowReader reader(model::window_between(next.from(), next.to()), next.epoch(), snapshot);
         for (;;) {
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
             if (block.rows == 0) break;
-            events += block.events;
+            consumed.events += block.events;
             targets.add(block.readings);
             // So the memory of a pass is bounded although a batch may have very many metrics.
             if (targets.bytes() >= kMostBytes) targets.spill(snapshot);
         }
         reader.close();
     }
+    const bool keeps_up = is_lazy ? !next.run || next.run->is_newest : next.reaches_batcher;
+    auto consumer = served.begin();
     targets.for_each(snapshot, [&](const Target& target, auto&& write) {
         write();
-        Cursor to = progress.cursor_of(target.projection());
+        const Consumer& each = **consumer++;
+        Cursor to = each.cursor;
         to.generation = target.generation();
-        to.events += events;
+        to.events += consumed.events;
         if (next.run) to.batch = next.run->last;
-        if (is_lazy && next.run->is_newest) {
-            to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
-            to.is_filled = true;
-        }
-        if (next.reaches_batcher) {
-            to.place = Cursor::Place::kBatcher;
-            to.is_filled = true;
+        if (keeps_up) {
+            to.is_filled = to.is_current = true;
+            if (is_lazy)
+                to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
+            else
+                to.place = Cursor::Place::kBatcher;
         }
         if (next.reaches_batcher && to.events != progress.events_read())
             throw postgres::Error(error_codes::kLogWasAltered, "telemetry.batch does not hold what the projector has read",
-                                  "Projection " + target.projection() + " has consumed " + std::to_string(to.events) +
-                                      " events of " + std::to_string(progress.events_read()) + ".",
+                                  "Projection " + each.name + " has consumed " + std::to_string(to.events) + " events of " +
+                                      std::to_string(progress.events_read()) + ".",
                                   "Somebody changed rows of telemetry.batch, telemetry.batcher or telemetry.cursor.");
-        feed::write_cursor(target.projection(), to);
+        if (each.is_rebuild() && keeps_up) {
+            feed::write_new_current(each.projection(), to);
+            consumed.has_replaced = true;
+        } else {
+            feed::write_cursor(each.projection(), to);
+        }
     });
     TELEMETRY_INJECTION_POINT("state_written");
-    return events;
+    return consumed;
 }
 
 }  // namespace projection

@@ -7,15 +7,20 @@
 
 #include "feed/progress.hpp"
 #include "postgres/types.hpp"
-#include "read_model/registry.hpp"
+#include "projection/consumer.hpp"
 
 namespace projection {
 
-// Reads the next batches for projections with one cursor, writes their read models and moves their cursors. The batches have at
-// most so many events together, or it is one batch. Returns how many events that were. Nothing: the next batch is not closed
-// yet. All of the projections are lazy, or none is; lazy ones do not read the open batch. The caller has held the apply lock
-// since before it took `snapshot`.
-std::optional<std::int64_t> consume_batches(const std::vector<const read_model::Definition*>& served,
-                                            const feed::Progress& progress, ::Snapshot snapshot, std::int64_t most_events);
+struct Consumed {
+    std::int64_t events = 0;
+    bool has_replaced = false;  // a rebuild has become what readers see
+};
+
+// Reads the next batches for consumers that stand at one batch, writes their read models and moves their cursors. The batches
+// have at most so many events together, or it is one batch. A rebuild that has consumed everything becomes what readers see.
+// Returns how many events were read. Nothing: the next batch is not closed yet. All of the consumers are lazy, or none is; lazy
+// ones do not read the open batch. The caller has held the apply lock since before it took `snapshot`.
+std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& served, const feed::Progress& progress,
+                                        ::Snapshot snapshot, std::int64_t most_events);
 
 }  // namespace projection

@@ -46,6 +46,13 @@ Value* Fold::allocate(std::size_t count) {
     return static_cast<Value*>(arena_.allocate(sizeof(Value) * count, alignof(Value)));
 }
 
+bool Fold::Choice::answer_of(TextNumber number, const Numbering& numbering) {
+    if (number >= answers_.size()) answers_.resize(std::max<std::size_t>(2 * answers_.size(), number + 1), Answer::kUnknown);
+    Answer& answer = answers_[number];
+    if (answer == Answer::kUnknown) answer = takes_(numbering.text(number)) ? Answer::kYes : Answer::kNo;
+    return answer == Answer::kYes;
+}
+
 Fold::Group& Fold::group_of(TextNumber key, model::Micros bucket) {
     const auto [found, is_new] = index_.emplace(GroupKey{key, bucket}, nullptr);
     if (is_new) {
@@ -92,10 +99,15 @@ void Fold::add_metric(Group& group, TextNumber name, double value, model::Micros
 void Fold::add(const NumberedReadings& numbered) {
     const bool has_region = definition_.grain == read_model::Grain::kDevice;
     const std::span<const TextNumber> keys = has_region ? numbered.devices : numbered.regions;
+    const bool has_key = definition_.grain != read_model::Grain::kAll;
     const TextNumber* metric_name = numbered.metrics.data();
     for (std::size_t i = 0; i < numbered.readings.size(); ++i) {
         const model::Event& reading = numbered.readings[i];
-        Group& group = group_of(keys[i], bucket_of(reading.measured_at, definition_.bucket_width));
+        if (!devices_.takes(numbered.devices[i], numbering_) || !regions_.takes(numbered.regions[i], numbering_)) {
+            metric_name += reading.metrics.size();
+            continue;
+        }
+        Group& group = group_of(has_key ? keys[i] : kEmptyText, bucket_of(reading.measured_at, definition_.bucket_width));
         const bool is_first = group.sample_count == 0;
         const bool is_later = is_first || reading.measured_at > group.last_seen;
         if (has_region && (is_later || (reading.measured_at == group.last_seen && reading.region > group.region)))
@@ -104,10 +116,12 @@ void Fold::add(const NumberedReadings& numbered) {
         group.last_seen = is_later ? reading.measured_at : group.last_seen;
         group.last_received_at = is_first ? reading.received_at : std::max(group.last_received_at, reading.received_at);
         ++group.sample_count;
-        if (reading.temperature) add_value(group.temperature, *reading.temperature, reading.measured_at);
-        if (reading.humidity) add_value(group.humidity, *reading.humidity, reading.measured_at);
-        for (const model::Metric& metric : reading.metrics)
-            add_metric(group, *metric_name++, metric.value, reading.measured_at);
+        if (reading.temperature && takes_temperature_) add_value(group.temperature, *reading.temperature, reading.measured_at);
+        if (reading.humidity && takes_humidity_) add_value(group.humidity, *reading.humidity, reading.measured_at);
+        for (const model::Metric& metric : reading.metrics) {
+            const TextNumber name = *metric_name++;
+            if (metrics_.takes(name, numbering_)) add_metric(group, name, metric.value, reading.measured_at);
+        }
     }
 }
 

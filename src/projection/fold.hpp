@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory_resource>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -16,15 +18,27 @@
 
 namespace projection {
 
-// The deltas of one pass. They lie in an arena that lives as long as the fold. The definition and the numbering live longer.
+// Which readings and metrics a projection takes. An empty function takes all.
+struct Filter {
+    std::function<bool(std::string_view)> takes_device, takes_region, takes_metric;
+};
+
+// The deltas of one pass. They lie in an arena that lives as long as the fold. The definition, the filter and the numbering
+// live longer.
 class Fold {
 public:
-    Fold(const read_model::Definition& definition, const Numbering& numbering)
-        : definition_(definition), numbering_(numbering) {}
+    Fold(const read_model::Definition& definition, const Filter& filter, const Numbering& numbering)
+        : definition_(definition),
+          numbering_(numbering),
+          devices_(filter.takes_device),
+          regions_(filter.takes_region),
+          metrics_(filter.takes_metric),
+          takes_temperature_(!filter.takes_metric || filter.takes_metric("temperature")),
+          takes_humidity_(!filter.takes_metric || filter.takes_metric("humidity")) {}
     Fold(const Fold&) = delete;
     Fold& operator=(const Fold&) = delete;
 
-    // The result does not depend on the order of the readings, but for the last digits of mean and M2.
+    // A filter may throw. The result does not depend on the order of the readings, but for the last digits of mean and M2.
     void add(const NumberedReadings& readings);
 
     // How much memory the deltas take, about.
@@ -53,6 +67,20 @@ private:
         std::size_t operator()(const MetricKey& key) const noexcept;
     };
 
+    // Asks a function once for each text.
+    class Choice {
+    public:
+        explicit Choice(const std::function<bool(std::string_view)>& takes) : takes_(takes) {}
+        bool takes(TextNumber number, const Numbering& numbering) { return !takes_ || answer_of(number, numbering); }
+
+    private:
+        bool answer_of(TextNumber number, const Numbering& numbering);
+
+        enum class Answer : std::uint8_t { kUnknown, kNo, kYes };
+        const std::function<bool(std::string_view)>& takes_;
+        std::vector<Answer> answers_;
+    };
+
     Group& group_of(TextNumber key, model::Micros bucket);
     void add_value(read_model::MetricDelta& delta, double value, model::Micros at);
     void add_metric(Group& group, TextNumber name, double value, model::Micros at);
@@ -62,6 +90,8 @@ private:
 
     const read_model::Definition& definition_;
     const Numbering& numbering_;
+    Choice devices_, regions_, metrics_;
+    bool takes_temperature_, takes_humidity_;
     std::pmr::monotonic_buffer_resource arena_;
     std::size_t bytes_ = 0;
     boost::unordered_flat_map<GroupKey, Group*, Hash> index_;

@@ -17,6 +17,9 @@ namespace projection {
 
 using TextNumber = std::uint32_t;
 
+// The number of the empty text.
+inline constexpr TextNumber kEmptyText = 0;
+
 // Readings with their numbers, which live until the next ones are numbered.
 struct NumberedReadings {
     std::span<const model::Event> readings;
@@ -27,7 +30,7 @@ struct NumberedReadings {
 
 class Numbering {
 public:
-    Numbering() = default;
+    Numbering() { number_of({}); }
     Numbering(const Numbering&) = delete;
     Numbering& operator=(const Numbering&) = delete;
 

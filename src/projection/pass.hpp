@@ -32,6 +32,7 @@ struct Pass {
     std::int64_t events = 0;                 // of the log that the pass read
     bool has_more = false;                   // another pass would at once find something to do
     bool has_open_batch = false;             // events are read and in no batch yet
+    bool has_replaced = false;               // a rebuild has replaced what readers see
     runtime::SteadyTime due_at = 0;          // when a lazy projection will have something to do; 0: not for now
     std::vector<std::string> succeeded;      // these wrote what the pass read for them
     std::vector<ConsumerFailure> failures;   // these did not

@@ -1,20 +1,45 @@
 // Connects folds with state tables.
 #include "projection/target.hpp"  // before the server's headers, as fold.hpp
 
+#include <algorithm>
+
 #include "postgres/error.hpp"
-#include "postgres/types.hpp"
+#include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 
+#include "postgres/pg.hpp"
+
 namespace projection {
+namespace {
+
+std::function<bool(std::string_view)> one_of(const std::optional<std::vector<std::string>>& texts) {
+    if (!texts) return nullptr;
+    return [&texts = *texts](std::string_view text) { return std::find(texts.begin(), texts.end(), text) != texts.end(); };
+}
+
+std::function<bool(std::string_view)> like(const std::optional<std::string>& pattern) {
+    if (!pattern) return nullptr;
+    return [&pattern = *pattern](std::string_view text) {
+        return postgres::guarded([&pattern, text] {
+            return DatumGetBool(DirectFunctionCall2Coll(textlike, C_COLLATION_OID, postgres::text_datum(text),
+                                                        postgres::text_datum(std::string_view(pattern))));
+        });
+    };
+}
+
+}  // namespace
 
 Target::Target(const read_model::Definition& definition, std::int32_t generation, const Numbering& numbering)
     : definition_(definition),
+      filter_{.takes_device = like(definition_.devices),
+              .takes_region = one_of(definition_.regions),
+              .takes_metric = one_of(definition_.metrics)},
       numbering_(numbering),
       table_{.name = read_model::state_table_of(definition.name),
              .generation = generation,
              .has_region = definition.grain == read_model::Grain::kDevice,
              .has_sketches = definition.has_sketches},
-      fold_(std::make_unique<Fold>(definition_, numbering)) {}
+      fold_(std::make_unique<Fold>(definition_, filter_, numbering)) {}
 
 void Target::write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const {
     read_model::add_deltas(table_, fold_->deltas(ranks), snapshot);

@@ -30,7 +30,7 @@ public:
     std::size_t bytes() const noexcept { return fold_->bytes(); }
 
     // Forgets what it has folded.
-    void clear() { fold_ = std::make_unique<Fold>(definition_, numbering_); }
+    void clear() { fold_ = std::make_unique<Fold>(definition_, filter_, numbering_); }
 
     // `ranks` are those of the numbering. The caller holds the apply lock, and took it before it took `snapshot`.
     void write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const;
@@ -40,6 +40,7 @@ public:
 
 private:
     read_model::Definition definition_;
+    Filter filter_;
     const Numbering& numbering_;
     read_model::StateTable table_;
     std::unique_ptr<Fold> fold_;

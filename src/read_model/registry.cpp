@@ -18,7 +18,7 @@
 namespace read_model {
 namespace {
 
-enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence };
+enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence, kMetrics, kDevices, kRegions };
 enum SettingColumn { kSettingName, kSettingCadence, kSettingRetention };
 
 // Rows without destructors, for guarded blocks.
@@ -28,6 +28,9 @@ struct DefinitionRow {
     std::int64_t bucket_width;
     bool has_sketches;
     std::int64_t cadence;
+    const char* const* metrics;  // ends with null; null: not set
+    const char* devices;         // null: not set
+    const char* const* regions;  // as metrics
 };
 struct SettingRow {
     const char* name;
@@ -64,6 +67,21 @@ std::int64_t length_of(TupleTableSlot* slot, int column, std::int64_t otherwise)
     return interval->time + interval->day * USECS_PER_DAY;
 }
 
+// P. The texts of an array, and null after the last one. Null: the column is NULL.
+const char* const* texts_of(TupleTableSlot* slot, int column) {
+    if (slot->tts_isnull[column]) return nullptr;
+    Datum* elements;
+    bool* nulls;
+    int count;
+    deconstruct_array(DatumGetArrayTypeP(slot->tts_values[column]), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls,
+                      &count);
+    auto** texts = static_cast<const char**>(palloc0(sizeof(char*) * static_cast<std::size_t>(count + 1)));
+    int found = 0;
+    for (int i = 0; i < count; ++i)
+        if (!nulls[i]) texts[found++] = postgres::c_string_of(elements[i]);
+    return texts;
+}
+
 // P.
 Rows<DefinitionRow> read_definitions(::Snapshot snapshot) {
     Rows<DefinitionRow> read{};
@@ -73,7 +91,10 @@ Rows<DefinitionRow> read_definitions(::Snapshot snapshot) {
                                    .grain = postgres::c_string_of(value[kGrain]),
                                    .bucket_width = length_of(slot, kBucket, 0),
                                    .has_sketches = DatumGetBool(value[kQuantiles]),
-                                   .cadence = length_of(slot, kCadence, 0)});
+                                   .cadence = length_of(slot, kCadence, 0),
+                                   .metrics = texts_of(slot, kMetrics),
+                                   .devices = slot->tts_isnull[kDevices] ? nullptr : postgres::c_string_of(value[kDevices]),
+                                   .regions = texts_of(slot, kRegions)});
     });
     return read;
 }
@@ -101,8 +122,16 @@ Rows<const char*> read_pauses(::Snapshot snapshot) {
 Grain grain_of(const DefinitionRow& row) {
     if (std::string_view(row.grain) == "device") return Grain::kDevice;
     if (std::string_view(row.grain) == "region") return Grain::kRegion;
+    if (std::string_view(row.grain) == "all") return Grain::kAll;
     throw postgres::Error(error_codes::kLogWasAltered, std::string("projection \"") + row.name + "\" has an unknown grain",
-                          std::string("telemetry.projection says \"") + row.grain + "\".", "Grains are: device, region.");
+                          std::string("telemetry.projection says \"") + row.grain + "\".", "Grains are: device, region, all.");
+}
+
+std::optional<std::vector<std::string>> strings_of(const char* const* texts) {
+    if (texts == nullptr) return std::nullopt;
+    std::vector<std::string> strings;
+    for (; *texts != nullptr; ++texts) strings.emplace_back(*texts);
+    return strings;
 }
 
 }  // namespace
@@ -136,7 +165,10 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
                                .grain = grain_of(row),
                                .bucket_width = row.bucket_width,
                                .has_sketches = row.has_sketches,
-                               .cadence = row.cadence});
+                               .cadence = row.cadence,
+                               .metrics = strings_of(row.metrics),
+                               .devices = row.devices == nullptr ? std::nullopt : std::optional<std::string>(row.devices),
+                               .regions = strings_of(row.regions)});
     }
     // Version 1.0 has no registry.
     if (definitions.empty())

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,7 @@
 namespace read_model {
 
 // A projection keeps statistics of each of these.
-enum class Grain : std::uint8_t { kDevice, kRegion };
+enum class Grain : std::uint8_t { kDevice, kRegion, kAll };
 
 struct Definition {
     std::string name;
@@ -22,6 +23,9 @@ struct Definition {
     model::Micros cadence = 0;    // how long it lets readings gather; 0: not at all
     model::Micros retention = 0;  // how long it keeps a bucket after that began; 0: for ever
     bool is_paused = false;
+    std::optional<std::vector<std::string>> metrics{};  // only these; nothing: all
+    std::optional<std::string> devices{};               // only devices that match this LIKE pattern; nothing: all
+    std::optional<std::vector<std::string>> regions{};  // only readings of these; nothing: all
 
     // A lazy projection never follows: it reads batches when its cadence says so.
     bool is_lazy() const noexcept { return cadence > 0; }

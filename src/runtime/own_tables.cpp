@@ -60,7 +60,7 @@ constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_read
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
 constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnUpdate | kOnDelete, 1, kBatchColumns);
 constexpr OwnTable kBatcherTable = written_natively("batcher", kOnInsert | kOnUpdate, kOnInsert, 1, kBatcherColumns);
-constexpr OwnTable kCursorTable = written_by_statements("cursor", kOnInsert | kOnUpdate, true, kCursorColumns);
+constexpr OwnTable kCursorTable = written_by_statements("cursor", kOnInsert | kOnUpdate | kOnDelete, true, kCursorColumns);
 OwnTable state_table(const char* name) noexcept {
     return written_natively(name, kOnInsert | kOnUpdate, 0, 4, kStateColumns);
 }

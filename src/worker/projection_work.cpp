@@ -47,6 +47,7 @@ WorkDone ProjectionWork::step(bool with_batches) {
     WorkDone done;
     done.events = pass.events;
     done.has_more = pass.has_more;
+    done.has_replaced = pass.has_replaced;
     done.is_absent = pass.outcome == projection::PassOutcome::kAbsent;
     done.is_open = pass.outcome == projection::PassOutcome::kIdle || pass.outcome == projection::PassOutcome::kApplied;
     if (!step.failures.empty()) done.failure = failure_of(step.failures.front());

@@ -19,6 +19,7 @@ struct WorkDone {
     std::int64_t events = 0;                       // that were applied
     bool has_more = false;                         // more can be done at once
     bool is_absent = false;                        // the extension is gone
+    bool has_replaced = false;                     // a rebuild has replaced what readers see
     bool is_open = false;                          // the log was opened here, so the projector may write
     bool tries_again = false;                      // something failed and is tried again later
     std::optional<postgres::ErrorReport> failure;  // of this turn; everything else was done

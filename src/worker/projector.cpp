@@ -24,11 +24,11 @@
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
 #include "runtime/steady_time.hpp"
-#include "worker/batch_retention.hpp"
 #include "worker/database_list.hpp"
 #include "worker/extension.hpp"
 #include "worker/failure.hpp"
 #include "worker/projection_work.hpp"
+#include "worker/upkeep.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -115,7 +115,7 @@ private:
     MemoryContext turn_context_;
     FailureThrottle failure_throttle_;
     ProjectionWork projection_work_;
-    BatchRetention batch_retention_;
+    Upkeep upkeep_;
     uint64 completed_before_turn_ = 0;
     DatabaseLockWatch database_lock_;
     runtime::SteadyTime next_look_at_ = 0;  // earliest time of the next look at the lock of the database
@@ -196,7 +196,7 @@ void Projector::wait_for_work() {
             give_way_if_wanted();
         }
     } while (!tries_again_ && !is_server_read_only() && completed_before_turn_ == postgres::completed_transactions() &&
-             is_in_future(batch_retention_.due_at()) && is_in_future(projection_work_.due_at()));
+             is_in_future(upkeep_.due_at()) && is_in_future(projection_work_.due_at()));
 }
 
 // Shows and logs why something cannot be done now.
@@ -260,7 +260,8 @@ Pace Projector::work() {
     else if (!tries_again_)
         report_working();
     if (done.has_more) return Pace::kAtOnce;
-    if (done.is_open) batch_retention_.merge_when_due();
+    if (done.has_replaced) upkeep_.clear_soon();
+    if (done.is_open) upkeep_.do_when_due();
     return done.events >= kBusyBatch ? Pace::kNap : Pace::kWait;
 }
 

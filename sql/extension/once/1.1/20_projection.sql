@@ -1,21 +1,26 @@
--- The definitions are the extension's own, so a dump does not carry them.
+-- A dump carries the definitions that are not the extension's own.
 CREATE TABLE telemetry.projection (
     projection text COLLATE "C" PRIMARY KEY,
     grain      text COLLATE "C" NOT NULL,
     bucket     interval,
     quantiles  boolean NOT NULL,
-    cadence    interval NOT NULL
+    cadence    interval NOT NULL,
+    metrics    text[] COLLATE "C",
+    devices    text COLLATE "C",
+    regions    text[] COLLATE "C",
+    is_own     boolean NOT NULL
 );
-COMMENT ON TABLE telemetry.projection IS 'Holds the definitions of the projections. grain: what a projection keeps statistics of (device | region). bucket: for each span of this length, in UTC; NULL: over all time. quantiles: whether its summaries keep a sketch. cadence: how long it lets readings gather; 0: not at all. The statistics are in telemetry.state_*. Internal.';
-INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence) VALUES
-    ('device', 'device', NULL, false, '0'),
-    ('device_1m', 'device', '1 minute', false, '1 s'),
-    ('device_1h', 'device', '1 hour', true, '1 s'),
-    ('device_1d', 'device', '1 day', true, '1 s'),
-    ('region', 'region', NULL, false, '0'),
-    ('region_1m', 'region', '1 minute', false, '1 s'),
-    ('region_1h', 'region', '1 hour', true, '1 s'),
-    ('region_1d', 'region', '1 day', true, '1 s');
+COMMENT ON TABLE telemetry.projection IS 'Holds the definitions of the projections. grain: what a projection keeps statistics of (device | region). bucket: for each span of this length, in UTC; NULL: over all time. quantiles: whether its summaries keep a sketch. cadence: how long it lets readings gather; 0: not at all. metrics: only these; devices: only those that match this LIKE pattern; regions: only readings of these; NULL: all. is_own: the extension made it. The statistics are in telemetry.state_*. Internal.';
+SELECT pg_catalog.pg_extension_config_dump('telemetry.projection', 'WHERE NOT is_own');
+INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence, is_own) VALUES
+    ('device', 'device', NULL, false, '0', true),
+    ('device_1m', 'device', '1 minute', false, '1 s', true),
+    ('device_1h', 'device', '1 hour', true, '1 s', true),
+    ('device_1d', 'device', '1 day', true, '1 s', true),
+    ('region', 'region', NULL, false, '0', true),
+    ('region_1m', 'region', '1 minute', false, '1 s', true),
+    ('region_1h', 'region', '1 hour', true, '1 s', true),
+    ('region_1d', 'region', '1 day', true, '1 s', true);
 
 CREATE TABLE telemetry.projection_setting (
     projection text COLLATE "C" PRIMARY KEY,
