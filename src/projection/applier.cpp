@@ -216,7 +216,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     Targets targets;
     for (const Consumer& each : consumers) {
         if (!each.follows()) continue;
-        if (is_left_out(each))
+        if (is_left_out(each) || each.is_lazy())
             leaving.push_back(each.name);
         else
             attempt(each.name, pass, [&] { targets.open(*each.definition, each.cursor.generation, context.snapshot); });
@@ -333,7 +333,7 @@ runtime::SteadyTime Applier::due_at(const Consumer& lazy) const {
 void Applier::set_due(Pass& pass, const std::vector<Consumer>& consumers, const Progress& progress) const {
     const std::int64_t events = progress.events_read() + pass.events;
     for (const Consumer& each : consumers) {
-        if (!each.is_lazy() || is_left_out(each) || each.cursor.events >= events) continue;
+        if (!each.is_lazy() || each.follows() || is_left_out(each) || each.cursor.events >= events) continue;
         const runtime::SteadyTime due = std::max(due_at(each), runtime::steady_time() + kShortestDelay);
         pass.due_at = pass.due_at == 0 ? due : std::min(pass.due_at, due);
     }

@@ -18,8 +18,8 @@ struct Consumer {
     bool is_lazy() const noexcept { return definition->is_lazy(); }
     bool is_rebuild() const noexcept { return !cursor.is_current; }
 
-    // Is it served in the passes that read on in the log?
-    bool follows() const noexcept { return !is_lazy() && !cursor.is_behind(); }
+    // Has it consumed all that the batcher has read? A lazy projection does only if it had no cadence before.
+    bool follows() const noexcept { return !cursor.is_behind() && (!is_lazy() || cursor.is_stored); }
 };
 
 // Ascending by name of the projection. They point into the registry.

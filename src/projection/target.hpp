@@ -77,6 +77,6 @@ private:
 };
 
 // A pass keeps its deltas in memory until it writes them. So it writes when they take so much, or ends.
-inline constexpr std::size_t kMostBytes = std::size_t{128} << 20;
+inline constexpr std::size_t kMostBytes = std::size_t{64} << 20;
 
 }  // namespace projection

@@ -42,11 +42,17 @@ SELECT results_eq(
        WHERE p.pronamespace = 'telemetry'::regnamespace
        ORDER BY p.proname COLLATE "C" $$,
     $$ VALUES
+        ('adopt_relations()', 'void', 'f v called u plpgsql'),
         ('announce_installation()', 'void', 'f v called u c'),
         ('announce_registry_change()', 'trigger', 'f v called u c'),
         ('as_of(projection text)', 'timestamp with time zone', 'f s strict r c'),
         ('avg(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('batch_tail(OUT events bigint, OUT oldest_received_at timestamp with time zone, OUT as_of timestamp with time zone)', 'record', 'f s called r c'),
+        ('clear_buckets(projection text, begin_with text, cutoff timestamp with time zone)', 'text', 'f v called u plpgsql'), ('clear_generations(projection text)', 'boolean', 'f v called u plpgsql'),
+        ('create_projection(projection text, grain text, bucket interval DEFAULT NULL::interval, metrics text[] DEFAULT NULL::text[], devices text DEFAULT NULL::text, regions text[] DEFAULT NULL::text[], quantiles boolean DEFAULT true, cadence interval DEFAULT ''00:00:01''::interval)',
+            'void', 'f v called u c'),
+        ('create_projection_as_owner(projection text, grain text, bucket interval, metrics text[], devices text, regions text[], quantiles boolean, cadence interval)', 'void', 'f v called u plpgsql'),
+        ('drop_projection(projection text)', 'void', 'f v called u c'), ('drop_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('first_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('first_value(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('follow_from(batch bigint)', 'bigint', 'f s strict r plpgsql'),
@@ -67,7 +73,7 @@ SELECT results_eq(
         ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('library_version()', 'text', 'f s called s c'),
         ('log_status(OUT state text, OUT epoch integer, OUT opened_at timestamp with time zone)', 'record', 'f s called r c'),
-        ('make_bucket_view(projection text, grain text, name text)', 'void', 'f v called u plpgsql'),
+        ('make_automatic(relation regclass)', 'void', 'f v strict u c'), ('make_view(projection text, view_name text)', 'void', 'f v called u plpgsql'),
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('merge(telemetry.summary)', 'telemetry.summary', 'a i called s internal'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
@@ -76,6 +82,7 @@ SELECT results_eq(
         ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
         ('quantile(telemetry.summary, fraction double precision)', 'double precision', 'f i strict s c'),
         ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
+        ('rebuild_projection(projection text)', 'void', 'f v called u c'), ('rebuild_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
@@ -161,7 +168,7 @@ SELECT results_eq(
         ('projection_status.lag_events', 'bigint'), ('projection_status.lag_seconds', 'double precision'), ('projection_status.as_of', 'timestamp with time zone'),
         ('projection_status.last_error', 'text'), ('projection_status.last_error_sqlstate', 'text'), ('projection_status.last_error_at', 'timestamp with time zone'),
         ('projection_status.paused_at', 'timestamp with time zone'), ('projection_status.paused_by', 'text'),
-        ('projection_status.cadence', 'interval'), ('projection_status.retention', 'interval'),
+        ('projection_status.cadence', 'interval'), ('projection_status.retention', 'interval'), ('projection_status.rebuilt_events', 'bigint'),
         ('receipt.event_id', 'bigint'), ('receipt.status', 'text'), ('receipt.received_at', 'timestamp with time zone'), ('receipt.token', 'text'),
         ('region_metric_stats.region', 'text'), ('region_metric_stats.metric', 'text'), ('region_metric_stats.sample_count', 'bigint'),
         ('region_metric_stats.avg', 'double precision'), ('region_metric_stats.min', 'double precision'), ('region_metric_stats.max', 'double precision'),
@@ -255,9 +262,10 @@ SELECT results_eq(
 SELECT set_eq(
     $$ SELECT unnest(extconfig)::regclass::text FROM pg_extension WHERE extname = 'telemetry_cqrs' $$,
     $$ SELECT c.oid::regclass::text FROM pg_class c
-       WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'S') AND c.oid NOT IN ('telemetry.event'::regclass, 'telemetry.projection'::regclass) $$,
-    'every table and sequence is dumped, but the parent of the log, which is always empty, and the registry, which is the extension''s own');
-SELECT is((SELECT array_agg(DISTINCT c) FROM pg_extension, unnest(extcondition) AS c WHERE extname = 'telemetry_cqrs'), ARRAY[''], 'and dumped whole');
+       WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'S') AND c.oid <> 'telemetry.event'::regclass $$,
+    'every table and sequence is dumped, but the parent of the log, which is always empty');
+SELECT results_eq($$ SELECT c.relation::regclass::text, c.condition::text FROM pg_extension, unnest(extconfig, extcondition) AS c (relation, condition) WHERE extname = 'telemetry_cqrs' AND c.condition <> '' $$,
+    $$ VALUES ('telemetry.projection'::text, 'WHERE NOT is_own'::text) $$, 'and dumped whole, but for the definitions that the extension makes');
 
 -- Only the administrator changes the settings of policy and projector.
 SELECT results_eq(

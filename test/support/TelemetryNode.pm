@@ -122,7 +122,7 @@ sub wait_applied
 		"SELECT (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats)
 		    AND (SELECT count(*) FROM telemetry.measurements) = (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats)
 		    AND (SELECT count(*) FROM telemetry.event) = (SELECT coalesce(sum(events), 0) FROM telemetry.batch)
-		    AND (SELECT bool_and(lag_events = 0) FROM telemetry.projection_status)",
+		    AND (SELECT coalesce(bool_and(lag_events = 0), true) FROM telemetry.projection_status WHERE state <> 'paused')",
 		$what // 'the read models to hold every reading of the log');
 }
 
@@ -258,6 +258,7 @@ sub read_models_follow
 		     (SELECT device_id, max(received_at) AS last FROM telemetry.measurements GROUP BY device_id) AS m USING (device_id)
 		 WHERE d.last_received_at IS DISTINCT FROM m.last');
 	$ok &= is($received, '0', "$name: last_received_at = the log's");
+	wait_for($node, "SELECT coalesce(bool_and(lag_events = 0), true) FROM telemetry.projection_status WHERE cadence > '0' AND state <> 'paused'", "$name: the rollups");
 	@lines = split /\n/, LastingSession::ask($node, $database, "SET LOCAL work_mem = '256MB'; SET LOCAL jit = off; SET LOCAL enable_mergejoin = off;\n" . rollups_sql($relation));
 	my $same = is(scalar @lines, 0, "$name: rollups = plain SQL over $relation");
 	diag(join "\n", @lines[ 0 .. ($#lines < 9 ? $#lines : 9) ]) if !$same;
@@ -295,7 +296,7 @@ WHERE NOT coalesce(
 	(a.sample_count, a.min, a.max, a.first_value, a.last_value) = (e.sample_count, e.min, e.max, e.first_value, e.last_value)
 	AND abs(a.avg - e.avg) <= greatest(1e-9 * abs(e.avg), 1e-12)
 	AND CASE WHEN e.stddev IS NULL OR a.stddev IS NULL THEN e.stddev IS NULL AND a.stddev IS NULL
-	         ELSE abs(a.stddev - e.stddev) <= greatest(1e-9 * abs(e.stddev), 1e-12) END
+	         ELSE abs(a.stddev - e.stddev) <= greatest(1e-9 * abs(e.stddev), 1e-14 * abs(e.avg), 1e-12) END
 	AND CASE WHEN bucket = '1m' THEN a.p50 IS NULL
 	         ELSE abs(a.p50 - e.quantiles[1]) <= 0.01000001 * abs(e.quantiles[1]) AND abs(a.p95 - e.quantiles[2]) <= 0.01000001 * abs(e.quantiles[2])
 	              AND abs(a.p99 - e.quantiles[3]) <= 0.01000001 * abs(e.quantiles[3]) END, false)

@@ -57,7 +57,7 @@ foreach my $what (sort keys %holder)
 }
 cmp_ok(slowest('all of them'), '<', 10, 'all of them are open');
 is($node->safe_psql('postgres', "SELECT count(*) FROM telemetry.device_stats WHERE device_id = 'held'"), '0', 'what is not committed does not count');
-is($node->safe_psql('postgres', 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status'), 't', 'and is no lag');
+ok(wait_for($node, 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status', 'the rollups'), 'and is no lag');
 foreach my $what (sort keys %holder)
 {
 	$session{$what}->query_safe($holder{$what}[2]);

@@ -25,7 +25,7 @@ send_one('device', 'region') foreach 1 .. 2;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM telemetry.batch'), '0', 'no batch is closed while something is in the way');
 $node->safe_psql('postgres', "SELECT telemetry.pause_projection('device')");
 send_one();
-wait_for($node, "SELECT count(*) = 3 FROM telemetry.projection_failure WHERE failures > 0 AND sqlstate = 'TC204' AND message LIKE '%telemetry.batch cannot be written%'", 'the passes to wait, and to say why');
+wait_for($node, "SELECT count(*) = 9 FROM telemetry.projection_failure WHERE failures > 0 AND sqlstate = 'TC204' AND message LIKE '%telemetry.batch cannot be written%'", 'the passes to wait, and to say why');
 is($node->safe_psql('postgres', 'SELECT sum(sample_count) FROM telemetry.region_stats'), '2', 'a projection that is paused must leave the others: they wait for a batch');
 $node->safe_psql('postgres', 'DROP TRIGGER in_the_way ON telemetry.batch');
 wait_for($node, "SELECT string_agg(events::text, ' ' ORDER BY batch_id) = '2 1' FROM telemetry.batch", 'both batches to be closed', 20);

@@ -63,7 +63,7 @@ sql(q{CREATE FUNCTION in_the_way() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RE
 sql('CREATE TRIGGER in_the_way AFTER INSERT ON telemetry.batch FOR EACH ROW EXECUTE FUNCTION in_the_way()');
 send_one();
 sql("COMMIT PREPARED 'c'");
-wait_for($node, "SELECT count(*) = 3 FROM telemetry.projection_failure WHERE failures > 0 AND sqlstate = 'TC204'", 'the passes to wait');
+wait_for($node, "SELECT count(*) = 9 FROM telemetry.projection_failure WHERE failures > 0 AND sqlstate = 'TC204'", 'the passes to wait');
 is(sql('SELECT sum(open_events) FROM telemetry.batcher'), '0', 'no batch is open');
 sql("SELECT telemetry.resume_projection('device')");
 sql('DROP TRIGGER in_the_way ON telemetry.batch');

@@ -53,9 +53,9 @@ CREATE EXTENSION telemetry_cqrs;
 CREATE TABLESPACE read_space LOCATION '$disks->{path}/read/space';
 CREATE TABLESPACE log_space LOCATION '$disks->{path}/log/space';
 SELECT format('ALTER TABLE telemetry.%I SET TABLESPACE read_space', relname) FROM pg_class
-WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' AND relname ~ '_state\$'
+WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' AND relname ~ '^state_'
 UNION ALL SELECT format('ALTER INDEX telemetry.%I SET TABLESPACE read_space', relname) FROM pg_class
-WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'i' AND relname ~ '_state_pkey\$'
+WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'i' AND relname ~ '^state_.*_pkey\$'
 UNION ALL VALUES ('ALTER TABLE telemetry.event_1 SET TABLESPACE log_space') \\gexec
 SQL
 is(sql(batch(100)), '100', 'stored');

@@ -121,7 +121,7 @@ foreach my $thing (@things)
 	}
 	everything_is_right("$what, gone") if grep { exists $refusals->{$_} } @tables;
 }
-is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'device rejected_readings', 'triggers saw the registrations and the refused readings, and nothing by half');
+is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'cursor device rejected_readings', 'triggers saw the cursors, the registrations and the refused readings, and nothing by half');
 # A trigger that keeps a row out which opens the log: the command says so, and the next one goes on when it is gone.
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 $node->safe_psql('fresh', <<'SQL');
