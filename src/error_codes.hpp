@@ -27,6 +27,7 @@ constexpr int kBatchTooLarge = pack_sqlstate("TC011");  // more readings in one 
 // TC1xx: the client tries again later, unchanged.
 constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction
 constexpr int kOwnTransaction = pack_sqlstate("TC102");  // wait_for() of the transaction in progress: commit it first
+constexpr int kStale = pack_sqlstate("TC103");           // a read model is older than max_staleness allows
 
 // TC2xx: the event log and the tables protect themselves.
 constexpr int kLogIsInsertOnly = pack_sqlstate("TC201");  // UPDATE, DELETE or TRUNCATE of the event log

@@ -96,6 +96,17 @@ A token stands for a transaction and knows nothing of a savepoint that was rolle
 The call looks at what is committed now, whatever the isolation level. After applied the next statement shows the reading under READ COMMITTED, the next transaction otherwise. On a standby the call also waits for the token''s transaction to arrive. It holds no lock while it waits and can be cancelled. Where transaction_timeout would end the session, it returns timeout shortly before; the caller''s snapshot is held as by any statement. NULL for a NULL argument.
 Errors: TC102 for the caller''s own transaction while it is open; 22023 for an invalid token or one of another database, a negative timeout or an unknown projection.';
 
+-- What the views have is a state table's row merged with that of the tail, which has the same shape.
+CREATE FUNCTION telemetry.folded_tail(projection text, OUT key text, OUT bucket timestamptz, OUT sample_count bigint, OUT first_seen timestamptz,
+    OUT last_seen timestamptz, OUT last_received_at timestamptz, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[]) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'telemetry_fold_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 100;
+COMMENT ON FUNCTION telemetry.folded_tail(text) IS 'Returns the statistics of the readings that a projection has not applied yet, as rows of a state table. The caller''s snapshot decides which readings these are. The uncommitted ones of the caller''s own transaction are among them. The live views call it. It costs as much as the projection is behind. 22023 for an unknown projection.';
+
+CREATE FUNCTION telemetry.folded_log(projection text, OUT key text, OUT bucket timestamptz, OUT sample_count bigint, OUT first_seen timestamptz,
+    OUT last_seen timestamptz, OUT last_received_at timestamptz, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[]) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'telemetry_fold_log' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000;
+COMMENT ON FUNCTION telemetry.folded_log(text) IS 'Returns the statistics of all readings of the log, as a projection would have them, as rows of a state table. A key and bucket may have several rows. telemetry.verify_projection() calls it. Internal.';
+
 CREATE VIEW telemetry.device_stats AS
     SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count,
            telemetry.avg(summaries[1]) AS avg_temperature, telemetry.minimum(summaries[1]) AS min_temperature,
@@ -106,7 +117,8 @@ CREATE VIEW telemetry.device_stats AS
            telemetry.last_value(summaries[2]) AS last_humidity,
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.state_device
-    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current);
+    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current
+                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('device') IS NOT NULL END);
 COMMENT ON VIEW telemetry.device_stats IS 'Shows a row for each device, in °C and %RH. stddev_* are sample standard deviations. last_* and region are those of the reading that was measured last. The row is complete up to as_of.';
 
 CREATE VIEW telemetry.device_metric_stats AS
@@ -118,7 +130,8 @@ CREATE VIEW telemetry.device_metric_stats AS
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.state_device s
     CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current);
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current
+                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('device') IS NOT NULL END);
 COMMENT ON VIEW telemetry.device_metric_stats IS 'Shows a row for each device and metric, temperature and humidity among them. sample_count counts the values that were not NULL.';
 
 -- Rows without a region come from a branch of their own, because NULLIF(region, '') would keep a query for one region from using the
@@ -137,7 +150,8 @@ CREATE VIEW telemetry.region_stats AS
           UNION ALL
           SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries, part, generation
           FROM telemetry.state_region WHERE key = '') AS s
-    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current);
+    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current
+                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('region') IS NOT NULL END);
 COMMENT ON VIEW telemetry.region_stats IS 'Shows a row for each region, by the region recorded with each reading. region is NULL for readings without one.';
 
 CREATE VIEW telemetry.region_metric_stats AS
@@ -151,8 +165,69 @@ CREATE VIEW telemetry.region_metric_stats AS
           UNION ALL
           SELECT NULL, metric_names, summaries, generation FROM telemetry.state_region WHERE key = '') AS s
     CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current);
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current
+                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('region') IS NOT NULL END);
 COMMENT ON VIEW telemetry.region_metric_stats IS 'Shows a row for each region and metric, temperature and humidity among them.';
+
+CREATE VIEW telemetry.device_stats_live AS
+    SELECT device_id, region, first_seen, last_seen, last_received_at, sample_count,
+           telemetry.avg(temperature) AS avg_temperature, telemetry.minimum(temperature) AS min_temperature,
+           telemetry.maximum(temperature) AS max_temperature, telemetry.stddev(temperature) AS stddev_temperature,
+           telemetry.last_value(temperature) AS last_temperature,
+           telemetry.avg(humidity) AS avg_humidity, telemetry.minimum(humidity) AS min_humidity,
+           telemetry.maximum(humidity) AS max_humidity, telemetry.stddev(humidity) AS stddev_humidity,
+           telemetry.last_value(humidity) AS last_humidity
+    FROM (SELECT device_id, (pg_catalog.array_agg(region ORDER BY last_seen DESC, region DESC NULLS LAST))[1] AS region, pg_catalog.min(first_seen) AS first_seen, pg_catalog.max(last_seen) AS last_seen,
+                 pg_catalog.max(last_received_at) AS last_received_at, pg_catalog.sum(sample_count)::bigint AS sample_count,
+                 telemetry.merge(summaries[1]) AS temperature, telemetry.merge(summaries[2]) AS humidity
+          FROM (SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_device WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current)
+              UNION ALL SELECT t.key, t.region, t.first_seen, t.last_seen, t.last_received_at, t.sample_count, t.summaries FROM telemetry.folded_tail('device') AS t) AS s
+          GROUP BY device_id) AS l;
+COMMENT ON VIEW telemetry.device_stats_live IS 'Shows what telemetry.device_stats shows, with the readings that are not applied yet: exactly those that the reader''s snapshot shows, uncommitted ones of his own transaction included. It costs as much more as the projection is behind.';
+
+CREATE VIEW telemetry.device_metric_stats_live AS
+    SELECT device_id, metric, telemetry.sample_count(summary) AS sample_count,
+           telemetry.avg(summary) AS avg, telemetry.minimum(summary) AS min, telemetry.maximum(summary) AS max, telemetry.stddev(summary) AS stddev,
+           telemetry.first_value(summary) AS first_value, telemetry.first_at(summary) AS first_at,
+           telemetry.last_value(summary) AS last_value, telemetry.last_at(summary) AS last_at
+    FROM (SELECT s.device_id, m.metric, telemetry.merge(m.summary) AS summary
+          FROM (SELECT key AS device_id, metric_names, summaries FROM telemetry.state_device WHERE generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current)
+              UNION ALL SELECT t.key, t.metric_names, t.summaries FROM telemetry.folded_tail('device') AS t) AS s
+          CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+          WHERE m.summary IS NOT NULL
+          GROUP BY s.device_id, m.metric) AS l;
+COMMENT ON VIEW telemetry.device_metric_stats_live IS 'Shows what telemetry.device_metric_stats shows, exact for the reader''s snapshot, as telemetry.device_stats_live does.';
+
+CREATE VIEW telemetry.region_stats_live AS
+    SELECT region, first_seen, last_seen, last_received_at, sample_count,
+           telemetry.avg(temperature) AS avg_temperature, telemetry.minimum(temperature) AS min_temperature,
+           telemetry.maximum(temperature) AS max_temperature, telemetry.stddev(temperature) AS stddev_temperature,
+           telemetry.last_value(temperature) AS last_temperature,
+           telemetry.avg(humidity) AS avg_humidity, telemetry.minimum(humidity) AS min_humidity,
+           telemetry.maximum(humidity) AS max_humidity, telemetry.stddev(humidity) AS stddev_humidity,
+           telemetry.last_value(humidity) AS last_humidity
+    FROM (SELECT region, pg_catalog.min(first_seen) AS first_seen, pg_catalog.max(last_seen) AS last_seen,
+                 pg_catalog.max(last_received_at) AS last_received_at, pg_catalog.sum(sample_count)::bigint AS sample_count,
+                 telemetry.merge(summaries[1]) AS temperature, telemetry.merge(summaries[2]) AS humidity
+          FROM (SELECT key AS region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key <> '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
+              UNION ALL SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key = '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
+              UNION ALL SELECT NULLIF(t.key, ''), t.first_seen, t.last_seen, t.last_received_at, t.sample_count, t.summaries FROM telemetry.folded_tail('region') AS t) AS s
+          GROUP BY region) AS l;
+COMMENT ON VIEW telemetry.region_stats_live IS 'Shows what telemetry.region_stats shows, with the readings that are not applied yet: exactly those that the reader''s snapshot shows, uncommitted ones of his own transaction included. It costs as much more as the projection is behind.';
+
+CREATE VIEW telemetry.region_metric_stats_live AS
+    SELECT region, metric, telemetry.sample_count(summary) AS sample_count,
+           telemetry.avg(summary) AS avg, telemetry.minimum(summary) AS min, telemetry.maximum(summary) AS max, telemetry.stddev(summary) AS stddev,
+           telemetry.first_value(summary) AS first_value, telemetry.first_at(summary) AS first_at,
+           telemetry.last_value(summary) AS last_value, telemetry.last_at(summary) AS last_at
+    FROM (SELECT s.region, m.metric, telemetry.merge(m.summary) AS summary
+          FROM (SELECT key AS region, metric_names, summaries FROM telemetry.state_region WHERE key <> '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
+              UNION ALL SELECT NULL, metric_names, summaries FROM telemetry.state_region WHERE key = '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
+              UNION ALL SELECT NULLIF(t.key, ''), t.metric_names, t.summaries FROM telemetry.folded_tail('region') AS t) AS s
+          CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+          WHERE m.summary IS NOT NULL
+          GROUP BY s.region, m.metric) AS l;
+COMMENT ON VIEW telemetry.region_metric_stats_live IS 'Shows what telemetry.region_metric_stats shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
 
 -- Makes the view of a projection: a row for each bucket, key and metric. The readings without a region have a branch of their own, as in
 -- telemetry.region_stats.
@@ -160,32 +235,37 @@ CREATE FUNCTION telemetry.make_view(projection text, view_name text) RETURNS voi
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     definition CONSTANT telemetry.projection := (SELECT p FROM telemetry.projection p WHERE p.projection = make_view.projection);
-    source CONSTANT text := format('FROM telemetry.%I d', 'state_' || projection);
-    columns CONSTANT text := 'd.bucket, d.metric_names, d.summaries, d.generation ';
     key_column CONSTANT text := CASE definition.grain WHEN 'device' THEN 'device_id' WHEN 'region' THEN 'region' END;
+    -- Columns before the statistics.
+    keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket AS "time", ' END || COALESCE('s.' || key_column || ', ', '') || 'm.metric';
+    live_keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 'l."time", ' END || COALESCE('l.' || key_column || ', ', '') || 'l.metric';
+    metrics CONSTANT text := 'CROSS JOIN LATERAL unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names, s.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL';
+    generation CONSTANT text := format('SELECT c.generation FROM telemetry.cursor c WHERE c.projection = %L AND c.is_current', projection);
+    source text;
+    statistics text := 'telemetry.sample_count(#) AS sample_count, telemetry.avg(#) AS avg, telemetry.minimum(#) AS min, telemetry.maximum(#) AS max, '
+                       'telemetry.stddev(#) AS stddev, telemetry.first_value(#) AS first_value, telemetry.last_value(#) AS last_value';
     percent text;
-    quantiles text := '';
 BEGIN
     FOREACH percent IN ARRAY ARRAY['50', '95', '99'] LOOP
-        quantiles := quantiles || format(CASE WHEN definition.quantiles THEN 'telemetry.quantile(m.summary, 0.%1$s) AS p%1$s, ' ELSE 'NULL::double precision AS p%1$s, ' END, percent);
+        statistics := statistics || format(CASE WHEN definition.quantiles THEN ', telemetry.quantile(#, 0.%1$s) AS p%1$s' ELSE ', NULL::double precision AS p%1$s' END, percent);
     END LOOP;
-    EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT ', view_name)
-        || CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket AS "time", ' END
-        || COALESCE('s.' || key_column || ', ', '')
-        || 'm.metric, telemetry.sample_count(m.summary) AS sample_count, telemetry.avg(m.summary) AS avg, telemetry.minimum(m.summary) AS min, '
-           'telemetry.maximum(m.summary) AS max, telemetry.stddev(m.summary) AS stddev, telemetry.first_value(m.summary) AS first_value, '
-           'telemetry.last_value(m.summary) AS last_value, '
-        || quantiles
-        || format('(SELECT telemetry.as_of(%L)) AS as_of FROM (', projection)
-        || CASE key_column
-               WHEN 'region' THEN format('SELECT d.key AS region, %1$s%2$s WHERE d.key <> %3$L UNION ALL SELECT NULL, %1$s%2$s WHERE d.key = %3$L', columns, source, '')
-               ELSE 'SELECT ' || COALESCE('d.key AS ' || key_column || ', ', '') || columns || source
-           END
-        || format(') AS s CROSS JOIN LATERAL unnest(ARRAY[%L, %L] || s.metric_names, s.summaries) AS m (metric, summary) '
-                  'WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = %L AND c.is_current)',
-                  'temperature', 'humidity', projection);
+    source := format(
+        CASE key_column
+            WHEN 'region' THEN 'SELECT d.key AS region, d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%1$I d WHERE d.key <> %2$L '
+                               'UNION ALL SELECT NULL, d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%1$I d WHERE d.key = %2$L'
+            WHEN 'device_id' THEN 'SELECT d.key AS device_id, d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%1$I d'
+            ELSE 'SELECT d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%1$I d'
+        END, 'state_' || projection, '');
+    EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT %s, %s, (SELECT telemetry.as_of(%L)) AS as_of FROM (%s) AS s %s AND s.generation = (%s AND '
+                   'CASE WHEN COALESCE(current_setting(''telemetry_cqrs.max_staleness'', true), ''0'') = ''0'' THEN true ELSE telemetry.as_of(%4$L) IS NOT NULL END)',
+                   view_name, keys, replace(statistics, '#', 'm.summary'), projection, source, metrics, generation);
+    EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT %s, %s FROM (SELECT %s, telemetry.merge(m.summary) AS summary '
+                   'FROM (SELECT * FROM (%s) AS d WHERE d.generation = (%s) UNION ALL SELECT %st.bucket, t.metric_names, t.summaries, NULL FROM telemetry.folded_tail(%L) AS t) AS s %s GROUP BY %s) AS l',
+                   view_name || '_live', live_keys, replace(statistics, '#', 'l.summary'), keys, source, generation,
+                   CASE key_column WHEN 'device_id' THEN 't.key, ' WHEN 'region' THEN format('NULLIF(t.key, %L), ', '') ELSE '' END, projection, metrics,
+                   CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket, ' END || COALESCE('s.' || key_column || ', ', '') || 'm.metric');
 END $$;
-COMMENT ON FUNCTION telemetry.make_view(text, text) IS 'Makes the view of a projection. Internal.';
+COMMENT ON FUNCTION telemetry.make_view(text, text) IS 'Makes the view of a projection and its live twin. Internal.';
 
 SELECT telemetry.make_view(p.projection, pg_catalog.replace(p.projection, '_1', '_stats_1'))
 FROM telemetry.projection p WHERE p.is_own AND p.bucket IS NOT NULL ORDER BY p.projection;
@@ -195,6 +275,63 @@ COMMENT ON VIEW telemetry.device_stats_1d IS 'Shows a row for each day (UTC), de
 COMMENT ON VIEW telemetry.region_stats_1m IS 'Shows a row for each minute (UTC), region and metric, by measured_at. time is where the minute begins. sample_count counts the values that were not NULL. region is NULL for readings without one. p50, p95 and p99 are NULL: minutes have no sketch. The row is complete up to as_of.';
 COMMENT ON VIEW telemetry.region_stats_1h IS 'Shows a row for each hour (UTC), region and metric, by measured_at. time is where the hour begins. sample_count counts the values that were not NULL. region is NULL for readings without one. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
 COMMENT ON VIEW telemetry.region_stats_1d IS 'Shows a row for each day (UTC), region and metric, by measured_at. time is where the day begins. sample_count counts the values that were not NULL. region is NULL for readings without one. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
+COMMENT ON VIEW telemetry.device_stats_1m_live IS 'Shows what telemetry.device_stats_1m shows, exact for the reader''s snapshot, as telemetry.device_stats_live does.';
+COMMENT ON VIEW telemetry.device_stats_1h_live IS 'Shows what telemetry.device_stats_1h shows, exact for the reader''s snapshot, as telemetry.device_stats_live does.';
+COMMENT ON VIEW telemetry.device_stats_1d_live IS 'Shows what telemetry.device_stats_1d shows, exact for the reader''s snapshot, as telemetry.device_stats_live does.';
+COMMENT ON VIEW telemetry.region_stats_1m_live IS 'Shows what telemetry.region_stats_1m shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
+COMMENT ON VIEW telemetry.region_stats_1h_live IS 'Shows what telemetry.region_stats_1h shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
+COMMENT ON VIEW telemetry.region_stats_1d_live IS 'Shows what telemetry.region_stats_1d shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
+
+CREATE FUNCTION telemetry.verify_projection(projection text, OUT key text, OUT bucket timestamptz, OUT metric text, OUT found jsonb, OUT expected jsonb) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    cutoff timestamptz;
+BEGIN
+    PERFORM telemetry.require_projection(projection);
+    -- A bucket that the worker may be deleting, or that a late reading has made anew, is left out.
+    SELECT COALESCE(now() - s.retention + p.bucket, '-infinity') INTO cutoff
+    FROM telemetry.projection p LEFT JOIN telemetry.projection_setting s ON s.projection = p.projection WHERE p.projection = verify_projection.projection;
+    cutoff := COALESCE(cutoff, '-infinity');
+    RETURN QUERY EXECUTE format($query$
+        WITH found AS MATERIALIZED (
+            SELECT d.key, d.bucket, d.sample_count, d.first_seen, d.last_seen, d.last_received_at, d.region, d.metric_names, d.summaries
+            FROM telemetry.%1$I d WHERE d.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.is_current) AND d.bucket >= $2
+            UNION ALL SELECT t.* FROM telemetry.folded_tail($1) AS t WHERE t.bucket >= $2
+        ), expected AS MATERIALIZED (
+            SELECT l.* FROM telemetry.folded_log($1) AS l WHERE l.bucket >= $2
+        ), found_group AS (
+            SELECT f.key, f.bucket, sum(f.sample_count) AS sample_count, min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, max(f.last_received_at) AS last_received_at,
+                   (array_agg(f.region ORDER BY f.last_seen DESC NULLS LAST, f.region DESC NULLS LAST))[1] AS region FROM found f GROUP BY f.key, f.bucket
+        ), expected_group AS (
+            SELECT e.key, e.bucket, sum(e.sample_count) AS sample_count, min(e.first_seen) AS first_seen, max(e.last_seen) AS last_seen, max(e.last_received_at) AS last_received_at,
+                   (array_agg(e.region ORDER BY e.last_seen DESC NULLS LAST, e.region DESC NULLS LAST))[1] AS region FROM expected e GROUP BY e.key, e.bucket
+        ), found_metric AS (
+            SELECT f.key, f.bucket, m.metric, telemetry.merge(m.summary) AS s
+            FROM found f CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || f.metric_names, f.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3
+        ), expected_metric AS (
+            SELECT e.key, e.bucket, m.metric, telemetry.merge(m.summary) AS s
+            FROM expected e CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || e.metric_names, e.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3
+        )
+        SELECT key, bucket, NULL::text, to_jsonb(f) - ARRAY['key', 'bucket'], to_jsonb(e) - ARRAY['key', 'bucket']
+        FROM found_group f FULL JOIN expected_group e USING (key, bucket)
+        WHERE (f.sample_count, f.first_seen, f.last_seen, f.last_received_at, f.region) IS DISTINCT FROM (e.sample_count, e.first_seen, e.last_seen, e.last_received_at, e.region)
+        UNION ALL
+        SELECT key, bucket, metric, f.s::text::jsonb, e.s::text::jsonb
+        FROM found_metric f FULL JOIN expected_metric e USING (key, bucket, metric)
+        WHERE NOT COALESCE(
+            (telemetry.sample_count(f.s), telemetry.minimum(f.s), telemetry.maximum(f.s), telemetry.first_value(f.s), telemetry.first_at(f.s), telemetry.last_value(f.s), telemetry.last_at(f.s))
+            = (telemetry.sample_count(e.s), telemetry.minimum(e.s), telemetry.maximum(e.s), telemetry.first_value(e.s), telemetry.first_at(e.s), telemetry.last_value(e.s), telemetry.last_at(e.s))
+            AND (f.s::text::jsonb -> 'sketch') IS NOT DISTINCT FROM (e.s::text::jsonb -> 'sketch')
+            -- numeric, because a product of doubles can underflow.
+            AND (telemetry.avg(f.s) = telemetry.avg(e.s)
+                 OR abs(telemetry.avg(f.s)::numeric - telemetry.avg(e.s)::numeric) <= greatest(1e-9 * abs(telemetry.avg(e.s)::numeric), 1e-12))
+            AND (telemetry.stddev(f.s) IS NOT DISTINCT FROM telemetry.stddev(e.s)
+                 OR abs(telemetry.stddev(f.s)::numeric - telemetry.stddev(e.s)::numeric)
+                    <= greatest(1e-9 * telemetry.stddev(e.s)::numeric, 1e-14 * abs(telemetry.avg(e.s)::numeric), 1e-12)), false)
+        ORDER BY 1, 2, 3$query$, 'state_' || projection) USING projection, cutoff;
+END $$;
+COMMENT ON FUNCTION telemetry.verify_projection(text) IS 'Computes a projection from the log, compares that with its state and the readings that it has not applied yet, and returns what differs: a row for each key, bucket and metric; metric is NULL for what a key has beside metrics. No row: the projection is right. avg and stddev may differ by 1e-9, as they depend on the order of adding. It reads the whole log in the caller''s snapshot, and its temporary files grow with the number of keys and buckets. Buckets that retention deletes are left out. telemetry.rebuild_projection() mends what it finds. 22023 for an unknown projection.';
 
 CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,

@@ -70,7 +70,7 @@ CREATE FUNCTION telemetry.create_projection(
 ) RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval) IS
-'Makes a projection of one''s own, and the view telemetry.<projection>_stats of it. grain: it keeps statistics of each device, of each region or of all readings together (device | region | all). bucket: for each span of this length (UTC), which divides a day; NULL: over all time. metrics: only of these; devices: only of devices that match this LIKE pattern; regions: only of readings of these; NULL: of all. quantiles: the view has p50, p95 and p99. cadence: how long it lets readings gather.
+'Makes a projection of one''s own, and the views telemetry.<projection>_stats and telemetry.<projection>_stats_live of it. grain: it keeps statistics of each device, of each region or of all readings together (device | region | all). bucket: for each span of this length (UTC), which divides a day; NULL: over all time. metrics: only of these; devices: only of devices that match this LIKE pattern; regions: only of readings of these; NULL: of all. quantiles: the view has p50, p95 and p99. cadence: how long it lets readings gather.
 The worker fills it from the beginning of the log. The view shows what is there meanwhile, and telemetry.projection_status says rebuilding. telemetry.grant_reader() lets a role read the view. Errors: 22023 for an invalid argument, 42710 if the projection or its view exists.';
 
 CREATE FUNCTION telemetry.create_projection_as_owner(projection text, grain text, bucket interval, metrics text[], devices text, regions text[], quantiles boolean, cadence interval)
@@ -107,6 +107,7 @@ BEGIN
     VALUES (projection, grain, justify_hours(bucket), quantiles, cadence, metrics, devices, regions, false);
     PERFORM telemetry.make_view(projection, view_name);
     EXECUTE format('COMMENT ON VIEW telemetry.%I IS %L', view_name, format('Shows the statistics of the projection "%s". The row is complete up to as_of.', projection));
+    EXECUTE format('COMMENT ON VIEW telemetry.%I IS %L', view_name || '_live', format('Shows the statistics of the projection "%s", exact for the reader''s snapshot.', projection));
     PERFORM telemetry.adopt_relations();
 END $$;
 COMMENT ON FUNCTION telemetry.create_projection_as_owner(text, text, interval, text[], text, text[], boolean, interval) IS 'Does the work of telemetry.create_projection(). Internal.';
@@ -122,7 +123,7 @@ BEGIN
         RAISE EXCEPTION 'projection % belongs to the extension', quote_ident(projection) USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'Only projections that telemetry.create_projection() made can be dropped.', HINT = 'telemetry.pause_projection() stops it.';
     END IF;
-    EXECUTE format('DROP VIEW telemetry.%I', projection || '_stats');
+    EXECUTE format('DROP VIEW telemetry.%I, telemetry.%I', projection || '_stats_live', projection || '_stats');
     EXECUTE format('DROP TABLE telemetry.%I', 'state_' || projection);
     DELETE FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.projection_setting p WHERE p.projection = drop_projection_as_owner.projection;
@@ -165,7 +166,7 @@ CREATE FUNCTION telemetry.adopt_relations() RETURNS void LANGUAGE plpgsql SET se
 BEGIN
     PERFORM telemetry.make_automatic(r.relation)
     FROM telemetry.projection p
-    CROSS JOIN LATERAL (VALUES (to_regclass(format('telemetry.%I', 'state_' || p.projection))), (to_regclass(format('telemetry.%I', p.projection || '_stats')))) AS r (relation)
+    CROSS JOIN LATERAL (VALUES (to_regclass(format('telemetry.%I', 'state_' || p.projection))), (to_regclass(format('telemetry.%I', p.projection || '_stats'))), (to_regclass(format('telemetry.%I', p.projection || '_stats_live')))) AS r (relation)
     WHERE NOT p.is_own AND r.relation IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = r.relation AND e.extname = 'telemetry_cqrs');
@@ -237,7 +238,10 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.measurements, telemetry.events, telemetry.device_stats, telemetry.device_metric_stats, '
                    'telemetry.region_stats, telemetry.region_metric_stats, telemetry.device_stats_1m, telemetry.device_stats_1h, telemetry.device_stats_1d, '
-                   'telemetry.region_stats_1m, telemetry.region_stats_1h, telemetry.region_stats_1d, telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest, telemetry.batch TO %s', role);
+                   'telemetry.region_stats_1m, telemetry.region_stats_1h, telemetry.region_stats_1d, '
+                   'telemetry.device_stats_live, telemetry.device_metric_stats_live, telemetry.region_stats_live, telemetry.region_metric_stats_live, '
+                   'telemetry.device_stats_1m_live, telemetry.device_stats_1h_live, telemetry.device_stats_1d_live, telemetry.region_stats_1m_live, telemetry.region_stats_1h_live, telemetry.region_stats_1d_live, '
+                   'telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest, telemetry.batch TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.sample_count(telemetry.summary), telemetry.avg(telemetry.summary), '
                    'telemetry.stddev(telemetry.summary), telemetry.minimum(telemetry.summary), telemetry.maximum(telemetry.summary), '
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
@@ -245,9 +249,9 @@ BEGIN
                    'telemetry.quantile(telemetry.summary, double precision), '
                    'telemetry.summary(double precision, timestamptz), telemetry.merge(telemetry.summary), '
                    'telemetry.read_events(bigint), telemetry.follow_from(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
-                   'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail() TO %s', role);
+                   'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail(), telemetry.folded_tail(text) TO %s', role);
     FOR view_name IN SELECT p.projection || '_stats' FROM telemetry.projection p WHERE NOT p.is_own LOOP
-        EXECUTE format('GRANT SELECT ON telemetry.%I TO %s', view_name, role);
+        EXECUTE format('GRANT SELECT ON telemetry.%I, telemetry.%I TO %s', view_name, view_name || '_live', role);
     END LOOP;
 END $$;
 COMMENT ON FUNCTION telemetry.grant_reader(regrole) IS 'Lets a role query every view, summarise values, and read events batch by batch. The extension''s owner and superusers may call it.';
@@ -274,7 +278,7 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
                    'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), '
-                   'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.drop_projection(text), telemetry.rebuild_projection(text) TO %s', role);
+                   'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.verify_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.pause TO %s', role);
 END $$;

@@ -66,6 +66,14 @@ model::Snapshot far_end_of(const std::vector<EpochProgress>& epochs, std::size_t
     return far_end != nullptr ? *far_end : everything_shown_by(snapshot);
 }
 
+// The far end after everything that `snapshot` shows, the caller's own transaction included.
+model::Snapshot everything_seen_by(::Snapshot snapshot) {
+    model::Snapshot seen = everything_shown_by(snapshot);
+    const model::Xid own{postgres::guarded([] { return own_transaction(); })};
+    if (own >= seen.xmax) seen.xmin = seen.xmax = model::Xid{own.value + 1};
+    return seen;
+}
+
 // Calls body(epoch, counted) for each epoch in which events come after `position_in(epoch)`. If it returns false, that was the
 // last call.
 template <typename PositionIn, typename Body>
@@ -138,6 +146,19 @@ Tail measure_tail(const Progress& progress, const Cursor& cursor, ::Snapshot sna
         });
     if (!progress.epochs.empty() && !progress.epochs.back().is_local(runtime::current_place())) tail.oldest_received_at.reset();
     return tail;
+}
+
+std::vector<TailWindow> tail_windows(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot) {
+    const runtime::LogPlace here = runtime::current_place();
+    const model::Snapshot seen = everything_seen_by(snapshot);
+    std::vector<TailWindow> windows;
+    for (std::size_t i = 0; i < progress.epochs.size(); ++i) {
+        const EpochProgress& epoch = progress.epochs[i];
+        if (const std::optional<model::Position> from = position_in(epoch, cursor, snapshot))
+            windows.push_back(
+                {epoch.epoch, model::window_between(*from, far_end_of(progress.epochs, i, here, snapshot, &seen))});
+    }
+    return windows;
 }
 
 }  // namespace feed

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "feed/progress.hpp"
 #include "model/identifiers.hpp"
@@ -31,5 +32,14 @@ struct TailStart {
 };
 TailStart look_at_tail(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot,
                        const model::Snapshot* far_end = nullptr);
+
+// A window in which events lie that a consumer has not consumed.
+struct TailWindow {
+    model::Epoch epoch;
+    model::Window window;
+};
+
+// All of them, with those of the caller's own transaction. The same conditions hold.
+std::vector<TailWindow> tail_windows(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot);
 
 }  // namespace feed

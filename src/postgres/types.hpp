@@ -21,4 +21,5 @@ using FunctionCallInfo = struct FunctionCallInfoBaseData*;
 
 struct BackgroundWorkerHandle;
 struct FullTransactionId;
+struct ReturnSetInfo;
 struct TupleTableSlot;

@@ -42,13 +42,17 @@ Target::Target(const read_model::Definition& definition, std::int32_t generation
       fold_(std::make_unique<Fold>(definition_, filter_, numbering)) {}
 
 void Target::write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const {
-    read_model::add_deltas(table_, fold_->deltas(ranks), snapshot);
+    read_model::add_deltas(table_, deltas(ranks), snapshot);
 }
 
 void Targets::open(const read_model::Definition& definition, std::int32_t generation, ::Snapshot snapshot) {
     auto target = std::make_unique<Target>(definition, generation, numbering_);
     target->open(snapshot);
     targets_.push_back(std::move(target));
+}
+
+Target& Targets::add_target(const read_model::Definition& definition) {
+    return *targets_.emplace_back(std::make_unique<Target>(definition, 0, numbering_));
 }
 
 void Targets::add(std::span<const model::Event> readings) {

@@ -32,7 +32,12 @@ public:
     // Forgets what it has folded.
     void clear() { fold_ = std::make_unique<Fold>(definition_, filter_, numbering_); }
 
-    // `ranks` are those of the numbering. The caller holds the apply lock, and took it before it took `snapshot`.
+    // What it has folded. `ranks` are those of the numbering.
+    std::vector<const read_model::GroupDelta*> deltas(std::span<const std::uint32_t> ranks) const {
+        return fold_->deltas(ranks);
+    }
+
+    // The caller holds the apply lock, and took it before it took `snapshot`.
     void write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const;
 
     void open(::Snapshot snapshot) { read_model::open_state(table_, snapshot); }
@@ -57,6 +62,11 @@ public:
     void open(const read_model::Definition& definition, std::int32_t generation, ::Snapshot snapshot);
 
     void add(std::span<const model::Event> readings);
+
+    // For a target that only folds, and whose table is not opened.
+    Target& add_target(const read_model::Definition& definition);
+
+    const Numbering& numbering() const noexcept { return numbering_; }
 
     // How much memory the deltas take, about.
     std::size_t bytes() const noexcept;

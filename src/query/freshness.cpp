@@ -3,14 +3,17 @@
 // Each of them answers for the caller's own snapshot.
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "error_codes.hpp"
 #include "feed/tail.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
 #include "read_model/registry.hpp"
+#include "runtime/settings.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -51,13 +54,30 @@ std::optional<TimestampTz> as_of_tail(bool has_events, std::optional<TimestampTz
     return std::max(time_before_callers_snapshot(), as_of);
 }
 
+// Error(TC103) if the session does not want to read a projection that is so old. Where no event waits and the snapshot is one
+// of now, the projection is not old, whenever the last pass was.
+void refuse_stale(std::string_view projection, bool has_events, std::optional<TimestampTz> as_of) {
+    const TimestampTz longest = runtime::settings().max_staleness * TimestampTz{1000};
+    if (longest == 0 || (!has_events && time_before_callers_snapshot())) return;
+    const TimestampTz now = GetCurrentTimestamp();
+    if (as_of && now - *as_of <= longest) return;
+    const std::string age =
+        as_of ? "It is complete up to " + std::to_string((now - *as_of) / 1000) + " ms ago; " : "Its age is not known; ";
+    throw postgres::Error(error_codes::kStale, "projection \"" + std::string(projection) + "\" is too old",
+                          age + "telemetry_cqrs.max_staleness is " + std::to_string(longest / 1000) + " ms.",
+                          "Try again later, read the live view, or set telemetry_cqrs.max_staleness to 0. "
+                          "telemetry.projection_status says why the projection is behind.");
+}
+
 }  // namespace
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_get_as_of) {
-    const query::Standing standing = query::standing_of(postgres::text_argument(fcinfo, 0));
+    const std::string_view projection = postgres::text_argument(fcinfo, 0);
+    const query::Standing standing = query::standing_of(projection);
     const feed::TailStart tail = feed::look_at_tail(standing.progress, standing.cursor, standing.snapshot);
     const auto as_of = query::as_of_tail(tail.has_events, tail.as_of);
+    query::refuse_stale(projection, tail.has_events, as_of);
     if (!as_of) PG_RETURN_NULL();
     PG_RETURN_TIMESTAMPTZ(*as_of);
 }

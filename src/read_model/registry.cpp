@@ -186,10 +186,10 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
     return definitions;
 }
 
-void require_projection(std::string_view name, ::Snapshot snapshot) {
+Definition require_projection(std::string_view name, ::Snapshot snapshot) {
     std::string known;
     for (const Definition& each : read_registry(snapshot)) {
-        if (each.name == name) return;
+        if (each.name == name) return each;
         known.append(known.empty() ? "" : ", ").append(each.name);
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE,

@@ -41,6 +41,6 @@ void visit_state_tables(::Snapshot snapshot, void (*visit)(void* context, const 
 std::vector<Definition> read_registry(::Snapshot snapshot);
 
 // Error(22023) if `snapshot` shows no projection of this name. It lists the names that exist.
-void require_projection(std::string_view name, ::Snapshot snapshot);
+Definition require_projection(std::string_view name, ::Snapshot snapshot);
 
 }  // namespace read_model

@@ -271,6 +271,65 @@ void open_state(StateTable& state, ::Snapshot snapshot) {
     });
 }
 
+void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::size_t count, bool has_sketches) {
+    enum ResultColumn {
+        kKey,
+        kBucket,
+        kSampleCount,
+        kFirstSeen,
+        kLastSeen,
+        kLastReceivedAt,
+        kRegion,
+        kMetricNames,
+        kSummaries
+    };
+    const Oid summary_type = get_element_type(TupleDescAttr(result->setDesc, kSummaries)->atttypid);
+    const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs row", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext caller = MemoryContextSwitchTo(row);
+    for (std::size_t i = 0; i < count; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        MemoryContextReset(row);
+        const GroupDelta& delta = *deltas[i];
+        int further = 0;
+        for (const NamedMetricDelta* each = delta.further; each != nullptr; each = each->next) ++further;
+        const auto metrics = static_cast<std::size_t>(kFixedMetrics + further);
+        auto* names = static_cast<Datum*>(palloc(sizeof(Datum) * metrics));
+        auto* summaries = static_cast<Datum*>(palloc(sizeof(Datum) * metrics));
+        auto* missing = static_cast<bool*>(palloc(sizeof(bool) * metrics));
+        const auto put = [&](int number, const MetricDelta& metric) {
+            const std::span<const summary::Bin> bins = summary::bins_of(metric.sketch);
+            missing[number] = metric.statistics.count == 0;
+            if (!missing[number])
+                summaries[number] = summary::stored_sum(nullptr, metric.statistics, has_sketches ? &bins : nullptr);
+        };
+        put(kTemperature, delta.temperature);
+        put(kHumidity, delta.humidity);
+        int number = kFixedMetrics;
+        for (const NamedMetricDelta* each = delta.further; each != nullptr; each = each->next, ++number) {
+            names[number] = postgres::text_datum(each->name);
+            put(number, *each);
+        }
+        Datum values[kSummaries + 1];
+        bool nulls[kSummaries + 1] = {};
+        values[kKey] = postgres::text_datum(delta.key);
+        values[kBucket] = TimestampTzGetDatum(delta.bucket);
+        values[kSampleCount] = Int64GetDatum(delta.sample_count);
+        values[kFirstSeen] = TimestampTzGetDatum(delta.first_seen);
+        values[kLastSeen] = TimestampTzGetDatum(delta.last_seen);
+        values[kLastReceivedAt] = TimestampTzGetDatum(delta.last_received_at);
+        nulls[kRegion] = delta.region.empty();
+        values[kRegion] = postgres::text_datum(delta.region);
+        nulls[kMetricNames] = further == 0;
+        if (further > 0) values[kMetricNames] = postgres::text_array_datum(names + kFixedMetrics, further);
+        int dimension = number, lower_bound = 1;
+        values[kSummaries] = PointerGetDatum(
+            construct_md_array(summaries, missing, 1, &dimension, &lower_bound, summary_type, -1, false, TYPALIGN_DOUBLE));
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(row);
+}
+
 void add_deltas(const StateTable& state, std::span<const GroupDelta* const> deltas, ::Snapshot snapshot) {
     if (deltas.empty()) return;
     const postgres::ScopedMemory memory("telemetry_cqrs state");

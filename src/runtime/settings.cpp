@@ -24,6 +24,7 @@ void assign_notify_payload(int value, void*) {
 }
 
 constexpr int kSecondsAYear = 365 * 86400;
+constexpr int kMaxStaleness = 86400 * 1000;  // milliseconds; a day
 constexpr int kMaxBatchReadings = 1000000;
 
 void define_bool(const char* name, bool& value, const char* description, const char* details) {
@@ -67,6 +68,11 @@ void define_all() {
                "Older batches are merged with their neighbours. With 0 the projector merges none.");
     define_int("telemetry_cqrs.launcher_interval", current.launcher_interval, 100, 600000, GUC_UNIT_MS,
                "Sets how often the launcher looks for new databases.", nullptr);
+    DefineCustomIntVariable(
+        "telemetry_cqrs.max_staleness", "Sets how old a read model may be when this session reads it.",
+        "A query of an older one fails with TC103. With 0 no query fails. It is for views with a column as_of, "
+        "and for telemetry.as_of().",
+        &current.max_staleness, current.max_staleness, 0, kMaxStaleness, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     postgres::define_injection_setting();
     MarkGUCPrefixReserved("telemetry_cqrs");
 }

@@ -15,6 +15,8 @@ CREATE TEMP TABLE surface (object text PRIMARY KEY, reader text, writer text, ad
 INSERT INTO surface SELECT o, '', '42501', '', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats', 'region_stats', 'region_metric_stats', 'projection_status',
                   'device_stats_1m', 'device_stats_1h', 'device_stats_1d', 'region_stats_1m', 'region_stats_1h', 'region_stats_1d',
+                  'device_stats_live', 'device_metric_stats_live', 'region_stats_live', 'region_metric_stats_live',
+                  'device_stats_1m_live', 'device_stats_1h_live', 'device_stats_1d_live', 'region_stats_1m_live', 'region_stats_1h_live', 'region_stats_1d_live',
                   'pipeline_status', 'stat_ingest']) AS o;
 INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
                            'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
@@ -26,6 +28,9 @@ INSERT INTO surface VALUES
     ('merge(telemetry.summary)', '', '42501', '', 'SELECT telemetry.merge(NULL)'),
     ('as_of(text)', '', '42501', '', $$ SELECT telemetry.as_of('device'), telemetry.as_of('region') $$),
     ('projection_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.projection_tail('device') $$),
+    ('folded_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.folded_tail('device') $$),
+    ('folded_log(text)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.folded_log('device') $$),
+    ('verify_projection(text)', '42501', '42501', '', $$ SELECT * FROM telemetry.verify_projection('device') $$),
     ('batch_tail()', '', '42501', '', 'SELECT * FROM telemetry.batch_tail()'),
     ('log_status()', '', '42501', '', 'SELECT * FROM telemetry.log_status()'),
     ('is_background_worker(integer)', '42501', '42501', '', 'SELECT telemetry.is_background_worker(1)'),

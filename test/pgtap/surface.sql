@@ -29,8 +29,10 @@ SELECT tables_are('telemetry', ARRAY[
     'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
     'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
 SELECT views_are('telemetry', ARRAY[
-    'device_metric_stats', 'device_stats', 'device_stats_1d', 'device_stats_1h', 'device_stats_1m', 'events', 'measurements', 'pipeline_status', 'projection_status', 'region_metric_stats', 'region_stats', 'region_stats_1d',
-    'region_stats_1h', 'region_stats_1m', 'stat_ingest']);
+    'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
+    'device_stats_1h_live', 'device_stats_1m', 'device_stats_1m_live', 'device_stats_live', 'events', 'measurements', 'pipeline_status',
+    'projection_status', 'region_metric_stats', 'region_metric_stats_live', 'region_stats', 'region_stats_1d', 'region_stats_1d_live',
+    'region_stats_1h', 'region_stats_1h_live', 'region_stats_1m', 'region_stats_1m_live', 'region_stats_live', 'stat_ingest']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'rejected_id_seq']);
 
 -- Each routine has its name, arguments with defaults, result, kind, volatility, strictness, parallel safety and language here.
@@ -55,6 +57,10 @@ SELECT results_eq(
         ('drop_projection(projection text)', 'void', 'f v called u c'), ('drop_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('first_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('first_value(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('folded_log(projection text, OUT key text, OUT bucket timestamp with time zone, OUT sample_count bigint, OUT first_seen timestamp with time zone, OUT last_seen timestamp with time zone, OUT last_received_at timestamp with time zone, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[])',
+            'SETOF record', 'f s strict r c'),
+        ('folded_tail(projection text, OUT key text, OUT bucket timestamp with time zone, OUT sample_count bigint, OUT first_seen timestamp with time zone, OUT last_seen timestamp with time zone, OUT last_received_at timestamp with time zone, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[])',
+            'SETOF record', 'f s strict r c'),
         ('follow_from(batch bigint)', 'bigint', 'f s strict r plpgsql'),
         ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
@@ -107,13 +113,14 @@ SELECT results_eq(
         ('summary_serialize(internal)', 'bytea', 'f i strict s c'),
         ('table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text)', 'SETOF record', 'f s called r c'),
         ('trigger_defects(OUT "table" text, OUT trigger text, OUT defect text, OUT command text)', 'SETOF record', 'f s called s sql'),
+        ('verify_projection(projection text, OUT key text, OUT bucket timestamp with time zone, OUT metric text, OUT found jsonb, OUT expected jsonb)', 'SETOF record', 'f s strict r plpgsql'),
         ('wait_for(token text, timeout interval DEFAULT ''00:00:10''::interval, projection text DEFAULT ''device''::text)', 'text', 'f v strict u c'),
         ('worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c') $$,
     'routines');
 SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
-    ARRAY['follow_from', 'health', 'setup'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
+    ARRAY['follow_from', 'health', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname NOT IN ('c', 'internal')
@@ -124,7 +131,7 @@ SELECT is_empty(
 SELECT results_eq(
     $$ SELECT concat(c.relname, '.', a.attname) COLLATE "default", format_type(a.atttypid, a.atttypmod)
        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-       WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('c', 'v') AND a.attnum > 0 AND NOT a.attisdropped
+       WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('c', 'v') AND a.attnum > 0 AND NOT a.attisdropped AND c.relname !~ '_live$'
        ORDER BY c.relname COLLATE "C", a.attnum $$,
     $$ VALUES
         ('batch_receipt.received', 'integer'), ('batch_receipt.accepted', 'integer'), ('batch_receipt.duplicates', 'integer'),
@@ -203,6 +210,15 @@ SELECT results_eq(
         ('stat_ingest.stats_since', 'timestamp with time zone') $$,
     'columns of composite types and views');
 
+-- A live twin has the columns of the view, but for as_of.
+SELECT is_empty(
+    $$ SELECT c.relname, a.attname, l.attname
+       FROM pg_class c JOIN pg_class t ON t.relnamespace = c.relnamespace AND t.relname = c.relname || '_live'
+       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname <> 'as_of'
+       LEFT JOIN pg_attribute l ON l.attrelid = t.oid AND l.attnum = a.attnum
+       WHERE c.relnamespace = 'telemetry'::regnamespace AND (a.attname, a.atttypid, a.attcollation) IS DISTINCT FROM (l.attname, l.atttypid, l.attcollation) $$,
+    'columns of live views');
+
 -- Identifiers are compared byte by byte.
 SELECT is_empty(
     $$ SELECT c.relname, a.attname, l.collname
@@ -264,7 +280,7 @@ SELECT set_eq(
     $$ SELECT c.oid::regclass::text FROM pg_class c
        WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'S') AND c.oid <> 'telemetry.event'::regclass $$,
     'every table and sequence is dumped, but the parent of the log, which is always empty');
-SELECT results_eq($$ SELECT c.relation::regclass::text, c.condition::text FROM pg_extension, unnest(extconfig, extcondition) AS c (relation, condition) WHERE extname = 'telemetry_cqrs' AND c.condition <> '' $$,
+SELECT results_eq($$ SELECT c.relation::regclass::text COLLATE "default", c.condition::text COLLATE "default" FROM pg_extension, unnest(extconfig, extcondition) AS c (relation, condition) WHERE extname = 'telemetry_cqrs' AND c.condition <> '' $$,
     $$ VALUES ('telemetry.projection'::text, 'WHERE NOT is_own'::text) $$, 'and dumped whole, but for the definitions that the extension makes');
 
 -- Only the administrator changes the settings of policy and projector.
@@ -273,7 +289,7 @@ SELECT results_eq(
     $$ VALUES ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
-              ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),
+              ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'), ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),
               ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup') $$,
     'settings');
 SELECT is(current_setting('telemetry_cqrs.auto_register'), 'on', 'unknown devices are registered unless told otherwise');

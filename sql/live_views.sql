@@ -1,0 +1,78 @@
+-- The live views show the state and the tail under the reader's snapshot; verify_projection() compares the state with the log; a session may
+-- refuse old statistics.
+\set SHOW_CONTEXT never
+SET timezone = 'UTC';
+
+SELECT accepted FROM telemetry.ingest_telemetry_batch(
+    ARRAY['live-1', 'live-1', 'live-2'], ARRAY['2024-06-01 10:01', '2024-06-01 10:02', '2024-06-01 11:00']::timestamptz[], ARRAY[1, 2, 3], ARRAY[50, NULL, 51], NULL,
+    ARRAY['{"light": 1}', '{"light": 2}', NULL]::jsonb[], ARRAY['live hall', 'live hall', NULL]);
+CALL telemetry.project_once();
+
+-- Uncommitted readings of one's own, late ones among them, of a known and of a new device. Nobody else sees them.
+BEGIN;
+SELECT accepted FROM telemetry.ingest_telemetry_batch(
+    ARRAY['live-1', 'live-1', 'live-3'], ARRAY['2024-06-01 09:00', '2024-06-01 12:00', '2024-06-01 12:00']::timestamptz[], ARRAY[-5, 9, 7], NULL, NULL,
+    ARRAY[NULL, '{"noise": 3}', NULL]::jsonb[], ARRAY['live hall', 'live yard', 'live yard']);
+SELECT device_id, region, first_seen, last_seen, sample_count, avg_temperature, min_temperature, max_temperature, last_temperature, avg_humidity
+FROM telemetry.device_stats_live WHERE device_id LIKE 'live-%' ORDER BY 1;
+SELECT device_id, region, sample_count FROM telemetry.device_stats WHERE device_id LIKE 'live-%' ORDER BY 1;
+SELECT device_id, metric, sample_count, min, max, first_value, last_value, last_at FROM telemetry.device_metric_stats_live WHERE device_id LIKE 'live-%' ORDER BY 1, 2;
+SELECT region, sample_count, avg_temperature FROM telemetry.region_stats_live WHERE region LIKE 'live%' ORDER BY 1;
+SELECT region, metric, sample_count, avg FROM telemetry.region_metric_stats_live WHERE region LIKE 'live%' ORDER BY 1, 2;
+SELECT time, device_id, metric, sample_count, avg, p50 IS NULL AS no_p50 FROM telemetry.device_stats_1m_live WHERE device_id = 'live-1' ORDER BY 1, 3;
+SELECT time, metric, sample_count, avg, min, max, round(p50::numeric, 1) AS p50 FROM telemetry.device_stats_1d_live WHERE device_id = 'live-1' ORDER BY 1, 2;
+SELECT time, region, metric, sample_count, avg FROM telemetry.region_stats_1h_live WHERE region LIKE 'live%' ORDER BY 1, 2, 3;
+SELECT v.* FROM unnest(ARRAY['device', 'region', 'device_1m', 'device_1h', 'device_1d', 'region_1m', 'region_1h', 'region_1d']) AS p, LATERAL telemetry.verify_projection(p) AS v
+WHERE v.key LIKE 'live%';
+-- A savepoint that is rolled back takes them away again.
+SAVEPOINT s;
+SELECT status FROM telemetry.ingest_telemetry('live-2', '2024-06-01 13:00', 100);
+SELECT sample_count FROM telemetry.device_stats_live WHERE device_id = 'live-2';
+ROLLBACK TO s;
+SELECT sample_count FROM telemetry.device_stats_live WHERE device_id = 'live-2';
+ROLLBACK;
+SELECT device_id, sample_count FROM telemetry.device_stats_live WHERE device_id LIKE 'live-%' ORDER BY 1;
+
+-- One device's row comes by the index.
+CREATE FUNCTION pg_temp.plan_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT json, COSTS off) ' || query INTO plan;
+    RETURN plan;
+END $$;
+SET enable_seqscan = off;
+SELECT pg_temp.plan_of($$ SELECT avg_temperature FROM telemetry.device_stats_live WHERE device_id = 'live-1' $$) ~ '"Index Cond": "\(\(generation = \$\d\) AND \(key = ''live-1''::text\) AND \(part = 0\)\)"' AS by_index;
+SELECT pg_temp.plan_of($$ SELECT avg FROM telemetry.region_stats_1h_live WHERE region = 'live hall' AND time >= '2024-06-01 10:00' AND time < '2024-06-01 12:00' $$) ~ '"Index Cond": "\(\(generation = [^ ]+\) AND \(key = ''live hall''::text\) AND \(bucket >= ' AS by_index;
+RESET enable_seqscan;
+
+-- What somebody falsified is named.
+BEGIN;
+UPDATE telemetry.state_device SET sample_count = 77 WHERE key = 'live-2';
+UPDATE telemetry.state_device_1h SET summaries[1] = (SELECT telemetry.summary(4, '2024-06-01 11:00')) WHERE key = 'live-2';
+DELETE FROM telemetry.state_region WHERE key = 'live hall';
+SELECT key, bucket, metric, found - ARRAY['last_received_at'] AS found, expected - ARRAY['last_received_at'] AS expected FROM telemetry.verify_projection('device') WHERE key LIKE 'live%';
+SELECT key, bucket, metric, found -> 'mean' AS found, expected -> 'mean' AS expected FROM telemetry.verify_projection('device_1h') WHERE key LIKE 'live%';
+SELECT key, bucket, metric, found, expected -> 'sample_count' AS samples FROM telemetry.verify_projection('region') WHERE key LIKE 'live%';
+ROLLBACK;
+SELECT * FROM telemetry.verify_projection('nothing');
+
+-- Statistics that are too old are refused, and the live ones are not.
+SELECT telemetry.pause_projection('device');
+SELECT status FROM telemetry.ingest_telemetry('live-2', '2024-06-01 13:00', 100);
+SELECT pg_sleep(0.1);
+SELECT avg_temperature FROM telemetry.device_stats WHERE device_id = 'live-2';
+SET telemetry_cqrs.max_staleness = '50 ms';
+\set VERBOSITY sqlstate
+SELECT avg_temperature FROM telemetry.device_stats WHERE device_id = 'live-2';
+SELECT count(*) FROM telemetry.device_metric_stats;
+SELECT telemetry.as_of('device');
+\set VERBOSITY default
+SELECT avg_temperature FROM telemetry.device_stats_live WHERE device_id = 'live-2';
+SET telemetry_cqrs.max_staleness = '1 h';
+SELECT avg_temperature FROM telemetry.device_stats WHERE device_id = 'live-2';
+RESET telemetry_cqrs.max_staleness;
+SELECT telemetry.resume_projection('device');
+CALL telemetry.project_once();
+SET telemetry_cqrs.max_staleness = '50 ms';
+SELECT avg_temperature FROM telemetry.device_stats WHERE device_id = 'live-2';

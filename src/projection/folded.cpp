@@ -1,0 +1,67 @@
+// SQL functions folded_tail and folded_log: fold events for a reader, as a pass folds them for a state table.
+#include "projection/target.hpp"  // before the server's headers, as fold.hpp
+
+#include <limits>
+#include <vector>
+
+#include "event_log/window_reader.hpp"
+#include "feed/progress.hpp"
+#include "feed/tail.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace projection {
+namespace {
+
+// Puts what the target has folded into the result, and empties it.
+void put(ReturnSetInfo* result, Targets& targets, Target& target, bool has_sketches) {
+    const std::vector<std::uint32_t> ranks = targets.numbering().ranks();
+    const std::vector<const read_model::GroupDelta*> deltas = target.deltas(ranks);
+    postgres::guarded([result, rows = deltas.data(), count = deltas.size(), has_sketches] {
+        read_model::put_deltas(result, rows, count, has_sketches);
+    });
+    target.clear();
+}
+
+// Folds what lies between the cursor and everything that the caller's snapshot shows. The result goes to disk where it does not
+// fit into work_mem, so it may have several rows of one key and bucket.
+void put_folded(FunctionCallInfo fcinfo, bool whole_log) {
+    const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
+    const read_model::Definition definition = read_model::require_projection(postgres::text_argument(fcinfo, 0), snapshot);
+    auto* result = postgres::guarded([fcinfo] {
+        InitMaterializedSRF(fcinfo, 0);
+        return reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    });
+    const feed::Progress progress = feed::read_progress(snapshot);
+    feed::Cursor cursor = progress.cursor_of(definition.name);
+    if (whole_log) cursor = {.place = feed::Cursor::Place::kBatch};
+    Targets targets;
+    Target& target = targets.add_target(definition);
+    for (const feed::TailWindow& tail : feed::tail_windows(progress, cursor, snapshot)) {
+        event_log::WindowReader reader(tail.window, tail.epoch, snapshot);
+        for (;;) {
+            const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
+            if (block.rows == 0) break;
+            targets.add(block.readings);
+            if (targets.bytes() >= kMostBytes) put(result, targets, target, definition.has_sketches);
+        }
+        reader.close();
+    }
+    put(result, targets, target, definition.has_sketches);
+}
+
+}  // namespace
+}  // namespace projection
+
+TELEMETRY_FUNCTION(telemetry_fold_tail) {
+    projection::put_folded(fcinfo, false);
+    PG_RETURN_NULL();
+}
+
+TELEMETRY_FUNCTION(telemetry_fold_log) {
+    projection::put_folded(fcinfo, true);
+    PG_RETURN_NULL();
+}
