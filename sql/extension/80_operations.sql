@@ -249,7 +249,9 @@ BEGIN
                    'telemetry.quantile(telemetry.summary, double precision), '
                    'telemetry.summary(double precision, timestamptz), telemetry.merge(telemetry.summary), '
                    'telemetry.read_events(bigint), telemetry.follow_from(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
-                   'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail(), telemetry.folded_tail(text) TO %s', role);
+                   'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail(), telemetry.folded_tail(text), '
+                   'telemetry.series(text, text, timestamptz, timestamptz, integer, text, text), telemetry.region_series(text, text, timestamptz, timestamptz, integer, text, text), '
+                   'telemetry.series_of(text, text, text, timestamptz, timestamptz, integer, text, text) TO %s', role);
     FOR view_name IN SELECT p.projection || '_stats' FROM telemetry.projection p WHERE NOT p.is_own LOOP
         EXECUTE format('GRANT SELECT ON telemetry.%I, telemetry.%I TO %s', view_name, view_name || '_live', role);
     END LOOP;

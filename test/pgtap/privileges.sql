@@ -48,7 +48,7 @@ INSERT INTO reads SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['measurements
     'projection_status', 'pipeline_status', 'stat_ingest', 'batch']) AS o;
 INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count', 'avg', 'stddev', 'minimum', 'maximum', 'first_value', 'first_at',
     'last_value', 'last_at', 'quantile', 'summary', 'merge', 'read_events', 'follow_from', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
-    'batch_tail', 'folded_tail', 'wait_for']) AS o;
+    'batch_tail', 'folded_tail', 'series', 'region_series', 'series_of', 'wait_for']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
 INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE');
 CREATE TEMP TABLE administers (LIKE reads);

@@ -50,6 +50,7 @@ SELECT results_eq(
         ('as_of(projection text)', 'timestamp with time zone', 'f s strict r c'),
         ('avg(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('batch_tail(OUT events bigint, OUT oldest_received_at timestamp with time zone, OUT as_of timestamp with time zone)', 'record', 'f s called r c'),
+        ('bucket_summaries(projection text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, OUT "time" timestamp with time zone, OUT summary telemetry.summary)', 'SETOF record', 'f s called r plpgsql'),
         ('clear_buckets(projection text, begin_with text, cutoff timestamp with time zone)', 'text', 'f v called u plpgsql'), ('clear_generations(projection text)', 'boolean', 'f v called u plpgsql'),
         ('create_projection(projection text, grain text, bucket interval DEFAULT NULL::interval, metrics text[] DEFAULT NULL::text[], devices text DEFAULT NULL::text, regions text[] DEFAULT NULL::text[], quantiles boolean DEFAULT true, cadence interval DEFAULT ''00:00:01''::interval)',
             'void', 'f v called u c'),
@@ -90,11 +91,17 @@ SELECT results_eq(
         ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
         ('rebuild_projection(projection text)', 'void', 'f v called u c'), ('rebuild_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('refuse_change()', 'trigger', 'f v called u c'),
+        ('region_series(region text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
+            'SETOF record', 'f s called r sql'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
         ('require_projection(projection text)', 'void', 'f s strict r c'),
         ('resume_projection(projection text)', 'boolean', 'f v strict u c'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
+        ('series(device_id text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
+            'SETOF record', 'f s called r sql'),
+        ('series_of(grain text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, max_points integer, thinning text, time_zone text, OUT "time" timestamp with time zone, OUT value double precision, OUT min double precision, OUT max double precision)',
+            'SETOF record', 'f s called r plpgsql'),
         ('set_cadence(projection text, cadence interval)', 'void', 'f v called u c'), ('set_cadence_as_owner(projection text, cadence interval)', 'void', 'f v called u plpgsql'),
         ('set_retention(projection text, retention interval)', 'void', 'f v called u c'), ('set_retention_as_owner(projection text, retention interval)', 'void', 'f v called u plpgsql'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
@@ -112,6 +119,7 @@ SELECT results_eq(
         ('summary_send(telemetry.summary)', 'bytea', 'f i strict s c'),
         ('summary_serialize(internal)', 'bytea', 'f i strict s c'),
         ('table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text)', 'SETOF record', 'f s called r c'),
+        ('thinned(times timestamp with time zone[], "values" double precision[], minima double precision[], maxima double precision[], max_points integer, thinning text)', 'integer[]', 'f i strict s c'),
         ('trigger_defects(OUT "table" text, OUT trigger text, OUT defect text, OUT command text)', 'SETOF record', 'f s called s sql'),
         ('verify_projection(projection text, OUT key text, OUT bucket timestamp with time zone, OUT metric text, OUT found jsonb, OUT expected jsonb)', 'SETOF record', 'f s strict r plpgsql'),
         ('wait_for(token text, timeout interval DEFAULT ''00:00:10''::interval, projection text DEFAULT ''device''::text)', 'text', 'f v strict u c'),
@@ -120,7 +128,7 @@ SELECT results_eq(
     'routines');
 SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
-    ARRAY['follow_from', 'health', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
+    ARRAY['follow_from', 'health', 'series_of', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname NOT IN ('c', 'internal')

@@ -23,7 +23,7 @@ my $TYPES = 'postgres/types.hpp';
 my $DECLARED_BY_TYPES = qr{
     \b(?:
         Datum | Oid | TimestampTz | TimeLineID | bytea | Numeric | Relation | TupleDesc | MemoryContext | FunctionCallInfo
-      | BackgroundWorkerHandle | FullTransactionId | TupleTableSlot
+      | BackgroundWorkerHandle | FullTransactionId | TupleTableSlot | ReturnSetInfo
       | text (?=\s*\*)
       | (?<! model::) Snapshot (?! \w | \()
     )\b
@@ -34,7 +34,7 @@ my $OF_THE_SERVER = qr{
         # types that are looked into
         SnapshotData | HeapTuple\w* | ScanKey\w* | \w+ScanDesc | IndexInfo | EState | ResultRelInfo | ItemPointer\w* | Latch
       | List | ListCell | Node | NodeTag | ArrayType | AnyArrayType | Interval | Jsonb\w* | JBV\w* | FmgrInfo | StringInfo\w*
-      | TriggerData | ReturnSetInfo | ErrorData | CallContext | PGPROC | LOCKMODE | LOCKTAG | VirtualTransactionId | CommandId
+      | TriggerData | ErrorData | CallContext | PGPROC | LOCKMODE | LOCKTAG | VirtualTransactionId | CommandId
       | SubTransactionId | LocalTransactionId | TransactionId | FullTransactionId[A-Z]\w* | XactEvent | SubXactEvent | XLogRecPtr
       | Size | u?int(?:8|16|32|64) | bits8 | Form_\w+ | RangeVar | \w+Stmt | AclMode | AclResult | BackgroundWorker
       | pg_atomic_\w+ | SPIPlanPtr | SPITupleTable | sigjmp_buf | ErrorContextCallback | ResourceOwner | GucSource | config_\w+

@@ -1,0 +1,103 @@
+-- A series of one metric, at the resolution that a chart needs.
+
+CREATE FUNCTION telemetry.thinned(times timestamptz[], "values" double precision[], minima double precision[], maxima double precision[], max_points integer, thinning text) RETURNS integer[]
+    AS 'MODULE_PATHNAME', 'telemetry_thin_series' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION telemetry.thinned(timestamptz[], double precision[], double precision[], double precision[], integer, text) IS 'Returns the numbers of the points that stay. The arrays are of one length, without NULL and ascend by time. Internal.';
+
+-- What a projection has of one key and metric, the tail included.
+CREATE FUNCTION telemetry.bucket_summaries(projection text, key text, metric text, begins timestamptz, ends timestamptz, OUT "time" timestamptz, OUT summary telemetry.summary) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF begins >= ends THEN RETURN; END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT s.bucket, m.summary FROM (
+             SELECT d.bucket, d.metric_names, d.summaries FROM telemetry.%I d
+             WHERE d.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.is_current) AND d.key = $2 AND d.bucket >= $4 AND d.bucket < $5
+             UNION ALL SELECT t.bucket, t.metric_names, t.summaries FROM telemetry.folded_tail($1) AS t WHERE t.key = $2 AND t.bucket >= $4 AND t.bucket < $5) AS s
+         CROSS JOIN LATERAL unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names, s.summaries) AS m (metric, summary)
+         WHERE m.metric = $3 AND m.summary IS NOT NULL', 'state_' || projection) USING projection, key, metric, begins, ends;
+END $$;
+COMMENT ON FUNCTION telemetry.bucket_summaries(text, text, text, timestamptz, timestamptz) IS 'Returns the summaries of one key and metric in the buckets that begin in a span of time. A bucket may have several rows. Internal.';
+
+CREATE FUNCTION telemetry.series_of(grain text, key text, metric text, begins timestamptz, ends timestamptz, max_points integer, thinning text, time_zone text,
+    OUT "time" timestamptz, OUT value double precision, OUT min double precision, OUT max double precision) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    -- The span lies inside these, whose borders are those of whole buckets.
+    first_minute timestamptz;
+    last_minute timestamptz;
+    first_hour timestamptz;
+    last_hour timestamptz;
+    length double precision;
+    affordable CONSTANT bigint := 10 * max_points::bigint;
+    resolution text;
+    points record;
+BEGIN
+    IF key IS NULL OR metric IS NULL OR begins IS NULL OR ends IS NULL OR max_points IS NULL OR thinning IS NULL OR time_zone IS NULL THEN RETURN; END IF;
+    IF NOT (isfinite(begins) AND isfinite(ends)) OR ends < begins THEN
+        RAISE EXCEPTION 'invalid span of time' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is from %s to %s.', begins, ends), HINT = 'Give two finite times in their order.';
+    END IF;
+    IF max_points NOT BETWEEN 3 AND 100000 THEN
+        RAISE EXCEPTION 'max_points is out of range' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', max_points), HINT = 'Give a number from 3 to 100000.';
+    END IF;
+    IF thinning NOT IN ('minmax', 'lttb') THEN
+        RAISE EXCEPTION 'unknown way of thinning' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %L.', thinning), HINT = 'Ways are: minmax, lttb.';
+    END IF;
+    PERFORM timezone(time_zone, begins);
+    first_minute := date_bin('1 minute', begins + interval '1 minute - 1 us', '2000-01-01 00:00+00');
+    last_minute := date_bin('1 minute', ends, '2000-01-01 00:00+00');
+    first_hour := date_bin('1 hour', begins + interval '1 hour - 1 us', '2000-01-01 00:00+00');
+    last_hour := date_bin('1 hour', ends, '2000-01-01 00:00+00');
+    length := extract(epoch FROM ends - begins);
+    -- The finest resolution that has at most ten times as many points as are wanted.
+    resolution := CASE WHEN length <= 60 * affordable THEN 'minute' WHEN length <= 3600 * affordable THEN 'hour' ELSE 'day' END;
+    IF resolution = 'minute' AND COALESCE((SELECT sum(telemetry.sample_count(b.summary)) FROM telemetry.bucket_summaries(grain || '_1m', key, metric, begins - interval '1 minute', ends) AS b), 0) <= affordable THEN
+        resolution := 'raw';
+    END IF;
+    WITH raw AS (
+        SELECT m.measured_at, CASE metric WHEN 'temperature' THEN m.temperature WHEN 'humidity' THEN m.humidity ELSE (m.metrics ->> metric)::double precision END AS value
+        FROM telemetry.measurements m
+        WHERE CASE grain WHEN 'device' THEN m.device_id = key ELSE m.region IS NOT DISTINCT FROM NULLIF(key, '') END
+          AND m.measured_at >= begins AND m.measured_at < ends
+          AND (resolution = 'raw' OR m.measured_at < first_minute OR m.measured_at >= last_minute)
+    ), piece AS (
+        SELECT r.measured_at AS at, telemetry.summary(r.value, r.measured_at) AS summary FROM raw r WHERE resolution <> 'raw' AND r.value IS NOT NULL GROUP BY r.measured_at
+        UNION ALL
+        SELECT b.* FROM telemetry.bucket_summaries(grain || '_1m', key, metric, first_minute, CASE resolution WHEN 'raw' THEN first_minute WHEN 'minute' THEN last_minute ELSE least(first_hour, last_minute) END) AS b
+        UNION ALL
+        SELECT b.* FROM telemetry.bucket_summaries(grain || '_1m', key, metric, greatest(first_hour, last_hour), CASE WHEN resolution IN ('hour', 'day') THEN last_minute ELSE first_minute END) AS b
+        WHERE last_hour >= first_hour
+        UNION ALL
+        SELECT b.* FROM telemetry.bucket_summaries(grain || '_1h', key, metric, first_hour, CASE WHEN resolution IN ('hour', 'day') THEN last_hour ELSE first_hour END) AS b
+    ), bucket AS (
+        SELECT greatest(CASE resolution WHEN 'minute' THEN date_bin('1 minute', p.at, '2000-01-01 00:00+00') WHEN 'hour' THEN date_bin('1 hour', p.at, '2000-01-01 00:00+00')
+                        ELSE date_trunc('day', p.at, time_zone) END, begins) AS at,
+               telemetry.merge(p.summary) AS summary
+        FROM piece p GROUP BY 1
+    ), point AS (
+        SELECT b.at, telemetry.avg(b.summary) AS value, telemetry.minimum(b.summary) AS min, telemetry.maximum(b.summary) AS max FROM bucket b
+        UNION ALL SELECT r.measured_at, r.value, r.value, r.value FROM raw r WHERE resolution = 'raw' AND r.value IS NOT NULL
+    )
+    SELECT array_agg(p.at ORDER BY p.at, p.value) AS at, array_agg(p.value ORDER BY p.at, p.value) AS value, array_agg(p.min ORDER BY p.at, p.value) AS min, array_agg(p.max ORDER BY p.at, p.value) AS max
+    INTO points FROM point p;
+    RETURN QUERY SELECT points.at[i], points.value[i], points.min[i], points.max[i]
+                 FROM unnest(telemetry.thinned(points.at, points.value, points.min, points.max, max_points, thinning)) WITH ORDINALITY AS kept (i, n) ORDER BY kept.n;
+END $$;
+COMMENT ON FUNCTION telemetry.series_of(text, text, text, timestamptz, timestamptz, integer, text, text) IS 'Does the work of telemetry.series() and telemetry.region_series(). Internal.';
+
+CREATE FUNCTION telemetry.series(device_id text, metric_name text, "from" timestamptz, "to" timestamptz, max_points integer = 500, thinning text = 'minmax', time_zone text = 'UTC',
+    OUT "time" timestamptz, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.time, $2, s.value, s.min, s.max FROM telemetry.series_of('device', $1, $2, $3, $4, $5, $6, $7) AS s
+$$;
+COMMENT ON FUNCTION telemetry.series(text, text, timestamptz, timestamptz, integer, text, text) IS
+'Returns a metric of a device from one time to before another, for a chart of at most max_points points, ascending by time. It takes the finest of raw readings, minutes, hours and days that gives at most ten times as many points, and thins these: minmax keeps the least and the greatest of neighbours, so that no peak is lost; lttb keeps the shape of the line (Largest Triangle Three Buckets, Steinarsson 2013).
+value is the mean of the span for which a point stands, min and max are its least and greatest value; for a raw reading all three are the reading. time is where that span begins, and days are those of time_zone. The result is exact for the caller''s snapshot: it has only readings of the span asked for, and also those that the projections have not applied yet. In a time zone whose offset is no whole hour, the days are those of the nearest hours.
+NULL for an argument: no row. 22023 for a span that is infinite or ends before it begins, max_points outside of 3 to 100000, an unknown thinning and an unknown time zone.';
+
+CREATE FUNCTION telemetry.region_series(region text, metric_name text, "from" timestamptz, "to" timestamptz, max_points integer = 500, thinning text = 'minmax', time_zone text = 'UTC',
+    OUT "time" timestamptz, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.time, $2, s.value, s.min, s.max FROM telemetry.series_of('region', COALESCE($1, ''), $2, $3, $4, $5, $6, $7) AS s
+$$;
+COMMENT ON FUNCTION telemetry.region_series(text, text, timestamptz, timestamptz, integer, text, text) IS 'Returns a metric of a region as telemetry.series() returns one of a device. NULL stands for readings without a region.';
