@@ -29,6 +29,7 @@
 #include "postgres/text.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/rest.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/wake.hpp"
 
@@ -242,6 +243,7 @@ const char* wait_for(const Token& token, milliseconds timeout, std::string_view 
     const Clock::time_point deadline = Clock::now() + within_transaction_timeout(timeout);
     TokenWatch watch(token, projection);
     milliseconds nap = kFirstNap;
+    bool is_rest_ended = false;
     runtime::start_missing_projector();
     for (;;) {
         const SeenPasses seen(projection);
@@ -251,6 +253,10 @@ const char* wait_for(const Token& token, milliseconds timeout, std::string_view 
         if (state == TokenState::kRolledBack) return "rolled back";
         const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
         if (left <= milliseconds::zero()) return "timeout";
+        // Once is enough: the next pass shows a transaction that this look has found committed. While the transaction is open,
+        // passes for others need not hurry.
+        if (!is_rest_ended) runtime::end_rest_of_projector();
+        is_rest_ended = true;
         if (seen.signal != nullptr) {
             sleep_until_pass(seen, left);
         } else {

@@ -56,10 +56,11 @@ void define_all() {
                              "only; off sends nothing. Every role that can connect can listen.",
                              &notify_payload_value, notify_payload_value, kNotifyPayloads, PGC_SIGHUP, 0, nullptr,
                              assign_notify_payload, nullptr);
-    define_int(
-        "telemetry_cqrs.coalesce", current.coalesce, 0, 1000, GUC_UNIT_MS,
-        "Sets how long the projector lets events gather after a step that applied 10 events or more.",
-        "A longer time makes larger batches and costs freshness. After a smaller step the projector does not wait for more.");
+    define_int("telemetry_cqrs.coalesce", current.coalesce, 0, 1000, GUC_UNIT_MS,
+               "Sets how long at least the projector lets events gather after a step that applied 10 events or more.",
+               "A longer time makes larger batches and costs freshness. After a smaller step the projector rests for 10 "
+               "milliseconds at "
+               "most.");
     define_int("telemetry_cqrs.poll_interval", current.poll_interval, 10, 60000, GUC_UNIT_MS,
                "Sets how often the projector looks for events without being woken.",
                "A commit wakes it, but COMMIT PREPARED does not.");

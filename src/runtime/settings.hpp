@@ -12,7 +12,7 @@ struct Settings {
     int max_ahead = 300;                                    // seconds measured_at may be ahead of the server's clock
     int max_batch_readings = 100000;                        // readings that one call may send
     NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries
-    int coalesce = 2;              // milliseconds for which the projector lets events gather after a busy step
+    int coalesce = 2;              // least milliseconds for which the projector lets events gather after a busy step
     int poll_interval = 2000;      // milliseconds after which the projector looks without being woken
     int batch_retention = 86400;   // seconds for which rows of telemetry.batch are kept; 0: for ever
     int max_staleness = 0;         // milliseconds, of the session; 0: any age will do

@@ -34,6 +34,7 @@ void initialise(void* memory, LWLock* lock) {
     for (int i = 0; i < shared->slot_count; ++i) {
         pg_atomic_init_u32(&shared->slots[i].database, InvalidOid);
         pg_atomic_init_u32(&shared->slots[i].procno, kNoProcess);
+        pg_atomic_init_u32(&shared->slots[i].rest, 0);
         for (PassSignal& signal : shared->slots[i].pass_signals) {
             pg_atomic_init_u64(&signal.pass_count, 0);
             ConditionVariableInit(&signal.pass_ended);
@@ -169,6 +170,7 @@ bool attach_worker() noexcept {
     slot->pid = MyProcPid;
     slot->last_end = WorkerEnd::kDied;
     enter(*slot, WorkerState::kStarting, now);
+    pg_atomic_write_u32(&slot->rest, 0);
     pg_atomic_write_u32(&slot->procno, postgres::number_of_process(MyProc));
     return true;
 }

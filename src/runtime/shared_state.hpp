@@ -50,6 +50,7 @@ constexpr int kPassSignalCount = 16;
 struct DatabaseSlot {
     pg_atomic_uint32 database;  // oid; InvalidOid: the slot is free
     pg_atomic_uint32 procno;    // of the attached projector, kNoProcess without one
+    pg_atomic_uint32 rest;      // flags of runtime/rest.hpp
     int pid;                    // of the attached projector, 0 without one
     WorkerState state;
     TimestampTz since;   // when `state` began
@@ -62,9 +63,9 @@ struct DatabaseSlot {
 
 // Locking:
 // - A process holds `lock` exclusively to write a member of a slot or `must_look_everywhere`, and shared to read one.
-// - `database`, `procno`, `pass_signals`, `ingest.counts`, `launcher_procno` and `server_read_only` are atomic. So any process
-//   may read them without the lock. The value may be a moment old, and the reader must bear that. A latch that is set for
-//   nothing is harmless.
+// - `database`, `procno`, `rest`, `pass_signals`, `ingest.counts`, `launcher_procno` and `server_read_only` are atomic. So any
+//   process may read them without the lock. The value may be a moment old, and the reader must bear that. A latch that is set
+//   for nothing is harmless. Any process may also change `rest` without the lock.
 struct SharedState {
     LWLock* lock;
     pg_atomic_uint32 launcher_procno;

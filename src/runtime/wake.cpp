@@ -9,6 +9,7 @@
 #include "postgres/server_versions.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/projector_process.hpp"
+#include "runtime/rest.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
@@ -89,10 +90,9 @@ void wake_without_shared_memory() noexcept {
 
 void wake_wanted() noexcept {
     if (shared_state() == nullptr) return wake_without_shared_memory();
-    const uint32 projector = projector_procno();
-    // The latch is set even if it is set already, because SetLatch has the memory barrier that keeps a wake-up from being lost.
-    if (wants_projector) set_latch_of(projector);
-    const bool is_nobody_there = wants_projector && projector == kNoProcess && settings().start_worker;
+    const bool is_somebody_there = projector_procno() != kNoProcess;
+    if (wants_projector && is_somebody_there) tell_news(shared_state()->slots[known_slot_number]);
+    const bool is_nobody_there = wants_projector && !is_somebody_there && settings().start_worker;
     if (!wants_launcher && !is_nobody_there) return;
     const SteadyTime now = steady_time();
     if (!wants_launcher && now - last_poke_at < kPokeInterval) return;

@@ -1,6 +1,7 @@
 // The work decides which steps close the open batch, and sends notifications.
 #include "worker/projection_work.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -10,8 +11,9 @@
 namespace worker {
 namespace {
 
-constexpr std::int64_t kBusyStep = 500;                  // events; beside applying so many, a wait for the disk is short
-constexpr runtime::SteadyTime kLongestOpen = 20 * 1000;  // microseconds
+constexpr std::int64_t kBusyStep = 500;                      // events; beside applying so many, a wait for the disk is short
+constexpr runtime::SteadyTime kShortestOpen = 2 * 1000;      // microseconds
+constexpr runtime::SteadyTime kBetweenClosings = 20 * 1000;  // microseconds
 
 postgres::ErrorReport failure_of(const projection::ProjectionFailure& failure) {
     return {failure.sqlstate, failure.consumer + ": " + failure.message, {}, {}, {}};
@@ -35,15 +37,26 @@ void ProjectionWork::notify(WorkDone& done) {
     }
 }
 
-WorkDone ProjectionWork::step(bool with_batches) {
-    projection::StepResult step = stepper_.step({.with_batches = with_batches});
+std::optional<runtime::SteadyTime> ProjectionWork::batch_due_at() const noexcept {
+    if (open_since_ == 0 || is_tried_) return std::nullopt;
+    const runtime::SteadyTime earliest = open_since_ + kShortestOpen;
+    return is_busy_ ? earliest : std::max(earliest, closed_at_ + kBetweenClosings);
+}
+
+WorkDone ProjectionWork::do_some() {
+    const auto due_at = batch_due_at();
+    const bool is_due = due_at && *due_at <= runtime::steady_time();
+    is_tried_ = is_busy_ || is_due || stepper_.waits_to_retry();
+    projection::StepResult step = stepper_.step({.with_batches = is_tried_});
     const projection::Pass& pass = step.pass;
-    is_busy_ = pass.events >= kBusyStep || pass.has_more;
     due_at_ = pass.due_at;
+    const runtime::SteadyTime now = runtime::steady_time();
+    if (std::find(pass.succeeded.begin(), pass.succeeded.end(), projection::kBatches) != pass.succeeded.end()) closed_at_ = now;
     if (!pass.has_open_batch)
         open_since_ = 0;
     else if (open_since_ == 0)
-        open_since_ = runtime::steady_time();
+        open_since_ = now;
+    is_busy_ = pass.events >= kBusyStep || pass.has_more;
     WorkDone done;
     done.events = pass.events;
     done.has_more = pass.has_more;
@@ -55,15 +68,6 @@ WorkDone ProjectionWork::step(bool with_batches) {
     for (std::string& each : step.pass.notifications) unsent_payloads_.push_back(std::move(each));
     notify(done);
     return done;
-}
-
-WorkDone ProjectionWork::do_some() {
-    const bool is_due = has_open_batch() && runtime::steady_time() - open_since_ >= kLongestOpen;
-    return step(is_busy_ || is_due || stepper_.waits_to_retry());
-}
-
-WorkDone ProjectionWork::close_batch() {
-    return step(true);
 }
 
 }  // namespace worker

@@ -1,7 +1,9 @@
 // The projector's work in a turn: a step of the projections, and its notification.
 //
-// A step that closes a batch waits for the disk. While little comes in, steps leave the batch open, and every 20 milliseconds
-// at the latest one step closes it. So readings are visible at once, and one wait serves several steps.
+// A step that closes a batch waits for the disk, and commands that commit meanwhile wait with it. While little comes in, steps
+// leave the batch open. So readings are visible at once, and one wait serves several steps:
+// - Between two steps that close a batch there are 20 milliseconds.
+// - A batch is due 2 milliseconds after its first events were applied, or later if the last one was closed just before.
 #pragma once
 
 #include <cstdint>
@@ -27,28 +29,27 @@ struct WorkDone {
 
 class ProjectionWork {
 public:
-    // Makes one step, in a transaction of its own. Another transaction then sends the notification of its batch. If that one
-    // fails, the notification is sent later, because the batch is in its table. Throws if nothing could be done.
+    // Makes one step, in a transaction of its own, and closes the open batch if it is due. Another transaction then sends the
+    // notification of the batch. If that one fails, the notification is sent later, because the batch is in its table. Throws
+    // if nothing could be done.
     WorkDone do_some();
 
-    // True if events were applied that are in no batch yet.
-    bool has_open_batch() const noexcept { return open_since_ != 0; }
+    // The time from which on a step would close the open batch. Nothing: no batch is open, or the last step could not close it.
+    std::optional<runtime::SteadyTime> batch_due_at() const noexcept;
 
     // When lazy projections will have something to do; 0: not for now.
     runtime::SteadyTime due_at() const noexcept { return due_at_; }
 
-    // Makes the same step, and closes the batch.
-    WorkDone close_batch();
-
 private:
-    WorkDone step(bool with_batches);
     void notify(WorkDone& done);
 
     projection::Stepper stepper_;
     std::vector<std::string> unsent_payloads_;  // in the order of their batches; after a failure only the newest
     bool is_busy_ = true;                       // the next step is worth its own wait for the disk
     runtime::SteadyTime due_at_ = 0;
-    runtime::SteadyTime open_since_ = 0;  // when the first step left the batch open; 0: it is closed
+    bool is_tried_ = false;                     // the last step was to close the batch
+    runtime::SteadyTime open_since_ = 0;        // when the first step left the batch open; 0: it is closed
+    runtime::SteadyTime closed_at_ = 0;         // when a batch was closed last
 };
 
 }  // namespace worker

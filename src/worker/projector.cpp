@@ -19,7 +19,9 @@
 #include "postgres/server_versions.hpp"
 #include "postgres/transaction.hpp"
 #include "runtime/library_version.hpp"
+#include "runtime/processor_time.hpp"
 #include "runtime/projector_process.hpp"
+#include "runtime/rest.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
@@ -35,12 +37,16 @@
 namespace worker {
 namespace {
 
-constexpr int kBusyBatch = 10;  // events; after a smaller step a nap would only cost freshness
+constexpr int kBusyBatch = 10;  // events; after a smaller step `coalesce` would only cost freshness
+// After a step that applied events the projector rests this many times as long as it has used a processor, within bounds. So a
+// stream of small commits costs it a tenth of a processor, and one step serves several of them.
+constexpr runtime::SteadyTime kRestPerWork = 9;
+constexpr runtime::SteadyTime kShortestRest = 2 * 1000;
+constexpr runtime::SteadyTime kLongestRest = 10 * 1000;
 // The interval between looks whether a statement wants the whole database. It is shorter than kLongestWait, so a look follows
 // each long wait. After a look that found a holder the next one comes sooner, or at the next turn of a busy projector.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 2000;  // milliseconds
-constexpr long kBatchDelay = 2;      // milliseconds without an event; then a batch is written
 
 // The callback at process exit reads it.
 runtime::WorkerEnd worker_end = runtime::WorkerEnd::kDied;
@@ -79,10 +85,16 @@ bool is_cancellation(const postgres::ErrorReport& failure) {
     return failure.sqlstate == ERRCODE_QUERY_CANCELED;
 }
 
+// Whole milliseconds, because the server waits in these. Part of one counts as one.
+long milliseconds_of(runtime::SteadyTime time) {
+    return time <= 0 ? 0 : static_cast<long>((time + 999) / 1000);
+}
+
 // The projector's rest after a turn without an error.
 enum class Pace {
     kAtOnce,  // there is more to do
-    kNap,     // the moment is busy, so events gather
+    kRest,    // events were applied, so others may follow
+    kGather,  // many events were applied, so more gather
     kWait,    // nothing is left
     kHold     // nothing can be done
 };
@@ -106,6 +118,7 @@ private:
     void handle_failure(const postgres::ErrorReport& failure);
     void recover_from(const postgres::ErrorReport& error);
     void report_idle();
+    long rest_after(Pace pace) const;
     void rest(Pace pace);
     void wait_ignoring_latch(long milliseconds);
     void wait_for_work();
@@ -117,6 +130,7 @@ private:
     ProjectionWork projection_work_;
     Upkeep upkeep_;
     uint64 completed_before_turn_ = 0;
+    runtime::SteadyTime used_before_turn_ = 0;  // processor time
     DatabaseLockWatch database_lock_;
     runtime::SteadyTime next_look_at_ = 0;  // earliest time of the next look at the lock of the database
     runtime::SteadyTime looked_up_at_ = 0;  // when the extension was looked up last
@@ -262,7 +276,8 @@ Pace Projector::work() {
     if (done.has_more) return Pace::kAtOnce;
     if (done.has_replaced) upkeep_.clear_soon();
     if (done.is_open) upkeep_.do_when_due();
-    return done.events >= kBusyBatch ? Pace::kNap : Pace::kWait;
+    if (done.events == 0) return Pace::kWait;
+    return done.events < kBusyBatch ? Pace::kRest : Pace::kGather;
 }
 
 // If the extension was dropped during the turn, the error only came from that. The process leaves and logs nothing.
@@ -281,6 +296,15 @@ void Projector::report_idle() {
     });
 }
 
+// Returns how long to rest after a turn that applied events, in milliseconds. The rest ends when the open batch is due.
+long Projector::rest_after(Pace pace) const {
+    runtime::SteadyTime rest =
+        std::clamp(kRestPerWork * (runtime::processor_time() - used_before_turn_), kShortestRest, kLongestRest);
+    if (const auto due_at = projection_work_.batch_due_at()) rest = std::min(rest, *due_at - runtime::steady_time());
+    const long least = pace == Pace::kGather ? runtime::settings().coalesce : 0;
+    return std::max(milliseconds_of(rest), least);
+}
+
 void Projector::rest(Pace pace) {
     if (pace == Pace::kAtOnce) {
         postgres::guarded([] { pgstat_report_stat(false); });
@@ -288,19 +312,20 @@ void Projector::rest(Pace pace) {
     }
     report_idle();
     if (pace == Pace::kHold) return wait_ignoring_latch(runtime::settings().poll_interval);
-    if (pace == Pace::kNap) wait_ignoring_latch(runtime::settings().coalesce);
-    if (projection_work_.has_open_batch()) {
-        if (postgres::wait_for_latch(kBatchDelay)) return;
-        const WorkDone written = projection_work_.close_batch();
-        tries_again_ = tries_again_ || written.tries_again;
-        if (written.failure) hold(*written.failure);
-        if (written.has_more) return;
+    if (pace != Pace::kWait) {
+        const long milliseconds = rest_after(pace);
+        if (!runtime::rest_until_wanted(milliseconds)) wait_ignoring_latch(milliseconds);
     }
-    wait_for_work();
+    if (const auto due_at = projection_work_.batch_due_at())
+        (void)postgres::wait_for_latch(milliseconds_of(*due_at - runtime::steady_time()));
+    else
+        wait_for_work();
 }
 
 void Projector::turn() {
     postgres::begin_turn(turn_context_);
+    runtime::begin_listening();
+    used_before_turn_ = runtime::processor_time();
     rest(work());
 }
 
