@@ -36,7 +36,8 @@ struct SessionSetting {
 };
 
 // A database or a role can set each of these. They decide what our statements mean, whether they may write and how long they
-// last.
+// last. commit_delay lets a commit that waits for the disk begin a moment later. A client that the last flush has just answered
+// then shares this flush, where it would otherwise wait for it and need one of its own.
 constexpr SessionSetting kSessionSettings[] = {
     {"role", "none"},
     {"search_path", "pg_catalog, pg_temp"},
@@ -45,6 +46,8 @@ constexpr SessionSetting kSessionSettings[] = {
     {"default_transaction_deferrable", "off"},
     {"session_replication_role", "origin"},
     {"synchronous_commit", "off"},
+    {"commit_delay", "300"},
+    {"commit_siblings", "0"},
     {"statement_timeout", "0"},
     {"lock_timeout", "0"},
     {"idle_in_transaction_session_timeout", "0"},
