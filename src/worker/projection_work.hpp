@@ -47,9 +47,9 @@ private:
     std::vector<std::string> unsent_payloads_;  // in the order of their batches; after a failure only the newest
     bool is_busy_ = true;                       // the next step is worth its own wait for the disk
     runtime::SteadyTime due_at_ = 0;
-    bool is_tried_ = false;                     // the last step was to close the batch
-    runtime::SteadyTime open_since_ = 0;        // when the first step left the batch open; 0: it is closed
-    runtime::SteadyTime closed_at_ = 0;         // when a batch was closed last
+    bool is_tried_ = false;               // the last step was to close the batch
+    runtime::SteadyTime open_since_ = 0;  // when the first step left the batch open; 0: it is closed
+    runtime::SteadyTime closed_at_ = 0;   // when a batch was closed last
 };
 
 }  // namespace worker
