@@ -1,5 +1,5 @@
-// CALL project_once() and the worker each apply a million waiting events to the device and region statistics. Beside them a
-// plain SQL job reads the same log in chunks of 100,000 events and keeps the same statistics in plain tables.
+// CALL project_once() and the worker each apply a million waiting events to the read models. Beside them a plain SQL job reads
+// the same log in chunks of 100,000 events and keeps the same statistics in plain tables.
 #include "benchmarks.hpp"
 
 #include <chrono>
@@ -45,20 +45,32 @@ constexpr Column kColumns[] = {
 };
 constexpr std::size_t kWithoutEdges = std::size(kColumns) - 2;
 
+// A table of the job: a row for each key, and for each bucket of it.
+struct JobTable {
+    const char* key;     // device_id or region
+    const char* bucket;  // a unit of date_trunc; null: over all time
+};
+constexpr JobTable kTables[] = {{"device_id", nullptr}, {"region", nullptr},   {"device_id", "minute"},
+                                {"region", "minute"},   {"device_id", "hour"}, {"region", "hour"}};
+constexpr std::size_t kWithoutBuckets = 2;
+
 class SqlJob {
 public:
-    SqlJob(const std::string& conninfo, const std::string& prefix, bool edges)
+    SqlJob(const std::string& conninfo, const std::string& prefix, bool edges, bool buckets)
         : connection_(conninfo),
-          device_(prefix + "_device"),
-          region_(prefix + "_region"),
-          columns_(edges ? std::size(kColumns) : kWithoutEdges) {
+          prefix_(prefix),
+          columns_(edges ? std::size(kColumns) : kWithoutEdges),
+          tables_(buckets ? std::size(kTables) : kWithoutBuckets) {
         connection_.run("SET synchronous_commit = off");
         std::string definitions;
         for (std::size_t i = 0; i < columns_; ++i) definitions += std::string(", ") + kColumns[i].name + " " + kColumns[i].type;
-        connection_.run("CREATE TABLE " + device_ + " (device_id text COLLATE \"C\" PRIMARY KEY, region text COLLATE \"C\"" +
-                        definitions + ") WITH (fillfactor = 50)");
-        connection_.run("CREATE TABLE " + region_ + " (region text COLLATE \"C\" PRIMARY KEY" + definitions +
-                        ") WITH (fillfactor = 50)");
+        for (std::size_t i = 0; i < tables_; ++i) {
+            const bool has_region = kTables[i].key == std::string("device_id");
+            connection_.run("CREATE TABLE " + table(kTables[i]) + " (" + kTables[i].key + " text COLLATE \"C\"" +
+                            (kTables[i].bucket == nullptr ? "" : ", bucket timestamptz") +
+                            (has_region ? ", region text COLLATE \"C\"" : "") + definitions + ", PRIMARY KEY (" +
+                            keys(kTables[i]) + ")) WITH (fillfactor = 50)");
+        }
         connection_.prepare("apply", statement());
     }
 
@@ -70,31 +82,46 @@ public:
         return std::chrono::duration<double>(Clock::now() - begin).count();
     }
 
-    const std::string& device_table() const { return device_; }
+    std::string device_table() const { return table(kTables[0]); }
 
 private:
+    std::string table(const JobTable& t) const {
+        return prefix_ + "_" + t.key + (t.bucket == nullptr ? "" : std::string("_") + t.bucket);
+    }
+    static std::string keys(const JobTable& t) { return std::string(t.key) + (t.bucket == nullptr ? "" : ", bucket"); }
+
+    // One scan and one aggregation serve all tables. Unlike our projector, the job relies on a device having one region in a
+    // chunk.
     std::string statement() const {
-        std::string from_events, names, from_devices;
+        const bool has_buckets = tables_ > kWithoutBuckets;
+        std::string from_events, names, from_deltas;
         for (std::size_t i = 0; i < columns_; ++i) {
             const Column& c = kColumns[i];
             const std::string merge = c.merge;
             from_events += std::string(", ") + c.from_event + " AS " + c.name;
             names += std::string(", ") + c.name;
             const char* aggregate = merge == "+" ? "sum" : merge == "least" ? "min" : "max";
-            from_devices += std::string(", ") + aggregate + "(" + c.name + ")";
+            from_deltas += std::string(", ") + aggregate + "(" + c.name + ")";
         }
-        // One scan and one aggregation serve both tables. Unlike our projector, the job relies on a device having one region in
-        // a chunk.
-        return "WITH delta AS MATERIALIZED (SELECT device_id, region" + from_events +
-               " FROM telemetry.event_1 WHERE xid >= $1::xid8 AND xid < $2::xid8 AND type = 'telemetry.ingested' GROUP BY "
-               "device_id, region), "
-               "devices AS (INSERT INTO " +
-               device_ + " AS s (device_id, region" + names + ") SELECT device_id, region" + names +
-               " FROM delta ORDER BY device_id ON CONFLICT (device_id) DO UPDATE SET region = excluded.region" + merges() +
-               ") "
-               "INSERT INTO " +
-               region_ + " AS s (region" + names + ") SELECT region" + from_devices +
-               " FROM delta GROUP BY region ON CONFLICT (region) DO UPDATE SET region = excluded.region" + merges();
+        std::string out =
+            "WITH delta AS MATERIALIZED (SELECT device_id, region" +
+            std::string(has_buckets ? ", date_trunc('minute', measured_at) AS minute" : "") + from_events +
+            " FROM telemetry.event_1 WHERE xid >= $1::xid8 AND xid < $2::xid8 AND type = 'telemetry.ingested' GROUP BY "
+            "device_id, region" +
+            (has_buckets ? ", minute" : "") + ")";
+        for (std::size_t i = tables_; i-- > 0;) {
+            const JobTable& t = kTables[i];
+            const std::string region = t.key == std::string("device_id") ? ", region" : "";
+            const std::string bucket = t.bucket == nullptr ? "" : ", bucket";
+            const std::string cut =
+                t.bucket == nullptr ? "" : std::string(", date_trunc('") + t.bucket + "', minute) AS bucket";
+            const std::string insert = "INSERT INTO " + table(t) + " AS s (" + t.key + bucket + region + names + ") SELECT " +
+                                       t.key + cut + region + from_deltas + " FROM delta GROUP BY " + t.key + bucket + region +
+                                       " ORDER BY " + keys(t) + " ON CONFLICT (" + keys(t) +
+                                       ") DO UPDATE SET region = excluded.region" + merges();
+            out += i > 0 ? ", t" + std::to_string(i) + " AS (" + insert + ")" : " " + insert;
+        }
+        return out;
     }
 
     std::string merges() const {
@@ -108,8 +135,8 @@ private:
     }
 
     Connection connection_;
-    std::string device_, region_;
-    std::size_t columns_;
+    std::string prefix_;
+    std::size_t columns_, tables_;
 };
 
 // Cuts the transactions since this one into chunks of about 100,000 events. Returns the edges of half-open ranges of xids.
@@ -153,15 +180,19 @@ std::vector<Table> backlog(const Setup& setup) {
 
     Connection connection(conninfo), writer(followed), watcher(followed);
     connection.run("SET synchronous_commit = off");
-    SqlJob same(conninfo, "same", true), fewer(conninfo, "fewer", false);
+    SqlJob same(conninfo, "same", true, false), fewer(conninfo, "fewer", false, false), all(conninfo, "every", true, true);
 
-    const std::string title = std::to_string(count) + " events of 10,000 devices, 2 metrics, into device and region statistics";
-    const std::string ours = "CALL telemetry.project_once()", worker = "the worker, after one transaction of all",
-                      sql = "plain SQL job, same statistics", sql_fewer = "plain SQL job, no first and last values";
+    const std::string title = std::to_string(count) + " events of 10,000 devices, 2 metrics";
+    const std::string ours = "project_once(): device and region", ours_all = "project_once(): all eight projections",
+                      worker = "the worker: all eight projections, after one transaction of all",
+                      sql = "plain SQL job: device and region", sql_fewer = "the same without first and last values",
+                      sql_all = "plain SQL job: device and region, over all time, by minute and hour";
     Table fresh("backlog-first", title + ", tables empty before (1 round)", "events/s", true);
     Table table("backlog", title + ", rows there before (updates)", "events/s", true);
-    for (Table* t : {&fresh, &table})
-        for (const std::string& label : {sql, sql_fewer, ours, worker}) t->line(label, sql);
+    for (Table* t : {&fresh, &table}) {
+        for (const std::string& label : {sql, sql_fewer, ours}) t->line(label, sql);
+        for (const std::string& label : {sql_all, ours_all, worker}) t->line(label, sql_all);
+    }
 
     Fleet fleet(Keys::kSequence);
     for (int round = 0; round <= setup.rounds; ++round) {
@@ -174,14 +205,23 @@ std::vector<Table> backlog(const Setup& setup) {
         prefill(conninfo, InsertMethod::kArrays, fleet, first, count);
 
         // Ours always goes first. It finds the rows as their writers left them, and sets the hint bits for the others.
-        const auto begin = Clock::now();
-        connection.run("CALL telemetry.project_once()");
-        into.add(ours, rate(std::chrono::duration<double>(Clock::now() - begin).count()));
+        // The rollups wait until device and region are measured.
+        const auto seconds_of_pass = [&] {
+            const auto begin = Clock::now();
+            connection.run("CALL telemetry.project_once()");
+            return std::chrono::duration<double>(Clock::now() - begin).count();
+        };
+        connection.run("SELECT telemetry.pause_projection(projection) FROM telemetry.projection WHERE bucket IS NOT NULL");
+        const double without_rollups = seconds_of_pass();
+        into.add(ours, rate(without_rollups));
+        connection.run("SELECT telemetry.resume_projection(projection) FROM telemetry.projection WHERE bucket IS NOT NULL");
+        into.add(ours_all, rate(without_rollups + seconds_of_pass()));
 
         const std::vector<std::string> edges = chunk_edges(connection, since);
         connection.run("ANALYZE telemetry.event_1");
         into.add(sql, rate(same.seconds_for(edges)));
         into.add(sql_fewer, rate(fewer.seconds_for(edges)));
+        into.add(sql_all, rate(all.seconds_for(edges)));
         check_equal(connection, same);
         check_equal(connection, fewer);
 
@@ -205,6 +245,11 @@ std::vector<Table> backlog(const Setup& setup) {
     table.note("largest slice of ours: " + std::to_string(largest) +
                " events; chunks of the SQL job: 100,000 events, one commit each");
     table.note("the worker's figure includes the COMMIT of that transaction");
+    table.note("all eight: the time for device and region, and that for the six rollups after them");
+    const std::string size = connection.run_text(
+        "SELECT string_agg(relname || ' ' || pg_size_pretty(pg_relation_size(oid)), ', ' ORDER BY relname) FROM pg_class "
+        "WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' AND relname ~ '^state_device'");
+    table.note("tables of ours afterwards: " + size);
     return {std::move(fresh), std::move(table)};
 }
 

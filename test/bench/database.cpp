@@ -50,6 +50,11 @@ double wait_applied(Connection& connection, std::int64_t readings) {
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
     }
+    while (connection.run_integer("SELECT coalesce(max(lag_events), 0) FROM telemetry.projection_status") > 0) {
+        if (Clock::now() - begin > std::chrono::minutes(5))
+            throw std::runtime_error("the rollups are not complete after five minutes");
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
     return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 

@@ -126,6 +126,7 @@ sub counts_are_equal {
     is($log,   $receipts, "$name: the log has them");
     is($stats, $receipts, "$name: the statistics have them");
     is(scalar(grep { /DIFFERS/ } @lines), 0, "$name: no count differs");
+    like(join("\n", @lines), qr/last hours by minute.*temperature: . is the mean of a minute.*p50 -?\d+\.\d\d, p95/s, "$name: a band of the last hours, with quantiles");
 }
 
 my @short = ('dev/demo', '--seconds', 3);
