@@ -58,6 +58,7 @@ my @commands = (
 $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");
 my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', 'worker_status()', 'library_version()', 'read_events(1)',
+	"folded_tail('device')", "series('d', 'temperature', now() - interval '1 day', now())", "region_series('hall', 'temperature', now() - interval '1 day', now())", "verify_projection('device_1h')",
 	map { "$_()" } qw(health setup table_obstacles log_status batch_tail ingest_statistics stat_ingest_reset));
 my @others = split /\n/, $primary->safe_psql('postgres', <<'SQL');
 SELECT DISTINCT proname FROM pg_proc
