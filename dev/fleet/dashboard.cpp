@@ -30,7 +30,8 @@ void Dashboard::loop() {
     try {
         client::Connection connection("");
         connection.run("LISTEN telemetry_ingested");
-        connection.prepare("lag", "SELECT max(lag_events), 1000 * max(lag_seconds) FROM telemetry.projection_status WHERE cadence = '0'");
+        connection.prepare(
+            "lag", "SELECT max(lag_events), 1000 * max(lag_seconds) FROM telemetry.projection_status WHERE cadence = '0'");
         view_.begin(connection);
 
         const auto begin = Clock::now();

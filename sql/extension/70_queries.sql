@@ -289,6 +289,7 @@ DECLARE
     cutoff timestamptz;
 BEGIN
     PERFORM telemetry.require_projection(projection);
+    PERFORM telemetry.require_statistics(projection);
     -- A bucket that the worker may be deleting, or that a late reading has made anew, is left out.
     SELECT COALESCE(now() - s.retention + p.bucket, '-infinity') INTO cutoff
     FROM telemetry.projection p LEFT JOIN telemetry.projection_setting s ON s.projection = p.projection WHERE p.projection = verify_projection.projection;

@@ -18,6 +18,15 @@ CREATE FUNCTION telemetry.require_projection(projection text) RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_require_projection' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION telemetry.require_projection(text) IS 'Raises 22023 unless there is such a projection. Internal.';
 
+CREATE FUNCTION telemetry.require_statistics(projection text) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT p.handler IS NOT NULL FROM telemetry.projection p WHERE p.projection = require_statistics.projection) THEN
+        RAISE EXCEPTION 'projection % keeps no statistics', quote_ident(projection) USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It calls a function for each batch.', HINT = 'What the function has written belongs to you.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION telemetry.require_statistics(text) IS 'Raises 22023 for a projection that calls a handler. Internal.';
+
 CREATE FUNCTION telemetry.set_cadence(projection text, cadence interval) RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.set_cadence(text, interval) IS 'Sets how long a projection lets readings gather before it applies them. With 0 it applies them at once. A longer cadence writes fewer rows, because readings of one device and bucket become one row. NULL: what the projection was made with. 22023 for an unknown projection and a time outside of 0 to 1 day.';
@@ -73,16 +82,27 @@ COMMENT ON FUNCTION telemetry.create_projection(text, text, interval, text[], te
 'Makes a projection of one''s own, and the views telemetry.<projection>_stats and telemetry.<projection>_stats_live of it. grain: it keeps statistics of each device, of each region or of all readings together (device | region | all). bucket: for each span of this length (UTC), which divides a day; NULL: over all time. metrics: only of these; devices: only of devices that match this LIKE pattern; regions: only of readings of these; NULL: of all. quantiles: the view has p50, p95 and p99. cadence: how long it lets readings gather.
 The worker fills it from the beginning of the log. The view shows what is there meanwhile, and telemetry.projection_status says rebuilding. telemetry.grant_reader() lets a role read the view. Errors: 22023 for an invalid argument, 42710 if the projection or its view exists.';
 
+CREATE FUNCTION telemetry.check_new_projection(projection text) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF projection IS NULL OR projection !~ '^[a-z][a-z0-9_]{0,39}$' OR projection = 'batch' THEN
+        RAISE EXCEPTION 'invalid name of a projection' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The name is %L.', projection),
+            HINT = 'Give 1 to 40 small letters, digits and underscores, beginning with a letter. The name batch is taken.';
+    END IF;
+    IF EXISTS (SELECT FROM telemetry.projection p WHERE p.projection = check_new_projection.projection)
+       OR to_regclass(format('telemetry.%I', projection || '_stats')) IS NOT NULL OR to_regclass(format('telemetry.%I', projection || '_stats_live')) IS NOT NULL THEN
+        RAISE EXCEPTION 'projection % exists', quote_ident(projection) USING ERRCODE = 'duplicate_object',
+            DETAIL = format('There is a projection of this name, or the relation telemetry.%I.', projection || '_stats'), HINT = 'Choose another name, or call telemetry.drop_projection() first.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION telemetry.check_new_projection(text) IS 'Raises 22023 for an invalid name of a projection, 42710 for one that is taken. Internal.';
+
 CREATE FUNCTION telemetry.create_projection_as_owner(projection text, grain text, bucket interval, metrics text[], devices text, regions text[], quantiles boolean, cadence interval)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     width CONSTANT numeric := extract(epoch FROM bucket);
     view_name CONSTANT text := projection || '_stats';
 BEGIN
-    IF projection IS NULL OR projection !~ '^[a-z][a-z0-9_]{0,39}$' THEN
-        RAISE EXCEPTION 'invalid name of a projection' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The name is %L.', projection),
-            HINT = 'Give 1 to 40 small letters, digits and underscores, beginning with a letter.';
-    END IF;
+    PERFORM telemetry.check_new_projection(projection);
     IF grain IS NULL OR grain NOT IN ('device', 'region', 'all') THEN
         RAISE EXCEPTION 'invalid grain' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The grain is %L.', grain), HINT = 'Grains are: device, region, all.';
     END IF;
@@ -97,10 +117,6 @@ BEGIN
         RAISE EXCEPTION 'cadence is out of range' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The cadence is %s.', COALESCE(cadence::text, 'NULL')),
             HINT = 'Give a time from 0 to 1 day.';
     END IF;
-    IF EXISTS (SELECT FROM telemetry.projection p WHERE p.projection = create_projection_as_owner.projection) OR to_regclass(format('telemetry.%I', view_name)) IS NOT NULL THEN
-        RAISE EXCEPTION 'projection % exists', quote_ident(projection) USING ERRCODE = 'duplicate_object',
-            DETAIL = format('There is a projection of this name, or the relation telemetry.%I.', view_name), HINT = 'Choose another name, or call telemetry.drop_projection() first.';
-    END IF;
     EXECUTE format('CREATE TABLE telemetry.%I (LIKE telemetry.state_device INCLUDING ALL) WITH (fillfactor = 50)', 'state_' || projection);
     EXECUTE format('COMMENT ON TABLE telemetry.%I IS %L', 'state_' || projection, format('Holds the state of the projection "%s", as telemetry.state_device holds that of "device". Internal; query telemetry.%I.', projection, view_name));
     INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence, metrics, devices, regions, is_own)
@@ -111,6 +127,34 @@ BEGIN
     PERFORM telemetry.adopt_relations();
 END $$;
 COMMENT ON FUNCTION telemetry.create_projection_as_owner(text, text, interval, text[], text, text[], boolean, interval) IS 'Does the work of telemetry.create_projection(). Internal.';
+
+CREATE FUNCTION telemetry.create_handler_projection(projection text, handler regprocedure, from_start boolean = true) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_create_handler_projection' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.create_handler_projection(text, regprocedure, boolean) IS
+'Makes a projection that calls a function with the number of each batch: handler(batch bigint). The function reads telemetry.read_events(batch), and does with the events what it likes. The call and the record that the batch is done are one transaction, so the function''s writes count each event exactly once, whatever crashes when.
+The function runs as the role that calls create_handler_projection(), in the projector, restricted as an index function is; search_path is pg_catalog, pg_temp. It must not store readings (55000). A call of it keeps the projector from everything else meanwhile. If it fails, the same batch comes again, after 1, 2, 4 ... 60 s; the other projections go on, and telemetry.projection_status says why. An old batch may have up to 100,000 events.
+from_start: from the first batch of the log on; otherwise from the next one. Errors: 22023 for an invalid name or function, 42710 if the projection exists.';
+
+CREATE FUNCTION telemetry.create_handler_projection_as_owner(projection text, handler regprocedure, from_start boolean, runs_as text) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM telemetry.check_new_projection(projection);
+    IF handler IS NULL OR NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = handler AND p.prokind = 'f' AND p.pronargs = 1 AND p.proargtypes[0] = 'bigint'::regtype AND NOT p.proretset) THEN
+        RAISE EXCEPTION 'invalid handler' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The handler is %s.', COALESCE(handler::text, 'NULL')),
+            HINT = 'Give a function with one argument of type bigint, which returns one value: create_handler_projection(''name'', ''my_schema.my_function(bigint)'').';
+    END IF;
+    IF from_start IS NULL THEN
+        RAISE EXCEPTION 'from_start is NULL' USING ERRCODE = 'invalid_parameter_value', DETAIL = 'Where the handler begins is not said.', HINT = 'Give true or false.';
+    END IF;
+    INSERT INTO telemetry.projection (projection, grain, quantiles, cadence, handler, runs_as, is_own)
+    SELECT projection, 'batch', false, '0', format('%I.%I', n.nspname, p.proname), runs_as, false FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = handler;
+    IF NOT from_start THEN
+        INSERT INTO telemetry.cursor (projection, generation, is_current, is_filled, batch_id, events, as_of)
+        SELECT projection, 1, true, true, b.batch_id, (SELECT COALESCE(sum(o.events), 0) FROM telemetry.batch o WHERE o.batch_id <= b.batch_id), b.created_at
+        FROM telemetry.batch b ORDER BY b.batch_id DESC LIMIT 1;
+    END IF;
+END $$;
+COMMENT ON FUNCTION telemetry.create_handler_projection_as_owner(text, regprocedure, boolean, text) IS 'Does the work of telemetry.create_handler_projection(). Internal.';
 
 CREATE FUNCTION telemetry.drop_projection(projection text) RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -123,8 +167,10 @@ BEGIN
         RAISE EXCEPTION 'projection % belongs to the extension', quote_ident(projection) USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'Only projections that telemetry.create_projection() made can be dropped.', HINT = 'telemetry.pause_projection() stops it.';
     END IF;
-    EXECUTE format('DROP VIEW telemetry.%I, telemetry.%I', projection || '_stats_live', projection || '_stats');
-    EXECUTE format('DROP TABLE telemetry.%I', 'state_' || projection);
+    IF (SELECT p.handler IS NULL FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection) THEN
+        EXECUTE format('DROP VIEW telemetry.%I, telemetry.%I', projection || '_stats_live', projection || '_stats');
+        EXECUTE format('DROP TABLE telemetry.%I', 'state_' || projection);
+    END IF;
     DELETE FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.projection_setting p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.pause p WHERE p.projection = drop_projection_as_owner.projection;
@@ -142,6 +188,7 @@ DECLARE
     greatest_stored integer;
 BEGIN
     PERFORM telemetry.require_projection(projection);
+    PERFORM telemetry.require_statistics(projection);
     IF EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection AND NOT c.is_current) THEN
         RAISE EXCEPTION 'projection % is being rebuilt', quote_ident(projection) USING ERRCODE = 'object_in_use',
             DETAIL = 'An earlier call of telemetry.rebuild_projection() is not done.', HINT = 'telemetry.projection_status shows how far it is.';
@@ -167,7 +214,7 @@ BEGIN
     PERFORM telemetry.make_automatic(r.relation)
     FROM telemetry.projection p
     CROSS JOIN LATERAL (VALUES (to_regclass(format('telemetry.%I', 'state_' || p.projection))), (to_regclass(format('telemetry.%I', p.projection || '_stats'))), (to_regclass(format('telemetry.%I', p.projection || '_stats_live')))) AS r (relation)
-    WHERE NOT p.is_own AND r.relation IS NOT NULL
+    WHERE NOT p.is_own AND p.handler IS NULL AND r.relation IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = r.relation AND e.extname = 'telemetry_cqrs');
 END $$;
@@ -252,7 +299,7 @@ BEGIN
                    'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail(), telemetry.folded_tail(text), '
                    'telemetry.series(text, text, timestamptz, timestamptz, integer, text, text), telemetry.region_series(text, text, timestamptz, timestamptz, integer, text, text), '
                    'telemetry.series_of(text, text, text, timestamptz, timestamptz, integer, text, text) TO %s', role);
-    FOR view_name IN SELECT p.projection || '_stats' FROM telemetry.projection p WHERE NOT p.is_own LOOP
+    FOR view_name IN SELECT p.projection || '_stats' FROM telemetry.projection p WHERE NOT p.is_own AND p.handler IS NULL LOOP
         EXECUTE format('GRANT SELECT ON telemetry.%I, telemetry.%I TO %s', view_name, view_name || '_live', role);
     END LOOP;
 END $$;
@@ -280,7 +327,7 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
                    'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), '
-                   'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.verify_projection(text) TO %s', role);
+                   'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.verify_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.pause TO %s', role);
 END $$;

@@ -8,6 +8,7 @@
 #include "postgres/error.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/sql_function.hpp"
+#include "postgres/text.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/wake.hpp"
@@ -18,50 +19,68 @@ namespace projection {
 namespace {
 
 // P. The statement that calls the internal function.
-postgres::Statement statement_of(Oid function) {
+postgres::Statement statement_of(Oid function, bool names_caller) {
     Oid* types = nullptr;
     int count = 0;
     get_func_signature(function, &types, &count);
     postgres::Statement statement{};
     statement.command = postgres::SqlCommand::kSelect;
-    statement.parameter_count = count;
+    statement.parameter_count = count + (names_caller ? 1 : 0);
     StringInfoData text;
     initStringInfo(&text);
     appendStringInfo(&text, "SELECT telemetry.%s_as_owner(", get_func_name(function));
-    if (count > postgres::kMostParameters) elog(ERROR, "function %u has too many arguments", function);
+    if (statement.parameter_count > postgres::kMostParameters) elog(ERROR, "function %u has too many arguments", function);
     for (int i = 0; i < count; ++i) {
         appendStringInfo(&text, "%s$%d", i == 0 ? "" : ", ", i + 1);
         statement.parameter_types[i] = types[i];
+    }
+    if (names_caller) {
+        appendStringInfo(&text, ", $%d", count + 1);
+        statement.parameter_types[count] = TEXTOID;
     }
     appendStringInfoChar(&text, ')');
     statement.text = text.data;
     return statement;
 }
 
-// P.
-void run(FunctionCallInfo fcinfo) {
-    const postgres::Statement statement = statement_of(fcinfo->flinfo->fn_oid);
-    Datum values[postgres::kMostParameters];
-    char nulls[postgres::kMostParameters];
+// P. With `caller`, the role's name is the last argument of the internal function.
+void run(FunctionCallInfo fcinfo, const char* caller) {
+    postgres::Statement statement = statement_of(fcinfo->flinfo->fn_oid, caller != nullptr);
+    Datum values[postgres::kMostParameters + 1];
+    char nulls[postgres::kMostParameters + 1];
     for (int i = 0; i < fcinfo->nargs; ++i) {
         values[i] = fcinfo->args[i].value;
         nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
+    }
+    if (caller != nullptr) {
+        values[fcinfo->nargs] = postgres::text_datum(std::string_view(caller));
+        nulls[fcinfo->nargs] = ' ';
     }
     const postgres::StatementScope statements = postgres::open_statements();
     postgres::execute(statement, values, nulls);
     postgres::close_statements(statements);
 }
 
+void administer(FunctionCallInfo fcinfo, const char* caller) {
+    postgres::guarded([fcinfo] { postgres::require_writable(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid))); });
+    {
+        const postgres::AsOwner as_owner(runtime::hold_installed().owner);
+        postgres::guarded([fcinfo, caller] { run(fcinfo, caller); });
+    }
+    runtime::wake_projector_at_commit();
+}
+
 }  // namespace
 }  // namespace projection
 
 TELEMETRY_FUNCTION(telemetry_administer) {
-    postgres::guarded([fcinfo] { postgres::require_writable(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid))); });
-    {
-        const postgres::AsOwner as_owner(runtime::hold_installed().owner);
-        postgres::guarded([fcinfo] { projection::run(fcinfo); });
-    }
-    runtime::wake_projector_at_commit();
+    projection::administer(fcinfo, nullptr);
+    PG_RETURN_VOID();
+}
+
+TELEMETRY_FUNCTION(telemetry_create_handler_projection) {
+    const char* caller = postgres::guarded([] { return static_cast<const char*>(GetUserNameFromId(GetUserId(), false)); });
+    projection::administer(fcinfo, caller);
     PG_RETURN_VOID();
 }
 

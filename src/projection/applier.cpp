@@ -20,12 +20,14 @@
 #include "projection/catch_up.hpp"
 #include "projection/consumer.hpp"
 #include "projection/failure.hpp"
+#include "projection/handler.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
 #include "projection/triggers.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
+#include "runtime/pass_scope.hpp"
 #include "runtime/wake.hpp"
 
 #include "postgres/pg.hpp"
@@ -339,27 +341,44 @@ void Applier::set_due(Pass& pass, const std::vector<Consumer>& consumers, const 
     }
 }
 
-// Reads batches for the consumers that are furthest behind. Nothing: none is behind, or none is due.
-std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContext& context, const PassOptions& options) {
-    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
+// Chooses consumers that stand at one batch. Those that have kept up before come first, because they are due only now and then;
+// so a rebuild or a new projection, which reads the whole log, delays none of them. Among the others those that are furthest
+// behind come first, and the next ones join them. A handler is served alone.
+std::vector<const Consumer*> Applier::choose(const std::vector<Consumer>& consumers, const Progress& progress,
+                                             const PassOptions& options) const {
     std::vector<const Consumer*> served;
+    const auto precedes = [](const Consumer& a, const Consumer& b) {
+        const bool a_keeps_up = a.is_lazy() && a.cursor.is_filled, b_keeps_up = b.is_lazy() && b.cursor.is_filled;
+        return a_keeps_up != b_keeps_up ? a_keeps_up : a.cursor.batch < b.cursor.batch;
+    };
     for (const Consumer& each : consumers) {
         if (!waits(each, progress, options)) continue;
-        if (!served.empty() && each.cursor.batch < served.front()->cursor.batch) served.clear();
-        const bool fits = served.empty() ||
-                          (each.cursor.batch == served.front()->cursor.batch && each.is_lazy() == served.front()->is_lazy());
+        if (!served.empty() && precedes(each, *served.front())) served.clear();
+        const bool fits =
+            served.empty() || (!precedes(*served.front(), each) && each.cursor.batch == served.front()->cursor.batch &&
+                               each.is_lazy() == served.front()->is_lazy() && !each.definition->is_handler() &&
+                               !served.front()->definition->is_handler());
         if (fits) served.push_back(&each);
     }
+    if (is_careful_ && !served.empty()) served.erase(served.begin() + 1, served.end());
+    return served;
+}
+
+// Reads batches for consumers that are behind. Nothing: none is behind, or none is due.
+std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContext& context, const PassOptions& options) {
+    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
+    const std::vector<const Consumer*> served = choose(consumers, progress, options);
     if (served.empty()) return std::nullopt;
 
-    if (is_careful_) served.erase(served.begin() + 1, served.end());
     Pass pass;
     bool must_wait = false;
     const bool is_done = attempt(served.front()->name, pass, [&] {
         if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
             feed::cover(*gap, options.slice, context.snapshot);
         } else {
-            const auto consumed = consume_batches(served, progress, context.snapshot, options.slice);
+            const auto consumed = served.front()->definition->is_handler()
+                                      ? handle_batch(*served.front(), progress, context.snapshot)
+                                      : consume_batches(served, progress, context.snapshot, options.slice);
             must_wait = !consumed;
             pass.events = consumed ? consumed->events : 0;
             pass.has_replaced = consumed && consumed->has_replaced;
@@ -456,6 +475,7 @@ Pass Applier::run(const PassOptions& options) {
     postgres::AsOwner as_owner(installed.owner);
     if (options.lock_timeout > 0) as_owner.set("lock_timeout", std::to_string(options.lock_timeout).c_str());
     hold_tables();
+    const runtime::PassScope scope;
     Pass pass = run_as_owner(options);
     is_careful_ = false;
     return pass;

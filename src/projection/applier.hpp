@@ -82,6 +82,8 @@ private:
 
     bool is_suspended(std::string_view consumer) const { return suspended_.find(consumer) != suspended_.end(); }
     bool waits(const Consumer& each, const feed::Progress& progress, const PassOptions& options) const;
+    std::vector<const Consumer*> choose(const std::vector<Consumer>& consumers, const feed::Progress& progress,
+                                        const PassOptions& options) const;
     runtime::SteadyTime due_at(const Consumer& lazy) const;
     void set_due(Pass& pass, const std::vector<Consumer>& consumers, const feed::Progress& progress) const;
     bool is_left_out(const Consumer& each) const { return each.definition->is_paused || is_suspended(each.name); }

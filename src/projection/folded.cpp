@@ -35,6 +35,7 @@ void put_folded(FunctionCallInfo fcinfo, bool whole_log) {
         InitMaterializedSRF(fcinfo, 0);
         return reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     });
+    if (definition.is_handler()) return;  // it keeps no statistics
     const feed::Progress progress = feed::read_progress(snapshot);
     feed::Cursor cursor = progress.cursor_of(definition.name);
     if (whole_log) cursor = {.place = feed::Cursor::Place::kBatch};

@@ -18,7 +18,7 @@
 namespace read_model {
 namespace {
 
-enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence, kMetrics, kDevices, kRegions };
+enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence, kMetrics, kDevices, kRegions, kHandler, kRunsAs };
 enum SettingColumn { kSettingName, kSettingCadence, kSettingRetention };
 
 // Rows without destructors, for guarded blocks.
@@ -31,6 +31,8 @@ struct DefinitionRow {
     const char* const* metrics;  // ends with null; null: not set
     const char* devices;         // null: not set
     const char* const* regions;  // as metrics
+    const char* handler;         // null: none
+    const char* runs_as;
 };
 struct SettingRow {
     const char* name;
@@ -94,7 +96,9 @@ Rows<DefinitionRow> read_definitions(::Snapshot snapshot) {
                                    .cadence = length_of(slot, kCadence, 0),
                                    .metrics = texts_of(slot, kMetrics),
                                    .devices = slot->tts_isnull[kDevices] ? nullptr : postgres::c_string_of(value[kDevices]),
-                                   .regions = texts_of(slot, kRegions)});
+                                   .regions = texts_of(slot, kRegions),
+                                   .handler = slot->tts_isnull[kHandler] ? nullptr : postgres::c_string_of(value[kHandler]),
+                                   .runs_as = slot->tts_isnull[kRunsAs] ? nullptr : postgres::c_string_of(value[kRunsAs])});
     });
     return read;
 }
@@ -123,8 +127,10 @@ Grain grain_of(const DefinitionRow& row) {
     if (std::string_view(row.grain) == "device") return Grain::kDevice;
     if (std::string_view(row.grain) == "region") return Grain::kRegion;
     if (std::string_view(row.grain) == "all") return Grain::kAll;
+    if (std::string_view(row.grain) == "batch") return Grain::kBatch;
     throw postgres::Error(error_codes::kLogWasAltered, std::string("projection \"") + row.name + "\" has an unknown grain",
-                          std::string("telemetry.projection says \"") + row.grain + "\".", "Grains are: device, region, all.");
+                          std::string("telemetry.projection says \"") + row.grain + "\".",
+                          "Grains are: device, region, all, batch.");
 }
 
 std::optional<std::vector<std::string>> strings_of(const char* const* texts) {
@@ -142,7 +148,8 @@ std::string state_table_of(std::string_view projection) {
 
 void visit_state_tables(::Snapshot snapshot, void (*visit)(void* context, const char* name), void* context) {
     const Rows<DefinitionRow> read = read_definitions(snapshot);
-    for (int i = 0; i < read.count; ++i) visit(context, psprintf("%s%s", runtime::kStateTablePrefix, read.rows[i].name));
+    for (int i = 0; i < read.count; ++i)
+        if (read.rows[i].handler == nullptr) visit(context, psprintf("%s%s", runtime::kStateTablePrefix, read.rows[i].name));
 }
 
 std::vector<Definition> read_registry(::Snapshot snapshot) {
@@ -168,7 +175,9 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
                                .cadence = row.cadence,
                                .metrics = strings_of(row.metrics),
                                .devices = row.devices == nullptr ? std::nullopt : std::optional<std::string>(row.devices),
-                               .regions = strings_of(row.regions)});
+                               .regions = strings_of(row.regions),
+                               .handler = row.handler == nullptr ? "" : row.handler,
+                               .runs_as = row.runs_as == nullptr ? "" : row.runs_as});
     }
     // Version 1.0 has no registry.
     if (definitions.empty())

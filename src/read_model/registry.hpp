@@ -13,7 +13,12 @@
 namespace read_model {
 
 // A projection keeps statistics of each of these.
-enum class Grain : std::uint8_t { kDevice, kRegion, kAll };
+enum class Grain : std::uint8_t {
+    kDevice,
+    kRegion,
+    kAll,   // one row for all readings
+    kBatch  // it keeps no statistics, and calls a function for each batch
+};
 
 struct Definition {
     std::string name;
@@ -27,8 +32,13 @@ struct Definition {
     std::optional<std::string> devices{};               // only devices that match this LIKE pattern; nothing: all
     std::optional<std::vector<std::string>> regions{};  // only readings of these; nothing: all
 
+    std::string handler{};  // schema-qualified name of the function, for kBatch
+    std::string runs_as{};  // the role that calls it
+
+    bool is_handler() const noexcept { return grain == Grain::kBatch; }
+
     // A lazy projection never follows: it reads batches when its cadence says so.
-    bool is_lazy() const noexcept { return cadence > 0; }
+    bool is_lazy() const noexcept { return cadence > 0 || is_handler(); }
 };
 
 // The name of a projection's state table (telemetry.state_*).

@@ -152,6 +152,7 @@ bool Upkeep::clear_some() {
     });
     bool has_more = false;
     for (const read_model::Definition& each : registry) {
+        if (each.is_handler()) continue;
         if (clear_generations(each.name)) has_more = true;
         if (each.retention == 0) continue;
         if (auto next = clear_buckets(each.name, next_keys_[each.name], GetCurrentTimestamp() - each.retention)) {

@@ -8,9 +8,11 @@ CREATE TABLE telemetry.projection (
     metrics    text[] COLLATE "C",
     devices    text COLLATE "C",
     regions    text[] COLLATE "C",
+    handler    text,
+    runs_as    text,
     is_own     boolean NOT NULL
 );
-COMMENT ON TABLE telemetry.projection IS 'Holds the definitions of the projections. grain: what a projection keeps statistics of (device | region). bucket: for each span of this length, in UTC; NULL: over all time. quantiles: whether its summaries keep a sketch. cadence: how long it lets readings gather; 0: not at all. metrics: only these; devices: only those that match this LIKE pattern; regions: only readings of these; NULL: all. is_own: the extension made it. The statistics are in telemetry.state_*. Internal.';
+COMMENT ON TABLE telemetry.projection IS 'Holds the definitions of the projections. grain: what a projection keeps statistics of (device | region | all), or batch: it keeps none, and calls the function handler as the role runs_as. bucket: for each span of this length, in UTC; NULL: over all time. quantiles: whether its summaries keep a sketch. cadence: how long it lets readings gather; 0: not at all. metrics: only these; devices: only those that match this LIKE pattern; regions: only readings of these; NULL: all. is_own: the extension made it. The statistics are in telemetry.state_*. Internal.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.projection', 'WHERE NOT is_own');
 INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence, is_own) VALUES
     ('device', 'device', NULL, false, '0', true),

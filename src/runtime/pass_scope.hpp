@@ -1,0 +1,20 @@
+// Says whether this process is making a pass. A function that a pass calls must not store readings: the transaction would then
+// append to the log that it reads.
+#pragma once
+
+namespace runtime {
+
+class PassScope {
+public:
+    PassScope() noexcept { is_open_ = true; }
+    PassScope(const PassScope&) = delete;
+    PassScope& operator=(const PassScope&) = delete;
+    ~PassScope() { is_open_ = false; }
+
+    static bool is_open() noexcept { return is_open_; }
+
+private:
+    static inline bool is_open_ = false;
+};
+
+}  // namespace runtime
