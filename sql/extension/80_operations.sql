@@ -117,7 +117,7 @@ BEGIN
         RAISE EXCEPTION 'cadence is out of range' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The cadence is %s.', COALESCE(cadence::text, 'NULL')),
             HINT = 'Give a time from 0 to 1 day.';
     END IF;
-    EXECUTE format('CREATE TABLE telemetry.%I (LIKE telemetry.state_device INCLUDING ALL) WITH (fillfactor = 50)', 'state_' || projection);
+    EXECUTE format('CREATE TABLE telemetry.%I (LIKE telemetry.state_device INCLUDING ALL) WITH (fillfactor = %s)', 'state_' || projection, CASE WHEN bucket IS NULL THEN 50 ELSE 85 END);
     EXECUTE format('COMMENT ON TABLE telemetry.%I IS %L', 'state_' || projection, format('Holds the state of the projection "%s", as telemetry.state_device holds that of "device". Internal; query telemetry.%I.', projection, view_name));
     INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence, metrics, devices, regions, is_own)
     VALUES (projection, grain, justify_hours(bucket), quantiles, cadence, metrics, devices, regions, false);
@@ -168,8 +168,8 @@ BEGIN
             DETAIL = 'Only projections that telemetry.create_projection() made can be dropped.', HINT = 'telemetry.pause_projection() stops it.';
     END IF;
     IF (SELECT p.handler IS NULL FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection) THEN
-        EXECUTE format('DROP VIEW telemetry.%I, telemetry.%I', projection || '_stats_live', projection || '_stats');
-        EXECUTE format('DROP TABLE telemetry.%I', 'state_' || projection);
+        EXECUTE format('DROP VIEW IF EXISTS telemetry.%I, telemetry.%I', projection || '_stats_live', projection || '_stats');
+        EXECUTE format('DROP TABLE IF EXISTS telemetry.%I', 'state_' || projection);
     END IF;
     DELETE FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.projection_setting p WHERE p.projection = drop_projection_as_owner.projection;

@@ -142,9 +142,8 @@ is(setup_of('library version', 'state, detail'), "ok|extension $library, library
 # As 1.0 had it: without what a later version makes once, and what depends on that.
 sql('DROP TRIGGER announce_replicated_change ON telemetry.device');
 sql("INSERT INTO telemetry.checkpoint SELECT c, epoch, snapshot, partial_xid, partial_event_id, events, last_batch_id, drained, as_of FROM telemetry.batcher, unnest('{batch,device,region}'::text[]) AS c");
-for my $made (
-	(map { "VIEW telemetry.$_" } qw(pipeline_status projection_status device_stats device_metric_stats region_stats region_metric_stats),
-		map { my $grain = $_; map { "${grain}_stats_$_" } qw(1m 1h 1d) } qw(device region)),
+my $views = sql(q{SELECT string_agg(relname, ' ' ORDER BY relname ~ '_live$' DESC, relname) FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' AND relname ~ '^(device|region)_'});
+for my $made ((map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
 	(map { "TABLE telemetry.$_" } qw(projection projection_setting pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
 {
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");

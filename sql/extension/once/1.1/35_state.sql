@@ -2,8 +2,10 @@
 DO $state$
 DECLARE
     name text;
+    fillfactor integer;
 BEGIN
-    FOR name IN SELECT p.projection FROM telemetry.projection p ORDER BY 1 LOOP
+    -- A row over all time is updated for ever, a row of a bucket only while the bucket is new.
+    FOR name, fillfactor IN SELECT p.projection, CASE WHEN p.bucket IS NULL THEN 50 ELSE 85 END FROM telemetry.projection p ORDER BY 1 LOOP
         EXECUTE format('CREATE TABLE telemetry.state_%s (
             generation       integer NOT NULL,
             key              text COLLATE "C" NOT NULL,
@@ -17,7 +19,7 @@ BEGIN
             metric_names     text[] COLLATE "C",
             summaries        telemetry.summary[],
             PRIMARY KEY (generation, key, bucket, part)
-        ) WITH (fillfactor = 50)', name);
+        ) WITH (fillfactor = %s)', name, fillfactor);
         EXECUTE format('COMMENT ON TABLE telemetry.state_%s IS %L', name, format('Holds the state of the projection "%s". A row has the statistics of a key in a bucket ("-infinity": over all time). summaries has temperature, humidity, then the metrics of metric_names. A key with many metrics has further rows, whose part is not 0 and which have the last two columns only. A rebuild writes a generation of its own. Internal; query the views.', name));
         PERFORM pg_extension_config_dump(format('telemetry.state_%s', name), '');
     END LOOP;
