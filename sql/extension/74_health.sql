@@ -23,17 +23,26 @@ DECLARE
     limits record;
     worker record;
     seen record;
+    kind text;
+    projections text[] := ARRAY['projection device', 'projection region'];
     amount double precision;
     number bigint;
     at timestamptz;
 BEGIN
     SELECT * INTO limits FROM telemetry.health_limits();
-    FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'triggers', 'projection device', 'projection region', 'tables', 'locks',
-                                'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention'] LOOP
+    BEGIN
+        projections := ARRAY(SELECT 'projection ' || p.projection FROM telemetry.projection p ORDER BY p.projection);
+    EXCEPTION WHEN OTHERS THEN
+        NULL; -- The checks of these two say why the registry cannot be read.
+    END;
+    FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'triggers']
+                          || projections
+                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
         -- A check that raises an error becomes a row that says so.
         BEGIN
-            CASE item
+            kind := CASE WHEN item LIKE 'projection %' THEN 'projection' ELSE item END;
+            CASE kind
             WHEN 'worker' THEN
                 SELECT * INTO worker FROM telemetry.worker_status();
                 detail := concat(worker.state, ', pid ' || worker.pid, ' since ' || worker.since, ': ' || worker.last_error);
@@ -91,13 +100,13 @@ BEGIN
                     hint := 'The log is open to changes, or sessions miss changes of telemetry.device. This mends it: ' || hint;
                 END IF;
 
-            WHEN 'projection device', 'projection region' THEN
+            WHEN 'projection' THEN
                 SELECT * INTO STRICT seen FROM telemetry.projection_status p WHERE p.projection = substr(health.item, 12);
                 detail := format('%s, %s events wait, %s s behind', seen.state, seen.lag_events, round(seen.lag_seconds::numeric, 1));
                 -- A restored log lags since before its dump, which is no fault of this server.
                 state := CASE WHEN seen.state = 'restored' THEN 'warning'
-                              WHEN seen.state = 'failing' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error) THEN 'error'
-                              WHEN seen.state = 'paused' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning) THEN 'warning'
+                              WHEN seen.state = 'failing' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error + seen.cadence) THEN 'error'
+                              WHEN seen.state = 'paused' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning + seen.cadence) THEN 'warning'
                               ELSE 'ok' END;
                 IF seen.state = 'failing' THEN
                     detail := concat(detail, ', ', seen.last_error_sqlstate, ': ', seen.last_error);
@@ -274,6 +283,6 @@ END $$;
 COMMENT ON FUNCTION telemetry.health() IS
 'Returns a row for each check: item, state (ok | warning | error), detail (what the check saw) and hint (what to do). It raises no error, not even on a standby or without preloading: a check that fails is a row with state error. Details name culprits by pid, prepared transaction or replication slot.
 worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
-projection ...: error when it fails or is 10 minutes behind, warning when it is 1 minute behind or paused. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
+projection ...: a row for each; error when it fails or is 10 minutes behind its cadence, warning when it is 1 minute behind that or paused. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
 vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day.
 prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time.';

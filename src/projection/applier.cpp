@@ -371,7 +371,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     if (served.empty()) return std::nullopt;
 
     Pass pass;
-    bool must_wait = false;
+    bool must_wait = false, keeps_up = false;
     const bool is_done = attempt(served.front()->name, pass, [&] {
         if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
             feed::cover(*gap, options.slice, context.snapshot);
@@ -380,6 +380,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
                                       ? handle_batch(*served.front(), progress, context.snapshot)
                                       : consume_batches(served, progress, context.snapshot, options.slice);
             must_wait = !consumed;
+            keeps_up = consumed && consumed->keeps_up;
             pass.events = consumed ? consumed->events : 0;
             pass.has_replaced = consumed && consumed->has_replaced;
         }
@@ -388,7 +389,11 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     for (const Consumer* each : served) {
         if (!is_done) continue;
         pass.succeeded.push_back(each->name);
-        served_at_[each->name] = runtime::steady_time();
+        // One that has more to consume is due again at once.
+        if (keeps_up)
+            served_at_[each->name] = runtime::steady_time();
+        else
+            served_at_.erase(each->name);
     }
     finish(pass, context.snapshot);
     pass.has_open_batch = has_open_batch(progress);

@@ -69,7 +69,7 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
         }
         reader.close();
     }
-    const bool keeps_up = is_lazy ? !next.run || next.run->is_newest : next.reaches_batcher;
+    const bool keeps_up = consumed.keeps_up = is_lazy ? !next.run || next.run->is_newest : next.reaches_batcher;
     auto consumer = served.begin();
     targets.for_each(snapshot, [&](const Target& target, auto&& write) {
         write();

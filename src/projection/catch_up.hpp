@@ -13,6 +13,7 @@ namespace projection {
 
 struct Consumed {
     std::int64_t events = 0;
+    bool keeps_up = false;      // nothing is left for the consumers now
     bool has_replaced = false;  // a rebuild has become what readers see
 };
 

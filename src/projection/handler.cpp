@@ -43,7 +43,7 @@ std::optional<Consumed> handle_batch(const Consumer& consumer, const feed::Progr
         to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
     }
     feed::write_cursor(consumer.projection(), to);
-    return Consumed{.events = batch->events};
+    return Consumed{.events = batch->events, .keeps_up = to.batch == progress.last_batch()};
 }
 
 }  // namespace projection

@@ -273,9 +273,9 @@ Pace Projector::work() {
         hold(*done.failure);
     else if (!tries_again_)
         report_working();
-    if (done.has_more) return Pace::kAtOnce;
     if (done.has_replaced) upkeep_.clear_soon();
     if (done.is_open) upkeep_.do_when_due();
+    if (done.has_more) return Pace::kAtOnce;
     if (done.events == 0) return Pace::kWait;
     return done.events < kBusyBatch ? Pace::kRest : Pace::kGather;
 }

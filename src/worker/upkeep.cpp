@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "error_codes.hpp"
+#include "feed/cursor.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/own_table.hpp"
@@ -141,19 +142,25 @@ void Upkeep::merge_when_due() {
     is_obstructed_ = merged.obstacle.has_value();
 }
 
-// Does a part of the work for each projection. True: more is left.
+// Does a part of the work for each projection. True: more is left. While no generation comes or goes, there are no rows of
+// others to be found.
 bool Upkeep::clear_some() {
-    const std::vector<read_model::Definition> registry =
-        read_model::read_registry(postgres::guarded([] { return GetActiveSnapshot(); }));
-    const postgres::StatementScope statements = postgres::guarded([] {
+    const ::Snapshot snapshot = postgres::guarded([] { return GetActiveSnapshot(); });
+    const std::vector<read_model::Definition> registry = read_model::read_registry(snapshot);
+    std::string generations;
+    for (const feed::StoredCursor& each : feed::read_cursors(snapshot))
+        generations += each.projection + " " + std::to_string(each.cursor.generation) + "\n";
+    for (const read_model::Definition& each : registry) generations += each.name + "\n";
+    const bool has_new = generations != cleared_generations_;
+    bool has_more = false;
+    const postgres::StatementScope statements = postgres::guarded([has_new] {
         const postgres::StatementScope scope = postgres::open_statements();
-        postgres::execute(kAdopt, nullptr);
+        if (has_new) postgres::execute(kAdopt, nullptr);
         return scope;
     });
-    bool has_more = false;
     for (const read_model::Definition& each : registry) {
         if (each.is_handler()) continue;
-        if (clear_generations(each.name)) has_more = true;
+        if (has_new && clear_generations(each.name)) has_more = true;
         if (each.retention == 0) continue;
         if (auto next = clear_buckets(each.name, next_keys_[each.name], GetCurrentTimestamp() - each.retention)) {
             next_keys_[each.name] = std::move(*next);
@@ -163,6 +170,7 @@ bool Upkeep::clear_some() {
         }
     }
     postgres::guarded([&statements] { postgres::close_statements(statements); });
+    if (!has_more) cleared_generations_ = std::move(generations);
     return has_more;
 }
 
@@ -172,6 +180,7 @@ void Upkeep::clear_when_due() {
     // What hinders it may hinder one projection only, so the passes go on.
     const StepResult cleared = run_step([this](const runtime::Installed&) { return clear_some(); }, true);
     clearing_due_at_ = cleared.has_more ? now : now + kIntervalOfClearing;
+    if (cleared.obstacle) cleared_generations_.clear();
     if (cleared.obstacle.has_value() == is_clearing_obstructed_) return;
     is_clearing_obstructed_ = cleared.obstacle.has_value();
     log_obstacle("old statistics", cleared.obstacle);

@@ -32,6 +32,7 @@ private:
     int retention_setting_ = -1;  // seconds; the setting from which `merging_due_at_` was computed
 
     std::map<std::string, std::string> next_keys_;  // of projections whose old buckets are being deleted
+    std::string cleared_generations_;               // those of the last time when nothing was left to be cleared
     runtime::SteadyTime clearing_due_at_ = 0;
     bool is_clearing_obstructed_ = false;
 };
