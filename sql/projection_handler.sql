@@ -30,7 +30,7 @@ SELECT state, applied = (SELECT count(*) FROM telemetry.events) AS all_applied, 
 -- meanwhile.
 UPDATE handling.mood SET fails = true;
 SELECT status FROM telemetry.ingest_telemetry('handled-1', NULL, 5);
-\set VERBOSITY verbose
+\set VERBOSITY sqlstate
 CALL telemetry.project_once();
 \set VERBOSITY default
 SELECT count(*) FROM handling.seen WHERE temperature = 5;
