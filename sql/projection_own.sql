@@ -52,6 +52,15 @@ SELECT first_seen, sample_count FROM telemetry.device_stats WHERE device_id = 'l
 SELECT telemetry.clear_generations('device') AS has_more;
 SELECT count(DISTINCT generation) FROM telemetry.state_device;
 
+-- Default privileges give nobody a right to the relations of a projection.
+CREATE ROLE telemetry_own_stranger;
+BEGIN;
+ALTER DEFAULT PRIVILEGES IN SCHEMA telemetry GRANT ALL ON TABLES TO telemetry_own_stranger, PUBLIC;
+SELECT telemetry.create_projection('unshared', 'all');
+SELECT count(*) AS relations, bool_or(has_table_privilege('telemetry_own_stranger', oid, 'SELECT, INSERT, UPDATE, DELETE')) AS is_shared FROM pg_class WHERE relname ~ '^(state_unshared|unshared_stats(_live)?)$';
+ROLLBACK;
+DROP ROLE telemetry_own_stranger;
+
 -- What is refused.
 \set VERBOSITY sqlstate
 SELECT telemetry.create_projection('north', 'all');

@@ -101,6 +101,8 @@ CREATE FUNCTION telemetry.create_projection_as_owner(projection text, grain text
 DECLARE
     width CONSTANT numeric := extract(epoch FROM bucket);
     view_name CONSTANT text := projection || '_stats';
+    made regclass;
+    grantee text;
 BEGIN
     PERFORM telemetry.check_new_projection(projection);
     IF grain IS NULL OR grain NOT IN ('device', 'region', 'all') THEN
@@ -123,6 +125,14 @@ BEGIN
     VALUES (projection, grain, justify_hours(bucket), quantiles, cadence, metrics, devices, regions, false);
     PERFORM telemetry.make_view(projection, view_name);
     EXECUTE format('COMMENT ON VIEW telemetry.%I IS %L', view_name, format('Shows the statistics of the projection "%s". The row is complete up to as_of.', projection));
+    -- Default privileges give no role a right here, as the install script has it.
+    FOR made, grantee IN
+        SELECT c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+        FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+        WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relname IN ('state_' || projection, view_name, view_name || '_live') AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', made, grantee);
+    END LOOP;
     EXECUTE format('COMMENT ON VIEW telemetry.%I IS %L', view_name || '_live', format('Shows the statistics of the projection "%s", exact for the reader''s snapshot.', projection));
     PERFORM telemetry.adopt_relations();
 END $$;
