@@ -4,8 +4,8 @@ DECLARE
     name text;
     fillfactor integer;
 BEGIN
-    -- A row over all time is updated for ever, a row of a bucket only while the bucket is new.
-    FOR name, fillfactor IN SELECT p.projection, CASE WHEN p.bucket IS NULL THEN 50 ELSE 85 END FROM telemetry.projection p ORDER BY 1 LOOP
+    -- A row over all time is updated for ever and that of a day for long, a row of a shorter bucket only while the bucket is new.
+    FOR name, fillfactor IN SELECT p.projection, CASE WHEN p.bucket < interval '1 day' THEN 85 ELSE 50 END FROM telemetry.projection p ORDER BY 1 LOOP
         EXECUTE format('CREATE TABLE telemetry.state_%s (
             generation       integer NOT NULL,
             key              text COLLATE "C" NOT NULL,
