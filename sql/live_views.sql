@@ -46,7 +46,7 @@ SELECT pg_temp.plan_of($$ SELECT avg_temperature FROM telemetry.device_stats_liv
 SELECT pg_temp.plan_of($$ SELECT avg FROM telemetry.region_stats_1h_live WHERE region = 'live hall' AND time >= '2024-06-01 10:00' AND time < '2024-06-01 12:00' $$) ~ '"Index Cond": "\(\(generation = .*\) AND \(key = ''live hall''::text\) AND \(bucket >= ' AS by_index;
 RESET enable_seqscan;
 
--- What somebody falsified is named.
+-- verify_projection() names what somebody falsified.
 BEGIN;
 UPDATE telemetry.state_device SET sample_count = 77 WHERE key = 'live-2';
 UPDATE telemetry.state_device_1h SET summaries[1] = (SELECT telemetry.summary(4, '2024-06-01 11:00')) WHERE key = 'live-2';

@@ -55,7 +55,7 @@ CALL telemetry.project_once();
 SELECT count(*) FROM handling.late;
 SELECT lag_events FROM telemetry.projection_status WHERE projection = 'noting';
 
--- What is refused.
+-- The functions refuse these.
 \set VERBOSITY sqlstate
 SELECT telemetry.create_handler_projection('noting', 'handling.note(bigint)');
 SELECT telemetry.create_handler_projection('other', 'pg_catalog.lower(text)');

@@ -61,7 +61,7 @@ SELECT count(*) AS relations, bool_or(has_table_privilege('telemetry_own_strange
 ROLLBACK;
 DROP ROLE telemetry_own_stranger;
 
--- What is refused.
+-- The functions refuse these.
 \set VERBOSITY sqlstate
 SELECT telemetry.create_projection('north', 'all');
 SELECT telemetry.create_projection('North', 'all');

@@ -96,7 +96,7 @@ A token stands for a transaction and knows nothing of a savepoint that was rolle
 The call looks at what is committed now, whatever the isolation level. After applied the next statement shows the reading under READ COMMITTED, the next transaction otherwise. On a standby the call also waits for the token''s transaction to arrive. It holds no lock while it waits and can be cancelled. Where transaction_timeout would end the session, it returns timeout shortly before; the caller''s snapshot is held as by any statement. NULL for a NULL argument.
 Errors: TC102 for the caller''s own transaction while it is open; 22023 for an invalid token or one of another database, a negative timeout or an unknown projection.';
 
--- What the views have is a state table's row merged with that of the tail, which has the same shape.
+-- A live view merges the rows of a state table with those that one of these functions returns. Both have the same shape.
 CREATE FUNCTION telemetry.folded_tail(projection text, OUT key text, OUT bucket timestamptz, OUT sample_count bigint, OUT first_seen timestamptz,
     OUT last_seen timestamptz, OUT last_received_at timestamptz, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[]) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'telemetry_fold_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 100;
@@ -107,6 +107,8 @@ CREATE FUNCTION telemetry.folded_log(projection text, OUT key text, OUT bucket t
     AS 'MODULE_PATHNAME', 'telemetry_fold_log' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000;
 COMMENT ON FUNCTION telemetry.folded_log(text) IS 'Returns the statistics of all readings of the log, as a projection would have them, as rows of a state table. A key and bucket may have several rows. telemetry.verify_projection() calls it. Internal.';
 
+-- Each view of statistics asks as_of() only in a session that has set max_staleness, because the call costs more than a look at one row. The
+-- condition is no function of its own: the server would ask each reader of an earlier version for the right to a new function.
 CREATE VIEW telemetry.device_stats AS
     SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count,
            telemetry.avg(summaries[1]) AS avg_temperature, telemetry.minimum(summaries[1]) AS min_temperature,

@@ -4,7 +4,7 @@ CREATE FUNCTION telemetry.thinned(times timestamptz[], "values" double precision
     AS 'MODULE_PATHNAME', 'telemetry_thin_series' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION telemetry.thinned(timestamptz[], double precision[], double precision[], double precision[], integer, text) IS 'Returns the numbers of the points that stay. The arrays are of one length, without NULL and ascend by time. Internal.';
 
--- What a projection has of one key and metric, the tail included.
+-- This function finds one key and metric of a projection, the tail included.
 CREATE FUNCTION telemetry.bucket_summaries(projection text, key text, metric text, begins timestamptz, ends timestamptz, OUT "time" timestamptz, OUT summary telemetry.summary) RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

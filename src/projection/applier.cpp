@@ -438,7 +438,7 @@ Pass Applier::make_pass(const Progress& progress, const PassContext& context, co
         was_catching_up_ = catches_up;
         const auto may_go_on = [&](const Consumer& each) { return waits(each, progress, options); };
         done->has_more = done->has_more || std::any_of(consumers.begin(), consumers.end(), may_go_on);
-        // What this pass has put into a batch is there for lazy projections.
+        // Lazy projections may consume the batch that this pass has closed.
         done->has_more = done->has_more || (options.serves_lazy && !catches_up);
         set_due(*done, consumers, progress);
         return *done;

@@ -32,7 +32,7 @@ public:
     // Forgets what it has folded.
     void clear() { fold_ = std::make_unique<Fold>(definition_, filter_, numbering_); }
 
-    // What it has folded. `ranks` are those of the numbering.
+    // The deltas that it has folded. `ranks` are those of the numbering.
     std::vector<const read_model::GroupDelta*> deltas(std::span<const std::uint32_t> ranks) const {
         return fold_->deltas(ranks);
     }

@@ -15,7 +15,7 @@ namespace read_model {
 // The bucket of a projection that has none.
 inline constexpr model::Micros kAllTime = std::numeric_limits<model::Micros>::min();  // "-infinity"
 
-// What came of one metric.
+// The values that came of one metric.
 struct MetricDelta {
     summary::Statistics statistics;
     summary::Sketch sketch;  // empty where the projection keeps none
