@@ -1,5 +1,5 @@
 # A dump carries users' own projections: definitions, statistics, cursors and views. A restored copy goes on with them, and DROP
-# EXTENSION drops their relations there as well. A rebuild under load is invisible to readers until it holds everything.
+# EXTENSION drops their relations there as well. A cadence that comes and goes loses nothing, and old buckets go. A rebuild under load is invisible to readers until it holds everything.
 use strict;
 use warnings;
 
@@ -72,5 +72,23 @@ wait_applied($node);
 is(sql($seen), sql($wanted), 'rebuilt under load');
 is(sql("SELECT count(*) FROM telemetry.verify_projection('own')"), '0', 'and proved');
 ok(wait_for($node, 'SELECT count(DISTINCT generation) = 1 FROM telemetry.state_own', 'the old rows to be deleted'), 'the old rows go');
+
+# A projection that follows gets a cadence, and loses it again: nothing is counted twice or left out.
+for my $cadence ("'200 ms'", "'0'")
+{
+	sql("SELECT telemetry.set_cadence('device', $cadence)");
+	send_readings() foreach 1 .. 3;
+	wait_applied($node);
+	read_models_follow($node, 'telemetry.measurements', "cadence $cadence");
+	is(sql("SELECT batch_id IS NULL FROM telemetry.cursor WHERE projection = 'device'"), $cadence eq "'0'" ? 't' : 'f', 'it follows without a cadence, and not with one');
+}
+
+# The worker deletes old buckets, of this projection and no other.
+my $hours = sql('SELECT count(*) FROM telemetry.device_stats_1h');
+sql("SELECT telemetry.set_retention('device_1m', '1 hour')");
+$node->restart;
+ok(wait_for($node, 'SELECT count(*) = 0 FROM telemetry.device_stats_1m', 'old minutes to be deleted'), 'old minutes go');
+is(sql('SELECT count(*) FROM telemetry.device_stats_1h'), $hours, 'and no hours');
+is(sql("SELECT count(*) FROM telemetry.verify_projection('device_1m')"), '0', 'which is no difference from the log');
 $node->stop;
 done_testing();
