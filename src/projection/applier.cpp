@@ -98,9 +98,6 @@ Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot sna
     return read;
 }
 
-// Before that, the open batch is closed.
-constexpr runtime::SteadyTime kShortestDelay = 20'000;
-
 // Adds the batch to the list, and its notification to the pass.
 void close_batch(const feed::Batch& batch, ::Snapshot snapshot, Pass& pass) {
     std::string notification = notification_of(batch, snapshot);
@@ -123,10 +120,7 @@ bool has_several_to_read(const Progress& progress) noexcept {
 }  // namespace
 
 void Applier::suspend(std::string_view consumer, bool is_suspended) {
-    if (is_suspended)
-        suspended_.emplace(consumer);
-    else if (const auto found = suspended_.find(consumer); found != suspended_.end())
-        suspended_.erase(found);
+    schedule_.suspend(consumer, is_suspended);
     may_have_failed_ = true;
 }
 
@@ -213,12 +207,11 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
 
     Pass pass;
     refuse_obstacles(runtime::kBatcherTable);
-    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
     std::vector<std::string> leaving;
     Targets targets;
-    for (const Consumer& each : consumers) {
+    for (const Consumer& each : context.consumers) {
         if (!each.follows()) continue;
-        if (is_left_out(each) || each.is_lazy())
+        if (schedule_.is_left_out(each) || each.is_lazy())
             leaving.push_back(each.name);
         else
             attempt(each.name, pass, [&] { targets.open(*each.definition, each.cursor.generation, context.snapshot); });
@@ -228,7 +221,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
 
     const bool becomes_drained = read.is_complete && far_end.drains;
     const bool is_full = before.open_events + read.events >= options.slice;
-    const bool wants_batch = options.with_batches && !is_suspended(kBatches);
+    const bool wants_batch = options.with_batches && !schedule_.is_suspended(kBatches);
     const bool must_batch =
         (becomes_drained || is_full || has_several_to_read(progress)) && before.open_events + read.events > 0;
     const bool has_moved = read.events > 0 || !read.is_complete || becomes_drained;
@@ -319,56 +312,11 @@ std::optional<Pass> Applier::read_on(const Progress& progress, const PassContext
     return std::nullopt;
 }
 
-// Can it consume batches now?
-bool Applier::waits(const Consumer& each, const Progress& progress, const PassOptions& options) const {
-    if (each.follows() || is_left_out(each)) return false;
-    if (!each.is_lazy() || each.is_rebuild()) return true;
-    return each.cursor.batch < progress.last_batch() && (options.serves_lazy || due_at(each) <= runtime::steady_time());
-}
-
-runtime::SteadyTime Applier::due_at(const Consumer& lazy) const {
-    const auto served = served_at_.find(lazy.name);
-    return served == served_at_.end() ? 0 : served->second + lazy.definition->cadence;
-}
-
-// Says when the next lazy projection that lacks events will be due.
-void Applier::set_due(Pass& pass, const std::vector<Consumer>& consumers, const Progress& progress) const {
-    const std::int64_t events = progress.events_read() + pass.events;
-    for (const Consumer& each : consumers) {
-        if (!each.is_lazy() || each.follows() || is_left_out(each) || each.cursor.events >= events) continue;
-        const runtime::SteadyTime due = std::max(due_at(each), runtime::steady_time() + kShortestDelay);
-        pass.due_at = pass.due_at == 0 ? due : std::min(pass.due_at, due);
-    }
-}
-
-// Chooses consumers that stand at one batch. Those that have kept up before come first, because they are due only now and then;
-// so a rebuild or a new projection, which reads the whole log, delays none of them. Among the others those that are furthest
-// behind come first, and the next ones join them. A handler is served alone.
-std::vector<const Consumer*> Applier::choose(const std::vector<Consumer>& consumers, const Progress& progress,
-                                             const PassOptions& options) const {
-    std::vector<const Consumer*> served;
-    const auto precedes = [](const Consumer& a, const Consumer& b) {
-        const bool a_keeps_up = a.is_lazy() && a.cursor.is_filled, b_keeps_up = b.is_lazy() && b.cursor.is_filled;
-        return a_keeps_up != b_keeps_up ? a_keeps_up : a.cursor.batch < b.cursor.batch;
-    };
-    for (const Consumer& each : consumers) {
-        if (!waits(each, progress, options)) continue;
-        if (!served.empty() && precedes(each, *served.front())) served.clear();
-        const bool fits =
-            served.empty() || (!precedes(*served.front(), each) && each.cursor.batch == served.front()->cursor.batch &&
-                               each.is_lazy() == served.front()->is_lazy() && !each.definition->is_handler() &&
-                               !served.front()->definition->is_handler());
-        if (fits) served.push_back(&each);
-    }
-    if (is_careful_ && !served.empty()) served.erase(served.begin() + 1, served.end());
-    return served;
-}
-
 // Reads batches for consumers that are behind. Nothing: none is behind, or none is due.
 std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContext& context, const PassOptions& options) {
-    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
-    const std::vector<const Consumer*> served = choose(consumers, progress, options);
+    std::vector<const Consumer*> served = schedule_.choose(context.consumers, progress, options);
     if (served.empty()) return std::nullopt;
+    if (is_careful_) served.erase(served.begin() + 1, served.end());
 
     Pass pass;
     bool must_wait = false, keeps_up = false;
@@ -389,11 +337,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     for (const Consumer* each : served) {
         if (!is_done) continue;
         pass.succeeded.push_back(each->name);
-        // One that has more to consume is due again at once.
-        if (keeps_up)
-            served_at_[each->name] = runtime::steady_time();
-        else
-            served_at_.erase(each->name);
+        schedule_.has_served(*each, keeps_up);
     }
     finish(pass, context.snapshot);
     pass.has_open_batch = has_open_batch(progress);
@@ -408,7 +352,7 @@ void Applier::mend_triggers_of_new_epoch(bool is_first_pass) {
     if (attempts_to_mend_ > 0) attempts_to_mend_ = mend_triggers() ? 0 : attempts_to_mend_ - 1;
 }
 
-Pass Applier::make_pass(const Progress& progress, const PassContext& context, const PassOptions& options) {
+Pass Applier::make_pass(const Progress& progress, PassContext& context, const PassOptions& options) {
     Pass pass;
     refuse_mixed(progress);
     if (progress.epochs.empty() || !progress.epochs.back().is_local(context.here)) {
@@ -430,21 +374,21 @@ Pass Applier::make_pass(const Progress& progress, const PassContext& context, co
     }
     registry_ = read_model::read_registry(context.snapshot);
     has_begun_ = true;
-    const std::vector<Consumer> consumers = consumers_of(registry_, progress);
+    context.consumers = consumers_of(registry_, progress);
     // Projections that are behind take turns with the others.
     for (const bool catches_up : {!was_catching_up_, was_catching_up_}) {
         auto done = catches_up ? catch_up(progress, context, options) : read_on(progress, context, options);
         if (!done) continue;
         was_catching_up_ = catches_up;
-        const auto may_go_on = [&](const Consumer& each) { return waits(each, progress, options); };
-        done->has_more = done->has_more || std::any_of(consumers.begin(), consumers.end(), may_go_on);
+        const auto may_go_on = [&](const Consumer& each) { return schedule_.waits(each, progress, options); };
+        done->has_more = done->has_more || std::any_of(context.consumers.begin(), context.consumers.end(), may_go_on);
         // Lazy projections may consume the batch that this pass has closed.
         done->has_more = done->has_more || (options.serves_lazy && !catches_up);
-        set_due(*done, consumers, progress);
+        done->due_at = schedule_.next_due(context.consumers, progress.events_read() + done->events);
         return *done;
     }
     pass.has_more = false;
-    set_due(pass, consumers, progress);
+    pass.due_at = schedule_.next_due(context.consumers, progress.events_read());
     pass.has_open_batch = has_open_batch(progress);
     return pass;
 }

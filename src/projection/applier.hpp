@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,8 +14,8 @@
 #include "postgres/types.hpp"
 #include "projection/consumer.hpp"
 #include "projection/pass.hpp"
+#include "projection/schedule.hpp"
 #include "read_model/registry.hpp"
-#include "runtime/steady_time.hpp"
 
 namespace projection {
 
@@ -57,6 +55,7 @@ private:
         TimestampTz taken_at;     // just before the snapshot
         model::Snapshot present;  // `snapshot` as the model has it
         runtime::LogPlace here;
+        std::vector<Consumer> consumers;  // once the registry is read
     };
 
     // Where the batcher's window in an epoch ends.
@@ -66,7 +65,7 @@ private:
     };
 
     Pass run_as_owner(const PassOptions& options);
-    Pass make_pass(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
+    Pass make_pass(const feed::Progress& progress, PassContext& context, const PassOptions& options);
     std::optional<Pass> read_on(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
     std::optional<Pass> read_epoch(const feed::Progress& progress, std::size_t number, const PassContext& context,
                                    const PassOptions& options);
@@ -80,19 +79,10 @@ private:
     template <typename Body>
     bool attempt(std::string_view consumer, Pass& pass, Body&& body);
 
-    bool is_suspended(std::string_view consumer) const { return suspended_.find(consumer) != suspended_.end(); }
-    bool waits(const Consumer& each, const feed::Progress& progress, const PassOptions& options) const;
-    std::vector<const Consumer*> choose(const std::vector<Consumer>& consumers, const feed::Progress& progress,
-                                        const PassOptions& options) const;
-    runtime::SteadyTime due_at(const Consumer& lazy) const;
-    void set_due(Pass& pass, const std::vector<Consumer>& consumers, const feed::Progress& progress) const;
-    bool is_left_out(const Consumer& each) const { return each.definition->is_paused || is_suspended(each.name); }
-
     Oid log_{};
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
-    std::set<std::string, std::less<>> suspended_;
-    std::map<std::string, runtime::SteadyTime, std::less<>> served_at_;  // of lazy projections
-    std::vector<read_model::Definition> registry_;                       // as the snapshot of the pass shows it
+    Schedule schedule_;
+    std::vector<read_model::Definition> registry_;  // as the snapshot of the pass shows it
     bool has_begun_ = false;
     bool is_careful_ = false;
     bool was_catching_up_ = false;  // the last pass was one for projections that are behind
