@@ -273,17 +273,17 @@ void open_state(StateTable& state, ::Snapshot snapshot) {
 
 void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::size_t count, bool has_sketches) {
     enum ResultColumn {
-        kKey,
-        kBucket,
-        kSampleCount,
-        kFirstSeen,
-        kLastSeen,
-        kLastReceivedAt,
-        kRegion,
-        kMetricNames,
-        kSummaries
+        kDeltaKey,
+        kDeltaBucket,
+        kDeltaSampleCount,
+        kDeltaFirstSeen,
+        kDeltaLastSeen,
+        kDeltaLastReceivedAt,
+        kDeltaRegion,
+        kDeltaMetricNames,
+        kDeltaSummaries
     };
-    const Oid summary_type = get_element_type(TupleDescAttr(result->setDesc, kSummaries)->atttypid);
+    const Oid summary_type = get_element_type(TupleDescAttr(result->setDesc, kDeltaSummaries)->atttypid);
     const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs row", ALLOCSET_DEFAULT_SIZES);
     const MemoryContext caller = MemoryContextSwitchTo(row);
     for (std::size_t i = 0; i < count; ++i) {
@@ -309,20 +309,20 @@ void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::siz
             names[number] = postgres::text_datum(each->name);
             put(number, *each);
         }
-        Datum values[kSummaries + 1];
-        bool nulls[kSummaries + 1] = {};
-        values[kKey] = postgres::text_datum(delta.key);
-        values[kBucket] = TimestampTzGetDatum(delta.bucket);
-        values[kSampleCount] = Int64GetDatum(delta.sample_count);
-        values[kFirstSeen] = TimestampTzGetDatum(delta.first_seen);
-        values[kLastSeen] = TimestampTzGetDatum(delta.last_seen);
-        values[kLastReceivedAt] = TimestampTzGetDatum(delta.last_received_at);
-        nulls[kRegion] = delta.region.empty();
-        values[kRegion] = postgres::text_datum(delta.region);
-        nulls[kMetricNames] = further == 0;
-        if (further > 0) values[kMetricNames] = postgres::text_array_datum(names + kFixedMetrics, further);
+        Datum values[kDeltaSummaries + 1];
+        bool nulls[kDeltaSummaries + 1] = {};
+        values[kDeltaKey] = postgres::text_datum(delta.key);
+        values[kDeltaBucket] = TimestampTzGetDatum(delta.bucket);
+        values[kDeltaSampleCount] = Int64GetDatum(delta.sample_count);
+        values[kDeltaFirstSeen] = TimestampTzGetDatum(delta.first_seen);
+        values[kDeltaLastSeen] = TimestampTzGetDatum(delta.last_seen);
+        values[kDeltaLastReceivedAt] = TimestampTzGetDatum(delta.last_received_at);
+        nulls[kDeltaRegion] = delta.region.empty();
+        values[kDeltaRegion] = postgres::text_datum(delta.region);
+        nulls[kDeltaMetricNames] = further == 0;
+        if (further > 0) values[kDeltaMetricNames] = postgres::text_array_datum(names + kFixedMetrics, further);
         int dimension = number, lower_bound = 1;
-        values[kSummaries] = PointerGetDatum(
+        values[kDeltaSummaries] = PointerGetDatum(
             construct_md_array(summaries, missing, 1, &dimension, &lower_bound, summary_type, -1, false, TYPALIGN_DOUBLE));
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
