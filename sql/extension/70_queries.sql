@@ -360,16 +360,18 @@ CREATE VIEW telemetry.projection_status AS
            z.paused_by,
            p.cadence,
            p.retention,
-           c.rebuilt AS rebuilt_events
-    FROM (SELECT r.projection::text COLLATE "default" AS projection, COALESCE(e.cadence, r.cadence) AS cadence, e.retention
+           c.rebuilt AS rebuilt_events,
+           p.failure_policy,
+           (SELECT pg_catalog.count(*) FROM telemetry.parked_event k WHERE k.projection = p.projection AND k.generation = c.generation) AS parked_events
+    FROM (SELECT r.projection::text COLLATE "default" AS projection, COALESCE(e.cadence, r.cadence) AS cadence, e.retention, COALESCE(e.failure_policy, 'pause') AS failure_policy
           FROM telemetry.projection r LEFT JOIN telemetry.projection_setting e ON e.projection = r.projection) AS p
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled,
+        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled, u.generation,
                (SELECT r.events FROM telemetry.cursor r WHERE r.projection = p.projection AND NOT r.is_current) AS rebuilt
         FROM telemetry.cursor u WHERE u.projection = p.projection AND u.is_current
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
     LEFT JOIN telemetry.pause z ON z.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused. cadence: how long it lets readings gather before it applies them; until then it is current. retention: how long it keeps a bucket (NULL: for ever). rebuilt_events: how many events telemetry.rebuild_projection() has applied so far beside what the views show (NULL: no rebuild is under way).';
+COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused. cadence: how long it lets readings gather before it applies them; until then it is current. retention: how long it keeps a bucket (NULL: for ever). rebuilt_events: how many events telemetry.rebuild_projection() has applied so far beside what the views show (NULL: no rebuild is under way). failure_policy: what becomes of an event on which it fails. parked_events: how many of them its statistics lack (telemetry.parked_event).';

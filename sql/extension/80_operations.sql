@@ -67,6 +67,44 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.set_retention_as_owner(text, interval) IS 'Does the work of telemetry.set_retention(). Internal.';
 
+CREATE FUNCTION telemetry.set_failure_policy(projection text, policy text) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.set_failure_policy(text, text) IS 'Sets what becomes of an event on which a projection fails. pause (as it is made): the projection waits before the batch of the event and tries again, after a minute at most; nothing is left out. park: the projector halves the batch until it has found the event, puts it aside in telemetry.parked_event, and goes on without it. It parks nothing if the projection fails on each of several events or on more than 100 of a batch, or if the cause is not an event: a lock, a missing right or table, a full disk. The other projections go on either way. 22023 for an unknown projection or policy.';
+
+CREATE FUNCTION telemetry.set_failure_policy_as_owner(projection text, policy text) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM telemetry.require_projection(projection);
+    IF policy IS NULL OR policy NOT IN ('pause', 'park') THEN
+        RAISE EXCEPTION 'invalid failure policy' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The policy is %L.', policy), HINT = 'Policies are: pause, park.';
+    END IF;
+    INSERT INTO telemetry.projection_setting (projection, failure_policy) VALUES (set_failure_policy_as_owner.projection, set_failure_policy_as_owner.policy)
+    ON CONFLICT ON CONSTRAINT projection_setting_pkey DO UPDATE SET failure_policy = excluded.failure_policy;
+END $$;
+COMMENT ON FUNCTION telemetry.set_failure_policy_as_owner(text, text) IS 'Does the work of telemetry.set_failure_policy(). Internal.';
+
+CREATE FUNCTION telemetry.replay_parked(projection text, events bigint[] = NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.replay_parked(text, bigint[]) IS 'Sends parked events of a projection through it again: these (telemetry.parked_event.event_id), or all if NULL. The worker or telemetry.project_once() applies them. An event that succeeds leaves telemetry.parked_event in the transaction that applies it; one that fails again stays there with the new cause. Returns how many events will be tried. 22023 for an unknown projection.';
+
+CREATE FUNCTION telemetry.replay_parked_as_owner(projection text, events bigint[]) RETURNS bigint LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    due bigint;
+BEGIN
+    PERFORM telemetry.require_projection(projection);
+    UPDATE telemetry.parked_event p SET is_due = true
+    WHERE p.projection = replay_parked_as_owner.projection AND (events IS NULL OR p.event_id = ANY (events))
+      AND p.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = replay_parked_as_owner.projection AND c.is_current);
+    GET DIAGNOSTICS due = ROW_COUNT;
+    IF due > 0 THEN
+        INSERT INTO telemetry.projection_setting (projection, replays) VALUES (replay_parked_as_owner.projection, true)
+        ON CONFLICT ON CONSTRAINT projection_setting_pkey DO UPDATE SET replays = true;
+    END IF;
+    RETURN due;
+END $$;
+COMMENT ON FUNCTION telemetry.replay_parked_as_owner(text, bigint[]) IS 'Does the work of telemetry.replay_parked(). Internal.';
+
 CREATE FUNCTION telemetry.create_projection(
     projection text,
     grain      text,
@@ -184,6 +222,7 @@ BEGIN
     DELETE FROM telemetry.projection p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.projection_setting p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.pause p WHERE p.projection = drop_projection_as_owner.projection;
+    DELETE FROM telemetry.parked_event p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.projection_failure p WHERE p.projection IN (drop_projection_as_owner.projection, drop_projection_as_owner.projection || ' (rebuild)');
     DELETE FROM telemetry.cursor p WHERE p.projection = drop_projection_as_owner.projection;
 END $$;
@@ -336,9 +375,9 @@ BEGIN
     PERFORM telemetry.grant_writer(role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
-                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), '
+                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), '
                    'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.verify_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.pause TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.pause TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';

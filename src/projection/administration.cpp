@@ -43,8 +43,8 @@ postgres::Statement statement_of(Oid function, bool names_caller) {
     return statement;
 }
 
-// P. With `caller`, the role's name is the last argument of the internal function.
-void run(FunctionCallInfo fcinfo, const char* caller) {
+// P. With `caller`, the role's name is the last argument of the internal function. Returns its result: a bigint, or nothing.
+Datum run(FunctionCallInfo fcinfo, const char* caller) {
     postgres::Statement statement = statement_of(fcinfo->flinfo->fn_oid, caller != nullptr);
     Datum values[postgres::kMostParameters + 1];
     char nulls[postgres::kMostParameters + 1];
@@ -57,25 +57,30 @@ void run(FunctionCallInfo fcinfo, const char* caller) {
         nulls[fcinfo->nargs] = ' ';
     }
     const postgres::StatementScope statements = postgres::open_statements();
-    postgres::execute(statement, values, nulls);
+    bool is_null = false;
+    const Datum value = postgres::value_of(postgres::execute(statement, values, nulls), 0, 1, &is_null);
+    const bool is_number = get_func_rettype(fcinfo->flinfo->fn_oid) == INT8OID;
+    const std::int64_t number = is_number ? DatumGetInt64(value) : 0;
     postgres::close_statements(statements);
+    return is_number ? Int64GetDatum(number) : 0;
 }
 
-void administer(FunctionCallInfo fcinfo, const char* caller) {
+Datum administer(FunctionCallInfo fcinfo, const char* caller) {
     postgres::guarded([fcinfo] { postgres::require_writable(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid))); });
+    Datum result = 0;
     {
         const postgres::AsOwner as_owner(runtime::hold_installed().owner);
-        postgres::guarded([fcinfo, caller] { run(fcinfo, caller); });
+        result = postgres::guarded([fcinfo, caller] { return run(fcinfo, caller); });
     }
     runtime::wake_projector_at_commit();
+    return result;
 }
 
 }  // namespace
 }  // namespace projection
 
 TELEMETRY_FUNCTION(telemetry_administer) {
-    projection::administer(fcinfo, nullptr);
-    PG_RETURN_VOID();
+    return projection::administer(fcinfo, nullptr);
 }
 
 TELEMETRY_FUNCTION(telemetry_create_handler_projection) {

@@ -23,6 +23,7 @@
 #include "projection/handler.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
+#include "projection/parking.hpp"
 #include "projection/triggers.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
@@ -173,7 +174,10 @@ void Applier::write_targets(const Targets& targets, const Progress& progress, ::
             cursor.generation = target.generation();
             feed::write_cursor(target.projection(), cursor);
         });
-        if (is_written) pass.succeeded.push_back(target.projection());
+        if (is_written)
+            pass.succeeded.push_back(target.projection());
+        else
+            pass.failures.back().parks = target.parks() && may_be_poison(pass.failures.back().cause);
     });
     TELEMETRY_INJECTION_POINT("state_written");
 }
@@ -320,7 +324,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
 
     Pass pass;
     bool must_wait = false, keeps_up = false;
-    const bool is_done = attempt(served.front()->name, pass, [&] {
+    bool is_done = attempt(served.front()->name, pass, [&] {
         if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
             feed::cover(*gap, options.slice, context.snapshot);
         } else {
@@ -333,6 +337,14 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
             pass.has_replaced = consumed && consumed->has_replaced;
         }
     });
+    if (!is_done && served.front()->definition->parks && may_be_poison(pass.failures.back().cause)) {
+        pass.failures.pop_back();
+        is_done = attempt(served.front()->name, pass, [&] {
+            const auto consumed = consume_without_poison(*served.front(), progress, context.snapshot);
+            must_wait = !consumed;
+            pass.events = consumed ? consumed->events : 0;
+        });
+    }
     if (must_wait) return std::nullopt;
     for (const Consumer* each : served) {
         if (!is_done) continue;
@@ -343,6 +355,19 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     pass.has_open_batch = has_open_batch(progress);
     pass.has_more = true;
     return pass;
+}
+
+// Tries parked events of a projection again. Nothing: nobody asked for it.
+std::optional<Pass> Applier::replay(const PassContext& context) {
+    for (const Consumer& each : context.consumers) {
+        if (!each.definition->replays || each.is_rebuild() || schedule_.is_left_out(each)) continue;
+        Pass pass;
+        if (attempt(each.name, pass, [&] { replay_some(each, context.snapshot); })) pass.succeeded.push_back(each.name);
+        finish(pass, context.snapshot);
+        pass.has_more = true;
+        return pass;
+    }
+    return std::nullopt;
 }
 
 // The pass does this last, because its locks keep writers waiting until the commit.
@@ -375,6 +400,10 @@ Pass Applier::make_pass(const Progress& progress, PassContext& context, const Pa
     registry_ = read_model::read_registry(context.snapshot);
     has_begun_ = true;
     context.consumers = consumers_of(registry_, progress);
+    if (auto done = replay(context)) {
+        done->has_open_batch = has_open_batch(progress);
+        return *done;
+    }
     // Projections that are behind take turns with the others.
     for (const bool catches_up : {!was_catching_up_, was_catching_up_}) {
         auto done = catches_up ? catch_up(progress, context, options) : read_on(progress, context, options);

@@ -13,6 +13,7 @@
 #include "postgres/injection_point.hpp"
 #include "postgres/transaction.hpp"
 #include "postgres/types.hpp"
+#include "projection/parked_events.hpp"
 
 namespace projection {
 namespace {
@@ -92,6 +93,7 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
                                   "Somebody changed rows of telemetry.batch, telemetry.batcher or telemetry.cursor.");
         if (each.is_rebuild() && keeps_up) {
             feed::write_new_current(each.projection(), to);
+            forget_other_generations({each.projection(), to.generation});
             consumed.has_replaced = true;
         } else {
             feed::write_cursor(each.projection(), to);
@@ -99,6 +101,17 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
     });
     TELEMETRY_INJECTION_POINT("state_written");
     return consumed;
+}
+
+feed::Cursor cursor_after(const feed::Batch& batch, const Consumer& consumer, const feed::Progress& progress) {
+    Cursor to = consumer.cursor;
+    to.batch = batch.batch_id;
+    to.events += batch.events;
+    if (consumer.is_lazy() && !consumer.is_rebuild() && to.batch == progress.last_batch()) {
+        to.is_filled = true;
+        to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
+    }
+    return to;
 }
 
 }  // namespace projection

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "feed/batch.hpp"
 #include "feed/progress.hpp"
 #include "postgres/types.hpp"
 #include "projection/consumer.hpp"
@@ -23,5 +24,8 @@ struct Consumed {
 // ones do not read the open batch. The caller has held the apply lock since before it took `snapshot`.
 std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& served, const feed::Progress& progress,
                                         ::Snapshot snapshot, std::int64_t most_events);
+
+// Where a consumer stands after it has consumed the batch that comes next, if that one alone was served to it.
+feed::Cursor cursor_after(const feed::Batch& batch, const Consumer& consumer, const feed::Progress& progress);
 
 }  // namespace projection

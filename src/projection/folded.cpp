@@ -1,6 +1,8 @@
 // SQL functions folded_tail and folded_log: fold events for a reader, as a pass folds them for a state table.
 #include "projection/target.hpp"  // before the server's headers, as fold.hpp
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
+#include "projection/parked_events.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -38,7 +41,12 @@ void put_folded(FunctionCallInfo fcinfo, bool whole_log) {
     if (definition.is_handler()) return;  // it keeps no statistics
     const feed::Progress progress = feed::read_progress(snapshot);
     feed::Cursor cursor = progress.cursor_of(definition.name);
-    if (whole_log) cursor = {.place = feed::Cursor::Place::kBatch};
+    std::vector<model::EventId> parked;
+    if (whole_log) {
+        parked = find_parked_events({definition.name, cursor.generation}, snapshot);
+        cursor = {.place = feed::Cursor::Place::kBatch};
+    }
+    std::vector<model::Event> readings;
     Targets targets;
     Target& target = targets.add_target(definition);
     for (const feed::TailWindow& tail : feed::tail_windows(progress, cursor, snapshot)) {
@@ -46,7 +54,16 @@ void put_folded(FunctionCallInfo fcinfo, bool whole_log) {
         for (;;) {
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
             if (block.rows == 0) break;
-            targets.add(block.readings);
+            if (parked.empty()) {
+                targets.add(block.readings);
+            } else {
+                readings.clear();
+                std::copy_if(block.readings.begin(), block.readings.end(), std::back_inserter(readings),
+                             [&parked](const model::Event& each) {
+                                 return !std::binary_search(parked.begin(), parked.end(), each.event_id);
+                             });
+                targets.add(readings);
+            }
             if (targets.bytes() >= kMostBytes) put(result, targets, target, definition.has_sketches);
         }
         reader.close();

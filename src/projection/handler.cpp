@@ -9,10 +9,8 @@
 #include "postgres/pg.hpp"
 
 namespace projection {
-namespace {
 
-// The function sees what this transaction has written before. Objects that it touches run as its role, too, and restricted.
-void call(const read_model::Definition& definition, model::BatchId batch) {
+void call_handler(const read_model::Definition& definition, model::BatchId batch) {
     const Oid role = postgres::guarded([name = definition.runs_as.c_str()] { return get_role_oid(name, false); });
     const postgres::AsOwner as_role(role);
     postgres::guarded([function = definition.handler.c_str(), batch] {
@@ -28,20 +26,12 @@ void call(const read_model::Definition& definition, model::BatchId batch) {
     });
 }
 
-}  // namespace
-
 std::optional<Consumed> handle_batch(const Consumer& consumer, const feed::Progress& progress, ::Snapshot snapshot) {
     const auto batch = feed::find_batch_after(consumer.cursor.batch, snapshot);
     if (!batch) return std::nullopt;
-    call(*consumer.definition, batch->batch_id);
-    feed::Cursor to = consumer.cursor;
+    call_handler(*consumer.definition, batch->batch_id);
+    feed::Cursor to = cursor_after(*batch, consumer, progress);
     to.generation = 1;
-    to.batch = batch->batch_id;
-    to.events += batch->events;
-    if (to.batch == progress.last_batch()) {
-        to.is_filled = true;
-        to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
-    }
     feed::write_cursor(consumer.projection(), to);
     return Consumed{.events = batch->events, .keeps_up = to.batch == progress.last_batch()};
 }

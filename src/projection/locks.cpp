@@ -15,7 +15,8 @@ namespace projection {
 namespace {
 
 constexpr const char* kReadTables[] = {"installation", "epoch", "projection", "pause"};
-constexpr const char* kWrittenTables[] = {"checkpoint", "batcher", "cursor", "batch", "projection_failure"};
+constexpr const char* kWrittenTables[] = {"checkpoint",         "batcher",     "cursor", "batch", "projection_failure",
+                                          "projection_setting", "parked_event"};
 
 // False: the extension is gone. TC301: its version is not the library's.
 bool require_version(Oid extension) {

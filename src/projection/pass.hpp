@@ -25,6 +25,7 @@ inline constexpr std::string_view kBatches = "batch";
 struct ConsumerFailure {
     std::string consumer;
     std::exception_ptr cause;
+    bool parks = false;  // a later pass puts aside the events on which it fails, so it is served on
 };
 
 struct Pass {

@@ -50,6 +50,7 @@ void apply_everything() {
         Pass pass;
         if (!try_pass(applier, pass)) continue;
         for (const ConsumerFailure& each : pass.failures) {
+            if (each.parks) continue;
             applier.suspend(each.consumer, true);
             if (!failure) failure = each.cause;
         }

@@ -66,10 +66,11 @@ StepResult Stepper::step(const PassOptions& options) {
     if (result.pass.outcome == PassOutcome::kIdle)
         std::erase_if(retries_, [now](const auto& each) { return each.second.is_due(now); });
     for (const ConsumerFailure& each : result.pass.failures) {
+        result.pass.has_more = true;
+        if (each.parks) continue;
         applier_.suspend(each.consumer, true);
         record(result, failure_of(each.consumer, each.cause));
         retries_[each.consumer].put_off(result.failures.back().sqlstate);
-        result.pass.has_more = true;
     }
     return result;
 }

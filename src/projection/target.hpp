@@ -25,6 +25,7 @@ public:
     Target& operator=(const Target&) = delete;
 
     const std::string& projection() const noexcept { return definition_.name; }
+    bool parks() const noexcept { return definition_.parks; }
 
     void add(const NumberedReadings& readings) { fold_->add(readings); }
     std::size_t bytes() const noexcept { return fold_->bytes(); }

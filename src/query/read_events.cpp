@@ -6,6 +6,7 @@
 #include "error_codes.hpp"
 #include "event_log/window_reader.hpp"
 #include "feed/batch.hpp"
+#include "feed/selected_events.hpp"
 #include "model/event_json.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -70,7 +71,7 @@ void put_event(ReturnSetInfo* result, const WindowScan& scan, Datum aggregate_ty
 }
 
 // P.
-void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
+void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan, model::BatchId batch) {
     InitMaterializedSRF(fcinfo, 0);
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (result->setDesc->natts < kFewestColumns || result->setDesc->natts > kFewestColumns + 1)
@@ -83,7 +84,7 @@ void put_events(FunctionCallInfo fcinfo, const event_log::ScanPlan& plan) {
     const MemoryContext callers_context = MemoryContextSwitchTo(event_context);
     for (; scan.current != nullptr; event_log::advance(scan)) {
         CHECK_FOR_INTERRUPTS();
-        if (!event_log::is_part_of_window(scan)) continue;
+        if (!event_log::is_part_of_window(scan) || !feed::is_selected(batch, scan.current->event_id)) continue;
         put_event(result, scan, aggregate_type);
         MemoryContextReset(event_context);
     }
@@ -103,6 +104,6 @@ TELEMETRY_FUNCTION(telemetry_read_events) {
                               "It was merged with others because of its age, or is ahead of the log.",
                               "telemetry.follow_from() says which of the two. Events stay in telemetry.events.");
     const event_log::OwnedScanPlan plan(model::window_between(batch->from, batch->to), batch->epoch);
-    postgres::guarded([&] { query::put_events(fcinfo, plan.view()); });
+    postgres::guarded([&] { query::put_events(fcinfo, plan.view(), batch_id); });
     PG_RETURN_NULL();
 }

@@ -19,7 +19,7 @@ namespace read_model {
 namespace {
 
 enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence, kMetrics, kDevices, kRegions, kHandler, kRunsAs };
-enum SettingColumn { kSettingName, kSettingCadence, kSettingRetention };
+enum SettingColumn { kSettingName, kSettingCadence, kSettingRetention, kSettingPolicy, kSettingReplays };
 
 // Rows without destructors, for guarded blocks.
 struct DefinitionRow {
@@ -37,6 +37,7 @@ struct DefinitionRow {
 struct SettingRow {
     const char* name;
     std::int64_t cadence, retention;  // -1: not set
+    bool parks, replays;
 };
 template <typename Row>
 struct Rows {
@@ -107,9 +108,12 @@ Rows<DefinitionRow> read_definitions(::Snapshot snapshot) {
 Rows<SettingRow> read_settings(::Snapshot snapshot) {
     Rows<SettingRow> read{};
     for_each_row_of("projection_setting", snapshot, [&read](TupleTableSlot* slot) {
+        const bool parks = !slot->tts_isnull[kSettingPolicy] && postgres::view_of(slot->tts_values[kSettingPolicy]) == "park";
         append(read, SettingRow{.name = postgres::c_string_of(slot->tts_values[kSettingName]),
                                 .cadence = length_of(slot, kSettingCadence, -1),
-                                .retention = length_of(slot, kSettingRetention, -1)});
+                                .retention = length_of(slot, kSettingRetention, -1),
+                                .parks = parks,
+                                .replays = DatumGetBool(slot->tts_values[kSettingReplays])});
     });
     return read;
 }
@@ -189,6 +193,8 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
             if (each.name != setting.name) continue;
             if (setting.cadence >= 0) each.cadence = setting.cadence;
             if (setting.retention >= 0) each.retention = setting.retention;
+            each.parks = setting.parks;
+            each.replays = setting.replays;
         }
         for (int i = 0; i < read.pauses.count; ++i) each.is_paused = each.is_paused || each.name == read.pauses.rows[i];
     }

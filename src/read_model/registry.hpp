@@ -27,6 +27,8 @@ struct Definition {
     bool has_sketches = false;
     model::Micros cadence = 0;    // how long it lets readings gather; 0: not at all
     model::Micros retention = 0;  // how long it keeps a bucket after that began; 0: for ever
+    bool parks = false;           // an event on which it fails is put aside; false: the projection waits before it
+    bool replays = false;         // parked events are to be tried again
     bool is_paused = false;
     std::optional<std::vector<std::string>> metrics{};  // only these; nothing: all
     std::optional<std::string> devices{};               // only devices that match this LIKE pattern; nothing: all

@@ -28,6 +28,8 @@ constexpr KnownColumn kBatcherColumns[] = {
 // projection, generation, is_current, is_filled, batch_id, events, as_of
 constexpr KnownColumn kCursorColumns[] = {{TEXTOID, true},  {INT4OID, true},  {BOOLOID, true},        {BOOLOID, true},
                                           {INT8OID, false}, {INT8OID, false}, {TIMESTAMPTZOID, false}};
+// projection, generation, event_id, batch_id
+constexpr KnownColumn kParkedColumns[] = {{TEXTOID, true}, {INT4OID, true}, {INT8OID, true}, {INT8OID, true}};
 // generation, key, bucket, part, sample_count, first_seen, last_seen, last_received_at, region, metric_names, summaries
 constexpr KnownColumn kStateColumns[] = {{INT4OID, true},         {TEXTOID, true},         {TIMESTAMPTZOID, true},
                                          {INT4OID, true},         {INT8OID, false},        {TIMESTAMPTZOID, false},
@@ -51,6 +53,8 @@ constexpr OwnTable written_natively(const char* name, unsigned writes, unsigned 
 constexpr OwnTable kInstallationTable = written_by_statements("installation", kOnInsert, false);
 constexpr OwnTable kEpochTable = written_by_statements("epoch", kOnInsert, false);
 constexpr OwnTable kCheckpointTable = written_by_statements("checkpoint", kOnDelete, false);
+constexpr OwnTable kProjectionSettingTable =
+    written_by_statements("projection_setting", kOnInsert | kOnUpdate | kOnDelete, true);
 constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnDelete, true);
 
 }  // namespace
@@ -58,6 +62,8 @@ constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnD
 constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true, kDeviceColumns);
 constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
+constexpr OwnTable kParkedEventTable =
+    written_by_statements("parked_event", kOnInsert | kOnUpdate | kOnDelete, false, kParkedColumns);
 constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnUpdate | kOnDelete, 1, kBatchColumns);
 constexpr OwnTable kBatcherTable = written_natively("batcher", kOnInsert | kOnUpdate, kOnInsert, 1, kBatcherColumns);
 constexpr OwnTable kCursorTable = written_by_statements("cursor", kOnInsert | kOnUpdate | kOnDelete, true, kCursorColumns);
@@ -66,9 +72,10 @@ OwnTable state_table(const char* name) noexcept {
 }
 
 std::span<const OwnTable* const> own_tables() noexcept {
-    static constexpr const OwnTable* kAll[] = {
-        &kInstallationTable,      &kEpochTable,   &kDeviceTable, &kRejectedReadingsTable, &kPauseTable, &kBatchTable,
-        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable};
+    static constexpr const OwnTable* kAll[] = {&kInstallationTable,     &kEpochTable,  &kDeviceTable,
+                                               &kRejectedReadingsTable, &kPauseTable,  &kProjectionSettingTable,
+                                               &kParkedEventTable,      &kBatchTable,  &kProjectionFailureTable,
+                                               &kBatcherTable,          &kCursorTable, &kCheckpointTable};
     return kAll;
 }
 

@@ -64,6 +64,8 @@ INSERT INTO surface VALUES
     ('check_new_projection(text)', '42501', '42501', '42501', $$ SELECT telemetry.check_new_projection('bare_handler') $$),
     ('require_statistics(text)', '42501', '42501', '42501', $$ SELECT telemetry.require_statistics('device') $$),
     ('drop_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.drop_projection('nothing') $$),
+    ('set_failure_policy(text,text)', '42501', '42501', '', $$ SELECT telemetry.set_failure_policy('device', 'pause') $$),
+    ('replay_parked(text,bigint[])', '42501', '42501', '', $$ SELECT telemetry.replay_parked('device') $$),
     ('rebuild_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.rebuild_projection('nothing') $$),
     ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
     ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
@@ -83,6 +85,8 @@ INSERT INTO surface VALUES
     ('clear_buckets(text,text,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.clear_buckets('device_1m', '', now()) $$),
     ('create_projection_as_owner(text,text,interval,text[],text,text[],boolean,interval)', '42501', '42501', '42501', $$ SELECT telemetry.create_projection_as_owner('bare', 'all', NULL, NULL, NULL, NULL, true, '0') $$),
     ('drop_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.drop_projection_as_owner('bare') $$),
+    ('set_failure_policy_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.set_failure_policy_as_owner('device', 'pause') $$),
+    ('replay_parked_as_owner(text,bigint[])', '42501', '42501', '42501', $$ SELECT telemetry.replay_parked_as_owner('device', NULL) $$),
     ('rebuild_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.rebuild_projection_as_owner('device') $$),
     ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),
     ('set_retention_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_retention_as_owner('device_1m', '1 day') $$),
@@ -92,7 +96,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',

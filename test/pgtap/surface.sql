@@ -27,7 +27,7 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
-    'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
+    'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
 SELECT views_are('telemetry', ARRAY[
     'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
     'device_stats_1h_live', 'device_stats_1m', 'device_stats_1m_live', 'device_stats_live', 'events', 'measurements', 'pipeline_status',
@@ -98,6 +98,7 @@ SELECT results_eq(
             'SETOF record', 'f s called r sql'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
+        ('replay_parked(projection text, events bigint[] DEFAULT NULL::bigint[])', 'bigint', 'f v called u c'), ('replay_parked_as_owner(projection text, events bigint[])', 'bigint', 'f v called u plpgsql'),
         ('require_projection(projection text)', 'void', 'f s strict r c'),
         ('require_statistics(projection text)', 'void', 'f s called u plpgsql'),
         ('resume_projection(projection text)', 'boolean', 'f v strict u c'),
@@ -107,6 +108,7 @@ SELECT results_eq(
         ('series_of(grain text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, max_points integer, thinning text, time_zone text, OUT "time" timestamp with time zone, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r plpgsql'),
         ('set_cadence(projection text, cadence interval)', 'void', 'f v called u c'), ('set_cadence_as_owner(projection text, cadence interval)', 'void', 'f v called u plpgsql'),
+        ('set_failure_policy(projection text, policy text)', 'void', 'f v called u c'), ('set_failure_policy_as_owner(projection text, policy text)', 'void', 'f v called u plpgsql'),
         ('set_retention(projection text, retention interval)', 'void', 'f v called u c'), ('set_retention_as_owner(projection text, retention interval)', 'void', 'f v called u plpgsql'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
@@ -187,7 +189,7 @@ SELECT results_eq(
         ('projection_status.lag_events', 'bigint'), ('projection_status.lag_seconds', 'double precision'), ('projection_status.as_of', 'timestamp with time zone'),
         ('projection_status.last_error', 'text'), ('projection_status.last_error_sqlstate', 'text'), ('projection_status.last_error_at', 'timestamp with time zone'),
         ('projection_status.paused_at', 'timestamp with time zone'), ('projection_status.paused_by', 'text'),
-        ('projection_status.cadence', 'interval'), ('projection_status.retention', 'interval'), ('projection_status.rebuilt_events', 'bigint'),
+        ('projection_status.cadence', 'interval'), ('projection_status.retention', 'interval'), ('projection_status.rebuilt_events', 'bigint'), ('projection_status.failure_policy', 'text'), ('projection_status.parked_events', 'bigint'),
         ('receipt.event_id', 'bigint'), ('receipt.status', 'text'), ('receipt.received_at', 'timestamp with time zone'), ('receipt.token', 'text'),
         ('region_metric_stats.region', 'text'), ('region_metric_stats.metric', 'text'), ('region_metric_stats.sample_count', 'bigint'),
         ('region_metric_stats.avg', 'double precision'), ('region_metric_stats.min', 'double precision'), ('region_metric_stats.max', 'double precision'),

@@ -25,11 +25,13 @@ INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence,
     ('region_1d', 'region', '1 day', true, '1 s', true);
 
 CREATE TABLE telemetry.projection_setting (
-    projection text COLLATE "C" PRIMARY KEY,
-    cadence    interval,
-    retention  interval
+    projection     text COLLATE "C" PRIMARY KEY,
+    cadence        interval,
+    retention      interval,
+    failure_policy text COLLATE "C",
+    replays        boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE telemetry.projection_setting IS 'Holds what an administrator has set for a projection; NULL: nothing. cadence: instead of that of the definition. retention: how long buckets are kept after they began. telemetry.set_cadence() and telemetry.set_retention() write it, telemetry.projection_status shows it.';
+COMMENT ON TABLE telemetry.projection_setting IS 'Holds what an administrator has set for a projection; NULL: nothing. cadence: instead of that of the definition. retention: how long buckets are kept after they began. failure_policy: what becomes of an event on which the projection fails (pause | park; NULL: pause). replays: he has sent parked events through again, and not all of them have been tried yet. telemetry.set_cadence(), set_retention(), set_failure_policy() and replay_parked() write it, telemetry.projection_status shows it.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.projection_setting', '');
 
 CREATE TABLE telemetry.pause (
@@ -39,3 +41,18 @@ CREATE TABLE telemetry.pause (
 );
 COMMENT ON TABLE telemetry.pause IS 'Holds a row for each projection that is paused: since when and by whom. telemetry.pause_projection() and telemetry.resume_projection() write it, telemetry.projection_status shows it.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.pause', '');
+
+CREATE TABLE telemetry.parked_event (
+    projection text COLLATE "C",
+    generation integer,
+    event_id   bigint,
+    batch_id   bigint NOT NULL,
+    sqlstate   text NOT NULL,
+    message    text NOT NULL,
+    failed_at  timestamptz NOT NULL,
+    failures   integer NOT NULL,
+    is_due     boolean NOT NULL,
+    PRIMARY KEY (projection, generation, event_id)
+);
+COMMENT ON TABLE telemetry.parked_event IS 'Holds the events that a projection has put aside because it fails on them (telemetry.set_failure_policy()). event_id: telemetry.events.id. generation: of the statistics that lack the event; a rebuild under way has rows of its own. batch_id: the batch in which the event came; it may have been merged since. sqlstate, message, failed_at: of the last failure. failures: how often the event has failed. is_due: telemetry.replay_parked() has asked for another try, which was not made yet.';
+SELECT pg_catalog.pg_extension_config_dump('telemetry.parked_event', '');
