@@ -26,7 +26,7 @@ INSERT INTO telemetry.state_region SELECT 1, 'there', '-infinity', 0, 2, '2024-0
     NULL, NULL, ARRAY['{"version":1,"count":2,"mean":1.5,"m2":0.5,"min":1,"max":2,"first_value":1,"last_value":2,"first_at":767836801000000,"last_at":767836802000000}', NULL]::telemetry.summary[];
 INSERT INTO telemetry.batch VALUES (1, 1, '3:3:', NULL, NULL, '20:21:20', NULL, NULL, 2, clock_timestamp());
 INSERT INTO telemetry.batcher VALUES (1, '20:21:20', NULL, NULL, '20:21:20', NULL, NULL, 2, 0, 1, false, '2024-05-01 00:01', '2024-05-01 00:01');
-INSERT INTO telemetry.cursor VALUES ('device', 1, true, true), ('region', 1, true, true);
+INSERT INTO telemetry.cursor VALUES ('device', 1, 'current', true, true), ('region', 1, 'current', true, true);
 
 -- While the log is restored nothing is written, but queries work.
 CALL telemetry.project_once();

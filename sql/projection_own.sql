@@ -45,7 +45,7 @@ SELECT projection, state, rebuilt_events FROM telemetry.projection_status WHERE 
 SELECT first_seen FROM telemetry.device_stats WHERE device_id = 'lab-1';
 SELECT telemetry.resume_projection(p) FROM unnest(ARRAY['lab_15m', 'north', 'device']) AS p;
 CALL telemetry.project_once();
-SELECT projection, generation, is_current, is_filled FROM telemetry.cursor WHERE projection IN ('lab_15m', 'north', 'device', 'region') ORDER BY 1;
+SELECT projection, generation, purpose, is_filled FROM telemetry.cursor WHERE projection IN ('lab_15m', 'north', 'device', 'region') ORDER BY 1;
 SELECT time, device_id, metric, sample_count, avg FROM telemetry.lab_15m_stats WHERE device_id = 'lab-1' ORDER BY time, metric;
 SELECT metric, sample_count, min, max FROM telemetry.north_stats ORDER BY metric;
 SELECT first_seen, sample_count FROM telemetry.device_stats WHERE device_id = 'lab-1';
@@ -83,8 +83,8 @@ BEGIN;
 SELECT telemetry.set_retention('lab_15m', '1 hour'), telemetry.set_cadence('lab_15m', '2 s');
 SELECT retention, cadence FROM telemetry.projection_status WHERE projection = 'lab_15m';
 ROLLBACK;
-SELECT telemetry.clear_buckets('lab_15m', '', '2024-05-01 10:10') = 'lab-2' || chr(1) AS goes_on;
-SELECT telemetry.clear_buckets('lab_15m', 'lab-2' || chr(1), '2024-05-01 10:10');
+SELECT telemetry.clear_buckets('lab_15m', (SELECT generation FROM telemetry.cursor WHERE projection = 'lab_15m'), '', '2024-05-01 10:10') = 'lab-2' || chr(1) AS goes_on;
+SELECT telemetry.clear_buckets('lab_15m', (SELECT generation FROM telemetry.cursor WHERE projection = 'lab_15m'), 'lab-2' || chr(1), '2024-05-01 10:10');
 SELECT DISTINCT time, device_id FROM telemetry.lab_15m_stats ORDER BY 1, 2;
 
 -- Nothing is left of one that was dropped, and DROP EXTENSION drops the others.

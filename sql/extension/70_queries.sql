@@ -102,10 +102,10 @@ CREATE FUNCTION telemetry.folded_tail(projection text, OUT key text, OUT bucket 
     AS 'MODULE_PATHNAME', 'telemetry_fold_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 100;
 COMMENT ON FUNCTION telemetry.folded_tail(text) IS 'Returns the statistics of the readings that a projection has not applied yet, as rows of a state table. The caller''s snapshot decides which readings these are. The uncommitted ones of the caller''s own transaction are among them. The live views call it. It costs as much as the projection is behind. 22023 for an unknown projection.';
 
-CREATE FUNCTION telemetry.folded_log(projection text, OUT key text, OUT bucket timestamptz, OUT sample_count bigint, OUT first_seen timestamptz,
+CREATE FUNCTION telemetry.folded_log(projection text, generation integer, OUT key text, OUT bucket timestamptz, OUT sample_count bigint, OUT first_seen timestamptz,
     OUT last_seen timestamptz, OUT last_received_at timestamptz, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[]) RETURNS SETOF record
-    AS 'MODULE_PATHNAME', 'telemetry_fold_log' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10000;
-COMMENT ON FUNCTION telemetry.folded_log(text) IS 'Returns the statistics of all readings of the log, as a projection would have them, as rows of a state table. A key and bucket may have several rows. telemetry.verify_projection() calls it. Internal.';
+    AS 'MODULE_PATHNAME', 'telemetry_fold_log' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10000;
+COMMENT ON FUNCTION telemetry.folded_log(text, integer) IS 'Returns the statistics of the readings that a generation of a projection has not consumed (NULL: of all readings of the log), as rows of a state table, without those that the projection has parked. A key and bucket may have several rows. telemetry.differences() calls it. Internal.';
 
 -- Each view of statistics asks as_of() only in a session that has set max_staleness, because the call costs more than a look at one row. The
 -- condition is no function of its own: the server would ask each reader of an earlier version for the right to a new function.
@@ -119,7 +119,7 @@ CREATE VIEW telemetry.device_stats AS
            telemetry.last_value(summaries[2]) AS last_humidity,
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.state_device
-    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current
+    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current'
                        AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('device') IS NOT NULL END);
 COMMENT ON VIEW telemetry.device_stats IS 'Shows a row for each device, in °C and %RH. stddev_* are sample standard deviations. last_* and region are those of the reading that was measured last. The row is complete up to as_of.';
 
@@ -132,7 +132,7 @@ CREATE VIEW telemetry.device_metric_stats AS
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.state_device s
     CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current'
                        AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('device') IS NOT NULL END);
 COMMENT ON VIEW telemetry.device_metric_stats IS 'Shows a row for each device and metric, temperature and humidity among them. sample_count counts the values that were not NULL.';
 
@@ -152,7 +152,7 @@ CREATE VIEW telemetry.region_stats AS
           UNION ALL
           SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries, part, generation
           FROM telemetry.state_region WHERE key = '') AS s
-    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current
+    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current'
                        AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('region') IS NOT NULL END);
 COMMENT ON VIEW telemetry.region_stats IS 'Shows a row for each region, by the region recorded with each reading. region is NULL for readings without one.';
 
@@ -167,7 +167,7 @@ CREATE VIEW telemetry.region_metric_stats AS
           UNION ALL
           SELECT NULL, metric_names, summaries, generation FROM telemetry.state_region WHERE key = '') AS s
     CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current'
                        AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('region') IS NOT NULL END);
 COMMENT ON VIEW telemetry.region_metric_stats IS 'Shows a row for each region and metric, temperature and humidity among them.';
 
@@ -182,7 +182,7 @@ CREATE VIEW telemetry.device_stats_live AS
     FROM (SELECT device_id, (pg_catalog.array_agg(region ORDER BY last_seen DESC, region DESC NULLS LAST))[1] AS region, pg_catalog.min(first_seen) AS first_seen, pg_catalog.max(last_seen) AS last_seen,
                  pg_catalog.max(last_received_at) AS last_received_at, pg_catalog.sum(sample_count)::bigint AS sample_count,
                  telemetry.merge(summaries[1]) AS temperature, telemetry.merge(summaries[2]) AS humidity
-          FROM (SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_device WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current)
+          FROM (SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_device WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current')
               UNION ALL SELECT t.key, t.region, t.first_seen, t.last_seen, t.last_received_at, t.sample_count, t.summaries FROM telemetry.folded_tail('device') AS t) AS s
           GROUP BY device_id) AS l;
 COMMENT ON VIEW telemetry.device_stats_live IS 'Shows what telemetry.device_stats shows, with the readings that are not applied yet: exactly those that the reader''s snapshot shows, uncommitted ones of his own transaction included. It costs as much more as the projection is behind.';
@@ -193,7 +193,7 @@ CREATE VIEW telemetry.device_metric_stats_live AS
            telemetry.first_value(summary) AS first_value, telemetry.first_at(summary) AS first_at,
            telemetry.last_value(summary) AS last_value, telemetry.last_at(summary) AS last_at
     FROM (SELECT s.device_id, m.metric, telemetry.merge(m.summary) AS summary
-          FROM (SELECT key AS device_id, metric_names, summaries FROM telemetry.state_device WHERE generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.is_current)
+          FROM (SELECT key AS device_id, metric_names, summaries FROM telemetry.state_device WHERE generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current')
               UNION ALL SELECT t.key, t.metric_names, t.summaries FROM telemetry.folded_tail('device') AS t) AS s
           CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
           WHERE m.summary IS NOT NULL
@@ -211,8 +211,8 @@ CREATE VIEW telemetry.region_stats_live AS
     FROM (SELECT region, pg_catalog.min(first_seen) AS first_seen, pg_catalog.max(last_seen) AS last_seen,
                  pg_catalog.max(last_received_at) AS last_received_at, pg_catalog.sum(sample_count)::bigint AS sample_count,
                  telemetry.merge(summaries[1]) AS temperature, telemetry.merge(summaries[2]) AS humidity
-          FROM (SELECT key AS region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key <> '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
-              UNION ALL SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key = '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
+          FROM (SELECT key AS region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key <> '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
+              UNION ALL SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key = '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
               UNION ALL SELECT NULLIF(t.key, ''), t.first_seen, t.last_seen, t.last_received_at, t.sample_count, t.summaries FROM telemetry.folded_tail('region') AS t) AS s
           GROUP BY region) AS l;
 COMMENT ON VIEW telemetry.region_stats_live IS 'Shows what telemetry.region_stats shows, with the readings that are not applied yet: exactly those that the reader''s snapshot shows, uncommitted ones of his own transaction included. It costs as much more as the projection is behind.';
@@ -223,8 +223,8 @@ CREATE VIEW telemetry.region_metric_stats_live AS
            telemetry.first_value(summary) AS first_value, telemetry.first_at(summary) AS first_at,
            telemetry.last_value(summary) AS last_value, telemetry.last_at(summary) AS last_at
     FROM (SELECT s.region, m.metric, telemetry.merge(m.summary) AS summary
-          FROM (SELECT key AS region, metric_names, summaries FROM telemetry.state_region WHERE key <> '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
-              UNION ALL SELECT NULL, metric_names, summaries FROM telemetry.state_region WHERE key = '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.is_current)
+          FROM (SELECT key AS region, metric_names, summaries FROM telemetry.state_region WHERE key <> '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
+              UNION ALL SELECT NULL, metric_names, summaries FROM telemetry.state_region WHERE key = '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
               UNION ALL SELECT NULLIF(t.key, ''), t.metric_names, t.summaries FROM telemetry.folded_tail('region') AS t) AS s
           CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
           WHERE m.summary IS NOT NULL
@@ -242,7 +242,7 @@ DECLARE
     keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket AS "time", ' END || COALESCE('s.' || key_column || ', ', '') || 'm.metric';
     live_keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 'l."time", ' END || COALESCE('l.' || key_column || ', ', '') || 'l.metric';
     metrics CONSTANT text := 'CROSS JOIN LATERAL unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names, s.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL';
-    generation CONSTANT text := format('SELECT c.generation FROM telemetry.cursor c WHERE c.projection = %L AND c.is_current', projection);
+    generation CONSTANT text := format('SELECT c.generation FROM telemetry.cursor c WHERE c.projection = %L AND c.purpose = ''current''', projection);
     source text;
     statistics text := 'telemetry.sample_count(#) AS sample_count, telemetry.avg(#) AS avg, telemetry.minimum(#) AS min, telemetry.maximum(#) AS max, '
                        'telemetry.stddev(#) AS stddev, telemetry.first_value(#) AS first_value, telemetry.last_value(#) AS last_value';
@@ -284,25 +284,25 @@ COMMENT ON VIEW telemetry.region_stats_1m_live IS 'Shows what telemetry.region_s
 COMMENT ON VIEW telemetry.region_stats_1h_live IS 'Shows what telemetry.region_stats_1h shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
 COMMENT ON VIEW telemetry.region_stats_1d_live IS 'Shows what telemetry.region_stats_1d shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
 
-CREATE FUNCTION telemetry.verify_projection(projection text, OUT key text, OUT bucket timestamptz, OUT metric text, OUT found jsonb, OUT expected jsonb) RETURNS SETOF record
-    LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+CREATE FUNCTION telemetry.differences(projection text, base integer, first_key text, end_before text, OUT key text, OUT bucket timestamptz, OUT metric text, OUT found jsonb, OUT expected jsonb) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     cutoff timestamptz;
 BEGIN
-    PERFORM telemetry.require_projection(projection);
-    PERFORM telemetry.require_statistics(projection);
     -- A bucket that the worker may be deleting, or that a late reading has made anew, is left out.
     SELECT COALESCE(now() - s.retention + p.bucket, '-infinity') INTO cutoff
-    FROM telemetry.projection p LEFT JOIN telemetry.projection_setting s ON s.projection = p.projection WHERE p.projection = verify_projection.projection;
+    FROM telemetry.projection p LEFT JOIN telemetry.projection_setting s ON s.projection = p.projection WHERE p.projection = differences.projection;
     cutoff := COALESCE(cutoff, '-infinity');
     RETURN QUERY EXECUTE format($query$
         WITH found AS MATERIALIZED (
             SELECT d.key, d.bucket, d.sample_count, d.first_seen, d.last_seen, d.last_received_at, d.region, d.metric_names, d.summaries
-            FROM telemetry.%1$I d WHERE d.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.is_current) AND d.bucket >= $2
-            UNION ALL SELECT t.* FROM telemetry.folded_tail($1) AS t WHERE t.bucket >= $2
+            FROM telemetry.%1$I d WHERE d.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.purpose = 'current') AND d.bucket >= $2 AND d.key >= $4 AND ($5 IS NULL OR d.key < $5)
+            UNION ALL SELECT t.* FROM telemetry.folded_tail($1) AS t WHERE t.bucket >= $2 AND t.key COLLATE "C" >= $4 AND ($5 IS NULL OR t.key COLLATE "C" < $5)
         ), expected AS MATERIALIZED (
-            SELECT l.* FROM telemetry.folded_log($1) AS l WHERE l.bucket >= $2
+            SELECT d.key, d.bucket, d.sample_count, d.first_seen, d.last_seen, d.last_received_at, d.region, d.metric_names, d.summaries
+            FROM telemetry.%1$I d WHERE d.generation = $3 AND d.bucket >= $2 AND d.key >= $4 AND ($5 IS NULL OR d.key < $5)
+            UNION ALL SELECT l.* FROM telemetry.folded_log($1, $3) AS l WHERE l.bucket >= $2 AND l.key COLLATE "C" >= $4 AND ($5 IS NULL OR l.key COLLATE "C" < $5)
         ), found_group AS (
             SELECT f.key, f.bucket, sum(f.sample_count) AS sample_count, min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, max(f.last_received_at) AS last_received_at,
                    (array_agg(f.region ORDER BY f.last_seen DESC NULLS LAST, f.region DESC NULLS LAST))[1] AS region FROM found f GROUP BY f.key, f.bucket
@@ -332,9 +332,19 @@ BEGIN
             AND (telemetry.stddev(f.s) IS NOT DISTINCT FROM telemetry.stddev(e.s)
                  OR abs(telemetry.stddev(f.s)::numeric - telemetry.stddev(e.s)::numeric)
                     <= greatest(1e-9 * telemetry.stddev(e.s)::numeric, 1e-14 * abs(telemetry.avg(e.s)::numeric), 1e-12)), false)
-        ORDER BY 1, 2, 3$query$, 'state_' || projection) USING projection, cutoff;
+        ORDER BY 1, 2, 3$query$, 'state_' || projection) USING projection, cutoff, base, first_key, end_before;
 END $$;
-COMMENT ON FUNCTION telemetry.verify_projection(text) IS 'Computes a projection from the log, compares that with its state and the readings that it has not applied yet, and returns what differs: a row for each key, bucket and metric; metric is NULL for what a key has beside metrics. No row: the projection is right. avg and stddev may differ by 1e-9, as they depend on the order of adding. It reads the whole log in the caller''s snapshot, and its temporary files grow with the number of keys and buckets. Buckets that retention deletes are left out. telemetry.rebuild_projection() mends what it finds. 22023 for an unknown projection.';
+COMMENT ON FUNCTION telemetry.differences(text, integer, text, text) IS 'Compares a projection and its tail with another generation of it and the readings that this one has not consumed (NULL: with the whole log), for a range of keys. telemetry.verify_projection() calls it. Internal.';
+
+CREATE FUNCTION telemetry.verify_projection(projection text, OUT key text, OUT bucket timestamptz, OUT metric text, OUT found jsonb, OUT expected jsonb) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM telemetry.require_projection(projection);
+    PERFORM telemetry.require_statistics(projection);
+    RETURN QUERY SELECT * FROM telemetry.differences(projection, (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = verify_projection.projection AND c.purpose = 'baseline'), '', NULL);
+END $$;
+COMMENT ON FUNCTION telemetry.verify_projection(text) IS 'Computes a projection from its baseline and the log, compares that with its state and the readings that it has not applied yet, and returns what differs: a row for each key, bucket and metric; metric is NULL for what a key has beside metrics. No row: the projection is right. avg and stddev may differ by 1e-9, as they depend on the order of adding. It reads the whole log, or what comes after the baseline, in the caller''s snapshot, and its temporary files grow with the number of keys and buckets. Buckets that retention deletes are left out. telemetry.rebuild_projection() mends what it finds. 22023 for an unknown projection.';
 
 CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,
@@ -362,16 +372,19 @@ CREATE VIEW telemetry.projection_status AS
            p.retention,
            c.rebuilt AS rebuilt_events,
            p.failure_policy,
-           (SELECT pg_catalog.count(*) FROM telemetry.parked_event k WHERE k.projection = p.projection AND k.generation = c.generation) AS parked_events
+           (SELECT pg_catalog.count(DISTINCT k.event_id) FROM telemetry.parked_event k WHERE k.projection = p.projection) AS parked_events,
+           d.finished_at AS audited_at,
+           d.differences AS audit_differences
     FROM (SELECT r.projection::text COLLATE "default" AS projection, COALESCE(e.cadence, r.cadence) AS cadence, e.retention, COALESCE(e.failure_policy, 'pause') AS failure_policy
           FROM telemetry.projection r LEFT JOIN telemetry.projection_setting e ON e.projection = r.projection) AS p
     CROSS JOIN telemetry.worker_status() AS w
     CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled, u.generation,
-               (SELECT r.events FROM telemetry.cursor r WHERE r.projection = p.projection AND NOT r.is_current) AS rebuilt
-        FROM telemetry.cursor u WHERE u.projection = p.projection AND u.is_current
+        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled,
+               (SELECT r.events FROM telemetry.cursor r WHERE r.projection = p.projection AND r.purpose = 'rebuild') AS rebuilt
+        FROM telemetry.cursor u WHERE u.projection = p.projection AND u.purpose = 'current'
     ) AS c ON true
     LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
+    LEFT JOIN telemetry.audit d ON d.projection = p.projection AND d.finished_at IS NOT NULL
     LEFT JOIN telemetry.pause z ON z.projection = p.projection;
-COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused. cadence: how long it lets readings gather before it applies them; until then it is current. retention: how long it keeps a bucket (NULL: for ever). rebuilt_events: how many events telemetry.rebuild_projection() has applied so far beside what the views show (NULL: no rebuild is under way). failure_policy: what becomes of an event on which it fails. parked_events: how many of them its statistics lack (telemetry.parked_event).';
+COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused. cadence: how long it lets readings gather before it applies them; until then it is current. retention: how long it keeps a bucket (NULL: for ever). rebuilt_events: how many events telemetry.rebuild_projection() has applied so far beside what the views show (NULL: no rebuild is under way). failure_policy: what becomes of an event on which it fails. parked_events: how many of them it has put aside (telemetry.parked_event). audited_at, audit_differences: when the last audit since the last rebuild ended, and how many differences it found (telemetry.audit).';

@@ -105,7 +105,7 @@ BEGIN
                 detail := format('%s, %s events wait, %s s behind', seen.state, seen.lag_events, round(seen.lag_seconds::numeric, 1));
                 -- A restored log lags since before its dump, which is no fault of this server.
                 state := CASE WHEN seen.state = 'restored' THEN 'warning'
-                              WHEN seen.state = 'failing' OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error + seen.cadence) THEN 'error'
+                              WHEN seen.state = 'failing' OR seen.audit_differences > 0 OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_error + seen.cadence) THEN 'error'
                               WHEN seen.state = 'paused' OR seen.parked_events > 0 OR seen.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning + seen.cadence) THEN 'warning'
                               ELSE 'ok' END;
                 IF seen.state = 'failing' THEN
@@ -116,6 +116,9 @@ BEGIN
                     hint := format('SELECT telemetry.resume_projection(%L) lets it go on.', substr(item, 12));
                 ELSIF seen.state = 'restored' THEN
                     hint := 'The projection waits for the first command here: see event log.';
+                ELSIF seen.audit_differences > 0 THEN
+                    detail := format('%s, %s differences at the audit of %s', detail, seen.audit_differences, seen.audited_at);
+                    hint := format('telemetry.audit has an example, and telemetry.verify_projection(%L) names all. SELECT telemetry.rebuild_projection(%L) mends it.', substr(item, 12), substr(item, 12));
                 ELSIF seen.parked_events > 0 THEN
                     detail := format('%s, %s events parked', detail, seen.parked_events);
                     hint := format('telemetry.parked_event says why. When the cause is gone, SELECT telemetry.replay_parked(%L) applies them.', substr(item, 12));
@@ -286,6 +289,6 @@ END $$;
 COMMENT ON FUNCTION telemetry.health() IS
 'Returns a row for each check: item, state (ok | warning | error), detail (what the check saw) and hint (what to do). It raises no error, not even on a standby or without preloading: a check that fails is a row with state error. Details name culprits by pid, prepared transaction or replication slot.
 worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
-projection ...: a row for each; error when it fails or is 10 minutes behind its cadence, warning when it is 1 minute behind that, paused, or has parked events. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
+projection ...: a row for each; error when it fails, an audit has found differences, or it is 10 minutes behind its cadence, warning when it is 1 minute behind that, paused, or has parked events. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
 vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day.
 prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time.';

@@ -93,10 +93,9 @@ DECLARE
     due bigint;
 BEGIN
     PERFORM telemetry.require_projection(projection);
-    UPDATE telemetry.parked_event p SET is_due = true
-    WHERE p.projection = replay_parked_as_owner.projection AND (events IS NULL OR p.event_id = ANY (events))
-      AND p.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = replay_parked_as_owner.projection AND c.is_current);
-    GET DIAGNOSTICS due = ROW_COUNT;
+    UPDATE telemetry.parked_event p SET is_due = true WHERE p.projection = replay_parked_as_owner.projection AND (events IS NULL OR p.event_id = ANY (events));
+    -- A rebuild or a baseline may lack the same event.
+    SELECT count(DISTINCT p.event_id) INTO due FROM telemetry.parked_event p WHERE p.projection = replay_parked_as_owner.projection AND p.is_due;
     IF due > 0 THEN
         INSERT INTO telemetry.projection_setting (projection, replays) VALUES (replay_parked_as_owner.projection, true)
         ON CONFLICT ON CONSTRAINT projection_setting_pkey DO UPDATE SET replays = true;
@@ -197,8 +196,8 @@ BEGIN
     INSERT INTO telemetry.projection (projection, grain, quantiles, cadence, handler, runs_as, is_own)
     SELECT projection, 'batch', false, '0', format('%I.%I', n.nspname, p.proname), runs_as, false FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = handler;
     IF NOT from_start THEN
-        INSERT INTO telemetry.cursor (projection, generation, is_current, is_filled, batch_id, events, as_of)
-        SELECT projection, 1, true, true, b.batch_id, (SELECT COALESCE(sum(o.events), 0) FROM telemetry.batch o WHERE o.batch_id <= b.batch_id), b.created_at
+        INSERT INTO telemetry.cursor (projection, generation, purpose, is_filled, is_copied, batch_id, events, as_of)
+        SELECT projection, 1, 'current', true, true, b.batch_id, (SELECT COALESCE(sum(o.events), 0) FROM telemetry.batch o WHERE o.batch_id <= b.batch_id), b.created_at
         FROM telemetry.batch b ORDER BY b.batch_id DESC LIMIT 1;
     END IF;
 END $$;
@@ -224,34 +223,72 @@ BEGIN
     DELETE FROM telemetry.pause p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.parked_event p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.projection_failure p WHERE p.projection IN (drop_projection_as_owner.projection, drop_projection_as_owner.projection || ' (rebuild)');
+    DELETE FROM telemetry.audit p WHERE p.projection = drop_projection_as_owner.projection;
     DELETE FROM telemetry.cursor p WHERE p.projection = drop_projection_as_owner.projection;
 END $$;
 COMMENT ON FUNCTION telemetry.drop_projection_as_owner(text) IS 'Does the work of telemetry.drop_projection(). Internal.';
 
 CREATE FUNCTION telemetry.rebuild_projection(projection text) RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.rebuild_projection(text) IS 'Lets the worker compute a projection anew from the beginning of the log, beside the statistics that the views show. When the new ones hold everything, the views show them from one transaction on, and the worker deletes the old ones. Readers wait for nothing, and nothing is notified. telemetry.projection_status.rebuilt_events shows how far it is. Errors: 22023 for an unknown projection, 55006 while a rebuild is under way, 55000 before the projection was applied for the first time.';
+COMMENT ON FUNCTION telemetry.rebuild_projection(text) IS 'Lets the worker compute a projection anew from the log, beside the statistics that the views show. It begins with the projection''s baseline if there is one, otherwise with the first reading. When the new statistics hold everything, the views show them from one transaction on, and the worker deletes the old ones. Readers wait for nothing, and nothing is notified. telemetry.projection_status.rebuilt_events shows how far it is, and telemetry.cancel_rebuild() ends it. Errors: 22023 for an unknown projection, 55006 while a rebuild is under way, 55000 before the projection was applied for the first time.';
 
 CREATE FUNCTION telemetry.rebuild_projection_as_owner(projection text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    greatest_stored integer;
 BEGIN
     PERFORM telemetry.require_projection(projection);
     PERFORM telemetry.require_statistics(projection);
-    IF EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection AND NOT c.is_current) THEN
+    IF EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection AND c.purpose = 'rebuild') THEN
         RAISE EXCEPTION 'projection % is being rebuilt', quote_ident(projection) USING ERRCODE = 'object_in_use',
-            DETAIL = 'An earlier call of telemetry.rebuild_projection() is not done.', HINT = 'telemetry.projection_status shows how far it is.';
+            DETAIL = 'An earlier call of telemetry.rebuild_projection() is not done.', HINT = 'telemetry.projection_status shows how far it is. telemetry.cancel_rebuild() ends it.';
     END IF;
     IF NOT EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection) THEN
         RAISE EXCEPTION 'projection % has no statistics', quote_ident(projection) USING ERRCODE = 'object_not_in_prerequisite_state',
             DETAIL = 'The worker has applied nothing to it yet.', HINT = 'There is nothing to rebuild. The worker fills it from the log.';
     END IF;
-    EXECUTE format('SELECT max(s.generation) FROM telemetry.%I s', 'state_' || projection) INTO greatest_stored;
-    INSERT INTO telemetry.cursor (projection, generation, is_current, is_filled, batch_id, events, as_of)
-    SELECT rebuild_projection_as_owner.projection, greatest(greatest_stored, max(c.generation)) + 1, false, false, 0, 0, '-infinity'
-    FROM telemetry.cursor c WHERE c.projection = rebuild_projection_as_owner.projection;
+    DELETE FROM telemetry.audit a WHERE a.projection = rebuild_projection_as_owner.projection;
+    PERFORM telemetry.add_generation(projection, 'rebuild');
 END $$;
 COMMENT ON FUNCTION telemetry.rebuild_projection_as_owner(text) IS 'Does the work of telemetry.rebuild_projection(). Internal.';
+
+CREATE FUNCTION telemetry.cancel_rebuild(projection text) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.cancel_rebuild(text) IS 'Ends a rebuild that is under way. The views go on to show the statistics that they show now, and the worker deletes those of the rebuild. Errors: 22023 for an unknown projection, 55000 if no rebuild is under way.';
+
+CREATE FUNCTION telemetry.cancel_rebuild_as_owner(projection text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM telemetry.require_projection(projection);
+    DELETE FROM telemetry.parked_event p USING telemetry.cursor c
+    WHERE c.projection = cancel_rebuild_as_owner.projection AND c.purpose = 'rebuild' AND p.projection = c.projection AND p.generation = c.generation;
+    DELETE FROM telemetry.cursor c WHERE c.projection = cancel_rebuild_as_owner.projection AND c.purpose = 'rebuild';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'projection % is not being rebuilt', quote_ident(projection) USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'The last rebuild has ended, or there was none.', HINT = 'telemetry.projection_status.rebuilt_events shows rebuilds that are under way.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION telemetry.cancel_rebuild_as_owner(text) IS 'Does the work of telemetry.cancel_rebuild(). Internal.';
+
+-- A projection's further generations: rebuild, baseline, audit.
+CREATE FUNCTION telemetry.add_generation(projection text, purpose text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    greatest_stored integer;
+BEGIN
+    EXECUTE format('SELECT max(s.generation) FROM telemetry.%I s', 'state_' || projection) INTO greatest_stored;
+    INSERT INTO telemetry.cursor (projection, generation, purpose, is_filled, is_copied, batch_id, events, as_of, until_batch)
+    SELECT add_generation.projection, COALESCE(greatest(greatest_stored, max(c.generation)), 0) + 1, add_generation.purpose, false, count(*) FILTER (WHERE c.purpose = 'baseline') = 0, 0, 0, '-infinity', 0
+    FROM telemetry.cursor c WHERE c.projection = add_generation.projection;
+END $$;
+COMMENT ON FUNCTION telemetry.add_generation(text, text) IS 'Makes a generation of a projection, which begins with the rows of the baseline if there is one. Internal.';
+
+CREATE FUNCTION telemetry.advance_baselines(batch bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lacking text;
+BEGIN
+    FOR lacking IN SELECT p.projection FROM telemetry.projection p
+                   WHERE p.handler IS NULL AND NOT EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = p.projection AND c.purpose = 'baseline') LOOP
+        PERFORM telemetry.add_generation(lacking, 'baseline');
+    END LOOP;
+    UPDATE telemetry.cursor c SET until_batch = batch WHERE c.purpose = 'baseline' AND c.until_batch < batch;
+END $$;
+COMMENT ON FUNCTION telemetry.advance_baselines(bigint) IS 'Lets the baseline of each projection go on to this batch at least; one that has none gets one. The projector does the work. When every telemetry.cursor has passed a batch, no projection needs the readings up to it any more: a rebuild begins with the baseline. Internal.';
 
 -- The worker calls these between its passes.
 CREATE FUNCTION telemetry.make_automatic(relation regclass) RETURNS void
@@ -272,51 +309,122 @@ COMMENT ON FUNCTION telemetry.adopt_relations() IS 'Lets DROP EXTENSION drop the
 CREATE FUNCTION telemetry.clear_generations(projection text) RETURNS boolean LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
-    least integer;
-    greatest integer;
     cleared bigint;
 BEGIN
-    SELECT min(c.generation), max(c.generation) INTO least, greatest FROM telemetry.cursor c WHERE c.projection = clear_generations.projection;
-    IF least IS NULL THEN RETURN false; END IF;
-    EXECUTE format('DELETE FROM telemetry.%1$I s WHERE s.ctid = ANY (ARRAY(
-        SELECT ctid FROM ((SELECT o.ctid FROM telemetry.%1$I o WHERE o.generation < %2$s LIMIT 10000)
-                          UNION ALL (SELECT n.ctid FROM telemetry.%1$I n WHERE n.generation > %3$s LIMIT 10000)) AS g))', 'state_' || projection, least, greatest);
+    -- A projection without a cursor was restored without its positions, or its first pass is under way.
+    IF NOT EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = clear_generations.projection) THEN RETURN false; END IF;
+    EXECUTE format($delete$
+        WITH RECURSIVE stored AS (
+            SELECT (SELECT min(s.generation) FROM telemetry.%1$I s) AS generation
+            UNION ALL
+            SELECT (SELECT min(s.generation) FROM telemetry.%1$I s WHERE s.generation > p.generation) FROM stored p WHERE p.generation IS NOT NULL
+        )
+        DELETE FROM telemetry.%1$I s WHERE s.ctid = ANY (ARRAY(
+            SELECT o.ctid FROM stored g CROSS JOIN LATERAL (SELECT r.ctid FROM telemetry.%1$I r WHERE r.generation = g.generation LIMIT 20000) AS o
+            WHERE g.generation NOT IN (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1) LIMIT 20000))$delete$, 'state_' || projection) USING projection;
     GET DIAGNOSTICS cleared = ROW_COUNT;
-    RETURN cleared >= 10000;
+    RETURN cleared >= 20000;
 END $$;
 COMMENT ON FUNCTION telemetry.clear_generations(text) IS 'Deletes up to 20,000 rows of generations that no cursor has. Returns true if more may be left. Internal.';
 
+CREATE FUNCTION telemetry.copy_baseline(projection text, target integer) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    base CONSTANT telemetry.cursor := (SELECT c FROM telemetry.cursor c WHERE c.projection = copy_baseline.projection AND c.purpose = 'baseline');
+    copied bigint;
+BEGIN
+    EXECUTE format($insert$
+        WITH last_row AS MATERIALIZED (SELECT l.key, l.bucket, l.part FROM telemetry.%1$I l WHERE l.generation = $1 ORDER BY l.generation DESC, l.key DESC, l.bucket DESC, l.part DESC LIMIT 1)
+        INSERT INTO telemetry.%1$I (generation, key, bucket, part, sample_count, first_seen, last_seen, last_received_at, region, metric_names, summaries)
+        SELECT $1, s.key, s.bucket, s.part, s.sample_count, s.first_seen, s.last_seen, s.last_received_at, s.region, s.metric_names, s.summaries FROM telemetry.%1$I s
+        WHERE s.generation = $2 AND (s.key, s.bucket, s.part) > (COALESCE((SELECT key FROM last_row), ''), COALESCE((SELECT bucket FROM last_row), '-infinity'), COALESCE((SELECT part FROM last_row), -1))
+        ORDER BY s.generation, s.key, s.bucket, s.part LIMIT 10000$insert$, 'state_' || projection) USING target, base.generation;
+    GET DIAGNOSTICS copied = ROW_COUNT;
+    IF copied = 10000 THEN RETURN; END IF;
+    INSERT INTO telemetry.parked_event (projection, generation, event_id, batch_id, sqlstate, message, failed_at, failures, is_due)
+    SELECT p.projection, target, p.event_id, p.batch_id, p.sqlstate, p.message, p.failed_at, p.failures, p.is_due
+    FROM telemetry.parked_event p WHERE p.projection = copy_baseline.projection AND p.generation = base.generation;
+    UPDATE telemetry.cursor c SET is_copied = true, batch_id = base.batch_id, events = base.events, as_of = base.as_of
+    WHERE c.projection = copy_baseline.projection AND c.generation = target;
+END $$;
+COMMENT ON FUNCTION telemetry.copy_baseline(text, integer) IS 'Copies up to 10,000 further rows of the baseline of a projection to another generation. After the last one that generation stands where the baseline stands. The baseline stands still meanwhile. Internal.';
+
+CREATE FUNCTION telemetry.begin_audit(audit_interval interval) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    chosen text;
+BEGIN
+    SELECT c.projection INTO chosen
+    FROM telemetry.projection p JOIN telemetry.cursor c ON c.projection = p.projection AND c.purpose = 'current' AND c.is_filled LEFT JOIN telemetry.audit a ON a.projection = p.projection
+    WHERE p.handler IS NULL AND COALESCE(a.finished_at < now() - audit_interval, true)
+      AND NOT EXISTS (SELECT FROM telemetry.pause z WHERE z.projection = p.projection)
+      AND NOT EXISTS (SELECT FROM telemetry.parked_event e WHERE e.projection = p.projection)
+      AND NOT EXISTS (SELECT FROM telemetry.cursor r WHERE r.projection = p.projection AND r.purpose = 'rebuild')
+    ORDER BY a.finished_at NULLS FIRST, p.projection LIMIT 1;
+    IF chosen IS NULL THEN RETURN false; END IF;
+    INSERT INTO telemetry.audit (projection, begun_at, differences) VALUES (chosen, clock_timestamp(), 0)
+    ON CONFLICT ON CONSTRAINT audit_pkey DO UPDATE SET begun_at = excluded.begun_at;
+    PERFORM telemetry.add_generation(chosen, 'audit');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION telemetry.begin_audit(interval) IS 'Begins the audit of the projection whose last one is longest ago, if that is longer than this. Returns whether there is one. Internal.';
+
+CREATE FUNCTION telemetry.compare_audit(projection text, begin_with text) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    audited CONSTANT integer := (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = compare_audit.projection AND c.purpose = 'audit');
+    end_before text;
+    count_of_slice bigint;
+    first_of_slice jsonb;
+BEGIN
+    EXECUTE format('SELECT s.key FROM telemetry.%I s WHERE s.generation = $1 AND s.key >= $2 ORDER BY s.generation, s.key OFFSET 20000 LIMIT 1', 'state_' || projection)
+    INTO end_before USING audited, begin_with;
+    -- Nothing lies between a text and the same text with the least character after it.
+    IF end_before = begin_with THEN end_before := end_before || chr(1); END IF;
+    SELECT count(*), (array_agg(to_jsonb(d)))[1] INTO count_of_slice, first_of_slice FROM telemetry.differences(projection, audited, begin_with, end_before) AS d;
+    UPDATE telemetry.audit a SET differences = CASE WHEN begin_with = '' THEN 0 ELSE a.differences END + count_of_slice,
+        example = CASE WHEN begin_with = '' THEN first_of_slice ELSE COALESCE(a.example, first_of_slice) END, finished_at = CASE WHEN end_before IS NULL THEN clock_timestamp() ELSE a.finished_at END
+    WHERE a.projection = compare_audit.projection;
+    IF end_before IS NULL THEN
+        DELETE FROM telemetry.cursor c WHERE c.projection = compare_audit.projection AND c.generation = audited;
+    END IF;
+    RETURN end_before;
+END $$;
+COMMENT ON FUNCTION telemetry.compare_audit(text, text) IS 'Compares a projection with its audit, from a key on, and ends the audit after the last key. Returns the key to go on with; NULL: it has ended. Internal.';
+
+CREATE FUNCTION telemetry.end_audits() RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM telemetry.parked_event p USING telemetry.cursor c WHERE c.purpose = 'audit' AND p.projection = c.projection AND p.generation = c.generation;
+    DELETE FROM telemetry.cursor c WHERE c.purpose = 'audit'
+$$;
+COMMENT ON FUNCTION telemetry.end_audits() IS 'Ends the audits that are under way, without a result. Internal.';
+
 -- It visits each key by the index. So its cost follows the number of keys, and not the number of buckets that stay.
-CREATE FUNCTION telemetry.clear_buckets(projection text, begin_with text, cutoff timestamptz) RETURNS text LANGUAGE plpgsql
+CREATE FUNCTION telemetry.clear_buckets(projection text, generation integer, begin_with text, cutoff timestamptz) RETURNS text LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     last_key text;
     cleared bigint;
 BEGIN
     EXECUTE format($delete$
-        WITH RECURSIVE generation AS MATERIALIZED (
-            SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.is_current
-        ), key AS (
-            SELECT (SELECT s.key FROM telemetry.%1$I s WHERE s.generation = (SELECT g.generation FROM generation g) AND s.key >= $2 ORDER BY s.generation, s.key LIMIT 1) AS key
+        WITH RECURSIVE key AS (
+            SELECT (SELECT s.key FROM telemetry.%1$I s WHERE s.generation = $1 AND s.key >= $2 ORDER BY s.generation, s.key LIMIT 1) AS key
             UNION ALL
-            SELECT (SELECT s.key FROM telemetry.%1$I s WHERE s.generation = (SELECT g.generation FROM generation g) AND s.key > k.key ORDER BY s.generation, s.key LIMIT 1)
+            SELECT (SELECT s.key FROM telemetry.%1$I s WHERE s.generation = $1 AND s.key > k.key ORDER BY s.generation, s.key LIMIT 1)
             FROM key k WHERE k.key IS NOT NULL
         ), visited AS MATERIALIZED (
             SELECT k.key FROM key k WHERE k.key IS NOT NULL LIMIT 1000
         ), cleared AS (
             DELETE FROM telemetry.%1$I s WHERE s.ctid = ANY (ARRAY(
                 SELECT o.ctid FROM visited v CROSS JOIN LATERAL (
-                    SELECT b.ctid FROM telemetry.%1$I b WHERE b.generation = (SELECT g.generation FROM generation g) AND b.key = v.key AND b.bucket < $3) AS o
+                    SELECT b.ctid FROM telemetry.%1$I b WHERE b.generation = $1 AND b.key = v.key AND b.bucket < $3) AS o
                 LIMIT 10000))
             RETURNING 1
         )
         SELECT max(v.key COLLATE "C"), (SELECT count(*) FROM cleared) FROM visited v$delete$, 'state_' || projection)
-    INTO last_key, cleared USING projection, begin_with, cutoff;
+    INTO last_key, cleared USING generation, begin_with, cutoff;
     IF last_key IS NULL THEN RETURN NULL; END IF;
     -- Nothing lies between a text and the same text with the least character after it.
     RETURN CASE WHEN cleared >= 10000 THEN begin_with ELSE last_key || chr(1) END;
 END $$;
-COMMENT ON FUNCTION telemetry.clear_buckets(text, text, timestamptz) IS 'Deletes up to 10,000 rows of buckets that began before a time, of up to 1,000 keys from a key on. Returns the key to go on with; NULL: no key is left. Internal.';
+COMMENT ON FUNCTION telemetry.clear_buckets(text, integer, text, timestamptz) IS 'Deletes up to 10,000 rows of a generation, of buckets that began before a time, of up to 1,000 keys from a key on. Returns the key to go on with; NULL: no key is left. Internal.';
 
 CREATE FUNCTION telemetry.announce_installation() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_announce_installation' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -376,8 +484,8 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
                    'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), '
-                   'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.verify_projection(text) TO %s', role);
+                   'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.cancel_rebuild(text), telemetry.verify_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.pause TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';

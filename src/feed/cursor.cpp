@@ -15,23 +15,27 @@
 namespace feed {
 namespace {
 
-enum CursorColumn { kProjection, kGeneration, kIsCurrent, kIsFilled, kBatchId, kEvents, kAsOf };
+enum CursorColumn { kProjection, kGeneration, kPurpose, kIsFilled, kIsCopied, kBatchId, kEvents, kAsOf, kUntilBatch };
+
+using Purpose = Cursor::Purpose;
+constexpr const char* kPurposes[] = {"current", "rebuild", "baseline", "audit"};
 
 postgres::Statement move{
     postgres::SqlCommand::kInsert,
-    "INSERT INTO telemetry.cursor (projection, generation, is_current, is_filled, batch_id, events, as_of) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7) "
-    "ON CONFLICT (projection, generation) DO UPDATE SET is_current = excluded.is_current, is_filled = excluded.is_filled, "
+    "INSERT INTO telemetry.cursor (projection, generation, purpose, is_filled, is_copied, batch_id, events, as_of) "
+    "VALUES ($1, $2, $3, $4, true, $5, $6, $7) "
+    "ON CONFLICT (projection, generation) DO UPDATE SET purpose = excluded.purpose, is_filled = excluded.is_filled, "
     "batch_id = excluded.batch_id, events = excluded.events, as_of = excluded.as_of",
     7,
-    {TEXTOID, INT4OID, BOOLOID, BOOLOID, INT8OID, INT8OID, TIMESTAMPTZOID},
+    {TEXTOID, INT4OID, TEXTOID, BOOLOID, INT8OID, INT8OID, TIMESTAMPTZOID},
     nullptr};
 
-postgres::Statement drop_others{postgres::SqlCommand::kDelete,
-                                "DELETE FROM telemetry.cursor WHERE projection = $1 AND generation <> $2",
-                                2,
-                                {TEXTOID, INT4OID},
-                                nullptr};
+postgres::Statement drop_others{
+    postgres::SqlCommand::kDelete,
+    "DELETE FROM telemetry.cursor WHERE projection = $1 AND generation <> $2 AND purpose <> 'baseline'",
+    2,
+    {TEXTOID, INT4OID},
+    nullptr};
 
 // A row without destructors, for guarded blocks.
 struct CursorRow {
@@ -45,6 +49,14 @@ struct CursorRows {
 };
 
 // P.
+Purpose purpose_of(std::string_view text) {
+    for (std::size_t i = 0; i < lengthof(kPurposes); ++i)
+        if (text == kPurposes[i]) return static_cast<Purpose>(i);
+    ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("telemetry.cursor has a generation of unknown purpose"),
+                    errhint("Somebody changed rows of telemetry.cursor.")));
+}
+
+// P.
 void add_row(CursorRows& rows, TupleTableSlot* slot) {
     if (rows.count == rows.capacity) {
         rows.capacity = rows.capacity == 0 ? 16 : 2 * rows.capacity;
@@ -56,8 +68,10 @@ void add_row(CursorRows& rows, TupleTableSlot* slot) {
     row.cursor = {};
     row.cursor.generation = DatumGetInt32(slot->tts_values[kGeneration]);
     row.cursor.is_stored = true;
-    row.cursor.is_current = DatumGetBool(slot->tts_values[kIsCurrent]);
+    row.cursor.purpose = purpose_of(postgres::view_of(slot->tts_values[kPurpose]));
     row.cursor.is_filled = DatumGetBool(slot->tts_values[kIsFilled]);
+    row.cursor.is_copied = DatumGetBool(slot->tts_values[kIsCopied]);
+    if (!slot->tts_isnull[kUntilBatch]) row.cursor.until = model::BatchId{DatumGetInt64(slot->tts_values[kUntilBatch])};
     if (slot->tts_isnull[kBatchId]) return;
     row.cursor.place = Cursor::Place::kBatch;
     row.cursor.batch = model::BatchId{DatumGetInt64(slot->tts_values[kBatchId])};
@@ -88,7 +102,8 @@ void write_cursor(std::string_view projection, const Cursor& cursor) {
         postgres::refuse_statement_obstacle(runtime::kCursorTable);
         const char null = cursor.is_behind() ? ' ' : 'n';
         const char nulls[] = {' ', ' ', ' ', ' ', null, null, null};
-        Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation),  BoolGetDatum(cursor.is_current),
+        const std::string_view purpose = kPurposes[static_cast<std::size_t>(cursor.purpose)];
+        Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation),  postgres::text_datum(purpose),
                           BoolGetDatum(cursor.is_filled),   Int64GetDatum(cursor.batch.value), Int64GetDatum(cursor.events),
                           TimestampTzGetDatum(cursor.as_of)};
         const postgres::StatementScope statements = postgres::open_statements();

@@ -214,6 +214,12 @@ std::int64_t Progress::events_read() const noexcept {
     return events;
 }
 
+std::int64_t Progress::open_events() const noexcept {
+    std::int64_t events = 0;
+    for (const EpochProgress& epoch : epochs) events += epoch.batcher.open_events;
+    return events;
+}
+
 std::optional<model::Micros> Progress::read_as_of() const noexcept {
     std::optional<model::Micros> as_of;
     for (const EpochProgress& epoch : epochs)
@@ -224,7 +230,7 @@ std::optional<model::Micros> Progress::read_as_of() const noexcept {
 Cursor Progress::cursor_of(std::string_view projection) const {
     Cursor cursor;
     for (const StoredCursor& each : cursors)
-        if (each.projection == projection && each.cursor.is_current) cursor = each.cursor;
+        if (each.projection == projection && each.cursor.is_current()) cursor = each.cursor;
     const auto is_read = [](const EpochProgress& each) { return each.batcher.tid.has_value(); };
     if (!cursor.is_stored && std::any_of(epochs.begin(), epochs.end(), is_read)) cursor.place = Cursor::Place::kBatch;
     if (!cursor.is_stored) cursor.is_filled = !cursor.is_behind();

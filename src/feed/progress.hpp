@@ -59,6 +59,7 @@ struct Progress {
 
     // How many events the batcher has read, and up to which time it has read every reading that was committed.
     std::int64_t events_read() const noexcept;
+    std::int64_t open_events() const noexcept;  // those of them that are in no batch yet
     std::optional<model::Micros> read_as_of() const noexcept;
 
     // Up to which time a consumer that stands there has consumed every reading that was committed.

@@ -17,12 +17,14 @@
 #include "postgres/injection_point.hpp"
 #include "postgres/subtransaction.hpp"
 #include "postgres/transaction.hpp"
+#include "projection/baseline.hpp"
 #include "projection/catch_up.hpp"
 #include "projection/consumer.hpp"
 #include "projection/failure.hpp"
 #include "projection/handler.hpp"
 #include "projection/locks.hpp"
 #include "projection/notification.hpp"
+#include "projection/parked_events.hpp"
 #include "projection/parking.hpp"
 #include "projection/triggers.hpp"
 #include "read_model/registry.hpp"
@@ -325,7 +327,9 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     Pass pass;
     bool must_wait = false, keeps_up = false;
     bool is_done = attempt(served.front()->name, pass, [&] {
-        if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
+        if (!served.front()->cursor.is_copied) {
+            copy_baseline(*served.front());
+        } else if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
             feed::cover(*gap, options.slice, context.snapshot);
         } else {
             const auto consumed = served.front()->definition->is_handler()
@@ -359,15 +363,22 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
 
 // Tries parked events of a projection again. Nothing: nobody asked for it.
 std::optional<Pass> Applier::replay(const PassContext& context) {
-    for (const Consumer& each : context.consumers) {
-        if (!each.definition->replays || each.is_rebuild() || schedule_.is_left_out(each)) continue;
-        Pass pass;
-        if (attempt(each.name, pass, [&] { replay_some(each, context.snapshot); })) pass.succeeded.push_back(each.name);
-        finish(pass, context.snapshot);
-        pass.has_more = true;
-        return pass;
+    const auto wants_replay = [this](const Consumer& each) { return each.definition->replays && !schedule_.is_left_out(each); };
+    const auto first = std::find_if(context.consumers.begin(), context.consumers.end(), wants_replay);
+    if (first == context.consumers.end()) return std::nullopt;
+    Pass pass;
+    pass.has_more = true;
+    // Each generation of the projection may lack events.
+    bool has_tried = false;
+    for (auto each = first; !has_tried && each != context.consumers.end() && each->definition == first->definition; ++each) {
+        if (!each->cursor.is_copied) continue;
+        const bool is_done = attempt(each->name, pass, [&] { has_tried = replay_some(*each, context.snapshot); });
+        if (is_done) pass.succeeded.push_back(each->name);
+        has_tried = has_tried || !is_done;
     }
-    return std::nullopt;
+    if (!has_tried) end_replay(first->projection());
+    finish(pass, context.snapshot);
+    return pass;
 }
 
 // The pass does this last, because its locks keep writers waiting until the commit.

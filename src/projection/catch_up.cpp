@@ -19,6 +19,7 @@ namespace projection {
 namespace {
 
 using feed::Cursor;
+using Purpose = feed::Cursor::Purpose;
 using feed::EpochProgress;
 using feed::Progress;
 
@@ -54,9 +55,9 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
                                         ::Snapshot snapshot, std::int64_t most_events) {
     Targets targets;
     for (const Consumer* each : served) targets.open(*each->definition, each->cursor.generation, snapshot);
-    const bool is_lazy = served.front()->is_lazy();
-    const CatchUp next = next_batches(progress, served.front()->cursor.batch, !is_lazy, most_events);
-    if (!next.run && !next.reaches_batcher && !is_lazy) return std::nullopt;
+    const bool has_closed_only = served.front()->reads_closed_batches();
+    const CatchUp next = next_batches(progress, served.front()->cursor.batch, !has_closed_only, most_events);
+    if (!next.run && !next.reaches_batcher && !has_closed_only) return std::nullopt;
     Consumed consumed;
     if (next.run || next.open != nullptr) {
         event_log::WindowReader reader(model::window_between(next.from(), next.to()), next.epoch(), snapshot);
@@ -70,7 +71,8 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
         }
         reader.close();
     }
-    const bool keeps_up = consumed.keeps_up = is_lazy ? !next.run || next.run->is_newest : next.reaches_batcher;
+    const bool keeps_up = consumed.keeps_up = has_closed_only ? !next.run || next.run->is_newest : next.reaches_batcher;
+    const std::int64_t events_there_are = progress.events_read() - (has_closed_only ? progress.open_events() : 0);
     auto consumer = served.begin();
     targets.for_each(snapshot, [&](const Target& target, auto&& write) {
         write();
@@ -79,19 +81,22 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
         to.generation = target.generation();
         to.events += consumed.events;
         if (next.run) to.batch = next.run->last;
-        if (keeps_up) {
-            to.is_filled = to.is_current = true;
-            if (is_lazy)
+        if (keeps_up && to.events != events_there_are)
+            throw postgres::Error(error_codes::kLogWasAltered, "the log does not hold what the projector has read",
+                                  "Projection " + each.name + " has consumed " + std::to_string(to.events) + " events of " +
+                                      std::to_string(events_there_are) + ".",
+                                  "Somebody deleted events, or changed rows of telemetry.batch, telemetry.batcher or "
+                                  "telemetry.cursor.");
+        const bool becomes_current = each.is(Purpose::kCurrent) || each.is(Purpose::kRebuild);
+        if (keeps_up && becomes_current) {
+            to.is_filled = true;
+            to.purpose = Purpose::kCurrent;
+            if (has_closed_only)
                 to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
             else
                 to.place = Cursor::Place::kBatcher;
         }
-        if (next.reaches_batcher && to.events != progress.events_read())
-            throw postgres::Error(error_codes::kLogWasAltered, "telemetry.batch does not hold what the projector has read",
-                                  "Projection " + each.name + " has consumed " + std::to_string(to.events) + " events of " +
-                                      std::to_string(progress.events_read()) + ".",
-                                  "Somebody changed rows of telemetry.batch, telemetry.batcher or telemetry.cursor.");
-        if (each.is_rebuild() && keeps_up) {
+        if (keeps_up && each.is(Purpose::kRebuild)) {
             feed::write_new_current(each.projection(), to);
             forget_other_generations({each.projection(), to.generation});
             consumed.has_replaced = true;
@@ -107,7 +112,7 @@ feed::Cursor cursor_after(const feed::Batch& batch, const Consumer& consumer, co
     Cursor to = consumer.cursor;
     to.batch = batch.batch_id;
     to.events += batch.events;
-    if (consumer.is_lazy() && !consumer.is_rebuild() && to.batch == progress.last_batch()) {
+    if (consumer.is_lazy() && consumer.is(Purpose::kCurrent) && to.batch == progress.last_batch()) {
         to.is_filled = true;
         to.as_of = progress.as_of(feed::kBatchList).value_or(to.as_of);
     }

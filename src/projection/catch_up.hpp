@@ -20,8 +20,8 @@ struct Consumed {
 
 // Reads the next batches for consumers that stand at one batch, writes their read models and moves their cursors. The batches
 // have at most so many events together, or it is one batch. A rebuild that has consumed everything becomes what readers see.
-// Returns how many events were read. Nothing: the next batch is not closed yet. All of the consumers are lazy, or none is; lazy
-// ones do not read the open batch. The caller has held the apply lock since before it took `snapshot`.
+// Returns how many events were read. Nothing: the next batch is not closed yet. All of the consumers read closed batches only,
+// or none does. The caller has held the apply lock since before it took `snapshot`.
 std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& served, const feed::Progress& progress,
                                         ::Snapshot snapshot, std::int64_t most_events);
 

@@ -29,9 +29,18 @@ void put(ReturnSetInfo* result, Targets& targets, Target& target, bool has_sketc
     target.clear();
 }
 
+// Where the generation stands that the caller names; NULL: at the beginning of the log.
+feed::Cursor cursor_to_fold_from(FunctionCallInfo fcinfo, const feed::Progress& progress, std::string_view projection) {
+    if (!fcinfo->args[1].isnull)
+        for (const feed::StoredCursor& each : progress.cursors)
+            if (each.projection == projection && each.cursor.generation == DatumGetInt32(fcinfo->args[1].value))
+                return each.cursor;
+    return {.place = feed::Cursor::Place::kBatch};
+}
+
 // Folds what lies between the cursor and everything that the caller's snapshot shows. The result goes to disk where it does not
 // fit into work_mem, so it may have several rows of one key and bucket.
-void put_folded(FunctionCallInfo fcinfo, bool whole_log) {
+void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
     const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
     const read_model::Definition definition = read_model::require_projection(postgres::text_argument(fcinfo, 0), snapshot);
     auto* result = postgres::guarded([fcinfo] {
@@ -42,9 +51,9 @@ void put_folded(FunctionCallInfo fcinfo, bool whole_log) {
     const feed::Progress progress = feed::read_progress(snapshot);
     feed::Cursor cursor = progress.cursor_of(definition.name);
     std::vector<model::EventId> parked;
-    if (whole_log) {
+    if (is_of_other_generation) {
         parked = find_parked_events({definition.name, cursor.generation}, snapshot);
-        cursor = {.place = feed::Cursor::Place::kBatch};
+        cursor = cursor_to_fold_from(fcinfo, progress, definition.name);
     }
     std::vector<model::Event> readings;
     Targets targets;

@@ -152,13 +152,10 @@ std::optional<Consumed> consume_without_poison(const Consumer& consumer, const f
     return Consumed{.events = batch->events};
 }
 
-void replay_some(const Consumer& consumer, ::Snapshot snapshot) {
+bool replay_some(const Consumer& consumer, ::Snapshot snapshot) {
     const Generation generation{consumer.projection(), consumer.cursor.generation};
     const DueEvents due = find_due_events(generation, kMostReplayed);
-    if (due.events.empty()) {
-        end_replay(consumer.projection());
-        return;
-    }
+    if (due.events.empty()) return false;
     // The batch may have been merged into a later one.
     const auto batch = feed::find_batch_after(model::BatchId{due.batch.value - 1}, snapshot);
     if (!batch)
@@ -176,6 +173,7 @@ void replay_some(const Consumer& consumer, ::Snapshot snapshot) {
         else
             keep_parked(generation, *failed);
     }
+    return true;
 }
 
 }  // namespace projection

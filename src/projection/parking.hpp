@@ -21,8 +21,8 @@ bool may_be_poison(const std::exception_ptr& failure);
 std::optional<Consumed> consume_without_poison(const Consumer& consumer, const feed::Progress& progress, ::Snapshot snapshot);
 inline constexpr std::size_t kMostPoison = 100;
 
-// Tries parked events again that an administrator has sent through, some at a time. Those that fail again stay parked. The same
-// conditions hold.
-void replay_some(const Consumer& consumer, ::Snapshot snapshot);
+// Tries some parked events again that an administrator has sent through. Those that fail again stay parked. False: there are
+// none. The same conditions hold.
+bool replay_some(const Consumer& consumer, ::Snapshot snapshot);
 
 }  // namespace projection

@@ -9,18 +9,29 @@ namespace {
 // Before a lazy projection has something to do, the open batch is closed.
 constexpr runtime::SteadyTime kShortestDelay = 20'000;
 
+// An audit takes its time, so that the others hardly notice it.
+constexpr runtime::SteadyTime kBetweenAudits = 2'000'000;
+
+using Purpose = feed::Cursor::Purpose;
+
 bool has_kept_up(const Consumer& each) noexcept {
-    return each.is_lazy() && each.cursor.is_filled;
+    return each.is_lazy() && each.is(Purpose::kCurrent) && each.cursor.is_filled;
+}
+
+// Those that have kept up are served first, and audits last.
+int rank_of(const Consumer& each) noexcept {
+    return has_kept_up(each) ? 0 : each.is(Purpose::kAudit) ? 2 : 1;
 }
 
 bool precedes(const Consumer& a, const Consumer& b) noexcept {
-    return has_kept_up(a) != has_kept_up(b) ? has_kept_up(a) : a.cursor.batch < b.cursor.batch;
+    return rank_of(a) != rank_of(b) ? rank_of(a) < rank_of(b) : a.cursor.batch < b.cursor.batch;
 }
 
 // Can one pass serve both?
 bool fit_together(const Consumer& a, const Consumer& b) noexcept {
-    return has_kept_up(a) == has_kept_up(b) && a.cursor.batch == b.cursor.batch && a.is_lazy() == b.is_lazy() &&
-           !a.definition->is_handler() && !b.definition->is_handler();
+    return rank_of(a) == rank_of(b) && a.cursor.batch == b.cursor.batch &&
+           a.reads_closed_batches() == b.reads_closed_batches() && !a.definition->is_handler() && !b.definition->is_handler() &&
+           a.cursor.is_copied && b.cursor.is_copied;
 }
 
 }  // namespace
@@ -33,9 +44,13 @@ void Schedule::suspend(std::string_view consumer, bool is_suspended) {
 }
 
 bool Schedule::waits(const Consumer& each, const feed::Progress& progress, const PassOptions& options) const {
-    if (each.follows() || is_left_out(each)) return false;
-    if (!each.is_lazy() || each.is_rebuild()) return true;
-    return each.cursor.batch < progress.last_batch() && (options.serves_lazy || due_at(each) <= runtime::steady_time());
+    if (each.follows() || is_left_out(each) || each.stands_still) return false;
+    if (!each.cursor.is_copied) return true;
+    const bool has_batch = each.cursor.batch < progress.last_batch();
+    if (each.is(Purpose::kBaseline)) return has_batch && each.cursor.batch < each.cursor.until;
+    if (each.is(Purpose::kAudit)) return has_batch && due_at(each) <= runtime::steady_time();
+    if (!each.is_lazy() || each.is(Purpose::kRebuild)) return true;
+    return has_batch && (options.serves_lazy || due_at(each) <= runtime::steady_time());
 }
 
 std::vector<const Consumer*> Schedule::choose(const std::vector<Consumer>& consumers, const feed::Progress& progress,
@@ -50,7 +65,7 @@ std::vector<const Consumer*> Schedule::choose(const std::vector<Consumer>& consu
 }
 
 void Schedule::has_served(const Consumer& consumer, bool keeps_up) {
-    if (keeps_up)
+    if (keeps_up || consumer.is(Purpose::kAudit))
         served_at_[consumer.name] = runtime::steady_time();
     else
         served_at_.erase(consumer.name);
@@ -59,16 +74,19 @@ void Schedule::has_served(const Consumer& consumer, bool keeps_up) {
 runtime::SteadyTime Schedule::next_due(const std::vector<Consumer>& consumers, std::int64_t events) const {
     runtime::SteadyTime next = 0;
     for (const Consumer& each : consumers) {
-        if (!each.is_lazy() || each.follows() || is_left_out(each) || each.cursor.events >= events) continue;
+        if (!each.is_lazy() || !each.is(Purpose::kCurrent) || each.follows() || is_left_out(each) ||
+            each.cursor.events >= events)
+            continue;
         const runtime::SteadyTime due = std::max(due_at(each), runtime::steady_time() + kShortestDelay);
         next = next == 0 ? due : std::min(next, due);
     }
     return next;
 }
 
-runtime::SteadyTime Schedule::due_at(const Consumer& lazy) const {
-    const auto served = served_at_.find(lazy.name);
-    return served == served_at_.end() ? 0 : served->second + lazy.definition->cadence;
+runtime::SteadyTime Schedule::due_at(const Consumer& each) const {
+    const auto served = served_at_.find(each.name);
+    if (served == served_at_.end()) return 0;
+    return served->second + (each.is(Purpose::kAudit) ? kBetweenAudits : each.definition->cadence);
 }
 
 }  // namespace projection

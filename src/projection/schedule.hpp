@@ -40,10 +40,10 @@ public:
     runtime::SteadyTime next_due(const std::vector<Consumer>& consumers, std::int64_t events) const;
 
 private:
-    runtime::SteadyTime due_at(const Consumer& lazy) const;
+    runtime::SteadyTime due_at(const Consumer& each) const;
 
     std::set<std::string, std::less<>> suspended_;
-    std::map<std::string, runtime::SteadyTime, std::less<>> served_at_;  // of lazy projections
+    std::map<std::string, runtime::SteadyTime, std::less<>> served_at_;  // of lazy projections and audits
 };
 
 }  // namespace projection

@@ -25,9 +25,10 @@ constexpr KnownColumn kBatcherColumns[] = {
     {INT4OID, true},  {PG_SNAPSHOTOID, true}, {XID8OID, false},      {INT8OID, false}, {PG_SNAPSHOTOID, true},
     {XID8OID, false}, {INT8OID, false},       {INT8OID, true},       {INT8OID, true},  {INT8OID, true},
     {BOOLOID, true},  {TIMESTAMPTZOID, true}, {TIMESTAMPTZOID, true}};
-// projection, generation, is_current, is_filled, batch_id, events, as_of
-constexpr KnownColumn kCursorColumns[] = {{TEXTOID, true},  {INT4OID, true},  {BOOLOID, true},        {BOOLOID, true},
-                                          {INT8OID, false}, {INT8OID, false}, {TIMESTAMPTZOID, false}};
+// projection, generation, purpose, is_filled, is_copied, batch_id, events, as_of, until_batch
+constexpr KnownColumn kCursorColumns[] = {{TEXTOID, true},  {INT4OID, true},         {TEXTOID, true},
+                                          {BOOLOID, true},  {BOOLOID, true},         {INT8OID, false},
+                                          {INT8OID, false}, {TIMESTAMPTZOID, false}, {INT8OID, false}};
 // projection, generation, event_id, batch_id
 constexpr KnownColumn kParkedColumns[] = {{TEXTOID, true}, {INT4OID, true}, {INT8OID, true}, {INT8OID, true}};
 // generation, key, bucket, part, sample_count, first_seen, last_seen, last_received_at, region, metric_names, summaries

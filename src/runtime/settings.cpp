@@ -67,6 +67,9 @@ void define_all() {
     define_int("telemetry_cqrs.batch_retention", current.batch_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
                "Sets how long telemetry.read_events() can give the events of each single batch.",
                "Older batches are merged with their neighbours. With 0 the projector merges none.");
+    define_int("telemetry_cqrs.audit_interval", current.audit_interval, 0, 10 * kSecondsAYear, GUC_UNIT_S,
+               "Sets how often the projector computes each projection anew and compares.",
+               "telemetry.audit has the results. With 0 it does not.");
     define_int("telemetry_cqrs.launcher_interval", current.launcher_interval, 100, 600000, GUC_UNIT_MS,
                "Sets how often the launcher looks for new databases.", nullptr);
     DefineCustomIntVariable(

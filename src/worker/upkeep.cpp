@@ -11,6 +11,7 @@
 
 #include "error_codes.hpp"
 #include "feed/cursor.hpp"
+#include "feed/progress.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/own_table.hpp"
@@ -35,6 +36,9 @@ constexpr TimestampTz kLongestInterval = 60 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kIntervalOfObstacle = 5 * USECS_PER_SEC;
 
 constexpr TimestampTz kIntervalOfClearing = 30 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kIntervalOfAudit = USECS_PER_SEC;
+constexpr runtime::SteadyTime kBetweenComparisons = 100'000;
+constexpr std::int64_t kTailOfAudit = 500;  // batches that a comparison may have to read
 
 // The result of an attempt.
 struct StepResult {
@@ -76,27 +80,60 @@ constexpr postgres::Statement kAdopt{postgres::SqlCommand::kSelect, "SELECT tele
 constexpr postgres::Statement kClearGenerations{
     postgres::SqlCommand::kSelect, "SELECT telemetry.clear_generations($1)", 1, {TEXTOID}, nullptr};
 constexpr postgres::Statement kClearBuckets{postgres::SqlCommand::kSelect,
-                                            "SELECT telemetry.clear_buckets($1, $2, $3)",
-                                            3,
-                                            {TEXTOID, TEXTOID, TIMESTAMPTZOID},
+                                            "SELECT telemetry.clear_buckets($1, $2, $3, $4)",
+                                            4,
+                                            {TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID},
                                             nullptr};
+constexpr postgres::Statement kBeginAudit{
+    postgres::SqlCommand::kSelect, "SELECT telemetry.begin_audit(pg_catalog.make_interval(secs => $1))", 1, {INT4OID}, nullptr};
+constexpr postgres::Statement kCompareAudit{
+    postgres::SqlCommand::kSelect, "SELECT telemetry.compare_audit($1, $2)", 2, {TEXTOID, TEXTOID}, nullptr};
+constexpr postgres::Statement kEndAudits{postgres::SqlCommand::kSelect, "SELECT telemetry.end_audits()", 0, {}, nullptr};
+
+// P.
+bool is_true(const postgres::Statement& statement, Datum* values) {
+    bool is_null = false;
+    return DatumGetBool(postgres::value_of(postgres::execute(statement, values), 0, 1, &is_null));
+}
 
 bool clear_generations(const std::string& projection) {
     return postgres::guarded([&projection] {
         Datum name = postgres::text_datum(std::string_view(projection));
-        bool is_null = false;
-        return DatumGetBool(postgres::value_of(postgres::execute(kClearGenerations, &name), 0, 1, &is_null));
+        return is_true(kClearGenerations, &name);
     });
 }
 
 // Returns the key with which the next call begins. Nothing: no key is left.
-std::optional<std::string> clear_buckets(const std::string& projection, const std::string& first_key, TimestampTz cutoff) {
-    const char* next = postgres::guarded([&projection, &first_key, cutoff] {
-        Datum values[] = {postgres::text_datum(std::string_view(projection)), postgres::text_datum(std::string_view(first_key)),
-                          TimestampTzGetDatum(cutoff)};
-        return static_cast<const char*>(postgres::printed_value_of(postgres::execute(kClearBuckets, values), 0, 1));
+std::optional<std::string> next_key(const postgres::Statement& statement, Datum* values) {
+    const char* next = postgres::guarded([&statement, values] {
+        return static_cast<const char*>(postgres::printed_value_of(postgres::execute(statement, values), 0, 1));
     });
     return next == nullptr ? std::nullopt : std::optional<std::string>(next);
+}
+
+std::optional<std::string> clear_buckets(const feed::StoredCursor& of, const std::string& first_key, TimestampTz cutoff) {
+    Datum values[4];
+    postgres::guarded([&of, &first_key, &values, cutoff] {
+        values[0] = postgres::text_datum(std::string_view(of.projection));
+        values[1] = Int32GetDatum(of.cursor.generation);
+        values[2] = postgres::text_datum(std::string_view(first_key));
+        values[3] = TimestampTzGetDatum(cutoff);
+    });
+    return next_key(kClearBuckets, values);
+}
+
+std::optional<std::string> compare_audit(const std::string& projection, const std::string& first_key) {
+    Datum values[2];
+    postgres::guarded([&projection, &first_key, &values] {
+        values[0] = postgres::text_datum(std::string_view(projection));
+        values[1] = postgres::text_datum(std::string_view(first_key));
+    });
+    return next_key(kCompareAudit, values);
+}
+
+// How a generation is called in memory.
+std::string name_of(const feed::StoredCursor& each) {
+    return each.projection + " " + std::to_string(each.cursor.generation);
 }
 
 void log_obstacle(const char* what, const std::optional<postgres::ErrorReport>& obstacle) {
@@ -113,12 +150,13 @@ void log_obstacle(const char* what, const std::optional<postgres::ErrorReport>& 
 }  // namespace
 
 runtime::SteadyTime Upkeep::due_at() const noexcept {
-    return std::min(merging_due_at_, clearing_due_at_);
+    return std::min({merging_due_at_, clearing_due_at_, audit_due_at_});
 }
 
 void Upkeep::do_when_due() {
     merge_when_due();
     clear_when_due();
+    audit_when_due();
 }
 
 void Upkeep::merge_when_due() {
@@ -147,9 +185,9 @@ void Upkeep::merge_when_due() {
 bool Upkeep::clear_some() {
     const ::Snapshot snapshot = postgres::guarded([] { return GetActiveSnapshot(); });
     const std::vector<read_model::Definition> registry = read_model::read_registry(snapshot);
+    const std::vector<feed::StoredCursor> cursors = feed::read_cursors(snapshot);
     std::string generations;
-    for (const feed::StoredCursor& each : feed::read_cursors(snapshot))
-        generations += each.projection + " " + std::to_string(each.cursor.generation) + "\n";
+    for (const feed::StoredCursor& each : cursors) generations += name_of(each) + "\n";
     for (const read_model::Definition& each : registry) generations += each.name + "\n";
     const bool has_new = generations != cleared_generations_;
     bool has_more = false;
@@ -158,15 +196,17 @@ bool Upkeep::clear_some() {
         if (has_new) postgres::execute(kAdopt, nullptr);
         return scope;
     });
-    for (const read_model::Definition& each : registry) {
-        if (each.is_handler()) continue;
-        if (has_new && clear_generations(each.name)) has_more = true;
-        if (each.retention == 0) continue;
-        if (auto next = clear_buckets(each.name, next_keys_[each.name], GetCurrentTimestamp() - each.retention)) {
-            next_keys_[each.name] = std::move(*next);
+    for (const read_model::Definition& each : registry)
+        if (has_new && !each.is_handler() && clear_generations(each.name)) has_more = true;
+    for (const feed::StoredCursor& each : cursors) {
+        const auto definition = std::find_if(registry.begin(), registry.end(),
+                                             [&each](const auto& candidate) { return candidate.name == each.projection; });
+        if (definition == registry.end() || definition->retention == 0) continue;
+        if (auto next = clear_buckets(each, next_keys_[name_of(each)], GetCurrentTimestamp() - definition->retention)) {
+            next_keys_[name_of(each)] = std::move(*next);
             has_more = true;
         } else {
-            next_keys_.erase(each.name);
+            next_keys_.erase(name_of(each));
         }
     }
     postgres::guarded([&statements] { postgres::close_statements(statements); });
@@ -184,6 +224,52 @@ void Upkeep::clear_when_due() {
     if (cleared.obstacle.has_value() == is_clearing_obstructed_) return;
     is_clearing_obstructed_ = cleared.obstacle.has_value();
     log_obstacle("old statistics", cleared.obstacle);
+}
+
+// Does a part of an audit: it begins one, compares some keys, or waits until the audit has nearly caught up. True: more is
+// left.
+bool Upkeep::audit_some(int interval) {
+    const ::Snapshot snapshot = postgres::guarded([] { return GetActiveSnapshot(); });
+    const std::vector<feed::StoredCursor> cursors = feed::read_cursors(snapshot);
+    const auto audit = std::find_if(cursors.begin(), cursors.end(), [](const feed::StoredCursor& each) {
+        return each.cursor.purpose == feed::Cursor::Purpose::kAudit;
+    });
+    had_audits_ = audit != cursors.end();
+    const postgres::StatementScope statements = postgres::guarded([] { return postgres::open_statements(); });
+    bool has_more = false;
+    if (interval == 0) {
+        if (had_audits_) postgres::guarded([] { postgres::execute(kEndAudits, nullptr); });
+        had_audits_ = false;
+    } else if (!had_audits_) {
+        had_audits_ = postgres::guarded([interval] {
+            Datum seconds = Int32GetDatum(interval);
+            return is_true(kBeginAudit, &seconds);
+        });
+        clear_soon();
+    } else if (audit->cursor.is_copied &&
+               audit->cursor.batch.value >= feed::read_progress(snapshot).last_batch().value - kTailOfAudit) {
+        if (audited_ != name_of(*audit)) next_audit_key_.clear();
+        audited_ = name_of(*audit);
+        const auto next = compare_audit(audit->projection, next_audit_key_);
+        has_more = next.has_value();
+        next_audit_key_ = next.value_or("");
+        if (!has_more) clear_soon();
+    }
+    postgres::guarded([&statements] { postgres::close_statements(statements); });
+    return has_more;
+}
+
+void Upkeep::audit_when_due() {
+    const runtime::SteadyTime now = runtime::steady_time();
+    const int interval = runtime::settings().audit_interval;
+    if (now < audit_due_at_) return;
+    audit_due_at_ = now + (interval == 0 ? kLongestInterval : kIntervalOfAudit);
+    if (interval == 0 && !had_audits_) return;
+    const StepResult audited = run_step([this, interval](const runtime::Installed&) { return audit_some(interval); }, true);
+    if (audited.has_more) audit_due_at_ = now + kBetweenComparisons;
+    if (audited.obstacle.has_value() == is_audit_obstructed_) return;
+    is_audit_obstructed_ = audited.obstacle.has_value();
+    log_obstacle("audits", audited.obstacle);
 }
 
 }  // namespace worker

@@ -1,4 +1,5 @@
-// The upkeep of the read side between passes: it merges old batches, and deletes rows of state tables that nobody needs.
+// The upkeep of the read side between passes: it merges old batches, deletes rows of state tables that nobody needs, and audits
+// projections.
 #pragma once
 
 #include <map>
@@ -15,7 +16,7 @@ public:
     // that case telemetry.health() names the trigger, and the log names it once.
     void do_when_due();
 
-    // A rebuild has ended, so its old rows can go.
+    // Generations have come or gone.
     void clear_soon() noexcept { clearing_due_at_ = 0; }
 
     // When it looks for work again.
@@ -25,16 +26,24 @@ private:
     void merge_when_due();
     void clear_when_due();
     bool clear_some();
+    void audit_when_due();
+    bool audit_some(int interval);
 
     feed::Merging merging_;
     runtime::SteadyTime merging_due_at_ = 0;
     bool is_obstructed_ = false;
     int retention_setting_ = -1;  // seconds; the setting from which `merging_due_at_` was computed
 
-    std::map<std::string, std::string> next_keys_;  // of projections whose old buckets are being deleted
+    std::map<std::string, std::string> next_keys_;  // of generations whose old buckets are being deleted
     std::string cleared_generations_;               // those of the last time when nothing was left to be cleared
     runtime::SteadyTime clearing_due_at_ = 0;
     bool is_clearing_obstructed_ = false;
+
+    runtime::SteadyTime audit_due_at_ = 0;
+    std::string audited_;         // the generation that is being compared
+    std::string next_audit_key_;  // where its comparison goes on
+    bool had_audits_ = true;      // an audit may be under way
+    bool is_audit_obstructed_ = false;
 };
 
 }  // namespace worker

@@ -29,7 +29,8 @@ INSERT INTO surface VALUES
     ('as_of(text)', '', '42501', '', $$ SELECT telemetry.as_of('device'), telemetry.as_of('region') $$),
     ('projection_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.projection_tail('device') $$),
     ('folded_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.folded_tail('device') $$),
-    ('folded_log(text)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.folded_log('device') $$),
+    ('folded_log(text,integer)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.folded_log('device', 1) $$),
+    ('differences(text,integer,text,text)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.differences('device', 1, '', '') $$),
     ('series(text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.series('bare-1', 'temperature', '2024-01-01', '2024-01-02') $$),
     ('region_series(text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.region_series('hall', 'temperature', '2024-01-01', '2024-01-02') $$),
     ('series_of(text,text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.series_of('device', 'bare-1', 'temperature', '2024-01-01', '2024-01-02', 100, 'lttb', 'UTC') $$),
@@ -66,6 +67,7 @@ INSERT INTO surface VALUES
     ('drop_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.drop_projection('nothing') $$),
     ('set_failure_policy(text,text)', '42501', '42501', '', $$ SELECT telemetry.set_failure_policy('device', 'pause') $$),
     ('replay_parked(text,bigint[])', '42501', '42501', '', $$ SELECT telemetry.replay_parked('device') $$),
+    ('cancel_rebuild(text)', '42501', '42501', '22023', $$ SELECT telemetry.cancel_rebuild('nothing') $$),
     ('rebuild_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.rebuild_projection('nothing') $$),
     ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
     ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
@@ -82,11 +84,18 @@ INSERT INTO surface VALUES
     ('make_automatic(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.make_automatic('telemetry.device_stats') $$),
     ('adopt_relations()', '42501', '42501', '42501', $$ SELECT telemetry.adopt_relations() $$),
     ('clear_generations(text)', '42501', '42501', '42501', $$ SELECT telemetry.clear_generations('device') $$),
-    ('clear_buckets(text,text,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.clear_buckets('device_1m', '', now()) $$),
+    ('clear_buckets(text,integer,text,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.clear_buckets('device_1m', 1, '', now()) $$),
+    ('add_generation(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.add_generation('device', 'audit') $$),
+    ('advance_baselines(bigint)', '42501', '42501', '42501', $$ SELECT telemetry.advance_baselines(1) $$),
+    ('copy_baseline(text,integer)', '42501', '42501', '42501', $$ SELECT telemetry.copy_baseline('device', 1) $$),
+    ('begin_audit(interval)', '42501', '42501', '42501', $$ SELECT telemetry.begin_audit('1 day') $$),
+    ('compare_audit(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.compare_audit('device', '') $$),
+    ('end_audits()', '42501', '42501', '42501', $$ SELECT telemetry.end_audits() $$),
     ('create_projection_as_owner(text,text,interval,text[],text,text[],boolean,interval)', '42501', '42501', '42501', $$ SELECT telemetry.create_projection_as_owner('bare', 'all', NULL, NULL, NULL, NULL, true, '0') $$),
     ('drop_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.drop_projection_as_owner('bare') $$),
     ('set_failure_policy_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.set_failure_policy_as_owner('device', 'pause') $$),
     ('replay_parked_as_owner(text,bigint[])', '42501', '42501', '42501', $$ SELECT telemetry.replay_parked_as_owner('device', NULL) $$),
+    ('cancel_rebuild_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.cancel_rebuild_as_owner('device') $$),
     ('rebuild_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.rebuild_projection_as_owner('device') $$),
     ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),
     ('set_retention_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_retention_as_owner('device_1m', '1 day') $$),
@@ -96,7 +105,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['batcher', 'cursor', 'device', 'epoch', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',

@@ -26,7 +26,7 @@ SELECT set_eq(
     ARRAY['batch_receipt', 'receipt', 'summary'], 'types');
 
 SELECT tables_are('telemetry', ARRAY[
-    'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
+    'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
     'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
 SELECT views_are('telemetry', ARRAY[
     'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
@@ -44,25 +44,31 @@ SELECT results_eq(
        WHERE p.pronamespace = 'telemetry'::regnamespace
        ORDER BY p.proname COLLATE "C" $$,
     $$ VALUES
-        ('adopt_relations()', 'void', 'f v called u plpgsql'),
+        ('add_generation(projection text, purpose text)', 'void', 'f v called u plpgsql'),
+        ('adopt_relations()', 'void', 'f v called u plpgsql'), ('advance_baselines(batch bigint)', 'void', 'f v called u plpgsql'),
         ('announce_installation()', 'void', 'f v called u c'),
         ('announce_registry_change()', 'trigger', 'f v called u c'),
         ('as_of(projection text)', 'timestamp with time zone', 'f s strict r c'),
         ('avg(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('batch_tail(OUT events bigint, OUT oldest_received_at timestamp with time zone, OUT as_of timestamp with time zone)', 'record', 'f s called r c'),
+        ('begin_audit(audit_interval interval)', 'boolean', 'f v called u plpgsql'),
         ('bucket_summaries(projection text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, OUT "time" timestamp with time zone, OUT summary telemetry.summary)', 'SETOF record', 'f s called r plpgsql'),
+        ('cancel_rebuild(projection text)', 'void', 'f v called u c'), ('cancel_rebuild_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('check_new_projection(projection text)', 'void', 'f s called u plpgsql'),
-        ('clear_buckets(projection text, begin_with text, cutoff timestamp with time zone)', 'text', 'f v called u plpgsql'), ('clear_generations(projection text)', 'boolean', 'f v called u plpgsql'),
+        ('clear_buckets(projection text, generation integer, begin_with text, cutoff timestamp with time zone)', 'text', 'f v called u plpgsql'), ('clear_generations(projection text)', 'boolean', 'f v called u plpgsql'),
+        ('compare_audit(projection text, begin_with text)', 'text', 'f v called u plpgsql'), ('copy_baseline(projection text, target integer)', 'void', 'f v called u plpgsql'),
         ('create_handler_projection(projection text, handler regprocedure, from_start boolean DEFAULT true)', 'void', 'f v called u c'),
         ('create_handler_projection_as_owner(projection text, handler regprocedure, from_start boolean, runs_as text)', 'void', 'f v called u plpgsql'),
         ('create_projection(projection text, grain text, bucket interval DEFAULT NULL::interval, metrics text[] DEFAULT NULL::text[], devices text DEFAULT NULL::text, regions text[] DEFAULT NULL::text[], quantiles boolean DEFAULT true, cadence interval DEFAULT ''00:00:01''::interval)',
             'void', 'f v called u c'),
         ('create_projection_as_owner(projection text, grain text, bucket interval, metrics text[], devices text, regions text[], quantiles boolean, cadence interval)', 'void', 'f v called u plpgsql'),
+        ('differences(projection text, base integer, first_key text, end_before text, OUT key text, OUT bucket timestamp with time zone, OUT metric text, OUT found jsonb, OUT expected jsonb)', 'SETOF record', 'f s called r plpgsql'),
         ('drop_projection(projection text)', 'void', 'f v called u c'), ('drop_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
+        ('end_audits()', 'void', 'f v called u sql'),
         ('first_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('first_value(telemetry.summary)', 'double precision', 'f i strict s c'),
-        ('folded_log(projection text, OUT key text, OUT bucket timestamp with time zone, OUT sample_count bigint, OUT first_seen timestamp with time zone, OUT last_seen timestamp with time zone, OUT last_received_at timestamp with time zone, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[])',
-            'SETOF record', 'f s strict r c'),
+        ('folded_log(projection text, generation integer, OUT key text, OUT bucket timestamp with time zone, OUT sample_count bigint, OUT first_seen timestamp with time zone, OUT last_seen timestamp with time zone, OUT last_received_at timestamp with time zone, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[])',
+            'SETOF record', 'f s called r c'),
         ('folded_tail(projection text, OUT key text, OUT bucket timestamp with time zone, OUT sample_count bigint, OUT first_seen timestamp with time zone, OUT last_seen timestamp with time zone, OUT last_received_at timestamp with time zone, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[])',
             'SETOF record', 'f s strict r c'),
         ('follow_from(batch bigint)', 'bigint', 'f s strict r plpgsql'),
@@ -189,7 +195,7 @@ SELECT results_eq(
         ('projection_status.lag_events', 'bigint'), ('projection_status.lag_seconds', 'double precision'), ('projection_status.as_of', 'timestamp with time zone'),
         ('projection_status.last_error', 'text'), ('projection_status.last_error_sqlstate', 'text'), ('projection_status.last_error_at', 'timestamp with time zone'),
         ('projection_status.paused_at', 'timestamp with time zone'), ('projection_status.paused_by', 'text'),
-        ('projection_status.cadence', 'interval'), ('projection_status.retention', 'interval'), ('projection_status.rebuilt_events', 'bigint'), ('projection_status.failure_policy', 'text'), ('projection_status.parked_events', 'bigint'),
+        ('projection_status.cadence', 'interval'), ('projection_status.retention', 'interval'), ('projection_status.rebuilt_events', 'bigint'), ('projection_status.failure_policy', 'text'), ('projection_status.parked_events', 'bigint'), ('projection_status.audited_at', 'timestamp with time zone'), ('projection_status.audit_differences', 'bigint'),
         ('receipt.event_id', 'bigint'), ('receipt.status', 'text'), ('receipt.received_at', 'timestamp with time zone'), ('receipt.token', 'text'),
         ('region_metric_stats.region', 'text'), ('region_metric_stats.metric', 'text'), ('region_metric_stats.sample_count', 'bigint'),
         ('region_metric_stats.avg', 'double precision'), ('region_metric_stats.min', 'double precision'), ('region_metric_stats.max', 'double precision'),
@@ -300,7 +306,7 @@ SELECT results_eq($$ SELECT c.relation::regclass::text COLLATE "default", c.cond
 -- Only the administrator changes the settings of policy and projector.
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
-    $$ VALUES ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
+    $$ VALUES ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'), ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),

@@ -56,3 +56,13 @@ CREATE TABLE telemetry.parked_event (
 );
 COMMENT ON TABLE telemetry.parked_event IS 'Holds the events that a projection has put aside because it fails on them (telemetry.set_failure_policy()). event_id: telemetry.events.id. generation: of the statistics that lack the event; a rebuild under way has rows of its own. batch_id: the batch in which the event came; it may have been merged since. sqlstate, message, failed_at: of the last failure. failures: how often the event has failed. is_due: telemetry.replay_parked() has asked for another try, which was not made yet.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.parked_event', '');
+
+CREATE TABLE telemetry.audit (
+    projection  text COLLATE "C" PRIMARY KEY,
+    begun_at    timestamptz NOT NULL,
+    finished_at timestamptz,
+    differences bigint NOT NULL,
+    example     jsonb
+);
+COMMENT ON TABLE telemetry.audit IS 'Holds the result of the last audit of each projection (telemetry_cqrs.audit_interval). begun_at, finished_at: the last audit that was begun, and the last one that has ended. differences: how many rows of telemetry.verify_projection() differ; example: the first of them. A rebuild deletes the row.';
+SELECT pg_catalog.pg_extension_config_dump('telemetry.audit', '');
