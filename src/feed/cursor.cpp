@@ -53,6 +53,7 @@ Purpose purpose_of(std::string_view text) {
     for (std::size_t i = 0; i < lengthof(kPurposes); ++i)
         if (text == kPurposes[i]) return static_cast<Purpose>(i);
     ereport(ERROR, (errcode(error_codes::kLogWasAltered), errmsg("telemetry.cursor has a generation of unknown purpose"),
+                    errdetail("The purpose is \"%.*s\".", static_cast<int>(text.size()), text.data()),
                     errhint("Somebody changed rows of telemetry.cursor.")));
 }
 
