@@ -39,7 +39,7 @@ INSERT INTO sketched SELECT true, 2, '{"version":2,"count":4,"mean":0,"m2":8,"mi
 INSERT INTO sketched SELECT true, 3, s FROM s;
 -- The forms of a value: with a header of one byte after a column of one byte, compressed, in the TOAST table.
 SELECT a.attstorage FROM pg_attribute AS a WHERE a.attrelid = 'sketched'::regclass AND a.attname = 's';
-SELECT id, telemetry.sample_count(s), pg_column_size(s) < octet_length(telemetry.summary_send(s)) AS packed FROM sketched ORDER BY id, 2;
+SELECT id, telemetry.sample_count(s), pg_column_compression(s) AS packed FROM sketched ORDER BY id, 2;
 CREATE TEMP TABLE toasted (narrow boolean, s telemetry.summary);
 ALTER TABLE toasted ALTER s SET STORAGE external;
 INSERT INTO toasted SELECT true, s::text::telemetry.summary FROM sketched;

@@ -32,7 +32,7 @@ Statistics statistics_argument(FunctionCallInfo fcinfo) {
 Summary summary_argument(FunctionCallInfo fcinfo) {
     const FoundSummary found = found_argument(fcinfo);
     if (!found.has_sketch) return {found.statistics, std::nullopt};
-    auto bins = bins_from({found.sketch_bytes, found.sketch_size});
+    auto bins = bins_from(found.sketch_bytes);
     if (!bins || !is_consistent(found.statistics, *bins)) refuse_argument();
     return {found.statistics, std::move(bins)};
 }

@@ -1,6 +1,7 @@
 // The input and output functions of the type telemetry.summary, for its text form and its binary form.
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,8 @@ namespace {
 
 Datum datum_of(const Summary& summary) {
     return postgres::guarded([&summary] {
-        if (summary.sketch) return PointerGetDatum(new_stored(summary.statistics, *summary.sketch));
-        auto* stored = static_cast<StoredStatistics*>(palloc(sizeof(StoredStatistics)));
-        store(*stored, summary.statistics);
-        return PointerGetDatum(stored);
+        const std::span<const Bin> bins = summary.sketch ? *summary.sketch : std::span<const Bin>();
+        return new_stored(summary.statistics, summary.sketch ? &bins : nullptr);
     });
 }
 

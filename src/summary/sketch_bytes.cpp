@@ -1,11 +1,16 @@
-// Writes and reads varints.
+// Writes and reads distances and counts.
 #include "summary/sketch_bytes.hpp"
 
 #include <algorithm>
+#include <limits>
+
+#include "summary/varint.hpp"
 
 namespace summary {
 
 namespace {
+
+constexpr std::uint64_t kGreatestCount = std::numeric_limits<std::int64_t>::max();
 
 std::uint64_t unsigned_form(BinNumber number) noexcept {
     const std::int64_t wide = number;
@@ -20,33 +25,6 @@ std::int64_t signed_form(std::uint64_t form) noexcept {
 
 std::uint64_t number_form(const Bin& bin, const Bin* before) noexcept {
     return before == nullptr ? unsigned_form(bin.number) : static_cast<std::uint64_t>(bin.number - before->number);
-}
-
-std::size_t varint_size(std::uint64_t value) noexcept {
-    std::size_t size = 1;
-    for (; value >= 0x80; value >>= 7) ++size;
-    return size;
-}
-
-std::uint8_t* write_varint(std::uint64_t value, std::uint8_t* out) noexcept {
-    for (; value >= 0x80; value >>= 7) *out++ = static_cast<std::uint8_t>(value | 0x80);
-    *out++ = static_cast<std::uint8_t>(value);
-    return out;
-}
-
-// Takes a varint of at most 63 bits from `at` on, and moves `at` behind it. Returns false where there is none, and for a form
-// with a byte too many.
-bool take_varint(const std::uint8_t*& at, const std::uint8_t* end, std::uint64_t& value) noexcept {
-    if (at == end) return false;
-    std::uint8_t byte = *at++;
-    value = byte & 0x7Fu;
-    for (int shift = 7; byte >= 0x80; shift += 7) {
-        if (at == end || shift == 63) return false;
-        byte = *at++;
-        if (byte == 0) return false;
-        value |= std::uint64_t{byte & 0x7Fu} << shift;
-    }
-    return true;
 }
 
 }  // namespace
@@ -83,7 +61,8 @@ std::optional<std::uint32_t> read_bytes(std::span<const std::uint8_t> bytes, Bin
     std::int64_t number = 0;
     while (at != end) {
         std::uint64_t form, count;
-        if (size == room || !take_varint(at, end, form) || !take_varint(at, end, count) || count == 0) return std::nullopt;
+        if (size == room || !take_varint(at, end, form) || !take_varint(at, end, count)) return std::nullopt;
+        if (count == 0 || count > kGreatestCount) return std::nullopt;
         if (size == 0) {
             number = signed_form(form);
         } else {

@@ -1,8 +1,7 @@
 // The stored form of a sketch: for each bin, ascending, the distance of its number and its count, as varints.
 //
-// A varint has seven bits in each byte, the lowest first. Each byte but the last has the bit 0x80. The number of the first bin
-// stands there itself: a number n >= 0 as 2n, a negative one as -2n - 1. A later one stands as its distance from the bin
-// before. Each sketch has exactly one form, and the reader refuses any other bytes.
+// The number of the first bin stands there itself: a number n >= 0 as 2n, a negative one as -2n - 1. A later one stands as its
+// distance from the bin before. Each sketch has exactly one form, and the reader refuses any other bytes.
 #pragma once
 
 #include <cstddef>

@@ -47,6 +47,10 @@ void add(Statistics& statistics, double value, model::Micros at) noexcept {
     statistics.min = std::min(statistics.min, value);
     statistics.max = std::max(statistics.max, value);
 
+    take_first(statistics, value, at);
+    take_last(statistics, value, at);
+    if (statistics.count == 2) return set_moments_of_extremes(statistics);
+
     const double delta = value - statistics.mean;
     if (std::isfinite(delta)) {
         // Rounding must not carry the mean past the values, nor make the product negative.
@@ -58,8 +62,6 @@ void add(Statistics& statistics, double value, model::Micros at) noexcept {
         statistics.mean = std::clamp(statistics.mean * (count_before / count) + value / count, statistics.min, statistics.max);
         statistics.m2 = std::numeric_limits<double>::infinity();
     }
-    take_first(statistics, value, at);
-    take_last(statistics, value, at);
 }
 
 void merge(Statistics& into, const Statistics& from) noexcept {
@@ -75,24 +77,36 @@ void merge(Statistics& into, const Statistics& from) noexcept {
     merged.count = saturating_sum(heavy.count, light.count);
     merged.min = std::min(heavy.min, light.min);
     merged.max = std::max(heavy.max, light.max);
+    take_first(merged, light.first_value, light.first_at);
+    take_last(merged, light.last_value, light.last_at);
+    into = merged;
+    if (merged.count == 2) return set_moments_of_extremes(into);
 
     const auto count = static_cast<double>(merged.count);
     const double heavy_share = static_cast<double>(heavy.count) / count;
     const double light_share = static_cast<double>(light.count) / count;
     const double delta = light.mean - heavy.mean;
     if (std::isfinite(delta)) {
-        merged.mean = std::clamp(heavy.mean + delta * light_share, merged.min, merged.max);
+        into.mean = std::clamp(heavy.mean + delta * light_share, merged.min, merged.max);
         // The shares come first, so that the product overflows only where the result does. Only delta can be 0, and no factor
         // is infinite.
         const double between = delta == 0 ? 0.0 : (delta * heavy_share) * delta * static_cast<double>(light.count);
-        merged.m2 = heavy.m2 + light.m2 + between;
+        into.m2 = heavy.m2 + light.m2 + between;
     } else {
-        merged.mean = std::clamp(heavy.mean * heavy_share + light.mean * light_share, merged.min, merged.max);
-        merged.m2 = std::numeric_limits<double>::infinity();
+        into.mean = std::clamp(heavy.mean * heavy_share + light.mean * light_share, merged.min, merged.max);
+        into.m2 = std::numeric_limits<double>::infinity();
     }
-    take_first(merged, light.first_value, light.first_at);
-    take_last(merged, light.last_value, light.last_at);
-    into = merged;
+}
+
+void set_moments_of_extremes(Statistics& statistics) noexcept {
+    const double distance = statistics.max - statistics.min;
+    if (std::isfinite(distance)) {
+        statistics.mean = statistics.min + distance / 2;
+        statistics.m2 = distance / 2 * distance;  // in this order, so that only the result can overflow
+    } else {
+        statistics.mean = statistics.min / 2 + statistics.max / 2;
+        statistics.m2 = std::numeric_limits<double>::infinity();
+    }
 }
 
 bool is_consistent(const Statistics& statistics) noexcept {

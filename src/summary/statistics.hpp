@@ -29,6 +29,9 @@ static_assert(std::is_trivially_copyable_v<Statistics> && std::is_standard_layou
 void add(Statistics& statistics, double value, model::Micros at) noexcept;  // value is finite
 void merge(Statistics& into, const Statistics& from) noexcept;              // count 0 is the neutral element
 
+// Sets mean and M2 as those of two values, min and max. They are also those of any number of equal values.
+void set_moments_of_extremes(Statistics& statistics) noexcept;
+
 // Could these members be the statistics of some values? This checks text and bytes that come from outside.
 bool is_consistent(const Statistics& statistics) noexcept;
 

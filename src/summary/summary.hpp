@@ -11,8 +11,7 @@
 
 namespace summary {
 
-// The versions of the stored, the binary and the text form. A summary without a sketch has the first in each of them, so that
-// it has one form only.
+// The versions of the binary and the text form. A summary without a sketch has the first in both, so that it has one form only.
 inline constexpr std::uint8_t kVersionWithoutSketch = 1;
 inline constexpr std::uint8_t kVersionWithSketch = 2;
 

@@ -7,6 +7,7 @@
 #include "error_codes.hpp"
 #include "summary/sketch_bytes.hpp"
 #include "summary/stored_summary.hpp"
+#include "summary/summary.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -54,8 +55,8 @@ void add_stored(Transition& state, Datum stored) {
     if (!found.is_known || !is_consistent(found.statistics)) refuse_stored();
     state.has_sketch = state.has_sketch && found.has_sketch;
     if (state.has_sketch) {
-        auto* bins = static_cast<Bin*>(palloc(most_bins_in(found.sketch_size) * sizeof(Bin)));
-        const std::optional<std::uint32_t> size = read_bytes({found.sketch_bytes, found.sketch_size}, bins);
+        auto* bins = static_cast<Bin*>(palloc(most_bins_in(found.sketch_bytes.size()) * sizeof(Bin)));
+        const std::optional<std::uint32_t> size = read_bytes(found.sketch_bytes, bins);
         if (!size || !is_consistent(found.statistics, {bins, *size})) refuse_stored();
         merge_bins(state, {bins, *size});
         pfree(bins);
@@ -70,10 +71,8 @@ void add_transition(Transition& state, const Transition& from) {
 }
 
 Datum stored_transition(const Transition& state) {
-    if (state.has_sketch) return PointerGetDatum(new_stored(state.statistics, bins_of(state.sketch)));
-    auto* stored = static_cast<StoredStatistics*>(palloc(sizeof(StoredStatistics)));
-    store(*stored, state.statistics);
-    return PointerGetDatum(stored);
+    const std::span<const Bin> bins = bins_of(state.sketch);
+    return new_stored(state.statistics, state.has_sketch ? &bins : nullptr);
 }
 
 }  // namespace summary

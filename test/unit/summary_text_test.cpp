@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "owned_sketch.hpp"
+#include "same_bits.hpp"
 
 namespace {
 
@@ -28,18 +29,6 @@ std::string with(std::string_view what, std::string_view replacement) {
     const auto at = text.find(what);
     EXPECT_NE(at, std::string::npos) << what;
     return text.replace(at, what.size(), replacement);
-}
-
-void expect_same_bits(const Statistics& a, const Statistics& b) {
-    EXPECT_EQ(a.count, b.count);
-    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.mean), std::bit_cast<std::uint64_t>(b.mean));
-    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.m2), std::bit_cast<std::uint64_t>(b.m2));
-    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.min), std::bit_cast<std::uint64_t>(b.min));
-    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.max), std::bit_cast<std::uint64_t>(b.max));
-    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.first_value), std::bit_cast<std::uint64_t>(b.first_value));
-    EXPECT_EQ(std::bit_cast<std::uint64_t>(a.last_value), std::bit_cast<std::uint64_t>(b.last_value));
-    EXPECT_EQ(a.first_at, b.first_at);
-    EXPECT_EQ(a.last_at, b.last_at);
 }
 
 TEST(SummaryText, IsWrittenAsDocumented) {

@@ -1,0 +1,32 @@
+// The reader refuses any bytes as the stored form of a summary, or what it returns is written in no more bytes and read back
+// alike.
+#include <algorithm>
+#include <vector>
+
+#include "summary/summary_bytes.hpp"
+
+#include "fuzz.hpp"
+
+namespace {
+
+// Writes everything but the sketch. Returns how many bytes it is.
+std::size_t write(const summary::FoundSummary& found, std::vector<std::uint8_t>& bytes) {
+    return static_cast<std::size_t>(summary::write_statistics(found.statistics, found.has_sketch, bytes.data()) - bytes.data());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto found = summary::find_parts({data, size});
+    if (!found.is_known) return 0;
+    std::vector<std::uint8_t> bytes(summary::kMostStatisticsBytes);
+    bytes.resize(write(found, bytes));
+    bytes.insert(bytes.end(), found.sketch_bytes.begin(), found.sketch_bytes.end());
+    fuzz::expect(bytes.size() <= size);
+    const auto again = summary::find_parts(bytes);
+    fuzz::expect(again.is_known);
+    std::vector<std::uint8_t> rewritten(summary::kMostStatisticsBytes);
+    rewritten.resize(write(again, rewritten));
+    fuzz::expect(std::equal(rewritten.begin(), rewritten.end(), bytes.begin()));
+    return 0;
+}
