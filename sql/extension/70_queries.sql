@@ -326,9 +326,10 @@ BEGIN
             (telemetry.sample_count(f.s), telemetry.minimum(f.s), telemetry.maximum(f.s), telemetry.first_value(f.s), telemetry.first_at(f.s), telemetry.last_value(f.s), telemetry.last_at(f.s))
             = (telemetry.sample_count(e.s), telemetry.minimum(e.s), telemetry.maximum(e.s), telemetry.first_value(e.s), telemetry.first_at(e.s), telemetry.last_value(e.s), telemetry.last_at(e.s))
             AND (f.s::text::jsonb -> 'sketch') IS NOT DISTINCT FROM (e.s::text::jsonb -> 'sketch')
-            -- numeric, because a product of doubles can underflow.
+            -- numeric, because a product of doubles can underflow. Values of both signs may cancel out, so the greatest one counts as well.
             AND (telemetry.avg(f.s) = telemetry.avg(e.s)
-                 OR abs(telemetry.avg(f.s)::numeric - telemetry.avg(e.s)::numeric) <= greatest(1e-9 * abs(telemetry.avg(e.s)::numeric), 1e-12))
+                 OR abs(telemetry.avg(f.s)::numeric - telemetry.avg(e.s)::numeric) <= greatest(1e-9 * abs(telemetry.avg(e.s)::numeric),
+                        1e-14 * greatest(abs(telemetry.minimum(e.s)), abs(telemetry.maximum(e.s)))::numeric, 1e-12))
             AND (telemetry.stddev(f.s) IS NOT DISTINCT FROM telemetry.stddev(e.s)
                  OR abs(telemetry.stddev(f.s)::numeric - telemetry.stddev(e.s)::numeric)
                     <= greatest(1e-9 * telemetry.stddev(e.s)::numeric, 1e-14 * abs(telemetry.avg(e.s)::numeric), 1e-12)), false)
@@ -344,7 +345,7 @@ BEGIN
     PERFORM telemetry.require_statistics(projection);
     RETURN QUERY SELECT * FROM telemetry.differences(projection, (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = verify_projection.projection AND c.purpose = 'baseline'), '', NULL);
 END $$;
-COMMENT ON FUNCTION telemetry.verify_projection(text) IS 'Computes a projection from its baseline and the log, compares that with its state and the readings that it has not applied yet, and returns what differs: a row for each key, bucket and metric; metric is NULL for what a key has beside metrics. No row: the projection is right. avg and stddev may differ by 1e-9, as they depend on the order of adding. It reads the whole log, or what comes after the baseline, in the caller''s snapshot, and its temporary files grow with the number of keys and buckets. Buckets that retention deletes are left out. telemetry.rebuild_projection() mends what it finds. 22023 for an unknown projection.';
+COMMENT ON FUNCTION telemetry.verify_projection(text) IS 'Computes a projection from its baseline and the log, compares that with its state and the readings that it has not applied yet, and returns what differs: a row for each key, bucket and metric; metric is NULL for what a key has beside metrics. No row: the projection is right. avg and stddev may differ by 1e-9, or by 1e-14 of the greatest value, as they depend on the order of adding. It reads the whole log, or what comes after the baseline, in the caller''s snapshot, and its temporary files grow with the number of keys and buckets. Buckets that retention deletes are left out. telemetry.rebuild_projection() mends what it finds. 22023 for an unknown projection.';
 
 CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,
