@@ -17,7 +17,7 @@ struct Setup {
 
     std::int64_t stored_before() const { return quick ? 50'000 : 5'000'000; }
     std::int64_t per_run() const { return quick ? 20'000 : 500'000; }
-    std::int64_t backlog() const { return quick ? 100'000 : 1'000'000; }
+    std::int64_t backlog() const { return quick ? 100'000 : 5'000'000; }
     double seconds_per_run() const { return quick ? 2 : 20; }
 };
 
@@ -32,11 +32,22 @@ std::vector<Table> ingest_uuid7(const Setup& setup);
 std::vector<Table> ingest_checkpoint(const Setup& setup);
 std::vector<Table> ingest_retries(const Setup& setup);
 std::vector<Table> ingest_two_clients(const Setup& setup);
+// current.cpp: batches of 1,000 with the read models kept current, beside triggers that keep plain tables current.
+std::vector<Table> current(const Setup& setup);
 // single.cpp: one reading a call beside one prepared INSERT.
 std::vector<Table> single(const Setup& setup);
-// backlog.cpp: a million unapplied events beside a plain SQL job.
+// backlog.cpp: events that wait, beside a plain SQL job.
 std::vector<Table> backlog(const Setup& setup);
+std::vector<Table> backlog_of_many(const Setup& setup);  // of 200,000 devices
+std::vector<Table> minute(const Setup& setup);           // of one minute
+// late.cpp: late events beside fresh ones.
+std::vector<Table> late(const Setup& setup);
 // freshness.cpp: commit to visible, beside an outbox polled every 10 ms.
 std::vector<Table> freshness(const Setup& setup);
+// reads.cpp: views beside tables that are written by hand, and live views beside the plain ones.
+std::vector<Table> reads(const Setup& setup);
+std::vector<Table> live(const Setup& setup);
+// rebuild.cpp: ingest while a projection is rebuilt, beside ingest alone.
+std::vector<Table> rebuild(const Setup& setup);
 
 }  // namespace bench

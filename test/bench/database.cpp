@@ -45,14 +45,14 @@ double wait_applied(Connection& connection, std::int64_t readings) {
             const std::int64_t applied = connection.run_integer(sql);
             if (applied == readings) break;
             if (applied > readings) throw std::runtime_error(std::string(view) + " counts readings that were never sent");
-            if (Clock::now() - begin > std::chrono::minutes(5))
-                throw std::runtime_error(std::string(view) + " is not complete after five minutes");
+            if (Clock::now() - begin > std::chrono::minutes(20))
+                throw std::runtime_error(std::string(view) + " is not complete after 20 minutes");
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
     }
     while (connection.run_integer("SELECT coalesce(max(lag_events), 0) FROM telemetry.projection_status") > 0) {
-        if (Clock::now() - begin > std::chrono::minutes(5))
-            throw std::runtime_error("the rollups are not complete after five minutes");
+        if (Clock::now() - begin > std::chrono::minutes(20))
+            throw std::runtime_error("the rollups are not complete after 20 minutes");
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     return std::chrono::duration<double>(Clock::now() - begin).count();

@@ -26,7 +26,7 @@ void install_extension(const std::string& conninfo, ProjectorState projector);
 // is "C" as on our side, so that comparing keys costs no more there.
 void make_plain_table(const std::string& conninfo);
 
-// Waits until device_stats and region_stats hold this many readings; returns the seconds waited. Throws after five minutes.
+// Waits until device_stats and region_stats hold this many readings; returns the seconds waited. Throws after 20 minutes.
 double wait_applied(client::Connection& connection, std::int64_t readings);
 
 // Runs VACUUM ANALYZE and CHECKPOINT, so that both sides start in the same state.

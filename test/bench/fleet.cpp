@@ -8,7 +8,6 @@ namespace bench {
 namespace {
 
 constexpr std::int64_t kStart = 1'735'689'600'000'000;  // 2025-01-01 00:00 UTC
-constexpr std::int64_t kInterval = 10'000'000;
 
 // splitmix64 scatters well enough, and gives the same numbers everywhere.
 std::uint64_t scatter(std::uint64_t x) {
@@ -32,16 +31,31 @@ std::string uuid_text(std::uint64_t high, std::uint64_t low, int version) {
     return text;
 }
 
+}  // namespace
+
+std::string device_name(int device) {
+    char name[16];
+    std::snprintf(name, sizeof name, "dev-%05d", device);
+    return name;
+}
+
+std::string region_name(int device) {
+    char name[16];
+    std::snprintf(name, sizeof name, "region-%02d", device % kRegions);
+    return name;
+}
+
 // A turn has one reading of each device in the order of their clocks, which is nearly round-robin.
-std::vector<Reading> make_round(std::int64_t round, Keys keys) {
-    std::vector<Reading> readings(kDevices);
-    for (int device = 0; device < kDevices; ++device) {
-        const std::uint64_t noise = scatter(static_cast<std::uint64_t>(round) * kDevices + static_cast<std::uint64_t>(device));
-        const std::int64_t phase = static_cast<std::int64_t>(scatter(static_cast<std::uint64_t>(device) + 77) % kInterval);
+std::vector<Reading> Fleet::make_round(std::int64_t round) const {
+    std::vector<Reading> readings(static_cast<std::size_t>(devices_));
+    for (int device = 0; device < devices_; ++device) {
+        const std::uint64_t noise = scatter(static_cast<std::uint64_t>(round * devices_ + device));
+        const std::int64_t phase =
+            static_cast<std::int64_t>(scatter(static_cast<std::uint64_t>(device) + 77) % static_cast<std::uint64_t>(interval_));
         const std::int64_t jitter = static_cast<std::int64_t>(noise % 1'000'000);
         Reading& r = readings[static_cast<std::size_t>(device)];
         r.device = device;
-        r.measured_us = (kStart + round * kInterval + phase + jitter) / 1000 * 1000;
+        r.measured_us = (kStart + round * interval_ + phase + jitter) / 1000 * 1000;
         const double hour = static_cast<double>(r.measured_us / 1'000'000 % 86'400) / 3600.0;
         const double daily = std::sin((hour - 9.0) * 3.14159265358979 / 12.0);
         r.temperature = rounded(15.0 + device % 10 + 6.0 * daily + static_cast<double>(noise >> 20 & 0xFF) / 256.0);
@@ -51,8 +65,8 @@ std::vector<Reading> make_round(std::int64_t round, Keys keys) {
               [](const Reading& a, const Reading& b) { return a.measured_us < b.measured_us; });
     char key[32];
     for (std::size_t i = 0; i < readings.size(); ++i) {
-        const std::uint64_t number = static_cast<std::uint64_t>(round) * kDevices + i;
-        switch (keys) {
+        const std::uint64_t number = static_cast<std::uint64_t>(round * devices_) + i;
+        switch (keys_) {
             case Keys::kSequence:
                 std::snprintf(key, sizeof key, "dev-%05d:%08lld", readings[i].device, static_cast<long long>(round));
                 readings[i].key = key;
@@ -70,28 +84,14 @@ std::vector<Reading> make_round(std::int64_t round, Keys keys) {
     return readings;
 }
 
-}  // namespace
-
-std::string device_name(int device) {
-    char name[16];
-    std::snprintf(name, sizeof name, "dev-%05d", device);
-    return name;
-}
-
-std::string region_name(int device) {
-    char name[16];
-    std::snprintf(name, sizeof name, "region-%02d", device % kRegions);
-    return name;
-}
-
 Reading Fleet::at(std::int64_t number) {
-    const std::int64_t round = number / kDevices;
+    const std::int64_t round = number / devices_;
     const int slot = static_cast<int>(round % 2);
     if (rounds_kept_[slot] != round) {
-        kept_[slot] = make_round(round, keys_);
+        kept_[slot] = make_round(round);
         rounds_kept_[slot] = round;
     }
-    return kept_[slot][static_cast<std::size_t>(number % kDevices)];
+    return kept_[slot][static_cast<std::size_t>(number % devices_)];
 }
 
 std::vector<Reading> Fleet::readings(std::int64_t first, std::int64_t count, int retries_per_mille) {

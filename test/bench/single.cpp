@@ -92,6 +92,9 @@ std::vector<Table> single(const Setup& setup) {
                     "one reading a call and a commit, " + std::to_string(clients) + (clients == 1 ? " client" : " clients"),
                     "readings/s", true);
         for (const Side& side : sides) table.line(side.label, sides[0].label);
+        // The cost of the projector, beside ours without it.
+        Table projector("single-projector", "the same", "readings/s", true);
+        for (std::size_t i = 1; i < sides.size(); ++i) projector.line(sides[i].label, sides[1].label);
         const std::int64_t count = (setup.quick ? 1000 : 20'000) * (clients == 1 ? 1 : 4);
         for (int round = -1; round < setup.rounds; ++round) {  // Round -1 registers the devices and warms up.
             for (std::size_t i = 0; i < sides.size(); ++i) {
@@ -99,12 +102,15 @@ std::vector<Table> single(const Setup& setup) {
                 Fleet fleet(Keys::kSequence);
                 const double seconds = seconds_for(side.conninfo, side.call, encode(fleet.readings(side.next, count)), clients);
                 side.next += count;
-                if (round >= 0) table.add(side.label, static_cast<double>(count) / seconds);
+                if (round < 0) continue;
+                table.add(side.label, static_cast<double>(count) / seconds);
+                if (side.call == Call::kIngest) projector.add(side.label, static_cast<double>(count) / seconds);
             }
         }
         Connection observer(sides[2].conninfo);
         wait_applied(observer, sides[2].next);
         tables.push_back(std::move(table));
+        tables.push_back(std::move(projector));
     }
     return tables;
 }

@@ -50,7 +50,9 @@ Transaction encode(InsertMethod method, Format format, const Reading* begin, con
     return t;
 }
 
-void prepare_statements(Connection& connection, InsertMethod method) {
+}  // namespace
+
+void prepare_statement(Connection& connection, InsertMethod method) {
     if (method == InsertMethod::kArrays)
         connection.prepare("store",
                            "SELECT accepted FROM telemetry.ingest_telemetry_batch($1::text[], $2::timestamptz[], $3::float8[], "
@@ -76,8 +78,6 @@ std::int64_t send(Connection& connection, InsertMethod method, Format format, co
     return connection.run_prepared("store", parameters).integer(0, 0);
 }
 
-}  // namespace
-
 std::vector<Transaction> prepare(InsertMethod method, Format format, const std::vector<Reading>& readings,
                                  int per_transaction) {
     std::vector<Transaction> transactions;
@@ -90,12 +90,12 @@ std::vector<Transaction> prepare(InsertMethod method, Format format, const std::
 }
 
 Stored store(const std::string& conninfo, InsertMethod method, Format format, const std::vector<Transaction>& transactions,
-             int clients) {
+             int clients, const std::function<bool()>& is_over) {
     Connection observer(conninfo);
     std::vector<Connection> connections;
     for (int i = 0; i < clients; ++i) {
         connections.emplace_back(conninfo);
-        prepare_statements(connections.back(), method);
+        prepare_statement(connections.back(), method);
     }
 
     const std::string wal_before = observer.run_text("SELECT pg_current_wal_insert_lsn()");
@@ -107,7 +107,7 @@ Stored store(const std::string& conninfo, InsertMethod method, Format format, co
         threads.emplace_back([&, c] {
             start.arrive_and_wait();
             try {
-                for (std::size_t i = c; i < transactions.size(); i += connections.size())
+                for (std::size_t i = c; i < transactions.size() && !is_over(); i += connections.size())
                     accepted[c] += send(connections[c], method, format, transactions[i]);
             } catch (...) {
                 failures[c] = std::current_exception();
@@ -129,7 +129,7 @@ Stored store(const std::string& conninfo, InsertMethod method, Format format, co
 void prefill(const std::string& conninfo, InsertMethod method, Fleet& fleet, std::int64_t first, std::int64_t count) {
     Connection connection(conninfo);
     connection.run("SET synchronous_commit = off");
-    prepare_statements(connection, method);
+    prepare_statement(connection, method);
     for (std::int64_t done = 0; done < count; done += kPrefillTransaction) {
         const std::int64_t some = std::min<std::int64_t>(kPrefillTransaction, count - done);
         const std::vector<Reading> readings = fleet.readings(first + done, some);

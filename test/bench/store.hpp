@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,9 +33,14 @@ struct Stored {
     std::int64_t wal_bytes = 0;  // those of the whole server in that time
 };
 
-// Each client has a connection and a thread. The clients take the transactions in turn.
-Stored store(const std::string& conninfo, InsertMethod method, Format format, const std::vector<Transaction>& transactions,
-             int clients);
+// Each client has a connection and a thread. The clients take the transactions in turn. They stop early once is_over says so.
+Stored store(
+    const std::string& conninfo, InsertMethod method, Format format, const std::vector<Transaction>& transactions, int clients,
+    const std::function<bool()>& is_over = [] { return false; });
+
+// What one client does: it prepares once, and sends transaction after transaction. send() returns the server's count.
+void prepare_statement(client::Connection& connection, InsertMethod method);
+std::int64_t send(client::Connection& connection, InsertMethod method, Format format, const Transaction& transaction);
 
 // Stores readings first .. first + count - 1 in transactions of 10,000, without a clock.
 void prefill(const std::string& conninfo, InsertMethod method, Fleet& fleet, std::int64_t first, std::int64_t count);
