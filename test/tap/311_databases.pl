@@ -1,6 +1,6 @@
 # Acceptance checks 10, 11 and the second half of 14. A statement from a database without the extension drops, renames, moves or
 # copies a database with a busy worker. It succeeds in time. If it fails, the worker comes back and goes on. Unrelated databases
-# come and go in the middle of a backlog, and no process of the extension keeps these statements waiting.
+# come and go in the middle of a backlog and of a rebuild, and no process of the extension keeps these statements waiting.
 # Runs late: the time that statements take is bounded.
 use strict;
 use warnings;
@@ -147,6 +147,21 @@ for (my $now = 0; $now < $backlog && time < $deadline;)
 note("$during times the worker was seen at work");
 wait_applied($node, 'the backlog to be applied');
 read_models_follow($node, 'telemetry.measurements', 'after the backlog');
+
+# --- and in the midst of a rebuild --------------------------------------------------------------------------------------------
+
+in_database('postgres', 'SELECT telemetry.rebuild_projection(projection) FROM telemetry.projection');
+my $rebuilds = 'SELECT count(*) FROM telemetry.cursor WHERE NOT is_current';
+my $seen = 0;
+do
+{
+	$seen++ if in_database('postgres', $rebuilds) > 0;
+	takes_less_than(1, 'without', 'CREATE DATABASE passing', 'unrelated CREATE DATABASE during a rebuild');
+	takes_less_than(1, 'without', 'DROP DATABASE passing', 'unrelated DROP DATABASE during a rebuild');
+} while (in_database('postgres', $rebuilds) > 0 && time < $deadline + $PostgreSQL::Test::Utils::timeout_default);
+cmp_ok($seen, '>', 0, "$seen times a rebuild was under way");
+is(in_database('postgres', $rebuilds), '0', 'the rebuilds end');
+read_models_follow($node, 'telemetry.measurements', 'after the rebuild');
 nothing_repeats($node, $from, 'databases of others');
 $node->stop;
 

@@ -1,6 +1,6 @@
 # Acceptance check 15. A streaming standby follows a primary under load. No worker runs there, and nothing is logged. Every query
 # works and says how fresh its answer is; every command gives 25006. The standby is promoted in the middle of the load and goes on
-# from the replicated position: no gap, and nothing twice. Standbys that replicate from it follow.
+# from the replicated position: no gap, and nothing twice. A rebuild, a pause and a projection of a user go on there, too. Standbys that replicate from it follow.
 # Begins early.
 use strict;
 use warnings;
@@ -13,7 +13,9 @@ use TelemetryNode;
 
 my $primary = telemetry_primary('primary', conf => "hot_standby_feedback = on\n");
 $primary->safe_psql('postgres', "SELECT status FROM telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')");
+$primary->safe_psql('postgres', "SELECT telemetry.create_projection('own', 'device', '1 hour', regions => ARRAY['r1'])");
 wait_applied($primary);
+wait_for($primary, "SELECT count(*) = (SELECT count(*) FROM telemetry.projection) FROM telemetry.cursor", 'each projection to begin');
 $primary->backup('backup');
 
 my $standby = standby_of($primary, 'standby', 'backup');
@@ -70,6 +72,9 @@ is(join(' ', grep { my $name = $_; !grep { /\b$name\(/ } @commands, @functions }
 # --- on the standby ------------------------------------------------------------------------------------------------------
 
 my $load = load_start($primary, 'first');
+# A rebuild that cannot begin, because its projection is paused, and a projection that falls behind: so each is under way when the
+# standby is promoted.
+$primary->safe_psql('postgres', "SELECT telemetry.pause_projection(projection), telemetry.rebuild_projection(projection) FROM telemetry.projection WHERE projection IN ('device_1h', 'own')");
 $primary->safe_psql('postgres', "BEGIN; SELECT telemetry.ingest_telemetry('prepared', NULL, 1, 2, 'prepared'); PREPARE TRANSACTION 'prepared'");
 $primary->wait_for_catchup($standby);
 $standby->wait_for_catchup($cascade, 'replay', $standby->lsn('replay'));
@@ -93,6 +98,9 @@ for my $node ($standby, $cascade)
 		(SELECT sum(sample_count) FROM telemetry.device_stats) AS d, (SELECT events FROM telemetry.projection_tail('device')) AS e,
 		(SELECT sum(sample_count) FROM telemetry.region_stats) AS r, (SELECT events FROM telemetry.projection_tail('region')) AS f) AS s
 		WHERE m <> d + e OR m <> r + f"), '', "$name: under one snapshot state and tail make the log");
+	is($node->safe_psql('postgres', "SELECT projection FROM telemetry.projection, telemetry.verify_projection(projection) WHERE projection IN ('device', 'region_1m', 'device_1h', 'own')"), '', "$name: and proves it");
+	is($node->safe_psql('postgres', "SELECT m, l, h FROM (SELECT (SELECT count(*) FROM telemetry.measurements) AS m, (SELECT sum(sample_count) FROM telemetry.device_stats_live) AS l,
+		(SELECT sum(sample_count) FROM telemetry.device_stats_1h_live WHERE metric = 'temperature') AS h) AS s WHERE m <> l OR m <> h"), '', "$name: live views have every reading of the snapshot");
 	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'telemetry%'"), '0', "$name: nothing of ours runs");
 	is(join("\n", grep { /telemetry_cqrs|WARNING|ERROR|FATAL|PANIC/ && !/read-only transaction|during recovery|STATEMENT/ } split /\n/, slurp_file($node->logfile)), '', "$name: not a line in its log");
 }
@@ -104,6 +112,10 @@ $standby->promote;
 ok(wait_for($standby, "SELECT state = 'running' FROM telemetry.worker_status()", 'the worker of the promoted server', 30), 'promoted: the worker runs');
 note(sprintf 'worker after %.1f s', time - $start);
 my @acknowledged = load_end($load);
+is($standby->safe_psql('postgres', "SELECT string_agg(projection || ' ' || state, ', ' ORDER BY projection) FROM telemetry.projection_status WHERE state = 'paused'"), 'device_1h paused, own paused', 'promoted: what was paused is paused');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM telemetry.projection_status WHERE rebuilt_events IS NOT NULL'), '2', 'promoted: and the rebuilds wait');
+$standby->safe_psql('postgres', 'SELECT telemetry.resume_projection(projection) FROM telemetry.pause');
+wait_for($standby, 'SELECT bool_and(rebuilt_events IS NULL) FROM telemetry.projection_status', 'the rebuilds on the promoted server');
 my $epochs = 'SELECT count(DISTINCT epoch), count(DISTINCT timeline), count(DISTINCT log_oid) FROM telemetry.epoch';
 wait_applied($standby, 'what was replicated to be applied');
 read_models_follow($standby, 'telemetry.measurements', 'promoted, before the first command');
@@ -137,7 +149,10 @@ $standby->safe_psql('postgres', "COMMIT PREPARED 'prepared'");
 wait_applied($standby, 'what was prepared on the old primary to be applied');
 is($standby->safe_psql('postgres', "SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'prepared'"), '1', 'promoted: what was prepared on the old primary is applied');
 
+is($standby->safe_psql('postgres', 'SELECT p.projection FROM telemetry.projection p, telemetry.verify_projection(p.projection)'), '', 'promoted: every projection is proved');
+
 # The old primary is on its own now, and as right as before.
+$primary->safe_psql('postgres', 'SELECT telemetry.resume_projection(projection) FROM telemetry.pause');
 wait_applied($primary);
 read_models_follow($primary, 'telemetry.measurements', 'the old primary');
 
