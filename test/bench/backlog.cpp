@@ -81,9 +81,9 @@ double seconds_of_worker(const std::string& conninfo, Fleet fleet, std::int64_t 
 
 std::vector<Table> backlog_of(const Setup& setup, const std::string& name, int devices) {
     const std::int64_t count = setup.backlog();
-    const std::string conninfo = make_database(setup.servers.stopped, name);
+    const std::string conninfo = make_database(setup.servers.stopped, "backlog");  // in place of an earlier one
     install_extension(conninfo, ProjectorState::kStopped);
-    const std::string followed = make_database(setup.servers.running, name);
+    const std::string followed = make_database(setup.servers.running, "backlog");
     install_extension(followed, ProjectorState::kRunning);
 
     Connection connection(conninfo);

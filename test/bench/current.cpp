@@ -64,8 +64,6 @@ private:
 
 std::vector<Table> current(const Setup& setup) {
     const double seconds = setup.quick ? 2 : 60;
-    // More than either side stores in that time.
-    const auto most = static_cast<std::int64_t>(seconds * 150'000);
     const std::string ours = make_database(setup.servers.running, "current_ours");
     install_extension(ours, ProjectorState::kRunning);
     const std::string plain = make_database(setup.servers.stopped, "current_plain");
@@ -101,6 +99,8 @@ std::vector<Table> current(const Setup& setup) {
             const bool is_ours = (turn + round) % 2 == 0;
             const InsertMethod method = is_ours ? InsertMethod::kArrays : InsertMethod::kCopy;
             std::int64_t& next = is_ours ? next_ours : next_plain;
+            // More than this side stores in that time.
+            const auto most = static_cast<std::int64_t>(seconds * (is_ours ? 150'000 : 75'000));
             const std::vector<Transaction> work = prepare_many(method, next, most);
             const auto end = Clock::now() + std::chrono::duration<double>(seconds);
             const auto is_over = [&] { return Clock::now() > end; };
