@@ -331,8 +331,8 @@ BEGIN
                  OR abs(telemetry.avg(f.s)::numeric - telemetry.avg(e.s)::numeric) <= greatest(1e-9 * abs(telemetry.avg(e.s)::numeric),
                         1e-14 * greatest(abs(telemetry.minimum(e.s)), abs(telemetry.maximum(e.s)))::numeric, 1e-12))
             AND (telemetry.stddev(f.s) IS NOT DISTINCT FROM telemetry.stddev(e.s)
-                 OR abs(telemetry.stddev(f.s)::numeric - telemetry.stddev(e.s)::numeric)
-                    <= greatest(1e-9 * telemetry.stddev(e.s)::numeric, 1e-14 * abs(telemetry.avg(e.s)::numeric), 1e-12)), false)
+                 OR abs(telemetry.stddev(f.s)::numeric - telemetry.stddev(e.s)::numeric) <= greatest(1e-9 * telemetry.stddev(e.s)::numeric,
+                        1e-14 * greatest(abs(telemetry.minimum(e.s)), abs(telemetry.maximum(e.s)))::numeric, 1e-12)), false)
         ORDER BY 1, 2, 3$query$, 'state_' || projection) USING projection, cutoff, base, first_key, end_before;
 END $$;
 COMMENT ON FUNCTION telemetry.differences(text, integer, text, text) IS 'Compares a projection and its tail with another generation of it and the readings that this one has not consumed (NULL: with the whole log), for a range of keys. telemetry.verify_projection() calls it. Internal.';
