@@ -271,6 +271,8 @@ CREATE FUNCTION telemetry.add_generation(projection text, purpose text) RETURNS 
 DECLARE
     greatest_stored integer;
 BEGIN
+    -- Nobody else adds one meanwhile.
+    PERFORM FROM telemetry.projection p WHERE p.projection = add_generation.projection FOR UPDATE;
     EXECUTE format('SELECT max(s.generation) FROM telemetry.%I s', 'state_' || projection) INTO greatest_stored;
     INSERT INTO telemetry.cursor (projection, generation, purpose, is_filled, is_copied, batch_id, events, as_of, until_batch)
     SELECT add_generation.projection, COALESCE(greatest(greatest_stored, max(c.generation)), 0) + 1, add_generation.purpose, false, count(*) FILTER (WHERE c.purpose = 'baseline') = 0, 0, 0, '-infinity', 0
@@ -282,13 +284,13 @@ CREATE FUNCTION telemetry.advance_baselines(batch bigint) RETURNS void LANGUAGE 
 DECLARE
     lacking text;
 BEGIN
-    FOR lacking IN SELECT p.projection FROM telemetry.projection p
+    FOR lacking IN SELECT p.projection FROM telemetry.projection p JOIN telemetry.cursor u ON u.projection = p.projection AND u.purpose = 'current'
                    WHERE p.handler IS NULL AND NOT EXISTS (SELECT FROM telemetry.cursor c WHERE c.projection = p.projection AND c.purpose = 'baseline') LOOP
         PERFORM telemetry.add_generation(lacking, 'baseline');
     END LOOP;
     UPDATE telemetry.cursor c SET until_batch = batch WHERE c.purpose = 'baseline' AND c.until_batch < batch;
 END $$;
-COMMENT ON FUNCTION telemetry.advance_baselines(bigint) IS 'Lets the baseline of each projection go on to this batch at least; one that has none gets one. The projector does the work. When every telemetry.cursor has passed a batch, no projection needs the readings up to it any more: a rebuild begins with the baseline. Internal.';
+COMMENT ON FUNCTION telemetry.advance_baselines(bigint) IS 'Lets the baseline of each projection go on to this batch at least; one that has none gets one, if it was applied before. The projector does the work. When every telemetry.cursor has passed a batch, no projection needs the readings up to it any more: a rebuild begins with the baseline. Internal.';
 
 -- The worker calls these between its passes.
 CREATE FUNCTION telemetry.make_automatic(relation regclass) RETURNS void

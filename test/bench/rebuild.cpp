@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kPerTransaction = 1000;
 
 bool is_rebuilt(Connection& connection) {
-    return connection.run_text("SELECT NOT EXISTS (SELECT FROM telemetry.cursor WHERE NOT is_current)") == "t";
+    return connection.run_text("SELECT NOT EXISTS (SELECT FROM telemetry.cursor WHERE purpose = 'rebuild')") == "t";
 }
 
 }  // namespace

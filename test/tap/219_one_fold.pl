@@ -302,7 +302,7 @@ WITH expected_key AS (
 	FROM telemetry.measurements WHERE $taken GROUP BY 1, 2
 ), actual_key AS (
 	SELECT key, CASE WHEN @{[ $width ? 'true' : 'false' ]} THEN bucket ELSE '-infinity' END AS bucket, sample_count, first_seen, last_seen, last_received_at, @{[ $grain eq 'device' ? "coalesce(region, '')" : "''" ]} AS region
-	FROM telemetry.state_$projection WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = '$projection' AND c.is_current)
+	FROM telemetry.state_$projection WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = '$projection' AND c.purpose = 'current')
 ), expected AS (
 	SELECT $key AS key, $bucket AS bucket, metric, count(*) AS sample_count, min(value), max(value), avg(number), var_samp(number) AS variance, greatest(abs(min(number)), abs(max(number))) AS scale,
 	       (array_agg(value ORDER BY measured_at, value))[1] AS first_value, (array_agg(value ORDER BY measured_at DESC, value DESC))[1] AS last_value, $wanted_quantiles AS quantiles

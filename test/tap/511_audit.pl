@@ -28,11 +28,12 @@ sub set_interval
 my $audited = "SELECT count(*) = (SELECT count(*) FROM telemetry.projection) FROM telemetry.audit WHERE finished_at > (SELECT at FROM since)";
 
 send_readings();
-sql("SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch") for 1 .. 1;
+wait_applied($node);
+sql('SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch');
 send_readings();
 wait_applied($node);
 sql("CREATE TABLE since AS SELECT clock_timestamp() AS at");
-sql("UPDATE telemetry.state_device_1h SET sample_count = sample_count + 1 WHERE key = 'd3' AND bucket = '2024-05-01 02:00'");
+sql("UPDATE telemetry.state_device_1h SET sample_count = sample_count + 1 WHERE key = 'd3' AND bucket = '2024-05-01 02:00' AND generation = (SELECT generation FROM telemetry.cursor WHERE projection = 'device_1h' AND purpose = 'current')");
 set_interval('1s');
 send_readings();
 ok(wait_for($node, $audited, 'an audit of each projection', 120), 'each projection is audited');
