@@ -56,6 +56,7 @@ constexpr OwnTable kEpochTable = written_by_statements("epoch", kOnInsert, false
 constexpr OwnTable kCheckpointTable = written_by_statements("checkpoint", kOnDelete, false);
 constexpr OwnTable kProjectionSettingTable =
     written_by_statements("projection_setting", kOnInsert | kOnUpdate | kOnDelete, true);
+constexpr OwnTable kAuditTable = written_by_statements("audit", kOnInsert | kOnUpdate | kOnDelete, true);
 constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnDelete, true);
 
 }  // namespace
@@ -73,10 +74,13 @@ OwnTable state_table(const char* name) noexcept {
 }
 
 std::span<const OwnTable* const> own_tables() noexcept {
-    static constexpr const OwnTable* kAll[] = {&kInstallationTable,     &kEpochTable,  &kDeviceTable,
-                                               &kRejectedReadingsTable, &kPauseTable,  &kProjectionSettingTable,
-                                               &kParkedEventTable,      &kBatchTable,  &kProjectionFailureTable,
-                                               &kBatcherTable,          &kCursorTable, &kCheckpointTable};
+    static constexpr const OwnTable* kAll[] = {&kInstallationTable, &kEpochTable,
+                                               &kDeviceTable,       &kRejectedReadingsTable,
+                                               &kPauseTable,        &kProjectionSettingTable,
+                                               &kAuditTable,        &kParkedEventTable,
+                                               &kBatchTable,        &kProjectionFailureTable,
+                                               &kBatcherTable,      &kCursorTable,
+                                               &kCheckpointTable};
     return kAll;
 }
 
