@@ -42,8 +42,8 @@ BEGIN
 		PERFORM pg_sleep(random() * 0.3);
 	END LOOP;
 END \$\$;
-CREATE FUNCTION counted() RETURNS bigint[] LANGUAGE sql AS 'SELECT ARRAY[(SELECT sum(sample_count) FROM telemetry.device_stats), (SELECT sum(sample_count) FROM telemetry.region_stats),
-	(SELECT sum(sample_count) FROM telemetry.device_stats_1m), (SELECT sum(sample_count) FROM telemetry.device_stats_1h), (SELECT sum(sample_count) FROM telemetry.region_stats_1d)]';
+CREATE FUNCTION counted() RETURNS bigint[] LANGUAGE sql AS 'SELECT ARRAY[(SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats), (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats),
+	(SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats_1m), (SELECT coalesce(sum(sample_count), 0) FROM telemetry.device_stats_1h), (SELECT coalesce(sum(sample_count), 0) FROM telemetry.region_stats_1d)]';
 -- Counts never fall, and inside a transaction of one snapshot they stay.
 CREATE PROCEDURE look() LANGUAGE plpgsql AS \$\$
 DECLARE
