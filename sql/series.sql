@@ -32,6 +32,18 @@ SELECT pg_temp.differences('2024-03-30 10:00:05', '2024-04-01 13:17:15', 5, 'day
 SELECT pg_temp.differences('2024-03-30 10:00:05', '2024-04-01 13:17:15', 5, 'day', 'Europe/Berlin');
 SELECT time FROM telemetry.series('series-1', 'temperature', '2024-03-30 10:00:05', '2024-04-01 13:17:15', 5, time_zone => 'Europe/Berlin');
 
+-- The index by device and time serves raw readings, and both ends of a coarser series.
+BEGIN;
+SET LOCAL enable_seqscan = off;
+CREATE FUNCTION pg_temp.scans(OUT of_index boolean, OUT of_log bigint) LANGUAGE sql VOLATILE AS $$
+    SELECT pg_stat_get_xact_numscans('telemetry.event_1_readings'::regclass) > 0, pg_stat_get_xact_numscans('telemetry.event_1'::regclass)
+$$;
+SELECT * FROM pg_temp.scans();
+SELECT count(*) FROM telemetry.series('series-1', 'temperature', '2024-03-30 10:00:05', '2024-03-30 10:10:05', 100);
+SELECT count(*) FROM telemetry.series('series-1', 'temperature', '2024-03-30 10:00:05', '2024-03-31 10:10:05', 100);
+SELECT * FROM pg_temp.scans();
+ROLLBACK;
+
 -- lttb keeps the shape of the line; further metrics, regions, readings of one's own transaction.
 SELECT count(*), round(min(value)::numeric, 2) AS min, round(max(value)::numeric, 2) AS max FROM telemetry.series('series-1', 'temperature', '2024-03-30', '2024-04-02', 50, 'lttb');
 SELECT count(*), min(value), max(value) FROM telemetry.series('series-1', 'light', '2024-03-30 10:00', '2024-03-30 10:01');

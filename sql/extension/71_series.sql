@@ -4,6 +4,20 @@ CREATE FUNCTION telemetry.thinned(times timestamptz[], "values" double precision
     AS 'MODULE_PATHNAME', 'telemetry_thin_series' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION telemetry.thinned(timestamptz[], double precision[], double precision[], double precision[], integer, text) IS 'Returns the numbers of the points that stay. The arrays are of one length, without NULL and ascend by time. Internal.';
 
+-- This function reads the log. Its statement has one condition for each grain, because the log has an index by device and time.
+CREATE FUNCTION telemetry.raw_values(grain text, key text, metric text, begins timestamptz, first_ends timestamptz, second_begins timestamptz, ends timestamptz, OUT at timestamptz, OUT value double precision) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF begins >= first_ends AND second_begins >= ends THEN RETURN; END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT r.at, r.value FROM (
+             SELECT m.measured_at AS at, CASE $2 WHEN ''temperature'' THEN m.temperature WHEN ''humidity'' THEN m.humidity ELSE (m.metrics ->> $2)::double precision END AS value
+             FROM telemetry.measurements m WHERE %s AND (m.measured_at >= $3 AND m.measured_at < $4 OR m.measured_at >= $5 AND m.measured_at < $6)) AS r
+         WHERE r.value IS NOT NULL',
+        CASE grain WHEN 'device' THEN 'm.device_id = $1' ELSE 'm.region IS NOT DISTINCT FROM NULLIF($1, '''')' END) USING key, metric, begins, first_ends, second_begins, ends;
+END $$;
+COMMENT ON FUNCTION telemetry.raw_values(text, text, text, timestamptz, timestamptz, timestamptz, timestamptz) IS 'Returns the values of a metric that a device or a region measured in two spans of time. Internal.';
+
 -- This function finds one key and metric of a projection, the tail included.
 CREATE FUNCTION telemetry.bucket_summaries(projection text, key text, metric text, begins timestamptz, ends timestamptz, OUT "time" timestamptz, OUT summary telemetry.summary) RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
@@ -55,13 +69,10 @@ BEGIN
         resolution := 'raw';
     END IF;
     WITH raw AS (
-        SELECT m.measured_at, CASE metric WHEN 'temperature' THEN m.temperature WHEN 'humidity' THEN m.humidity ELSE (m.metrics ->> metric)::double precision END AS value
-        FROM telemetry.measurements m
-        WHERE CASE grain WHEN 'device' THEN m.device_id = key ELSE m.region IS NOT DISTINCT FROM NULLIF(key, '') END
-          AND m.measured_at >= begins AND m.measured_at < ends
-          AND (resolution = 'raw' OR m.measured_at < first_minute OR m.measured_at >= last_minute)
+        SELECT r.* FROM telemetry.raw_values(grain, key, metric, begins, CASE resolution WHEN 'raw' THEN ends ELSE least(first_minute, ends) END,
+                                             CASE resolution WHEN 'raw' THEN ends ELSE greatest(first_minute, last_minute) END, ends) AS r
     ), piece AS (
-        SELECT r.measured_at AS at, telemetry.summary(r.value, r.measured_at) AS summary FROM raw r WHERE resolution <> 'raw' AND r.value IS NOT NULL GROUP BY r.measured_at
+        SELECT r.at, telemetry.summary(r.value, r.at) AS summary FROM raw r WHERE resolution <> 'raw' GROUP BY r.at
         UNION ALL
         SELECT b.* FROM telemetry.bucket_summaries(grain || '_1m', key, metric, first_minute, CASE resolution WHEN 'raw' THEN first_minute WHEN 'minute' THEN last_minute ELSE least(first_hour, last_minute) END) AS b
         UNION ALL
@@ -76,7 +87,7 @@ BEGIN
         FROM piece p GROUP BY 1
     ), point AS (
         SELECT b.at, telemetry.avg(b.summary) AS value, telemetry.minimum(b.summary) AS min, telemetry.maximum(b.summary) AS max FROM bucket b
-        UNION ALL SELECT r.measured_at, r.value, r.value, r.value FROM raw r WHERE resolution = 'raw' AND r.value IS NOT NULL
+        UNION ALL SELECT r.at, r.value, r.value, r.value FROM raw r WHERE resolution = 'raw'
     )
     SELECT array_agg(p.at ORDER BY p.at, p.value) AS at, array_agg(p.value ORDER BY p.at, p.value) AS value, array_agg(p.min ORDER BY p.at, p.value) AS min, array_agg(p.max ORDER BY p.at, p.value) AS max
     INTO points FROM point p;

@@ -20,6 +20,7 @@ CREATE FUNCTION telemetry.health(OUT item text, OUT state text, OUT detail text,
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$
 DECLARE
     most CONSTANT integer := 5;  -- A row names at most this many sessions, transactions or slots, and at most this many locks of each.
+    unsettled CONSTANT bigint := 8192;  -- blocks of the log; with fewer a query is still fast
     limits record;
     worker record;
     seen record;
@@ -35,7 +36,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         NULL; -- The checks of these two say why the registry cannot be read.
     END;
-    FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'triggers']
+    FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'reading index', 'triggers']
                           || projections
                           || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
@@ -88,6 +89,21 @@ BEGIN
                 IF seen.state = 'restored' THEN
                     state := 'warning';
                     hint := 'The log was written at another place. The projector applies readings again after the first one that is accepted here, or after SELECT telemetry.resume_projection(''device'').';
+                END IF;
+
+            WHEN 'reading index' THEN
+                SELECT string_agg(format('%s of %s blocks are not in %s', s.tail_blocks + s.noted_blocks, s.table_blocks, i.indexrelid::regclass), '; ' ORDER BY i.indexrelid),
+                       bool_or(s.tail_blocks + s.noted_blocks > unsettled AND s.tail_blocks + s.noted_blocks > s.table_blocks / 10) AS is_behind INTO seen
+                FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+                CROSS JOIN LATERAL telemetry.reading_index_status(i.indexrelid) s
+                WHERE m.amname = 'telemetry_readings' AND i.indisvalid
+                  AND i.indrelid IN (SELECT p.inhrelid FROM pg_inherits p WHERE p.inhparent = 'telemetry.event'::regclass);
+                detail := COALESCE(seen.string_agg, 'none: a query for the readings of one device reads the whole log');
+                IF seen.string_agg IS NULL THEN
+                    hint := 'CREATE INDEX CONCURRENTLY event_1_readings ON telemetry.event_1 USING telemetry_readings (device_id, measured_at) makes it again, and the projector fills it.';
+                ELSIF seen.is_behind THEN
+                    state := 'warning';
+                    hint := 'A query for the readings of one device reads these blocks whole. The projector enters them beside its passes; SELECT telemetry.settle_readings(''telemetry.event_1_readings'') does so by hand.';
                 END IF;
 
             WHEN 'triggers' THEN
@@ -288,7 +304,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.health() IS
 'Returns a row for each check: item, state (ok | warning | error), detail (what the check saw) and hint (what to do). It raises no error, not even on a standby or without preloading: a check that fails is a row with state error. Details name culprits by pid, prepared transaction or replication slot.
-worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
+worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. reading index: how many blocks of the log are not yet in the index by device and time; warning from 8,192 blocks (64 MB) and 10 % of the log on. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
 projection ...: a row for each; error when it fails, an audit has found differences, or it is 10 minutes behind its cadence, warning when it is 1 minute behind that, paused, or has parked events. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
 vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day.
 prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time.';

@@ -73,6 +73,8 @@ void store_chunks(Candidate** sorted, std::uint32_t count, Candidate* candidates
         if (i % kChunkRows == 0) CHECK_FOR_INTERRUPTS();
         if (ItemPointerIsValid(&candidates[i].tid)) insert_xid(appender, candidates[i]);
     }
+    TELEMETRY_INJECTION_POINT_IN_P("rows_placed");
+    note_blocks(appender, candidates, all);
     close_appender(appender);
 }
 

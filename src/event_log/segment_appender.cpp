@@ -9,6 +9,7 @@
 #include "postgres/injection_point.hpp"
 #include "postgres/server_versions.hpp"
 #include "postgres/text.hpp"
+#include "reading_index/note.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -251,6 +252,23 @@ void insert_xid(SegmentAppender& appender, const Candidate& candidate) {
                      set.infos[i]->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, set.infos[i]);
 }
 
+void note_blocks(const SegmentAppender& appender, const Candidate* candidates, std::uint32_t count) {
+    const IndexSet& set = appender.indexes.readings;
+    for (int i = 0; i < set.count; ++i) {
+        Relation index = set.indexes[i];
+        CheckForSerializableConflictIn(index, nullptr, InvalidBlockNumber);  // as index_insert does
+        const BlockNumber claimed = reading_index::claimed_blocks(index);
+        BlockNumber noted = InvalidBlockNumber;
+        for (std::uint32_t j = 0; j < count; ++j) {
+            if (!ItemPointerIsValid(&candidates[j].tid)) continue;
+            const BlockNumber block = ItemPointerGetBlockNumber(&candidates[j].tid);
+            if (block >= claimed || block == noted) continue;
+            reading_index::note(index, block);
+            noted = block;
+        }
+    }
+}
+
 void append_one(SegmentAppender& appender, Candidate& candidate) {
     int asked = appender.indexes.probed_number;
     while (!candidate.has_identity || !probe_index(appender, asked, candidate)) {
@@ -282,6 +300,8 @@ void append_one(SegmentAppender& appender, Candidate& candidate) {
         }
         insert_xid(appender, candidate);
         insert_further(appender.indexes, row);
+        TELEMETRY_INJECTION_POINT_IN_P("rows_placed");
+        note_blocks(appender, &candidate, 1);
         accept(appender, candidate);
         ExecClearTuple(row);
         return;

@@ -51,6 +51,10 @@ void accept(const SegmentAppender& appender, Candidate& candidate);
 void insert_fingerprint(SegmentAppender& appender, const Candidate& candidate);
 void insert_xid(SegmentAppender& appender, const Candidate& candidate);
 
+// Notes the blocks of stored rows in the reading indexes. All rows are in their places, and their transaction has not ended. A
+// candidate without a valid `tid` has no row.
+void note_blocks(const SegmentAppender& appender, const Candidate* candidates, std::uint32_t count);
+
 // Stores one candidate by speculative insertion, so that a race with a rival causes no error.
 void append_one(SegmentAppender& appender, Candidate& candidate);
 

@@ -3,6 +3,7 @@
 
 #include "event_log/event_columns.hpp"
 #include "postgres/server_versions.hpp"
+#include "reading_index/note.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -90,6 +91,7 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
     opened.probed_number = -1;
     opened.xids = make_set(count);
     opened.has_valid_xids = false;
+    opened.readings = make_set(count);
     for (int i = 0; i < count; ++i) {
         Relation index = indexes[i];
         const Form_pg_index form = index->rd_index;
@@ -101,6 +103,8 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
         } else if (is_xid_index(index)) {
             opened.has_valid_xids = opened.has_valid_xids || form->indisvalid;
             add(opened.xids, index);
+        } else if (reading_index::is_reading_index(index)) {
+            add(opened.readings, index);
         } else {
             add(further, index);
         }
@@ -114,6 +118,7 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
 void close_indexes(SegmentIndexes& opened) {
     for (int i = 0; i < opened.fingerprints.count; ++i) index_close(opened.fingerprints.indexes[i], NoLock);
     for (int i = 0; i < opened.xids.count; ++i) index_close(opened.xids.indexes[i], NoLock);
+    for (int i = 0; i < opened.readings.count; ++i) index_close(opened.readings.indexes[i], NoLock);
     if (opened.further == nullptr) return;
     ExecCloseIndices(opened.further);
     FreeExecutorState(opened.executor);

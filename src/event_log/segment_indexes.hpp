@@ -20,6 +20,7 @@ struct SegmentIndexes {
     int probed_number;      // the number of the valid one among them; -1: none
     IndexSet xids;          // on (xid, event_id), likewise
     bool has_valid_xids;
+    IndexSet readings;       // of the access method telemetry_readings (src/reading_index)
     ResultRelInfo* further;  // all others; null: there are none
     EState* executor;        // for their expressions and predicates; null without further ones
 };

@@ -33,6 +33,14 @@ inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot s
 #endif
 }
 
+// An access method calls this once a scan, for pg_stat_user_indexes and EXPLAIN.
+inline void count_index_scan(IndexScanDesc scan) {
+    pgstat_count_index_scan(scan->indexRelation);
+#if PG_VERSION_NUM >= 180000
+    if (scan->instrument != nullptr) ++scan->instrument->nsearches;
+#endif
+}
+
 // InvalidOid: the table has no primary key that is checked at once.
 inline Oid primary_key_index_of(Relation table) {
 #if PG_VERSION_NUM >= 180000

@@ -192,8 +192,9 @@ void Projector::wait_ignoring_latch(long milliseconds) {
 // How long the projector waits for a commit before it polls, in milliseconds.
 long Projector::time_to_poll() const {
     const long longest = runtime::settings().poll_interval;
-    const runtime::SteadyTime due_at = projection_work_.due_at();
-    if (due_at == 0) return longest;
+    const runtime::SteadyTime projections_due_at = projection_work_.due_at();
+    runtime::SteadyTime due_at = upkeep_.settling_due_at();
+    if (projections_due_at != 0) due_at = std::min(due_at, projections_due_at);
     return std::clamp(static_cast<long>((due_at - runtime::steady_time()) / 1000 + 1), 1L, longest);
 }
 
@@ -273,8 +274,10 @@ Pace Projector::work() {
         hold(*done.failure);
     else if (!tries_again_)
         report_working();
+    if (done.events > 0) upkeep_.settle_soon();
     if (done.has_replaced) upkeep_.clear_soon();
     if (done.is_open) upkeep_.do_when_due();
+    upkeep_.settle_when_due(done.has_more);
     if (done.has_more) return Pace::kAtOnce;
     if (done.events == 0) return Pace::kWait;
     return done.events < kBusyBatch ? Pace::kRest : Pace::kGather;

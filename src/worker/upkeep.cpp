@@ -1,4 +1,4 @@
-// Each step is a transaction of a writer of the read side, and does a bounded part of the work.
+// Each step is a transaction of its own, and does a bounded part of the work.
 #include "worker/upkeep.hpp"
 
 #include <algorithm>
@@ -21,6 +21,7 @@
 #include "projection/failure.hpp"
 #include "projection/locks.hpp"
 #include "read_model/registry.hpp"
+#include "reading_index/settle.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 #include "runtime/settings.hpp"
@@ -39,6 +40,12 @@ constexpr TimestampTz kIntervalOfClearing = 30 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kIntervalOfAudit = USECS_PER_SEC;
 constexpr runtime::SteadyTime kBetweenComparisons = 100'000;
 constexpr std::int64_t kTailOfAudit = 500;  // batches that a comparison may have to read
+
+// The interval between looks for rows to settle when no event comes, and the delay after events, in which more gather. While
+// events wait, that delay is also the one between two steps. So settling takes about a twentieth of the time at most.
+constexpr runtime::SteadyTime kIntervalOfSettling = 60 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kDelayOfSettling = USECS_PER_SEC / 5;
+constexpr reading_index::StepLimits kSettlingLimits{16, 1024, 256};  // some ten milliseconds
 
 // The result of an attempt.
 struct StepResult {
@@ -136,13 +143,14 @@ std::string name_of(const feed::StoredCursor& each) {
     return each.projection + " " + std::to_string(each.cursor.generation);
 }
 
-void log_obstacle(const char* what, const std::optional<postgres::ErrorReport>& obstacle) {
-    postgres::guarded([what, obstacle = obstacle ? &*obstacle : nullptr] {
+// `recovered` and `obstructed` say what the projector does without and with the obstacle.
+void log_obstacle(const char* recovered, const char* obstructed, const std::optional<postgres::ErrorReport>& obstacle) {
+    postgres::guarded([recovered, obstructed, obstacle = obstacle ? &*obstacle : nullptr] {
         if (obstacle == nullptr)
-            ereport(LOG, (errmsg("telemetry_cqrs projector clears %s again", what)));
+            ereport(LOG, (errmsg("telemetry_cqrs projector %s", recovered)));
         else
             ereport(LOG, (errcode(obstacle->sqlstate),
-                          errmsg("telemetry_cqrs projector keeps %s: %s", what, obstacle->message.c_str()),
+                          errmsg("telemetry_cqrs projector %s: %s", obstructed, obstacle->message.c_str()),
                           errdetail_internal("%s", obstacle->detail.c_str()), errhint("%s", obstacle->hint.c_str())));
     });
 }
@@ -150,7 +158,7 @@ void log_obstacle(const char* what, const std::optional<postgres::ErrorReport>& 
 }  // namespace
 
 runtime::SteadyTime Upkeep::due_at() const noexcept {
-    return std::min({merging_due_at_, clearing_due_at_, audit_due_at_});
+    return std::min({merging_due_at_, clearing_due_at_, audit_due_at_, settling_due_at_});
 }
 
 void Upkeep::do_when_due() {
@@ -176,7 +184,8 @@ void Upkeep::merge_when_due() {
         merging_ = {};  // what it had found out is rolled back
         merging_due_at_ = now + kIntervalOfObstacle;
     }
-    if (merged.obstacle.has_value() != is_obstructed_) log_obstacle("old batches", merged.obstacle);
+    if (merged.obstacle.has_value() != is_obstructed_)
+        log_obstacle("clears old batches again", "keeps old batches", merged.obstacle);
     is_obstructed_ = merged.obstacle.has_value();
 }
 
@@ -223,7 +232,30 @@ void Upkeep::clear_when_due() {
     if (cleared.obstacle) cleared_generations_.clear();
     if (cleared.obstacle.has_value() == is_clearing_obstructed_) return;
     is_clearing_obstructed_ = cleared.obstacle.has_value();
-    log_obstacle("old statistics", cleared.obstacle);
+    log_obstacle("clears old statistics again", "keeps old statistics", cleared.obstacle);
+}
+
+void Upkeep::settle_soon() noexcept {
+    settling_due_at_ = std::min(settling_due_at_, runtime::steady_time() + kDelayOfSettling);
+}
+
+void Upkeep::settle_when_due(bool has_more_events) {
+    const runtime::SteadyTime now = runtime::steady_time();
+    if (now < settling_due_at_) return;
+    const StepResult settled = run_step(
+        [](const runtime::Installed& installed) {
+            const reading_index::Progress progress = postgres::guarded(
+                [segment = installed.segment] { return reading_index::settle_table(segment, kSettlingLimits); });
+            return progress.has_blocks || progress.has_merging;
+        },
+        true);
+    if (!settled.has_more)
+        settling_due_at_ = now + kIntervalOfSettling;
+    else
+        settling_due_at_ = has_more_events ? runtime::steady_time() + kDelayOfSettling : now;
+    if (settled.obstacle.has_value() == is_settling_obstructed_) return;
+    is_settling_obstructed_ = settled.obstacle.has_value();
+    log_obstacle("settles readings again", "settles no readings", settled.obstacle);
 }
 
 // Does a part of an audit: it begins one, compares some keys, or waits until the audit has nearly caught up. True: more is
@@ -269,7 +301,7 @@ void Upkeep::audit_when_due() {
     if (audited.has_more) audit_due_at_ = now + kBetweenComparisons;
     if (audited.obstacle.has_value() == is_audit_obstructed_) return;
     is_audit_obstructed_ = audited.obstacle.has_value();
-    log_obstacle("audits", audited.obstacle);
+    log_obstacle("audits again", "does not audit", audited.obstacle);
 }
 
 }  // namespace worker

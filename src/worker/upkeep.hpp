@@ -1,5 +1,5 @@
-// The upkeep of the read side between passes: it merges old batches, deletes rows of state tables that nobody needs, and audits
-// projections.
+// The upkeep between passes: it merges old batches, deletes rows of state tables that nobody needs, audits projections, and
+// settles the index by device and time.
 #pragma once
 
 #include <map>
@@ -18,6 +18,16 @@ public:
 
     // Generations have come or gone.
     void clear_soon() noexcept { clearing_due_at_ = 0; }
+
+    // New events are in the log, so the index by device and time has rows to enter.
+    void settle_soon() noexcept;
+
+    // Settles some readings if that is due, in a transaction of its own. If more are left, it is due again at once, or some
+    // time later if events wait to be applied. If it cannot settle, the log says why, once.
+    void settle_when_due(bool has_more_events);
+
+    // When it settles again.
+    runtime::SteadyTime settling_due_at() const noexcept { return settling_due_at_; }
 
     // When it looks for work again.
     runtime::SteadyTime due_at() const noexcept;
@@ -44,6 +54,9 @@ private:
     std::string next_audit_key_;  // where its comparison goes on
     bool had_audits_ = true;      // an audit may be under way
     bool is_audit_obstructed_ = false;
+
+    runtime::SteadyTime settling_due_at_ = 0;
+    bool is_settling_obstructed_ = false;
 };
 
 }  // namespace worker

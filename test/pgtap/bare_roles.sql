@@ -35,6 +35,7 @@ INSERT INTO surface VALUES
     ('region_series(text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.region_series('hall', 'temperature', '2024-01-01', '2024-01-02') $$),
     ('series_of(text,text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.series_of('device', 'bare-1', 'temperature', '2024-01-01', '2024-01-02', 100, 'lttb', 'UTC') $$),
     ('bucket_summaries(text,text,text,timestamp with time zone,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.bucket_summaries('device_1m', 'bare-1', 'temperature', '2024-01-01', '2024-01-02') $$),
+    ('raw_values(text,text,text,timestamp with time zone,timestamp with time zone,timestamp with time zone,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.raw_values('device', 'bare-1', 'temperature', '2024-01-01', '2024-01-02', '2024-01-02', '2024-01-02') $$),
     ('thinned(timestamp with time zone[],double precision[],double precision[],double precision[],integer,text)', '42501', '42501', '42501', $$ SELECT telemetry.thinned('{}', '{}', '{}', '{}', 3, 'lttb') $$),
     ('verify_projection(text)', '42501', '42501', '', $$ SELECT * FROM telemetry.verify_projection('device') $$),
     ('batch_tail()', '', '42501', '', 'SELECT * FROM telemetry.batch_tail()'),
@@ -100,6 +101,8 @@ INSERT INTO surface VALUES
     ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),
     ('set_retention_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_retention_as_owner('device_1m', '1 day') $$),
     ('health_limits()', '42501', '42501', '42501', 'SELECT * FROM telemetry.health_limits()'),
+    ('reading_index_status(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.reading_index_status('telemetry.event_1_readings') $$),
+    ('settle_readings(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.settle_readings('telemetry.event_1_readings') $$),
     ('trigger_defects()', '42501', '42501', '42501', 'SELECT * FROM telemetry.trigger_defects()'),
     ('event_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.event_id_seq') $$),
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
@@ -112,7 +115,7 @@ FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 
                   'state_region_1d', 'state_region_1h', 'state_region_1m']) AS o;
 -- Only the server calls trigger functions, the functions of the type and of its aggregates, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL
-FROM unnest(ARRAY['refuse_change()', 'announce_registry_change()', 'table_obstacles()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
+FROM unnest(ARRAY['refuse_change()', 'handle_reading_index(internal)', 'announce_registry_change()', 'table_obstacles()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
                   'summary_send(telemetry.summary)', 'summary_add(internal,double precision,timestamp with time zone)', 'summary_merge(internal,telemetry.summary)',
                   'summary_combine(internal,internal)', 'summary_serialize(internal)', 'summary_deserialize(bytea,internal)', 'summary_final(internal)']) AS o;
 

@@ -75,6 +75,7 @@ SELECT results_eq(
         ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
+        ('handle_reading_index(internal)', 'index_am_handler', 'f v called u c'),
         ('health(OUT item text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
         ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint)',
             'record', 'f i called s sql'),
@@ -97,7 +98,9 @@ SELECT results_eq(
         ('project_once()', '', 'p v called u c'),
         ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
         ('quantile(telemetry.summary, fraction double precision)', 'double precision', 'f i strict s c'),
+        ('raw_values(grain text, key text, metric text, begins timestamp with time zone, first_ends timestamp with time zone, second_begins timestamp with time zone, ends timestamp with time zone, OUT at timestamp with time zone, OUT value double precision)', 'SETOF record', 'f s called r plpgsql'),
         ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
+        ('reading_index_status(index regclass, OUT table_blocks bigint, OUT tail_blocks bigint, OUT noted_blocks bigint, OUT entries bigint, OUT runs bigint, OUT free_pages bigint)', 'record', 'f v strict r c'),
         ('rebuild_projection(projection text)', 'void', 'f v called u c'), ('rebuild_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('region_series(region text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
@@ -116,6 +119,7 @@ SELECT results_eq(
         ('set_cadence(projection text, cadence interval)', 'void', 'f v called u c'), ('set_cadence_as_owner(projection text, cadence interval)', 'void', 'f v called u plpgsql'),
         ('set_failure_policy(projection text, policy text)', 'void', 'f v called u c'), ('set_failure_policy_as_owner(projection text, policy text)', 'void', 'f v called u plpgsql'),
         ('set_retention(projection text, retention interval)', 'void', 'f v called u c'), ('set_retention_as_owner(projection text, retention interval)', 'void', 'f v called u plpgsql'),
+        ('settle_readings(index regclass)', 'void', 'f v strict u c'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
@@ -267,7 +271,7 @@ SELECT matches(obj_description('telemetry.ingest_telemetry(text, timestamptz, fl
     'SELECT \* FROM telemetry\.ingest_telemetry', 'the comment says how a receipt is asked for');
 
 -- Triggers guard the log and announce changes of the registry; one of them fires where replication applies these. The log has no further
--- index, because each would cost every writer.
+-- index of an ordinary kind, because each would cost every writer.
 SELECT results_eq(
     $$ SELECT t.tgrelid::regclass::text, t.tgname::text COLLATE "default", t.tgenabled::text, t.tgtype::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
        WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2 $$,
@@ -278,8 +282,20 @@ SELECT results_eq(
 SELECT results_eq(
     $$ SELECT indexdef FROM pg_indexes WHERE schemaname = 'telemetry' AND tablename IN ('event', 'event_1') ORDER BY indexname $$,
     $$ VALUES ('CREATE UNIQUE INDEX event_1_fingerprint ON telemetry.event_1 USING btree (fingerprint)'),
+              ('CREATE INDEX event_1_readings ON telemetry.event_1 USING telemetry_readings (device_id, measured_at)'),
               ('CREATE INDEX event_1_xid_event_id ON telemetry.event_1 USING btree (xid, event_id)') $$,
     'indexes of the log');
+SELECT results_eq(
+    $$ SELECT m.amname::text COLLATE "default", m.amtype::text, c.opcname::text COLLATE "default", c.opcintype::regtype::text, c.opcdefault, amvalidate(c.oid)
+       FROM pg_am m JOIN pg_opclass c ON c.opcmethod = m.oid JOIN pg_depend d ON d.classid = 'pg_opclass'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+       ORDER BY 3 $$,
+    $$ VALUES ('telemetry_readings', 'i', 'device_ops', 'text', true, true), ('telemetry_readings', 'i', 'time_ops', 'timestamp with time zone', true, true) $$,
+    'the access method of the index by device and time, and its operator classes');
+SELECT is_empty(
+    $$ SELECT m.amname FROM pg_am m WHERE m.amname = 'telemetry_readings' AND coalesce(length(obj_description(m.oid, 'pg_am')), 0) < 20
+       UNION ALL
+       SELECT c.opcname FROM pg_opclass c WHERE c.opcnamespace = 'telemetry'::regnamespace AND coalesce(length(obj_description(c.oid, 'pg_opclass')), 0) < 20 $$,
+    'comments on the access method and the operator classes');
 SELECT results_eq(
     $$ SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry.event'::regclass $$,
     $$ VALUES ('telemetry.event_1') $$, 'one segment');

@@ -4,7 +4,8 @@
 # 2. Between restart and update the worker waits with a reason, and commands store.
 # 3. After the update the worker goes on by itself. Nothing is lost, and nothing is applied twice.
 #
-# Without preloading a new session is enough. The old library is the new one with another version and without library_version().
+# Without preloading a new session is enough. A session that has the old library can use the log no more: it lacks the access method of
+# an index. The old library is the new one with another version, without library_version() and without that access method.
 # TELEMETRY_LIBRARY_1_0 names a real one (soak_old_library.pl).
 use strict;
 use warnings;
@@ -39,6 +40,7 @@ else
 	my $bytes = slurp_file("$root/new.so");
 	ok($bytes =~ s/(telemetry_cqrs library version )1\.[1-9]\0/${1}1.0\0/g, 'the library says which version it is');
 	$bytes =~ s/telemetry_get_library_version\0/telemetry_got_library_version\0/g;
+	$bytes =~ s/telemetry_handle_reading_index\0/telemetry_hidden_reading_index\0/g;
 	open my $file, '>:raw', "$root/old.so" or die $!;
 	print $file $bytes;
 	close $file;
@@ -143,7 +145,8 @@ wait_for($node, "SELECT state = 'failing' AND last_error LIKE 'extension version
 	'a worker of the new library to leave with a reason');
 $node->safe_psql('postgres', 'ALTER EXTENSION telemetry_cqrs UPDATE');
 wait_applied($node, 'the update starts a worker, which applies everything');
-$old_session->query_safe(ingest_sql());
+$old_session->query("SELECT status FROM telemetry.ingest_telemetry('d', NULL, 1, 40)");
+like($old_session->{stderr}, qr/could not find function "telemetry_handle_reading_index"/, 'a session that has the old library stores nothing any more, and says so');
 ingest() for 1 .. 3;
 wait_applied($node, 'a new session can, and the worker that the next command starts is of the new library');
 log_is($node, 'sent', 'not preloaded');

@@ -185,7 +185,7 @@ SELECT (SELECT count(*) FROM (SELECT key FROM log GROUP BY key HAVING count(*) >
        (SELECT count(*) FROM (SELECT key FROM log EXCEPT SELECT key FROM sent) AS unknown)
 SQL
 	is($node->safe_psql('postgres', "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = 'telemetry.event_1'::regclass AND indisvalid"),
-		'by_device by_device_covering event_1_fingerprint event_1_xid_event_id one_a_second', '... no index is left over');
+		'by_device by_device_covering event_1_fingerprint event_1_readings event_1_xid_event_id one_a_second', '... no index is left over');
 	indexes_are_whole($what);
 	return;
 }
