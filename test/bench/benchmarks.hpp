@@ -42,6 +42,8 @@ std::vector<Table> backlog_of_many(const Setup& setup);  // of 200,000 devices
 std::vector<Table> minute(const Setup& setup);           // of one minute
 // late.cpp: late events beside fresh ones.
 std::vector<Table> late(const Setup& setup);
+// raw.cpp: ten minutes of a device's readings beside a plain table with an index, and what that index costs writers.
+std::vector<Table> raw(const Setup& setup);
 // freshness.cpp: commit to visible, beside an outbox polled every 10 ms.
 std::vector<Table> freshness(const Setup& setup);
 // reads.cpp: views beside tables that are written by hand, and live views beside the plain ones.

@@ -33,6 +33,7 @@ constexpr std::pair<std::string_view, bench::Benchmark> kBenchmarks[] = {
     {"reads", bench::reads},
     {"live", bench::live},
     {"rebuild", bench::rebuild},
+    {"raw", bench::raw},
     {"checkpoint", bench::ingest_checkpoint},
     {"retries", bench::ingest_retries},
     {"clients2", bench::ingest_two_clients},
