@@ -28,24 +28,50 @@ void set_key_apart(KeyedTable& table) {
 
 // Enters the row into the index of the primary key. A new version of a row has its key already, so it is not checked for
 // uniqueness: the check would visit every version that an old snapshot keeps alive.
-void enter_key(KeyedTable& table, bool is_new_version) {
+void enter_key(KeyedTable& table, TupleTableSlot* row, bool is_new_version) {
     Datum values[INDEX_MAX_KEYS];
     bool nulls[INDEX_MAX_KEYS];
-    FormIndexDatum(table.key_index_info, table.written, table.executor, values, nulls);
-    index_insert(table.key_index, values, nulls, &table.written->tts_tid, table.relation,
+    FormIndexDatum(table.key_index_info, row, table.executor, values, nulls);
+    index_insert(table.key_index, values, nulls, &row->tts_tid, table.relation,
                  is_new_version ? UNIQUE_CHECK_NO : UNIQUE_CHECK_YES, is_new_version, table.key_index_info);
 }
 
 // Enters the row that was just stored into the indexes that need it. The primary key is a B-tree, and so no summarizing index.
-void maintain_indexes(KeyedTable& table, bool is_new_version, IndexesToUpdate needed) {
+void maintain_indexes(KeyedTable& table, TupleTableSlot* row, bool is_new_version, IndexesToUpdate needed) {
     if (needed == IndexesToUpdate::kNone) return;
-    if (needed == IndexesToUpdate::kAll) enter_key(table, is_new_version);
+    if (needed == IndexesToUpdate::kAll) enter_key(table, row, is_new_version);
     if (table.result_relation->ri_NumIndices > 1) {
         --table.result_relation->ri_NumIndices;
-        insert_index_entries(table.result_relation, table.written, table.executor, is_new_version, needed);
+        insert_index_entries(table.result_relation, row, table.executor, is_new_version, needed);
         ++table.result_relation->ri_NumIndices;
     }
     ResetPerTupleExprContext(table.executor);
+}
+
+constexpr int kMostNewRows = 256;
+
+// Calls `body` in the memory context of the chunk.
+template <typename Body>
+auto in_memory_of(void* chunk, Body&& body) {
+    const MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(chunk));
+    const auto result = body();
+    MemoryContextSwitchTo(caller);
+    return result;
+}
+
+void store_row(KeyedTable& table) {
+    simple_table_tuple_insert(table.relation, table.written);
+    maintain_indexes(table, table.written, false, IndexesToUpdate::kAll);
+}
+
+void store_new_rows(KeyedTable& table) {
+    if (table.new_row_count == 0) return;
+    table_multi_insert(table.relation, table.new_rows, table.new_row_count, GetCurrentCommandId(true), 0, nullptr);
+    for (int i = 0; i < table.new_row_count; ++i) {
+        maintain_indexes(table, table.new_rows[i], false, IndexesToUpdate::kAll);
+        ExecClearTuple(table.new_rows[i]);
+    }
+    table.new_row_count = 0;
 }
 
 constexpr int kSmallTable = 64;  // pages; a smaller table is left as it is
@@ -75,9 +101,14 @@ void open_table(KeyedTable& table, const OwnTable& own, Snapshot snapshot) {
     InitResultRelInfo(table.result_relation, table.relation, 0, nullptr, 0);
     ExecOpenIndices(table.result_relation, false);
     set_key_apart(table);
+    table.new_rows = nullptr;
+    table.new_row_count = 0;
 }
 
 void close_table(KeyedTable& table) {
+    store_new_rows(table);
+    for (int i = 0; table.new_rows != nullptr && i < kMostNewRows && table.new_rows[i] != nullptr; ++i)
+        ExecDropSingleTupleTableSlot(table.new_rows[i]);
     ExecCloseIndices(table.result_relation);
     FreeExecutorState(table.executor);
     ExecDropSingleTupleTableSlot(table.written);
@@ -102,16 +133,24 @@ void update_row(KeyedTable& table) {
     if (page != InvalidBlockNumber) {
         simple_table_tuple_delete(table.relation, &tid, table.snapshot);
         RelationSetTargetBlock(table.relation, page);
-        return insert_row(table);
+        ExecStoreVirtualTuple(table.written);
+        return store_row(table);
     }
     ExecStoreVirtualTuple(table.written);
-    maintain_indexes(table, true, update_tuple(table.relation, &tid, table.written, table.snapshot));
+    maintain_indexes(table, table.written, true, update_tuple(table.relation, &tid, table.written, table.snapshot));
+}
+
+void gather_new_rows(KeyedTable& table) {
+    table.new_rows = static_cast<TupleTableSlot**>(palloc0(sizeof(TupleTableSlot*) * kMostNewRows));
 }
 
 void insert_row(KeyedTable& table) {
     ExecStoreVirtualTuple(table.written);
-    simple_table_tuple_insert(table.relation, table.written);
-    maintain_indexes(table, false, IndexesToUpdate::kAll);
+    if (table.new_rows == nullptr) return store_row(table);
+    TupleTableSlot*& row = table.new_rows[table.new_row_count];
+    if (row == nullptr) row = in_memory_of(table.new_rows, [&table] { return table_slot_create(table.relation, nullptr); });
+    ExecCopySlot(row, table.written);
+    if (++table.new_row_count == kMostNewRows) store_new_rows(table);
 }
 
 }  // namespace postgres

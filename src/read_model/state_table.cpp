@@ -343,6 +343,7 @@ void add_deltas(const StateTable& state, std::span<const GroupDelta* const> delt
         writer.has_sketches = state.has_sketches;
         writer.key_buffer.memory = writer.region_buffer.memory = memory.get();
         postgres::open_table(writer.table, own, snapshot);
+        postgres::gather_new_rows(writer.table);
         writer.summary_type = get_element_type(TupleDescAttr(RelationGetDescr(writer.table.relation), kSummaries)->atttypid);
         MemoryContextSwitchTo(rows.get());
         for (std::size_t i = 0; i < deltas.size(); ++i) {
