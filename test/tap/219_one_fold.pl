@@ -3,9 +3,9 @@
 #
 # A seed decides everything but the timing. In each round three clients store transactions with random readings; some are rolled back,
 # repeat readings or send another reading under a key that is taken. Meanwhile an administrator acts at random: he pauses, resumes and
-# rebuilds projections, changes cadences, makes projections of his own and drops them, and applies readings himself. In most rounds one
-# blow falls: kill -9 of the worker, of a client's session or of a session that applies, or an immediate shutdown. A client sends a file
-# of transactions again until it is acknowledged.
+# rebuilds projections, cancels rebuilds, lets baselines go on, changes cadences, makes projections of his own and drops them, and applies
+# readings himself. In most rounds one blow falls: kill -9 of the worker, of a client's session or of a session that applies, or an
+# immediate shutdown. A client sends a file of transactions again until it is acknowledged. The projector audits itself beside it.
 #
 # TELEMETRY_ROUNDS: how many rounds. TELEMETRY_SEED: the seed of another run.
 # Begins early.
@@ -32,6 +32,7 @@ telemetry_cqrs.batch_retention = '1s'
 telemetry_cqrs.launcher_interval = 200
 telemetry_cqrs.poll_interval = 100
 telemetry_cqrs.max_ahead = 3600
+telemetry_cqrs.audit_interval = 5
 CONF
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $now = int(time);
@@ -180,6 +181,8 @@ my %acts = (
 	resume => sub { attempt("SELECT telemetry.resume_projection(projection) FROM telemetry.pause") },
 	cadence => sub { attempt("SELECT telemetry.set_cadence('$_', " . one_of("'0'", "'50 ms'", "'1 s'", 'NULL') . ')') foreach one_of(projections('true')) // () },
 	rebuild => sub { attempt("SELECT telemetry.rebuild_projection('$_')", qr/is being rebuilt|has no statistics/) foreach one_of(projections('handler IS NULL')) // () },
+	cancel => sub { attempt("SELECT telemetry.cancel_rebuild('$_')", qr/is not being rebuilt/) foreach one_of(projections('handler IS NULL')) // () },
+	baseline => sub { attempt('SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch') },
 	create => \&create_projection,
 	drop => sub { attempt("SELECT telemetry.drop_projection('$_')") foreach one_of(projections('NOT is_own AND handler IS NULL')) // () },
 	'project once' => sub { attempt('CALL telemetry.project_once()') },
@@ -338,7 +341,8 @@ foreach my $view (split /\n/, sql("SELECT relname FROM pg_class WHERE relnamespa
 	my ($shown, $live) = map { "SELECT to_jsonb(v) - 'as_of' FROM telemetry.$_ AS v" } $view, "${view}_live";
 	is(sql("SELECT (SELECT count(*) FROM ($shown EXCEPT ALL $live) AS d) + (SELECT count(*) FROM ($live EXCEPT ALL $shown) AS d)"), '0', "$view = its live twin");
 }
+is(sql('SELECT projection, example FROM telemetry.audit WHERE differences > 0'), '', 'no audit has found a difference');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal (?!9\b)/, 'no process went down by itself');
-note sql('SELECT count(*) FROM telemetry.event') . ' events, ' . sql('SELECT count(*) FROM value') . ' values, batches up to ' . sql('SELECT max(batch_id) FROM telemetry.batch');
+note sql('SELECT count(*) FROM telemetry.audit WHERE finished_at IS NOT NULL') . ' projections were audited, ' . sql('SELECT count(*) FROM telemetry.event') . ' events, ' . sql('SELECT count(*) FROM value') . ' values, batches up to ' . sql('SELECT max(batch_id) FROM telemetry.batch');
 $node->stop;
 done_testing();

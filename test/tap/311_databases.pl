@@ -151,7 +151,7 @@ read_models_follow($node, 'telemetry.measurements', 'after the backlog');
 # --- and in the midst of a rebuild --------------------------------------------------------------------------------------------
 
 in_database('postgres', 'SELECT telemetry.rebuild_projection(projection) FROM telemetry.projection');
-my $rebuilds = 'SELECT count(*) FROM telemetry.cursor WHERE purpose = 'rebuild'';
+my $rebuilds = "SELECT count(*) FROM telemetry.cursor WHERE purpose = 'rebuild'";
 my $seen = 0;
 do
 {
