@@ -78,7 +78,7 @@ SELECT '{"version":1,"count":1,"mean":NaN,"m2":0,"min":1,"max":1,"first_value":1
 SELECT '{"version":2,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0,"sketch":{"zero":0,"negative":[],"positive":[[0,2]]}}'::telemetry.summary;
 SELECT '{"version":2,"count":1,"mean":1,"m2":0,"min":1,"max":1,"first_value":1,"last_value":1,"first_at":0,"last_at":0,"sketch":{"zero":0,"negative":[[0,1]],"positive":[]}}'::telemetry.summary;
 -- The same holds for the binary form: another version, a missing member, a sketch that is cut off, and a byte after version 1.
-\copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\001\003"' (FORMAT binary)
+\copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\001\004"' (FORMAT binary)
 \copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\003\002\000\000"' (FORMAT binary)
 \copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\112\002"; head -c 72 /dev/zero; printf "\010"' (FORMAT binary)
 \copy received FROM PROGRAM 'printf "PGCOPY\n\377\r\n\000\000\000\000\000\000\000\000\000\000\001\000\000\000\112\001\000\000\000\000\000\000\000\001"; head -c 65 /dev/zero' (FORMAT binary)

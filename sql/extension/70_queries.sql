@@ -231,6 +231,24 @@ CREATE VIEW telemetry.region_metric_stats_live AS
           GROUP BY s.region, m.metric) AS l;
 COMMENT ON VIEW telemetry.region_metric_stats_live IS 'Shows what telemetry.region_metric_stats shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
 
+-- State and tail of a bucket may overlap, where a reading is late.
+CREATE FUNCTION telemetry.recounted(counter telemetry.summary, projection text, key text, bucket timestamptz, metric text) RETURNS telemetry.summary
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    counted telemetry.summary;
+    definition CONSTANT telemetry.projection := (SELECT p FROM telemetry.projection p WHERE p.projection = recounted.projection);
+BEGIN
+    SELECT telemetry.counter_summary(CASE metric WHEN 'temperature' THEN m.temperature WHEN 'humidity' THEN m.humidity ELSE (m.metrics ->> metric)::double precision END, m.measured_at)
+    INTO counted FROM telemetry.measurements m
+    -- A bucket of a day has 24 hours, whatever the session's time zone.
+    WHERE m.device_id = key AND m.measured_at >= bucket AND m.measured_at < bucket + make_interval(secs => extract(epoch FROM definition.bucket)::double precision)
+      AND (definition.regions IS NULL OR COALESCE(m.region, '') = ANY (definition.regions))
+      AND NOT EXISTS (SELECT FROM telemetry.parked_event e JOIN telemetry.cursor c ON c.projection = e.projection AND c.generation = e.generation AND c.purpose = 'current'
+                      WHERE e.projection = recounted.projection AND e.event_id = m.event_id);
+    RETURN COALESCE(telemetry.with_resets(counter, counted), counter);
+END $$;
+COMMENT ON FUNCTION telemetry.recounted(telemetry.summary, text, text, timestamptz, text) IS 'Returns the summary of a counter of a device in a bucket, with its resets counted again from the log, as the caller''s snapshot shows it. If the log does not have all of its readings any more, the summary stays as it is. Internal.';
+
 -- Makes the view of a projection: a row for each bucket, key and metric. The readings without a region have a branch of their own, as in
 -- telemetry.region_stats.
 CREATE FUNCTION telemetry.make_view(projection text, view_name text) RETURNS void LANGUAGE plpgsql
@@ -246,11 +264,19 @@ DECLARE
     source text;
     statistics text := 'telemetry.sample_count(#) AS sample_count, telemetry.avg(#) AS avg, telemetry.minimum(#) AS min, telemetry.maximum(#) AS max, '
                        'telemetry.stddev(#) AS stddev, telemetry.first_value(#) AS first_value, telemetry.last_value(#) AS last_value';
+    live_statistics text;
     percent text;
 BEGIN
     FOREACH percent IN ARRAY ARRAY['50', '95', '99'] LOOP
         statistics := statistics || format(CASE WHEN definition.quantiles THEN ', telemetry.quantile(#, 0.%1$s) AS p%1$s' ELSE ', NULL::double precision AS p%1$s' END, percent);
     END LOOP;
+    live_statistics := replace(statistics, '#', 'l.summary');
+    statistics := replace(statistics, '#', 'm.summary');
+    IF definition.grain = 'device' AND definition.bucket IS NOT NULL THEN
+        statistics := statistics || replace(', telemetry.increase(#) AS increase, telemetry.resets(#) AS resets', '#', 'telemetry.with_known_resets(m.summary)');
+        live_statistics := live_statistics || replace(', telemetry.increase(#) AS increase, telemetry.resets(#) AS resets', '#',
+            format('telemetry.with_known_resets(CASE WHEN telemetry.has_overlap(l.summary) THEN telemetry.recounted(l.summary, %L, l.device_id, l."time", l.metric) ELSE l.summary END)', projection));
+    END IF;
     source := format(
         CASE key_column
             WHEN 'region' THEN 'SELECT d.key AS region, d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%1$I d WHERE d.key <> %2$L '
@@ -260,10 +286,10 @@ BEGIN
         END, 'state_' || projection, '');
     EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT %s, %s, (SELECT telemetry.as_of(%L)) AS as_of FROM (%s) AS s %s AND s.generation = (%s AND '
                    'CASE WHEN COALESCE(current_setting(''telemetry_cqrs.max_staleness'', true), ''0'') = ''0'' THEN true ELSE telemetry.as_of(%4$L) IS NOT NULL END)',
-                   view_name, keys, replace(statistics, '#', 'm.summary'), projection, source, metrics, generation);
+                   view_name, keys, statistics, projection, source, metrics, generation);
     EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT %s, %s FROM (SELECT %s, telemetry.merge(m.summary) AS summary '
                    'FROM (SELECT * FROM (%s) AS d WHERE d.generation = (%s) UNION ALL SELECT %st.bucket, t.metric_names, t.summaries, NULL FROM telemetry.folded_tail(%L) AS t) AS s %s GROUP BY %s) AS l',
-                   view_name || '_live', live_keys, replace(statistics, '#', 'l.summary'), keys, source, generation,
+                   view_name || '_live', live_keys, live_statistics, keys, source, generation,
                    CASE key_column WHEN 'device_id' THEN 't.key, ' WHEN 'region' THEN format('NULLIF(t.key, %L), ', '') ELSE '' END, projection, metrics,
                    CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket, ' END || COALESCE('s.' || key_column || ', ', '') || 'm.metric');
 END $$;
@@ -271,9 +297,9 @@ COMMENT ON FUNCTION telemetry.make_view(text, text) IS 'Makes the view of a proj
 
 SELECT telemetry.make_view(p.projection, pg_catalog.replace(p.projection, '_1', '_stats_1'))
 FROM telemetry.projection p WHERE p.is_own AND p.bucket IS NOT NULL ORDER BY p.projection;
-COMMENT ON VIEW telemetry.device_stats_1m IS 'Shows a row for each minute (UTC), device and metric, by measured_at. time is where the minute begins. sample_count counts the values that were not NULL. p50, p95 and p99 are NULL: minutes have no sketch. The row is complete up to as_of.';
-COMMENT ON VIEW telemetry.device_stats_1h IS 'Shows a row for each hour (UTC), device and metric, by measured_at. time is where the hour begins. sample_count counts the values that were not NULL. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
-COMMENT ON VIEW telemetry.device_stats_1d IS 'Shows a row for each day (UTC), device and metric, by measured_at. time is where the day begins. sample_count counts the values that were not NULL. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
+COMMENT ON VIEW telemetry.device_stats_1m IS 'Shows a row for each minute (UTC), device and metric, by measured_at. time is where the minute begins. sample_count counts the values that were not NULL. p50, p95 and p99 are NULL: minutes have no sketch. increase and resets are those of a counter (telemetry.set_metric) from its first to its last reading in the minute; NULL for a gauge. The row is complete up to as_of.';
+COMMENT ON VIEW telemetry.device_stats_1h IS 'Shows a row for each hour (UTC), device and metric, by measured_at. time is where the hour begins. sample_count counts the values that were not NULL. p50, p95 and p99 are quantiles within 1 %. increase and resets are those of a counter (telemetry.set_metric) from its first to its last reading in the hour; NULL for a gauge. The row is complete up to as_of.';
+COMMENT ON VIEW telemetry.device_stats_1d IS 'Shows a row for each day (UTC), device and metric, by measured_at. time is where the day begins. sample_count counts the values that were not NULL. p50, p95 and p99 are quantiles within 1 %. increase and resets are those of a counter (telemetry.set_metric) from its first to its last reading in the day; NULL for a gauge. The row is complete up to as_of.';
 COMMENT ON VIEW telemetry.region_stats_1m IS 'Shows a row for each minute (UTC), region and metric, by measured_at. time is where the minute begins. sample_count counts the values that were not NULL. region is NULL for readings without one. p50, p95 and p99 are NULL: minutes have no sketch. The row is complete up to as_of.';
 COMMENT ON VIEW telemetry.region_stats_1h IS 'Shows a row for each hour (UTC), region and metric, by measured_at. time is where the hour begins. sample_count counts the values that were not NULL. region is NULL for readings without one. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
 COMMENT ON VIEW telemetry.region_stats_1d IS 'Shows a row for each day (UTC), region and metric, by measured_at. time is where the day begins. sample_count counts the values that were not NULL. region is NULL for readings without one. p50, p95 and p99 are quantiles within 1 %. The row is complete up to as_of.';
@@ -310,11 +336,13 @@ BEGIN
             SELECT e.key, e.bucket, sum(e.sample_count) AS sample_count, min(e.first_seen) AS first_seen, max(e.last_seen) AS last_seen, max(e.last_received_at) AS last_received_at,
                    (array_agg(e.region ORDER BY e.last_seen DESC NULLS LAST, e.region DESC NULLS LAST))[1] AS region FROM expected e GROUP BY e.key, e.bucket
         ), found_metric AS (
-            SELECT f.key, f.bucket, m.metric, telemetry.merge(m.summary) AS s
-            FROM found f CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || f.metric_names, f.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3
+            SELECT g.key, g.bucket, g.metric, CASE WHEN telemetry.has_overlap(g.s) THEN telemetry.recounted(g.s, $1, g.key, g.bucket, g.metric) ELSE g.s END AS s
+            FROM (SELECT f.key, f.bucket, m.metric, telemetry.merge(m.summary) AS s
+                  FROM found f CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || f.metric_names, f.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3) AS g
         ), expected_metric AS (
-            SELECT e.key, e.bucket, m.metric, telemetry.merge(m.summary) AS s
-            FROM expected e CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || e.metric_names, e.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3
+            SELECT g.key, g.bucket, g.metric, CASE WHEN telemetry.has_overlap(g.s) THEN telemetry.recounted(g.s, $1, g.key, g.bucket, g.metric) ELSE g.s END AS s
+            FROM (SELECT e.key, e.bucket, m.metric, telemetry.merge(m.summary) AS s
+                  FROM expected e CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || e.metric_names, e.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3) AS g
         )
         SELECT key, bucket, NULL::text, to_jsonb(f) - ARRAY['key', 'bucket'], to_jsonb(e) - ARRAY['key', 'bucket']
         FROM found_group f FULL JOIN expected_group e USING (key, bucket)
@@ -326,6 +354,11 @@ BEGIN
             (telemetry.sample_count(f.s), telemetry.minimum(f.s), telemetry.maximum(f.s), telemetry.first_value(f.s), telemetry.first_at(f.s), telemetry.last_value(f.s), telemetry.last_at(f.s))
             = (telemetry.sample_count(e.s), telemetry.minimum(e.s), telemetry.maximum(e.s), telemetry.first_value(e.s), telemetry.first_at(e.s), telemetry.last_value(e.s), telemetry.last_at(e.s))
             AND (f.s::text::jsonb -> 'sketch') IS NOT DISTINCT FROM (e.s::text::jsonb -> 'sketch')
+            -- Where the log has lost readings of a counter, nobody knows its resets.
+            AND (telemetry.has_overlap(f.s) OR telemetry.has_overlap(e.s)
+                 OR telemetry.resets(f.s) IS NOT DISTINCT FROM telemetry.resets(e.s)
+                    AND (telemetry.increase(f.s) IS NOT DISTINCT FROM telemetry.increase(e.s)
+                         OR abs(telemetry.increase(f.s)::numeric - telemetry.increase(e.s)::numeric) <= 1e-9 * abs(telemetry.increase(e.s)::numeric)))
             -- numeric, because a product of doubles can underflow. Values of both signs may cancel out, so the greatest one counts as well.
             AND (telemetry.avg(f.s) = telemetry.avg(e.s)
                  OR abs(telemetry.avg(f.s)::numeric - telemetry.avg(e.s)::numeric) <= greatest(1e-9 * abs(telemetry.avg(e.s)::numeric),
@@ -345,7 +378,7 @@ BEGIN
     PERFORM telemetry.require_statistics(projection);
     RETURN QUERY SELECT * FROM telemetry.differences(projection, (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = verify_projection.projection AND c.purpose = 'baseline'), '', NULL);
 END $$;
-COMMENT ON FUNCTION telemetry.verify_projection(text) IS 'Computes a projection from its baseline and the log, compares that with its state and the readings that it has not applied yet, and returns what differs: a row for each key, bucket and metric; metric is NULL for what a key has beside metrics. No row: the projection is right. avg and stddev may differ by 1e-9, or by 1e-14 of the greatest value, as they depend on the order of adding. It reads the whole log, or what comes after the baseline, in the caller''s snapshot, and its temporary files grow with the number of keys and buckets. Buckets that retention deletes are left out. telemetry.rebuild_projection() mends what it finds. 22023 for an unknown projection.';
+COMMENT ON FUNCTION telemetry.verify_projection(text) IS 'Computes a projection from its baseline and the log, compares that with its state and the readings that it has not applied yet, and returns what differs: a row for each key, bucket and metric; metric is NULL for what a key has beside metrics. No row: the projection is right. avg, stddev and increase may differ by 1e-9, or by 1e-14 of the greatest value, as they depend on the order of adding. It reads the whole log, or what comes after the baseline, in the caller''s snapshot, and its temporary files grow with the number of keys and buckets. Buckets that retention deletes are left out. telemetry.rebuild_projection() mends what it finds. 22023 for an unknown projection.';
 
 CREATE VIEW telemetry.projection_status AS
     SELECT p.projection,

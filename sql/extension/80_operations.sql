@@ -103,6 +103,28 @@ BEGIN
     RETURN due;
 END $$;
 COMMENT ON FUNCTION telemetry.replay_parked_as_owner(text, bigint[]) IS 'Does the work of telemetry.replay_parked(). Internal.';
+CREATE FUNCTION telemetry.set_metric(name text, kind text) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.set_metric(text, text) IS
+'Says that a metric is a gauge or a counter; a metric of which nothing was said is a gauge. Of a counter, the statistics of devices by minute, hour, day and other buckets have its increase and resets besides. temperature and humidity may be counters, too.
+It changes only what is applied from now on, and the increase of a bucket that has older readings stays NULL. telemetry.rebuild_projection() computes the history of a projection again. 22023 for an unknown kind and an empty name.';
+
+CREATE FUNCTION telemetry.set_metric_as_owner(name text, kind text) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF name IS NULL OR name = '' THEN
+        RAISE EXCEPTION 'a metric needs a name' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The name is %L.', name), HINT = 'Give the name under which readings have it.';
+    END IF;
+    IF kind IS NULL OR kind NOT IN ('gauge', 'counter') THEN
+        RAISE EXCEPTION 'unknown kind of metric' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The kind is %L.', kind), HINT = 'Kinds are: gauge, counter.';
+    END IF;
+    IF kind = COALESCE((SELECT m.kind FROM telemetry.metric m WHERE m.name = set_metric_as_owner.name), 'gauge') THEN RETURN; END IF;
+    INSERT INTO telemetry.metric (name, kind) VALUES (set_metric_as_owner.name, set_metric_as_owner.kind)
+    ON CONFLICT ON CONSTRAINT metric_pkey DO UPDATE SET kind = excluded.kind;
+    RAISE NOTICE 'metric % is a % from now on', quote_ident(name), kind
+        USING DETAIL = 'What projections have applied stays as it is.', HINT = 'SELECT telemetry.rebuild_projection(...) computes the history of a projection again.';
+END $$;
+COMMENT ON FUNCTION telemetry.set_metric_as_owner(text, text) IS 'Does the work of telemetry.set_metric(). Internal.';
 
 CREATE FUNCTION telemetry.create_projection(
     projection text,
@@ -452,12 +474,13 @@ BEGIN
                    'telemetry.stddev(telemetry.summary), telemetry.minimum(telemetry.summary), telemetry.maximum(telemetry.summary), '
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
                    'telemetry.last_value(telemetry.summary), telemetry.last_at(telemetry.summary), '
-                   'telemetry.quantile(telemetry.summary, double precision), '
-                   'telemetry.summary(double precision, timestamptz), telemetry.merge(telemetry.summary), '
+                   'telemetry.quantile(telemetry.summary, double precision), telemetry.increase(telemetry.summary), telemetry.resets(telemetry.summary), '
+                   'telemetry.summary(double precision, timestamptz), telemetry.counter_summary(double precision, timestamptz), telemetry.merge(telemetry.summary), '
                    'telemetry.read_events(bigint), telemetry.follow_from(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
                    'telemetry.wait_for(text, interval, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.log_status(), telemetry.batch_tail(), telemetry.folded_tail(text), '
-                   'telemetry.series(text, text, timestamptz, timestamptz, integer, text, text), telemetry.region_series(text, text, timestamptz, timestamptz, integer, text, text), '
-                   'telemetry.series_of(text, text, text, timestamptz, timestamptz, integer, text, text) TO %s', role);
+                   'telemetry.has_overlap(telemetry.summary), telemetry.recounted(telemetry.summary, text, text, timestamptz, text), telemetry.with_known_resets(telemetry.summary), '
+                   'telemetry.series(text, text, timestamptz, timestamptz, integer, text, text, text), telemetry.region_series(text, text, timestamptz, timestamptz, integer, text, text), '
+                   'telemetry.series_of(text, text, text, timestamptz, timestamptz, integer, text, text, text) TO %s', role);
     FOR view_name IN SELECT p.projection || '_stats' FROM telemetry.projection p WHERE NOT p.is_own AND p.handler IS NULL LOOP
         EXECUTE format('GRANT SELECT ON telemetry.%I, telemetry.%I TO %s', view_name, view_name || '_live', role);
     END LOOP;
@@ -485,9 +508,9 @@ BEGIN
     PERFORM telemetry.grant_writer(role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
-                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), '
+                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), telemetry.set_metric(text, text), '
                    'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.cancel_rebuild(text), telemetry.verify_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';

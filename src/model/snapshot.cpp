@@ -33,6 +33,10 @@ bool Snapshot::covers(Xid xid) const noexcept {
     return !std::binary_search(in_progress.begin(), in_progress.end(), xid);
 }
 
+bool Position::covers(Xid xid, EventId event_id) const noexcept {
+    return snapshot.covers(xid) || (partial && partial->xid == xid && event_id <= partial->event_id);
+}
+
 Window window_between(const Position& from, const Snapshot& far_end) {
     Window window{
         .resume = from.partial, .stragglers = {}, .first = from.snapshot.xmax, .last = {}, .in_progress = {}, .until = {}};

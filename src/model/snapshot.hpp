@@ -33,6 +33,7 @@ struct Position {
     Snapshot snapshot;
     std::optional<Partial> partial;
 
+    bool covers(Xid xid, EventId event_id) const noexcept;  // has the consumer seen this event?
     friend bool operator==(const Position&, const Position&) = default;
 };
 

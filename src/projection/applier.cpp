@@ -167,8 +167,9 @@ void Applier::forget_other_installation(Oid log) {
     seen_empty_.clear();
 }
 
-void Applier::write_targets(const Targets& targets, const Progress& progress, ::Snapshot snapshot, Pass& pass) {
-    targets.for_each(snapshot, [&](const Target& target, auto&& write) {
+void Applier::write_targets(const Targets& targets, const feed::Reach& reach, const Progress& progress, ::Snapshot snapshot,
+                            Pass& pass) {
+    targets.for_each(reach, snapshot, [&](const Target& target, auto&& write) {
         Cursor cursor = progress.cursor_of(target.projection());
         const bool is_written = attempt(target.projection(), pass, [&] {
             write();
@@ -248,7 +249,12 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     if (read.is_complete) now.as_of = context.taken_at;
     pass.events = read.events;
 
-    write_targets(targets, progress, context.snapshot, pass);
+    feed::Reach reach;
+    if (targets.keep_counters()) {
+        reach = feed::Reach(progress, Cursor{}, context.snapshot);
+        reach.set(epoch.epoch, now.position());
+    }
+    write_targets(targets, reach, progress, context.snapshot, pass);
     for (const ConsumerFailure& failure : pass.failures) leaving.push_back(failure.consumer);
 
     feed::Batch batch{.batch_id = progress.last_batch(),
@@ -362,7 +368,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
 }
 
 // Tries parked events of a projection again. Nothing: nobody asked for it.
-std::optional<Pass> Applier::replay(const PassContext& context) {
+std::optional<Pass> Applier::replay(const Progress& progress, const PassContext& context) {
     const auto wants_replay = [this](const Consumer& each) { return each.definition->replays && !schedule_.is_left_out(each); };
     const auto first = std::find_if(context.consumers.begin(), context.consumers.end(), wants_replay);
     if (first == context.consumers.end()) return std::nullopt;
@@ -372,7 +378,7 @@ std::optional<Pass> Applier::replay(const PassContext& context) {
     bool has_tried = false;
     for (auto each = first; !has_tried && each != context.consumers.end() && each->definition == first->definition; ++each) {
         if (!each->cursor.is_copied) continue;
-        const bool is_done = attempt(each->name, pass, [&] { has_tried = replay_some(*each, context.snapshot); });
+        const bool is_done = attempt(each->name, pass, [&] { has_tried = replay_some(*each, progress, context.snapshot); });
         if (is_done) pass.succeeded.push_back(each->name);
         has_tried = has_tried || !is_done;
     }
@@ -411,7 +417,7 @@ Pass Applier::make_pass(const Progress& progress, PassContext& context, const Pa
     registry_ = read_model::read_registry(context.snapshot);
     has_begun_ = true;
     context.consumers = consumers_of(registry_, progress);
-    if (auto done = replay(context)) {
+    if (auto done = replay(progress, context)) {
         done->has_open_batch = has_open_batch(progress);
         return *done;
     }

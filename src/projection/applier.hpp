@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "feed/progress.hpp"
+#include "feed/reach.hpp"
 #include "model/identifiers.hpp"
 #include "model/snapshot.hpp"
 #include "postgres/types.hpp"
@@ -70,8 +71,9 @@ private:
     std::optional<Pass> read_epoch(const feed::Progress& progress, std::size_t number, const PassContext& context,
                                    const PassOptions& options);
     std::optional<Pass> catch_up(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
-    std::optional<Pass> replay(const PassContext& context);
-    void write_targets(const Targets& targets, const feed::Progress& progress, ::Snapshot snapshot, Pass& pass);
+    std::optional<Pass> replay(const feed::Progress& progress, const PassContext& context);
+    void write_targets(const Targets& targets, const feed::Reach& reach, const feed::Progress& progress, ::Snapshot snapshot,
+                       Pass& pass);
     void finish(Pass& pass, ::Snapshot snapshot);
     void mend_triggers_of_new_epoch(bool is_first_pass);
     void forget_other_installation(Oid log);

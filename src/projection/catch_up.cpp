@@ -9,6 +9,7 @@
 #include "error_codes.hpp"
 #include "event_log/window_reader.hpp"
 #include "feed/batch.hpp"
+#include "feed/reach.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/transaction.hpp"
@@ -59,7 +60,11 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
     const CatchUp next = next_batches(progress, served.front()->cursor.batch, !has_closed_only, most_events);
     if (!next.run && !next.reaches_batcher && !has_closed_only) return std::nullopt;
     Consumed consumed;
+    feed::Reach reach;
+    if (targets.keep_counters()) reach = feed::Reach(progress, served.front()->cursor, snapshot);
     if (next.run || next.open != nullptr) {
+        // What is written before the window is read lacks some of these events. A bucket that has such is written again.
+        reach.set(next.epoch(), next.to());
         event_log::WindowReader reader(model::window_between(next.from(), next.to()), next.epoch(), snapshot);
         for (;;) {
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
@@ -67,14 +72,14 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
             consumed.events += block.events;
             targets.add(block.readings);
             // So the memory of a pass is bounded although a batch may have very many metrics.
-            if (targets.bytes() >= kMostBytes) targets.spill(snapshot);
+            if (targets.bytes() >= kMostBytes) targets.spill(reach, snapshot);
         }
         reader.close();
     }
     const bool keeps_up = consumed.keeps_up = has_closed_only ? !next.run || next.run->is_newest : next.reaches_batcher;
     const std::int64_t events_there_are = progress.events_read() - (has_closed_only ? progress.open_events() : 0);
     auto consumer = served.begin();
-    targets.for_each(snapshot, [&](const Target& target, auto&& write) {
+    targets.for_each(reach, snapshot, [&](const Target& target, auto&& write) {
         write();
         const Consumer& each = **consumer++;
         Cursor to = each.cursor;

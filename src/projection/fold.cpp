@@ -12,7 +12,7 @@
 namespace projection {
 namespace {
 
-constexpr std::uint32_t kFirstRoom = 4;    // bins
+constexpr std::uint32_t kFirstRoom = 4;    // bins, or points of a counter
 constexpr std::size_t kBytesOfEntry = 40;  // of an index, about
 
 // Mixes the bits of two numbers, by the multiplier of the golden ratio.
@@ -61,6 +61,8 @@ Fold::Group& Fold::group_of(TextNumber key, model::Micros bucket) {
         found->second->bucket = bucket;
         found->second->key_number = key;
         groups_.push_back(found->second);
+        if (temperature_is_counter_) start_counter(found->second->temperature);
+        if (humidity_is_counter_) start_counter(found->second->humidity);
         bytes_ += kBytesOfEntry;
     }
     return *found->second;
@@ -75,9 +77,27 @@ void Fold::make_room(summary::Sketch& sketch) {
     sketch.room = room;
 }
 
+void Fold::start_counter(read_model::MetricDelta& delta) {
+    delta.counter = new (allocate<read_model::CounterDelta>()) read_model::CounterDelta{};
+    counter_deltas_.push_back(delta.counter);
+    bytes_ += sizeof(read_model::CounterDelta*);
+}
+
+void Fold::add_point(read_model::CounterDelta& counter, double value, model::Micros at) {
+    if (counter.size == counter.room) {
+        const std::uint32_t room = std::max(2 * counter.room, kFirstRoom);
+        auto* points = allocate<summary::Point>(room);
+        std::copy_n(counter.points, counter.size, points);
+        counter.points = points;
+        counter.room = room;
+    }
+    counter.points[counter.size++] = {value + 0.0, at};  // as the statistics have it
+}
+
 void Fold::add_value(read_model::MetricDelta& delta, double value, model::Micros at) {
     if (!std::isfinite(value)) return;  // no read model holds one
     summary::add(delta.statistics, value, at);
+    if (delta.counter != nullptr) add_point(*delta.counter, value, at);
     if (!definition_.has_sketches) return;
     make_room(delta.sketch);
     summary::add(delta.sketch, value);
@@ -91,6 +111,7 @@ void Fold::add_metric(Group& group, TextNumber name, double value, model::Micros
         found->second->name = numbering_.text(name);
         found->second->next = group.further;
         group.further = found->second;
+        if (keeps_counters_ && counters_.takes(name, numbering_)) start_counter(*found->second);
         bytes_ += kBytesOfEntry;
     }
     add_value(*found->second, value, at);
@@ -126,6 +147,8 @@ void Fold::add(const NumberedReadings& numbered) {
 }
 
 std::vector<const read_model::GroupDelta*> Fold::deltas(std::span<const std::uint32_t> ranks) const {
+    for (read_model::CounterDelta* each : counter_deltas_)
+        if (each->size > 0) each->counter = summary::counter_of({each->points, each->size});
     std::vector<const Group*> sorted = groups_;
     std::sort(sorted.begin(), sorted.end(), [&ranks](const Group* a, const Group* b) {
         return std::tie(ranks[a->key_number], a->bucket) < std::tie(ranks[b->key_number], b->bucket);

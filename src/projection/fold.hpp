@@ -21,6 +21,7 @@ namespace projection {
 // Which readings and metrics a projection takes. An empty function takes all.
 struct Filter {
     std::function<bool(std::string_view)> takes_device, takes_region, takes_metric;
+    std::function<bool(std::string_view)> is_counter;  // empty: the projection keeps no counters
 };
 
 // The deltas of one pass. They lie in an arena that lives as long as the fold. The definition, the filter and the numbering
@@ -33,8 +34,12 @@ public:
           devices_(filter.takes_device),
           regions_(filter.takes_region),
           metrics_(filter.takes_metric),
+          counters_(filter.is_counter),
           takes_temperature_(!filter.takes_metric || filter.takes_metric("temperature")),
-          takes_humidity_(!filter.takes_metric || filter.takes_metric("humidity")) {}
+          takes_humidity_(!filter.takes_metric || filter.takes_metric("humidity")),
+          keeps_counters_(filter.is_counter != nullptr),
+          temperature_is_counter_(keeps_counters_ && filter.is_counter("temperature")),
+          humidity_is_counter_(keeps_counters_ && filter.is_counter("humidity")) {}
     Fold(const Fold&) = delete;
     Fold& operator=(const Fold&) = delete;
 
@@ -44,8 +49,8 @@ public:
     // How much memory the deltas take, about.
     std::size_t bytes() const noexcept { return bytes_; }
 
-    // The deltas ascending by key, byte by byte, then by bucket. They live as long as the fold.
-    // `ranks` are those of the numbering.
+    // The deltas ascending by key, byte by byte, then by bucket. They live as long as the fold, and nothing is added after
+    // this. `ranks` are those of the numbering.
     std::vector<const read_model::GroupDelta*> deltas(std::span<const std::uint32_t> ranks) const;
 
 private:
@@ -85,18 +90,22 @@ private:
     void add_value(read_model::MetricDelta& delta, double value, model::Micros at);
     void add_metric(Group& group, TextNumber name, double value, model::Micros at);
     void make_room(summary::Sketch& sketch);
+    void add_point(read_model::CounterDelta& counter, double value, model::Micros at);
+    void start_counter(read_model::MetricDelta& delta);
     template <typename Value>
     Value* allocate(std::size_t count = 1);
 
     const read_model::Definition& definition_;
     const Numbering& numbering_;
-    Choice devices_, regions_, metrics_;
+    Choice devices_, regions_, metrics_, counters_;
     bool takes_temperature_, takes_humidity_;
+    bool keeps_counters_, temperature_is_counter_, humidity_is_counter_;
     std::pmr::monotonic_buffer_resource arena_;
     std::size_t bytes_ = 0;
     boost::unordered_flat_map<GroupKey, Group*, Hash> index_;
     boost::unordered_flat_map<MetricKey, read_model::NamedMetricDelta*, Hash> metric_index_;
     std::vector<const Group*> groups_;
+    std::vector<read_model::CounterDelta*> counter_deltas_;
 };
 
 }  // namespace projection

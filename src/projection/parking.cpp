@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "error_codes.hpp"
 #include "event_log/window_reader.hpp"
 #include "feed/batch.hpp"
+#include "feed/reach.hpp"
 #include "feed/selected_events.hpp"
 #include "postgres/error.hpp"
 #include "postgres/subtransaction.hpp"
@@ -38,10 +40,15 @@ bool is_poison(int sqlstate) {
                         [&text](const char* each) { return text.compare(0, 2, each) == 0; });
 }
 
-// Applies these events of the batch to the consumer's read model, and no others.
-void apply(const Consumer& consumer, const feed::Batch& batch, Events events, ::Snapshot snapshot) {
-    std::vector<model::EventId> selected(events.begin(), events.end());
-    std::sort(selected.begin(), selected.end());
+std::vector<model::EventId> sorted(Events events) {
+    std::vector<model::EventId> copy(events.begin(), events.end());
+    std::sort(copy.begin(), copy.end());
+    return copy;
+}
+
+// Applies these events of the batch to the consumer's read model, and no others. `reach` is that of the consumer with them.
+void apply(const Consumer& consumer, const feed::Batch& batch, Events events, const feed::Reach& reach, ::Snapshot snapshot) {
+    const std::vector<model::EventId> selected = sorted(events);
     if (consumer.definition->is_handler()) {
         const feed::SelectedEvents restriction(batch.batch_id, selected);
         call_handler(*consumer.definition, batch.batch_id);
@@ -58,17 +65,19 @@ void apply(const Consumer& consumer, const feed::Batch& batch, Events events, ::
         for (const model::Event& each : block.readings)
             if (std::binary_search(selected.begin(), selected.end(), each.event_id)) readings.push_back(each);
         targets.add(readings);
-        if (targets.bytes() >= kMostBytes) targets.spill(snapshot);
+        if (targets.bytes() >= kMostBytes) targets.spill(reach, snapshot);
     }
     reader.close();
-    targets.spill(snapshot);
+    targets.spill(reach, snapshot);
 }
 
 // Applies what can be applied, and collects the rest.
 class Bisection {
 public:
-    Bisection(const Consumer& consumer, const feed::Batch& batch, ::Snapshot snapshot, std::size_t most_poison)
-        : consumer_(consumer), batch_(batch), snapshot_(snapshot), most_poison_(most_poison) {}
+    // `reach` is that of the consumer before.
+    Bisection(const Consumer& consumer, const feed::Batch& batch, feed::Reach reach, ::Snapshot snapshot,
+              std::size_t most_poison)
+        : consumer_(consumer), batch_(batch), reach_(std::move(reach)), snapshot_(snapshot), most_poison_(most_poison) {}
 
     void run(Events events) {
         if (events.empty()) return;
@@ -88,10 +97,14 @@ public:
 
 private:
     std::optional<Poison> try_to_apply(Events events) {
+        const std::size_t applied_before = applied_.size();
+        applied_.insert(applied_.end(), events.begin(), events.end());
+        reach_.take(sorted(applied_));
         try {
-            postgres::in_subtransaction([&] { apply(consumer_, batch_, events, snapshot_); });
+            postgres::in_subtransaction([&] { apply(consumer_, batch_, events, reach_, snapshot_); });
             return std::nullopt;
         } catch (const std::exception&) {
+            applied_.resize(applied_before);
             last_failure_ = std::current_exception();
             const postgres::ErrorReport report = postgres::describe_current_exception();
             if (is_interruption() || !is_poison(report.sqlstate) || poison_.size() == most_poison_) throw;
@@ -101,8 +114,10 @@ private:
 
     const Consumer& consumer_;
     const feed::Batch& batch_;
+    feed::Reach reach_;
     ::Snapshot snapshot_;
     std::size_t most_poison_;
+    std::vector<model::EventId> applied_;
     std::vector<Poison> poison_;
     std::exception_ptr last_failure_;
 };
@@ -114,7 +129,7 @@ void choose_generation(Consumer& consumer, ::Snapshot snapshot) {
     Targets targets;
     if (!consumer.definition->is_handler()) targets.open(*consumer.definition, 0, snapshot);
     consumer.cursor.generation = 1;
-    targets.for_each(snapshot, [&](const Target& target, auto&&) { consumer.cursor.generation = target.generation(); });
+    targets.for_each({}, snapshot, [&](const Target& target, auto&&) { consumer.cursor.generation = target.generation(); });
 }
 
 void log_parked(const Consumer& consumer, const std::vector<Poison>& poison) {
@@ -142,7 +157,7 @@ std::optional<Consumed> consume_without_poison(const Consumer& consumer, const f
     Consumer served = consumer;
     choose_generation(served, snapshot);
     const std::vector<model::EventId> events = feed::event_ids_of(*batch, snapshot);
-    Bisection bisection(served, *batch, snapshot, kMostPoison);
+    Bisection bisection(served, *batch, feed::Reach(progress, served.cursor, snapshot), snapshot, kMostPoison);
     bisection.run(events);
     const std::vector<Poison>& poison = bisection.poison();
     if (poison.size() == events.size() && events.size() > 1) std::rethrow_exception(bisection.last_failure());
@@ -152,7 +167,7 @@ std::optional<Consumed> consume_without_poison(const Consumer& consumer, const f
     return Consumed{.events = batch->events};
 }
 
-bool replay_some(const Consumer& consumer, ::Snapshot snapshot) {
+bool replay_some(const Consumer& consumer, const feed::Progress& progress, ::Snapshot snapshot) {
     const Generation generation{consumer.projection(), consumer.cursor.generation};
     const DueEvents due = find_due_events(generation, kMostReplayed);
     if (due.events.empty()) return false;
@@ -163,7 +178,7 @@ bool replay_some(const Consumer& consumer, ::Snapshot snapshot) {
             error_codes::kLogWasAltered, "telemetry.batch lacks the batch of a parked event",
             "Event " + std::to_string(due.events.front().value) + " came in batch " + std::to_string(due.batch.value) + ".",
             "Somebody deleted rows of telemetry.batch. telemetry.rebuild_projection() applies the event.");
-    Bisection bisection(consumer, *batch, snapshot, due.events.size());
+    Bisection bisection(consumer, *batch, feed::Reach(progress, consumer.cursor, snapshot), snapshot, due.events.size());
     bisection.run(due.events);
     for (const model::EventId event : due.events) {
         const auto failed = std::find_if(bisection.poison().begin(), bisection.poison().end(),

@@ -23,6 +23,6 @@ inline constexpr std::size_t kMostPoison = 100;
 
 // Tries some parked events again that an administrator has sent through. Those that fail again stay parked. False: there are
 // none. The same conditions hold.
-bool replay_some(const Consumer& consumer, ::Snapshot snapshot);
+bool replay_some(const Consumer& consumer, const feed::Progress& progress, ::Snapshot snapshot);
 
 }  // namespace projection

@@ -6,15 +6,20 @@
 #include "postgres/error.hpp"
 #include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
+#include "projection/parked_events.hpp"
+#include "projection/recount.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace projection {
 namespace {
 
+std::function<bool(std::string_view)> one_of(const std::vector<std::string>& texts) {
+    return [&texts](std::string_view text) { return std::find(texts.begin(), texts.end(), text) != texts.end(); };
+}
+
 std::function<bool(std::string_view)> one_of(const std::optional<std::vector<std::string>>& texts) {
-    if (!texts) return nullptr;
-    return [&texts = *texts](std::string_view text) { return std::find(texts.begin(), texts.end(), text) != texts.end(); };
+    return texts ? one_of(*texts) : nullptr;
 }
 
 std::function<bool(std::string_view)> like(const std::optional<std::string>& pattern) {
@@ -33,7 +38,8 @@ Target::Target(const read_model::Definition& definition, std::int32_t generation
     : definition_(definition),
       filter_{.takes_device = like(definition_.devices),
               .takes_region = one_of(definition_.regions),
-              .takes_metric = one_of(definition_.metrics)},
+              .takes_metric = one_of(definition_.metrics),
+              .is_counter = definition_.counters.empty() ? nullptr : one_of(definition_.counters)},
       numbering_(numbering),
       table_{.name = read_model::state_table_of(definition.name),
              .generation = generation,
@@ -41,8 +47,11 @@ Target::Target(const read_model::Definition& definition, std::int32_t generation
              .has_sketches = definition.has_sketches},
       fold_(std::make_unique<Fold>(definition_, filter_, numbering)) {}
 
-void Target::write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const {
-    read_model::add_deltas(table_, deltas(ranks), snapshot);
+void Target::write(std::span<const std::uint32_t> ranks, const feed::Reach& reach, ::Snapshot snapshot) const {
+    feed::Reach own_reach = reach;
+    if (keeps_counters()) own_reach.leave_out(find_parked_events({definition_.name, table_.generation}, snapshot));
+    const RecountSource source{definition_, own_reach};
+    read_model::add_deltas(table_, deltas(ranks), recount_from(source), snapshot);
 }
 
 void Targets::open(const read_model::Definition& definition, std::int32_t generation, ::Snapshot snapshot) {
@@ -66,8 +75,12 @@ std::size_t Targets::bytes() const noexcept {
     return bytes;
 }
 
-void Targets::spill(::Snapshot snapshot) {
-    for_each(snapshot, [](Target& target, auto&& write) {
+bool Targets::keep_counters() const noexcept {
+    return std::any_of(targets_.begin(), targets_.end(), [](const auto& target) { return target->keeps_counters(); });
+}
+
+void Targets::spill(const feed::Reach& reach, ::Snapshot snapshot) {
+    for_each(reach, snapshot, [](Target& target, auto&& write) {
         write();
         target.clear();
     });

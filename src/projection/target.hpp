@@ -15,6 +15,10 @@
 #include "read_model/registry.hpp"
 #include "read_model/state_table.hpp"
 
+namespace feed {
+class Reach;
+}
+
 namespace projection {
 
 class Target {
@@ -38,8 +42,11 @@ public:
         return fold_->deltas(ranks);
     }
 
-    // The caller holds the apply lock, and took it before it took `snapshot`.
-    void write(std::span<const std::uint32_t> ranks, ::Snapshot snapshot) const;
+    bool keeps_counters() const noexcept { return !definition_.counters.empty(); }
+
+    // The caller holds the apply lock, and took it before it took `snapshot`. `reach` is that of the projection with this pass,
+    // but for parked events; only a projection that keeps counters looks at it.
+    void write(std::span<const std::uint32_t> ranks, const feed::Reach& reach, ::Snapshot snapshot) const;
 
     void open(::Snapshot snapshot) { read_model::open_state(table_, snapshot); }
     std::int32_t generation() const noexcept { return table_.generation; }
@@ -72,15 +79,17 @@ public:
     // How much memory the deltas take, about.
     std::size_t bytes() const noexcept;
 
+    bool keep_counters() const noexcept;
+
     // Calls `write(target, write_it)` for each target, where write_it() writes what it has folded.
     template <typename Write>
-    void for_each(::Snapshot snapshot, Write&& write) const {
+    void for_each(const feed::Reach& reach, ::Snapshot snapshot, Write&& write) const {
         const std::vector<std::uint32_t> ranks = numbering_.ranks();
-        for (const auto& target : targets_) write(*target, [&] { target->write(ranks, snapshot); });
+        for (const auto& target : targets_) write(*target, [&] { target->write(ranks, reach, snapshot); });
     }
 
     // Writes what the targets hold, makes it visible to `snapshot`, and empties them.
-    void spill(::Snapshot snapshot);
+    void spill(const feed::Reach& reach, ::Snapshot snapshot);
 
 private:
     Numbering numbering_;

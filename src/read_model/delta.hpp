@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "model/identifiers.hpp"
+#include "summary/counter.hpp"
 #include "summary/sketch.hpp"
 #include "summary/statistics.hpp"
 
@@ -15,10 +16,18 @@ namespace read_model {
 // The bucket of a projection that has none.
 inline constexpr model::Micros kAllTime = std::numeric_limits<model::Micros>::min();  // "-infinity"
 
+// The values of a counter, which are put together when all have come.
+struct CounterDelta {
+    summary::Point* points;
+    std::uint32_t size, room;
+    summary::Counter counter;
+};
+
 // The values that came of one metric.
 struct MetricDelta {
     summary::Statistics statistics;
     summary::Sketch sketch;  // empty where the projection keeps none
+    CounterDelta* counter;   // null: it is no counter, or the projection keeps none
 };
 
 // The delta of a metric beside temperature and humidity.

@@ -1,4 +1,4 @@
-// Reads the registry. Both tables are small and seldom written, so a look reads them whole.
+// Reads the registry. Its tables are small and seldom written, so a look reads them whole.
 #include "read_model/registry.hpp"
 
 #include <algorithm>
@@ -19,6 +19,7 @@ namespace read_model {
 namespace {
 
 enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence, kMetrics, kDevices, kRegions, kHandler, kRunsAs };
+enum MetricColumn { kMetricName, kKind };
 enum SettingColumn { kSettingName, kSettingCadence, kSettingRetention, kSettingPolicy, kSettingReplays };
 
 // Rows without destructors, for guarded blocks.
@@ -127,6 +128,16 @@ Rows<const char*> read_pauses(::Snapshot snapshot) {
     return read;
 }
 
+// P.
+Rows<const char*> read_counters(::Snapshot snapshot) {
+    Rows<const char*> read{};
+    for_each_row_of("metric", snapshot, [&read](TupleTableSlot* slot) {
+        if (postgres::view_of(slot->tts_values[kKind]) == "counter")
+            append(read, static_cast<const char*>(postgres::c_string_of(slot->tts_values[kMetricName])));
+    });
+    return read;
+}
+
 Grain grain_of(const DefinitionRow& row) {
     if (std::string_view(row.grain) == "device") return Grain::kDevice;
     if (std::string_view(row.grain) == "region") return Grain::kRegion;
@@ -161,11 +172,12 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
         Rows<DefinitionRow> definitions;
         Rows<SettingRow> settings;
         Rows<const char*> pauses;
+        Rows<const char*> counters;
     };
     const postgres::ScopedMemory memory("telemetry_cqrs registry");
     const Read read = postgres::guarded([&memory, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        const Read result{read_definitions(snapshot), read_settings(snapshot), read_pauses(snapshot)};
+        const Read result{read_definitions(snapshot), read_settings(snapshot), read_pauses(snapshot), read_counters(snapshot)};
         MemoryContextSwitchTo(caller);
         return result;
     });
@@ -196,6 +208,7 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
             each.parks = setting.parks;
             each.replays = setting.replays;
         }
+        if (each.keeps_counters()) each.counters.assign(read.counters.rows, read.counters.rows + read.counters.count);
         for (int i = 0; i < read.pauses.count; ++i) each.is_paused = each.is_paused || each.name == read.pauses.rows[i];
     }
     return definitions;

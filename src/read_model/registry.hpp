@@ -1,4 +1,5 @@
-// The registry of projections: telemetry.projection holds their definitions, and telemetry.pause those that are paused.
+// The registry of projections: telemetry.projection holds their definitions, telemetry.pause those that are paused, and
+// telemetry.metric the kinds of metrics.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,13 @@ struct Definition {
     std::optional<std::string> devices{};               // only devices that match this LIKE pattern; nothing: all
     std::optional<std::vector<std::string>> regions{};  // only readings of these; nothing: all
 
+    std::vector<std::string> counters{};  // metrics that are counters; none where the projection keeps no resets
+
     std::string handler{};  // schema-qualified name of the function, for kBatch
     std::string runs_as{};  // the role that calls it
+
+    // Counters of one device follow each other. A bucket bounds what is read again when a reading is late.
+    bool keeps_counters() const noexcept { return grain == Grain::kDevice && bucket_width > 0; }
 
     bool is_handler() const noexcept { return grain == Grain::kBatch; }
 

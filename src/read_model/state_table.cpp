@@ -47,6 +47,7 @@ struct Writer {
     std::int32_t generation;
     bool has_region, has_sketches;
     Oid summary_type;
+    Recount recount;
     postgres::ReusedText key_buffer, region_buffer;
 };
 
@@ -123,21 +124,42 @@ int number_of(const Summaries& row, std::string_view name) {
     return number;
 }
 
-// P. The summary of a row's metric after the delta.
-Datum merged(const Writer& writer, Datum found, bool is_null, const MetricDelta& delta) {
+// P. The summary of a metric's values in a delta.
+Datum stored(const MetricDelta& delta, bool has_sketches) {
     const std::span<const summary::Bin> bins = summary::bins_of(delta.sketch);
-    const Datum sum = summary::stored_sum(is_null ? nullptr : &found, delta.statistics, writer.has_sketches ? &bins : nullptr);
+    return summary::new_stored(
+        {delta.statistics, delta.counter != nullptr ? &delta.counter->counter : nullptr, has_sketches ? &bins : nullptr});
+}
+
+// P. Counts the resets again where readings overlap.
+Datum with_exact_resets(const Writer& writer, const GroupDelta& group, std::string_view metric, Datum stored_counter) {
+    const summary::FoundSummary found = summary::find_summary(stored_counter);
+    if (!found.counter.overlaps) return stored_counter;
+    summary::Counter counter;
+    const bool is_counted =
+        writer.recount.count_again(writer.recount.context, group.key, group.bucket, metric, found.statistics.count, counter);
+    return is_counted ? summary::with_counter(found, counter) : stored_counter;
+}
+
+// P. The summary of a row's metric after the delta.
+Datum merged(const Writer& writer, const GroupDelta& group, std::string_view metric, Datum found, const MetricDelta& delta) {
+    const std::span<const summary::Bin> bins = summary::bins_of(delta.sketch);
+    const Datum sum =
+        summary::stored_sum(found, {delta.statistics, delta.counter != nullptr ? &delta.counter->counter : nullptr,
+                                    writer.has_sketches ? &bins : nullptr});
     if (sum == 0)
         ereport(ERROR, (errcode(error_codes::kCorruptSummary),
                         errmsg("corrupt summary in table \"%s\"", RelationGetRelationName(writer.table.relation)),
                         errdetail("%s", summary::kCorruptSummaryDetail), errhint("%s", summary::kCorruptSummaryHint)));
-    return sum;
+    return delta.counter != nullptr ? with_exact_resets(writer, group, metric, sum) : sum;
 }
 
 // P.
-void add_metric(const Writer& writer, Summaries& row, int number, const MetricDelta& delta) {
+void add_metric(const Writer& writer, Summaries& row, const GroupDelta& group, std::string_view metric, int number,
+                const MetricDelta& delta) {
     if (delta.statistics.count == 0) return;
-    row.values[number] = merged(writer, row.values[number], row.nulls[number], delta);
+    row.values[number] =
+        row.nulls[number] ? stored(delta, writer.has_sketches) : merged(writer, group, metric, row.values[number], delta);
     row.nulls[number] = false;
 }
 
@@ -179,7 +201,7 @@ void set_group(Writer& writer, const GroupDelta& delta, bool is_found) {
 }
 
 // P. Merges the pending metrics that the row has, and adds others as long as there is room. Those that remain are pending.
-bool add_pending(const Writer& writer, Summaries& row, const NamedMetricDelta** pending, int& count) {
+bool add_pending(const Writer& writer, Summaries& row, const GroupDelta& group, const NamedMetricDelta** pending, int& count) {
     const int room = writer.has_sketches ? kSketchedMetricsInRow : kMetricsInRow;
     bool is_changed = false;
     int left = 0;
@@ -191,7 +213,7 @@ bool add_pending(const Writer& writer, Summaries& row, const NamedMetricDelta** 
             row.has_new_name = true;
         }
         if (number < row.count) {
-            add_metric(writer, row, number, *pending[i]);
+            add_metric(writer, row, group, pending[i]->name, number, *pending[i]);
             is_changed = true;
         } else {
             pending[left++] = pending[i];
@@ -220,10 +242,10 @@ void add_delta(Writer& writer, const GroupDelta& delta) {
         else
             start_summaries(row);
         if (part == 0) {
-            add_metric(writer, row, kTemperature, delta.temperature);
-            add_metric(writer, row, kHumidity, delta.humidity);
+            add_metric(writer, row, delta, "temperature", kTemperature, delta.temperature);
+            add_metric(writer, row, delta, "humidity", kHumidity, delta.humidity);
         }
-        if (!add_pending(writer, row, pending, pending_count) && part > 0) continue;
+        if (!add_pending(writer, row, delta, pending, pending_count) && part > 0) continue;
         if (is_found) {
             postgres::copy_found_row(table);
         } else {
@@ -297,10 +319,8 @@ void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::siz
         auto* summaries = static_cast<Datum*>(palloc(sizeof(Datum) * metrics));
         auto* missing = static_cast<bool*>(palloc(sizeof(bool) * metrics));
         const auto put = [&](int number, const MetricDelta& metric) {
-            const std::span<const summary::Bin> bins = summary::bins_of(metric.sketch);
             missing[number] = metric.statistics.count == 0;
-            if (!missing[number])
-                summaries[number] = summary::stored_sum(nullptr, metric.statistics, has_sketches ? &bins : nullptr);
+            if (!missing[number]) summaries[number] = stored(metric, has_sketches);
         };
         put(kTemperature, delta.temperature);
         put(kHumidity, delta.humidity);
@@ -330,17 +350,19 @@ void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::siz
     MemoryContextDelete(row);
 }
 
-void add_deltas(const StateTable& state, std::span<const GroupDelta* const> deltas, ::Snapshot snapshot) {
+void add_deltas(const StateTable& state, std::span<const GroupDelta* const> deltas, const Recount& recount,
+                ::Snapshot snapshot) {
     if (deltas.empty()) return;
     const postgres::ScopedMemory memory("telemetry_cqrs state");
     const postgres::ScopedMemory rows("telemetry_cqrs row");
-    postgres::guarded([&state, name = state.name.c_str(), deltas, snapshot, &memory, &rows] {
+    postgres::guarded([&state, name = state.name.c_str(), deltas, &recount, snapshot, &memory, &rows] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         const postgres::OwnTable own = own_table_of(name);
         Writer writer{};
         writer.generation = state.generation;
         writer.has_region = state.has_region;
         writer.has_sketches = state.has_sketches;
+        writer.recount = recount;
         writer.key_buffer.memory = writer.region_buffer.memory = memory.get();
         postgres::open_table(writer.table, own, snapshot);
         postgres::gather_new_rows(writer.table);

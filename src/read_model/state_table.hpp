@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "postgres/own_table.hpp"
 #include "postgres/types.hpp"
 #include "read_model/delta.hpp"
+#include "summary/counter.hpp"
 
 namespace read_model {
 
@@ -18,13 +20,23 @@ struct StateTable {
     bool has_sketches;
 };
 
+// A late reading of a counter can make a reset, or show that another one was none. So its bucket is counted again.
+struct Recount {
+    // P. Counts the resets of a device's metric in a bucket, of the values that the row has after this change. It runs SQL.
+    // False: the log does not have exactly these values.
+    bool (*count_again)(const void* context, std::string_view device, model::Micros bucket, std::string_view metric,
+                        std::int64_t value_count, summary::Counter& counter);
+    const void* context;
+};
+
 // Chooses a generation if there is none yet. TC204 if something on the table would be bypassed. The table is locked.
 void open_state(StateTable& table, ::Snapshot snapshot);
 
 // Reads and writes a row for each delta, and one more for each further part of its metrics. `deltas` are distinct and ascend by
 // key (bytes), then by bucket. So the rows come in the order of the index, and writers of one table cannot wait for each other
 // in a circle.
-void add_deltas(const StateTable& table, std::span<const GroupDelta* const> deltas, ::Snapshot snapshot);
+void add_deltas(const StateTable& table, std::span<const GroupDelta* const> deltas, const Recount& recount,
+                ::Snapshot snapshot);
 
 // P. Puts a row for each delta into the result of an SQL function: key, bucket, sample_count, first_seen, last_seen,
 // last_received_at, region, metric_names, summaries. A row has all metrics of its key.

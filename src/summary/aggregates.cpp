@@ -1,4 +1,5 @@
-// The functions behind the aggregates summary(value, at) and merge(summary), which share one kind of state.
+// The functions behind the aggregates summary(value, at), counter_summary(value, at) and merge(summary), which share one kind
+// of state.
 #include <cmath>
 #include <string>
 
@@ -44,19 +45,27 @@ void check(double value, TimestampTz at) {
                               "Give the time at which the value was measured.");
 }
 
+Datum add_argument(FunctionCallInfo fcinfo, bool is_counter) {
+    if (PG_ARGISNULL(1) || PG_ARGISNULL(2)) return unchanged_state(fcinfo);
+    const double value = PG_GETARG_FLOAT8(1);
+    const TimestampTz at = PG_GETARG_TIMESTAMPTZ(2);
+    check(value, at);
+    return postgres::guarded([fcinfo, value, at, is_counter] {
+        Transition& state = state_to_change(fcinfo);
+        add_value(state, value, at, is_counter);
+        return PointerGetDatum(&state);
+    });
+}
+
 }  // namespace
 }  // namespace summary
 
 TELEMETRY_FUNCTION(telemetry_add_value) {
-    if (PG_ARGISNULL(1) || PG_ARGISNULL(2)) return summary::unchanged_state(fcinfo);
-    const double value = PG_GETARG_FLOAT8(1);
-    const TimestampTz at = PG_GETARG_TIMESTAMPTZ(2);
-    summary::check(value, at);
-    return postgres::guarded([fcinfo, value, at] {
-        summary::Transition& state = summary::state_to_change(fcinfo);
-        summary::add_value(state, value, at);
-        return PointerGetDatum(&state);
-    });
+    return summary::add_argument(fcinfo, false);
+}
+
+TELEMETRY_FUNCTION(telemetry_add_counter_value) {
+    return summary::add_argument(fcinfo, true);
 }
 
 TELEMETRY_FUNCTION(telemetry_add_summary) {
@@ -77,15 +86,15 @@ TELEMETRY_FUNCTION(telemetry_combine_states) {
     });
 }
 
-// Makes the result of an aggregate, and the form in which parallel workers send their states: both are a stored summary.
 TELEMETRY_FUNCTION(telemetry_store_state) {
     return postgres::guarded([fcinfo] { return summary::stored_transition(summary::state_argument(fcinfo, 0)); });
 }
 
-TELEMETRY_FUNCTION(telemetry_restore_state) {
-    return postgres::guarded([fcinfo] {
-        summary::Transition* state = summary::new_transition(CurrentMemoryContext);
-        summary::add_stored(*state, PG_GETARG_DATUM(0));
-        return PointerGetDatum(state);
-    });
+TELEMETRY_FUNCTION(telemetry_pack_state) {
+    return postgres::guarded([fcinfo] { return summary::packed_transition(summary::state_argument(fcinfo, 0)); });
+}
+
+TELEMETRY_FUNCTION(telemetry_unpack_state) {
+    return postgres::guarded(
+        [fcinfo] { return PointerGetDatum(summary::unpacked_transition(CurrentMemoryContext, PG_GETARG_DATUM(0))); });
 }

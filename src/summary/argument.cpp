@@ -17,24 +17,26 @@ namespace {
                           kCorruptSummaryHint);
 }
 
-FoundSummary found_argument(FunctionCallInfo fcinfo) {
-    const FoundSummary found = postgres::guarded([fcinfo] { return find_summary(PG_GETARG_DATUM(0)); });
+}  // namespace
+
+FoundSummary found_argument(FunctionCallInfo fcinfo, int number) {
+    const FoundSummary found = postgres::guarded([fcinfo, number] { return find_summary(PG_GETARG_DATUM(number)); });
     if (!found.is_known) refuse_argument();
     return found;
 }
 
-}  // namespace
-
 Statistics statistics_argument(FunctionCallInfo fcinfo) {
-    return found_argument(fcinfo).statistics;
+    return found_argument(fcinfo, 0).statistics;
 }
 
 Summary summary_argument(FunctionCallInfo fcinfo) {
-    const FoundSummary found = found_argument(fcinfo);
-    if (!found.has_sketch) return {found.statistics, std::nullopt};
-    auto bins = bins_from(found.sketch_bytes);
-    if (!bins || !is_consistent(found.statistics, *bins)) refuse_argument();
-    return {found.statistics, std::move(bins)};
+    const FoundSummary found = found_argument(fcinfo, 0);
+    Summary summary{.statistics = found.statistics, .counter = {}, .sketch = {}};
+    if (found.is_counter) summary.counter = found.counter;
+    if (!found.has_sketch) return summary;
+    summary.sketch = bins_from(found.sketch_bytes);
+    if (!summary.sketch || !is_consistent(found.statistics, *summary.sketch)) refuse_argument();
+    return summary;
 }
 
 }  // namespace summary

@@ -3,11 +3,15 @@
 
 #include "postgres/types.hpp"
 #include "summary/summary.hpp"
+#include "summary/summary_bytes.hpp"
 
 namespace summary {
 
-// Both raise TC302 where the value is corrupt.
+// All of them raise TC302 where the value is corrupt.
 Statistics statistics_argument(FunctionCallInfo fcinfo);
 Summary summary_argument(FunctionCallInfo fcinfo);
+
+// The same for any argument, which is not NULL.
+FoundSummary found_argument(FunctionCallInfo fcinfo, int number);
 
 }  // namespace summary

@@ -16,13 +16,22 @@ inline constexpr const char* kCorruptSummaryDetail = "The stored value is not on
 inline constexpr const char* kCorruptSummaryHint =
     "Install the library that wrote the value if that is a later one; otherwise restore the row from a backup.";
 
-// P. A new value, in the current memory context. `bins` is null for a summary without a sketch.
-Datum new_stored(const Statistics& statistics, const std::span<const Bin>* bins);
+// The parts of a summary, which belong to the caller.
+struct Parts {
+    const Statistics& statistics;
+    const Counter* counter;            // null: it is no counter
+    const std::span<const Bin>* bins;  // null: it has no sketch
+};
 
-// P. The stored summary of the values of `found` and of further ones, in the current memory context. `found` is null where
-// there are no others. `bins` is null for a summary without a sketch; it has none either if `found` has none. 0: `found` is
-// corrupt.
-Datum stored_sum(const Datum* found, const Statistics& further, const std::span<const Bin>* bins);
+// P. A new value, in the current memory context.
+Datum new_stored(const Parts& parts);
+
+// P. The same with another counter.
+Datum with_counter(const FoundSummary& found, const Counter& counter);
+
+// P. The stored summary of the values of `found` and of further ones, in the current memory context. It is a counter, and it
+// has a sketch, if both are and have. 0: `found` is corrupt.
+Datum stored_sum(Datum found, const Parts& further);
 
 // P. The value is not NULL. It is detoasted where needed, in the current memory context. The bytes of the sketch live as long
 // as the value.

@@ -12,7 +12,13 @@ bool is_consistent(const Statistics& statistics, std::span<const Bin> bins) noex
 }
 
 bool is_consistent(const Summary& summary) noexcept {
-    return summary.sketch ? is_consistent(summary.statistics, *summary.sketch) : is_consistent(summary.statistics);
+    return (summary.sketch ? is_consistent(summary.statistics, *summary.sketch) : is_consistent(summary.statistics)) &&
+           (!summary.counter || is_consistent(summary.statistics, *summary.counter));
+}
+
+std::uint8_t version_of(const Summary& summary) noexcept {
+    if (summary.counter) return kVersionOfCounter;
+    return summary.sketch ? kVersionWithSketch : kPlainVersion;
 }
 
 double quantile(const Statistics& statistics, std::span<const Bin> bins, double fraction) noexcept {

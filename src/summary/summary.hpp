@@ -1,4 +1,4 @@
-// A whole summary in C++: statistics, and a sketch where the summary has one.
+// A whole summary in C++: statistics, what is known of a counter, and a sketch where the summary has one.
 #pragma once
 
 #include <cstdint>
@@ -6,19 +6,23 @@
 #include <span>
 #include <vector>
 
+#include "summary/counter.hpp"
 #include "summary/sketch.hpp"
 #include "summary/statistics.hpp"
 
 namespace summary {
 
-// The versions of the binary and the text form. A summary without a sketch has the first in both, so that it has one form only.
-inline constexpr std::uint8_t kVersionWithoutSketch = 1;
-inline constexpr std::uint8_t kVersionWithSketch = 2;
-
 struct Summary {
     Statistics statistics;
+    std::optional<Counter> counter;
     std::optional<std::vector<Bin>> sketch;  // ascending by number
 };
+
+// The versions of the binary and the text form. Each summary has one of them, so it has one form only.
+inline constexpr std::uint8_t kPlainVersion = 1;
+inline constexpr std::uint8_t kVersionWithSketch = 2;
+inline constexpr std::uint8_t kVersionOfCounter = 3;  // with or without a sketch
+std::uint8_t version_of(const Summary& summary) noexcept;
 
 // Could these be the statistics and the bins of the same values? This checks text and bytes that come from outside.
 bool is_consistent(const Statistics& statistics, std::span<const Bin> bins) noexcept;

@@ -23,7 +23,7 @@ enum Flag : std::uint8_t {
     kHasMax = 16,
     kHasMean = 32,
     kHasM2 = 64,
-    kAllFlags = 127
+    kIsCounter = 128
 };
 
 // 0.0 and -0.0 differ.
@@ -84,7 +84,8 @@ FoundSummary find_parts_of_first(std::span<const std::uint8_t> bytes) noexcept {
 
 }  // namespace
 
-std::uint8_t* write_statistics(const Statistics& statistics, bool has_sketch, std::uint8_t* bytes) noexcept {
+std::uint8_t* write_statistics(const Statistics& statistics, const Counter* counter, bool has_sketch,
+                               std::uint8_t* bytes) noexcept {
     std::uint8_t flags = has_sketch ? kHasSketch : 0;
     std::uint8_t* out = bytes;
     *out++ = kVersion;
@@ -112,6 +113,11 @@ std::uint8_t* write_statistics(const Statistics& statistics, bool has_sketch, st
     set_moments_of_extremes(known);
     put_value(statistics.mean, known.mean, kHasMean);
     put_value(statistics.m2, known.m2, kHasM2);
+    if (counter != nullptr) {
+        out = write_varint(2 * static_cast<std::uint64_t>(counter->resets) + (counter->overlaps ? 1 : 0), out);
+        if (counter->resets > 0) put(out, counter->fallen_from);
+        flags |= kIsCounter;
+    }
     bytes[1] = flags;
     return out;
 }
@@ -139,10 +145,17 @@ FoundSummary find_parts(std::span<const std::uint8_t> bytes) noexcept {
     set_moments_of_extremes(statistics);
     if ((flags & kHasMean) != 0) reader.take(statistics.mean);
     if ((flags & kHasM2) != 0) reader.take(statistics.m2);
+    found.is_counter = (flags & kIsCounter) != 0;
+    if (found.is_counter) {
+        const std::uint64_t resets = reader.take_varint();
+        found.counter.resets = static_cast<std::int64_t>(resets / 2);
+        found.counter.overlaps = resets % 2 == 1;
+        if (found.counter.resets > 0) reader.take(found.counter.fallen_from);
+    }
     found.has_sketch = (flags & kHasSketch) != 0;
     found.sketch_bytes = reader.rest();
-    found.is_known = reader.is_good() && version == kVersion && flags <= kAllFlags && statistics.count > 0 &&
-                     found.sketch_bytes.empty() != found.has_sketch;
+    found.is_known =
+        reader.is_good() && version == kVersion && statistics.count > 0 && found.sketch_bytes.empty() != found.has_sketch;
     return found;
 }
 

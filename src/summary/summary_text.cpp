@@ -17,8 +17,8 @@ namespace summary {
 namespace {
 
 constexpr std::string_view kInfinity = "\"Infinity\"";
-constexpr std::string_view kNames[] = {"version",     "count",      "mean",     "m2",      "min",   "max",
-                                       "first_value", "last_value", "first_at", "last_at", "sketch"};
+constexpr std::string_view kNames[] = {"version",     "count",      "mean",     "m2",      "min",     "max",
+                                       "first_value", "last_value", "first_at", "last_at", "counter", "sketch"};
 enum SummaryMember : std::size_t {
     kVersion,
     kCount,
@@ -30,8 +30,11 @@ enum SummaryMember : std::size_t {
     kLastValue,
     kFirstAt,
     kLastAt,
+    kCounter,
     kSketch
 };
+constexpr std::string_view kCounterNames[] = {"resets", "fallen_from", "overlaps"};
+enum CounterMember : std::size_t { kResets, kFallenFrom, kOverlaps };
 constexpr std::string_view kSketchNames[] = {"zero", "negative", "positive"};
 enum SketchMember : std::size_t { kZero, kNegative, kPositive };
 
@@ -52,6 +55,14 @@ public:
             text_ += ",\"m2\":";
             text_ += kInfinity;
         }
+    }
+    void member_counter(const Counter& counter) {
+        text_ += ",\"counter\":{\"resets\":";
+        number(counter.resets);
+        text_ += ",\"fallen_from\":";
+        number(counter.fallen_from);
+        text_ += ",\"overlaps\":";
+        text_ += counter.overlaps ? "true}" : "false}";
     }
     void member_sketch(std::span<const Bin> bins) {
         const auto zero = std::lower_bound(bins.begin(), bins.end(), kZeroBin,
@@ -216,12 +227,23 @@ bool take_sketch(SummaryReader& reader, std::vector<Bin>& sketch) {
     return true;
 }
 
+// Takes a counter. Whether it is consistent is not checked.
+bool take_counter(SummaryReader& reader, Counter& counter) {
+    const auto seen = reader.take_object(kCounterNames, [&](std::size_t member) {
+        if (member == kResets) return reader.take_number(counter.resets);
+        if (member == kFallenFrom) return reader.take_number(counter.fallen_from);
+        counter.overlaps = reader.take("true");
+        return counter.overlaps || reader.take("false");
+    });
+    return seen == std::array{true, true, true};
+}
+
 }  // namespace
 
 std::string to_text(const Summary& summary) {
     const Statistics& statistics = summary.statistics;
     SummaryWriter writer;
-    writer.member(kVersion, summary.sketch ? kVersionWithSketch : kVersionWithoutSketch);
+    writer.member(kVersion, version_of(summary));
     writer.member(kCount, statistics.count);
     writer.member(kMean, statistics.mean);
     writer.member_m2(statistics.m2);
@@ -231,6 +253,7 @@ std::string to_text(const Summary& summary) {
     writer.member(kLastValue, statistics.last_value);
     writer.member(kFirstAt, statistics.first_at);
     writer.member(kLastAt, statistics.last_at);
+    if (summary.counter) writer.member_counter(*summary.counter);
     if (summary.sketch) writer.member_sketch(*summary.sketch);
     return writer.finish();
 }
@@ -264,6 +287,8 @@ std::optional<Summary> parse_summary(std::string_view text) {
                 return reader.take_number(statistics.first_at);
             case kLastAt:
                 return reader.take_number(statistics.last_at);
+            case kCounter:
+                return take_counter(reader, summary.counter.emplace());
             case kSketch:
                 return take_sketch(reader, summary.sketch.emplace());
         }
@@ -275,7 +300,7 @@ std::optional<Summary> parse_summary(std::string_view text) {
     const auto is_missing = [&seen](SummaryMember member) { return !(*seen)[member]; };
     for (const auto member : {kVersion, kCount, kMean, kM2, kMin, kMax, kFirstValue, kLastValue, kFirstAt, kLastAt})
         if (is_missing(member)) return std::nullopt;
-    if (version != (summary.sketch ? kVersionWithSketch : kVersionWithoutSketch)) return std::nullopt;
+    if (version != version_of(summary)) return std::nullopt;
     if (!is_consistent(summary)) return std::nullopt;
     return summary;
 }

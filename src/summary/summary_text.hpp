@@ -10,6 +10,12 @@
 //
 // Three values are 0. Two lie in (gamma^148, gamma^149], where gamma = 1.01 / 0.99, and the negative of one lies in
 // (gamma^-13, gamma^-12]. The exponents of a list ascend.
+//
+// That of a counter has version 3 and, before a sketch, the member
+//
+//   "counter":{"resets":1,"fallen_from":8,"overlaps":false}
+//
+// It began again at 0 once, after it had been 8 (counter.hpp).
 #pragma once
 
 #include <optional>

@@ -11,7 +11,9 @@ namespace {
 
 // Writes everything but the sketch. Returns how many bytes it is.
 std::size_t write(const summary::FoundSummary& found, std::vector<std::uint8_t>& bytes) {
-    return static_cast<std::size_t>(summary::write_statistics(found.statistics, found.has_sketch, bytes.data()) - bytes.data());
+    const summary::Counter* counter = found.is_counter ? &found.counter : nullptr;
+    return static_cast<std::size_t>(summary::write_statistics(found.statistics, counter, found.has_sketch, bytes.data()) -
+                                    bytes.data());
 }
 
 }  // namespace

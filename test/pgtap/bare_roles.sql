@@ -20,20 +20,24 @@ FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats
                   'pipeline_status', 'stat_ingest']) AS o;
 INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
                            'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
-FROM unnest(ARRAY['avg', 'stddev', 'minimum', 'maximum', 'sample_count', 'first_value', 'first_at', 'last_value', 'last_at']) AS o;
+FROM unnest(ARRAY['avg', 'stddev', 'minimum', 'maximum', 'sample_count', 'first_value', 'first_at', 'last_value', 'last_at', 'increase', 'resets', 'has_overlap']) AS o;
 INSERT INTO surface VALUES
     ('quantile(telemetry.summary,double precision)', '', '42501', '',
         $$ SELECT telemetry.quantile('{"version":1,"count":1,"mean":3,"m2":0,"min":3,"max":3,"first_value":3,"last_value":3,"first_at":0,"last_at":0}', 0.5) $$),
     ('summary(double precision,timestamp with time zone)', '', '42501', '', 'SELECT telemetry.summary(1, now())'),
+    ('counter_summary(double precision,timestamp with time zone)', '', '42501', '', 'SELECT telemetry.counter_summary(1, now())'),
+    ('recounted(telemetry.summary,text,text,timestamp with time zone,text)', '', '42501', '', $$ SELECT telemetry.recounted(telemetry.counter_summary(1, now()), 'device_1m', 'bare-1', now(), 'a') $$),
+    ('with_resets(telemetry.summary,telemetry.summary)', '42501', '42501', '42501', 'SELECT telemetry.with_resets(telemetry.counter_summary(1, now()), telemetry.counter_summary(1, now()))'),
     ('merge(telemetry.summary)', '', '42501', '', 'SELECT telemetry.merge(NULL)'),
     ('as_of(text)', '', '42501', '', $$ SELECT telemetry.as_of('device'), telemetry.as_of('region') $$),
     ('projection_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.projection_tail('device') $$),
     ('folded_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.folded_tail('device') $$),
     ('folded_log(text,integer)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.folded_log('device', 1) $$),
     ('differences(text,integer,text,text)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.differences('device', 1, '', '') $$),
-    ('series(text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.series('bare-1', 'temperature', '2024-01-01', '2024-01-02') $$),
+    ('with_known_resets(telemetry.summary)', '', '42501', '', 'SELECT telemetry.with_known_resets(telemetry.counter_summary(1, now()))'),
+    ('series(text,text,timestamp with time zone,timestamp with time zone,integer,text,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.series('bare-1', 'temperature', '2024-01-01', '2024-01-02') $$),
     ('region_series(text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.region_series('hall', 'temperature', '2024-01-01', '2024-01-02') $$),
-    ('series_of(text,text,text,timestamp with time zone,timestamp with time zone,integer,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.series_of('device', 'bare-1', 'temperature', '2024-01-01', '2024-01-02', 100, 'lttb', 'UTC') $$),
+    ('series_of(text,text,text,timestamp with time zone,timestamp with time zone,integer,text,text,text)', '', '42501', '', $$ SELECT * FROM telemetry.series_of('device', 'bare-1', 'temperature', '2024-01-01', '2024-01-02', 100, 'lttb', 'UTC', 'avg') $$),
     ('bucket_summaries(text,text,text,timestamp with time zone,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.bucket_summaries('device_1m', 'bare-1', 'temperature', '2024-01-01', '2024-01-02') $$),
     ('raw_values(text,text,text,timestamp with time zone,timestamp with time zone,timestamp with time zone,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.raw_values('device', 'bare-1', 'temperature', '2024-01-01', '2024-01-02', '2024-01-02', '2024-01-02') $$),
     ('thinned(timestamp with time zone[],double precision[],double precision[],double precision[],integer,text)', '42501', '42501', '42501', $$ SELECT telemetry.thinned('{}', '{}', '{}', '{}', 3, 'lttb') $$),
@@ -72,6 +76,7 @@ INSERT INTO surface VALUES
     ('rebuild_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.rebuild_projection('nothing') $$),
     ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
     ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
+    ('set_metric(text,text)', '42501', '42501', '', $$ SELECT telemetry.set_metric('a', 'counter') $$),
     ('health()', '42501', '42501', '', 'SELECT * FROM telemetry.health()'),
     ('setup()', '42501', '42501', '', 'SELECT * FROM telemetry.setup()'),
     ('stat_ingest_reset()', '42501', '42501', '', 'SELECT telemetry.stat_ingest_reset()'),
@@ -100,6 +105,7 @@ INSERT INTO surface VALUES
     ('rebuild_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.rebuild_projection_as_owner('device') $$),
     ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),
     ('set_retention_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_retention_as_owner('device_1m', '1 day') $$),
+    ('set_metric_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.set_metric_as_owner('a', 'counter') $$),
     ('health_limits()', '42501', '42501', '42501', 'SELECT * FROM telemetry.health_limits()'),
     ('reading_index_status(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.reading_index_status('telemetry.event_1_readings') $$),
     ('settle_readings(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.settle_readings('telemetry.event_1_readings') $$),
@@ -108,7 +114,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
@@ -116,7 +122,7 @@ FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 
 -- Only the server calls trigger functions, the functions of the type and of its aggregates, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL
 FROM unnest(ARRAY['refuse_change()', 'handle_reading_index(internal)', 'announce_registry_change()', 'table_obstacles()', 'summary_in(cstring)', 'summary_out(telemetry.summary)', 'summary_recv(internal)',
-                  'summary_send(telemetry.summary)', 'summary_add(internal,double precision,timestamp with time zone)', 'summary_merge(internal,telemetry.summary)',
+                  'summary_send(telemetry.summary)', 'summary_add(internal,double precision,timestamp with time zone)', 'summary_add_counter(internal,double precision,timestamp with time zone)', 'summary_merge(internal,telemetry.summary)',
                   'summary_combine(internal,internal)', 'summary_serialize(internal)', 'summary_deserialize(bytea,internal)', 'summary_final(internal)']) AS o;
 
 SELECT bag_eq('SELECT object FROM surface',

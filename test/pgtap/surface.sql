@@ -27,7 +27,7 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
-    'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
+    'metric', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
 SELECT views_are('telemetry', ARRAY[
     'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
     'device_stats_1h_live', 'device_stats_1m', 'device_stats_1m_live', 'device_stats_live', 'events', 'measurements', 'pipeline_status',
@@ -57,6 +57,7 @@ SELECT results_eq(
         ('check_new_projection(projection text)', 'void', 'f s called u plpgsql'),
         ('clear_buckets(projection text, generation integer, begin_with text, cutoff timestamp with time zone)', 'text', 'f v called u plpgsql'), ('clear_generations(projection text)', 'boolean', 'f v called u plpgsql'),
         ('compare_audit(projection text, begin_with text)', 'text', 'f v called u plpgsql'), ('copy_baseline(projection text, target integer)', 'void', 'f v called u plpgsql'),
+        ('counter_summary(value double precision, at timestamp with time zone)', 'telemetry.summary', 'a i called s internal'),
         ('create_handler_projection(projection text, handler regprocedure, from_start boolean DEFAULT true)', 'void', 'f v called u c'),
         ('create_handler_projection_as_owner(projection text, handler regprocedure, from_start boolean, runs_as text)', 'void', 'f v called u plpgsql'),
         ('create_projection(projection text, grain text, bucket interval DEFAULT NULL::interval, metrics text[] DEFAULT NULL::text[], devices text DEFAULT NULL::text, regions text[] DEFAULT NULL::text[], quantiles boolean DEFAULT true, cadence interval DEFAULT ''00:00:01''::interval)',
@@ -76,9 +77,11 @@ SELECT results_eq(
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
         ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
         ('handle_reading_index(internal)', 'index_am_handler', 'f v called u c'),
+        ('has_overlap(telemetry.summary)', 'boolean', 'f i strict s c'),
         ('health(OUT item text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
         ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint)',
             'record', 'f i called s sql'),
+        ('increase(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('ingest_statistics(OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT rolled_back bigint, OUT raised bigint, OUT commands bigint, OUT batches bigint, OUT stats_since timestamp with time zone, OUT last_error_sqlstate text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c'),
         ('ingest_telemetry(device_id text, measured_at timestamp with time zone DEFAULT NULL::timestamp with time zone, temperature double precision DEFAULT NULL::double precision, humidity double precision DEFAULT NULL::double precision, idempotency_key text DEFAULT NULL::text, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text)',
@@ -102,6 +105,7 @@ SELECT results_eq(
         ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
         ('reading_index_status(index regclass, OUT table_blocks bigint, OUT tail_blocks bigint, OUT noted_blocks bigint, OUT entries bigint, OUT runs bigint, OUT free_pages bigint)', 'record', 'f v strict r c'),
         ('rebuild_projection(projection text)', 'void', 'f v called u c'), ('rebuild_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
+        ('recounted(counter telemetry.summary, projection text, key text, bucket timestamp with time zone, metric text)', 'telemetry.summary', 'f s called r plpgsql'),
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('region_series(region text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r sql'),
@@ -110,14 +114,16 @@ SELECT results_eq(
         ('replay_parked(projection text, events bigint[] DEFAULT NULL::bigint[])', 'bigint', 'f v called u c'), ('replay_parked_as_owner(projection text, events bigint[])', 'bigint', 'f v called u plpgsql'),
         ('require_projection(projection text)', 'void', 'f s strict r c'),
         ('require_statistics(projection text)', 'void', 'f s called u plpgsql'),
+        ('resets(telemetry.summary)', 'bigint', 'f i strict s c'),
         ('resume_projection(projection text)', 'boolean', 'f v strict u c'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
-        ('series(device_id text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
+        ('series(device_id text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, statistic text DEFAULT ''avg''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r sql'),
-        ('series_of(grain text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, max_points integer, thinning text, time_zone text, OUT "time" timestamp with time zone, OUT value double precision, OUT min double precision, OUT max double precision)',
+        ('series_of(grain text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, max_points integer, thinning text, time_zone text, statistic text, OUT "time" timestamp with time zone, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r plpgsql'),
         ('set_cadence(projection text, cadence interval)', 'void', 'f v called u c'), ('set_cadence_as_owner(projection text, cadence interval)', 'void', 'f v called u plpgsql'),
         ('set_failure_policy(projection text, policy text)', 'void', 'f v called u c'), ('set_failure_policy_as_owner(projection text, policy text)', 'void', 'f v called u plpgsql'),
+        ('set_metric(name text, kind text)', 'void', 'f v called u c'), ('set_metric_as_owner(name text, kind text)', 'void', 'f v called u plpgsql'),
         ('set_retention(projection text, retention interval)', 'void', 'f v called u c'), ('set_retention_as_owner(projection text, retention interval)', 'void', 'f v called u plpgsql'),
         ('settle_readings(index regclass)', 'void', 'f v strict u c'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
@@ -125,6 +131,7 @@ SELECT results_eq(
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('summary(value double precision, at timestamp with time zone)', 'telemetry.summary', 'a i called s internal'),
         ('summary_add(internal, double precision, timestamp with time zone)', 'internal', 'f i called s c'),
+        ('summary_add_counter(internal, double precision, timestamp with time zone)', 'internal', 'f i called s c'),
         ('summary_combine(internal, internal)', 'internal', 'f i called s c'),
         ('summary_deserialize(bytea, internal)', 'internal', 'f i strict s c'),
         ('summary_final(internal)', 'telemetry.summary', 'f i strict s c'),
@@ -139,12 +146,13 @@ SELECT results_eq(
         ('trigger_defects(OUT "table" text, OUT trigger text, OUT defect text, OUT command text)', 'SETOF record', 'f s called s sql'),
         ('verify_projection(projection text, OUT key text, OUT bucket timestamp with time zone, OUT metric text, OUT found jsonb, OUT expected jsonb)', 'SETOF record', 'f s strict r plpgsql'),
         ('wait_for(token text, timeout interval DEFAULT ''00:00:10''::interval, projection text DEFAULT ''device''::text)', 'text', 'f v strict u c'),
+        ('with_known_resets(telemetry.summary)', 'telemetry.summary', 'f i strict s c'), ('with_resets(counter telemetry.summary, counted telemetry.summary)', 'telemetry.summary', 'f i strict s c'),
         ('worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c') $$,
     'routines');
 SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
-    ARRAY['follow_from', 'health', 'series_of', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
+    ARRAY['follow_from', 'health', 'recounted', 'series_of', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname NOT IN ('c', 'internal')
@@ -177,17 +185,17 @@ SELECT results_eq(
         ('device_stats_1d.sample_count', 'bigint'), ('device_stats_1d.avg', 'double precision'), ('device_stats_1d.min', 'double precision'),
         ('device_stats_1d.max', 'double precision'), ('device_stats_1d.stddev', 'double precision'), ('device_stats_1d.first_value', 'double precision'),
         ('device_stats_1d.last_value', 'double precision'), ('device_stats_1d.p50', 'double precision'), ('device_stats_1d.p95', 'double precision'),
-        ('device_stats_1d.p99', 'double precision'), ('device_stats_1d.as_of', 'timestamp with time zone'),
+        ('device_stats_1d.p99', 'double precision'), ('device_stats_1d.increase', 'double precision'), ('device_stats_1d.resets', 'bigint'), ('device_stats_1d.as_of', 'timestamp with time zone'),
         ('device_stats_1h.time', 'timestamp with time zone'), ('device_stats_1h.device_id', 'text'), ('device_stats_1h.metric', 'text'),
         ('device_stats_1h.sample_count', 'bigint'), ('device_stats_1h.avg', 'double precision'), ('device_stats_1h.min', 'double precision'),
         ('device_stats_1h.max', 'double precision'), ('device_stats_1h.stddev', 'double precision'), ('device_stats_1h.first_value', 'double precision'),
         ('device_stats_1h.last_value', 'double precision'), ('device_stats_1h.p50', 'double precision'), ('device_stats_1h.p95', 'double precision'),
-        ('device_stats_1h.p99', 'double precision'), ('device_stats_1h.as_of', 'timestamp with time zone'),
+        ('device_stats_1h.p99', 'double precision'), ('device_stats_1h.increase', 'double precision'), ('device_stats_1h.resets', 'bigint'), ('device_stats_1h.as_of', 'timestamp with time zone'),
         ('device_stats_1m.time', 'timestamp with time zone'), ('device_stats_1m.device_id', 'text'), ('device_stats_1m.metric', 'text'),
         ('device_stats_1m.sample_count', 'bigint'), ('device_stats_1m.avg', 'double precision'), ('device_stats_1m.min', 'double precision'),
         ('device_stats_1m.max', 'double precision'), ('device_stats_1m.stddev', 'double precision'), ('device_stats_1m.first_value', 'double precision'),
         ('device_stats_1m.last_value', 'double precision'), ('device_stats_1m.p50', 'double precision'), ('device_stats_1m.p95', 'double precision'),
-        ('device_stats_1m.p99', 'double precision'), ('device_stats_1m.as_of', 'timestamp with time zone'),
+        ('device_stats_1m.p99', 'double precision'), ('device_stats_1m.increase', 'double precision'), ('device_stats_1m.resets', 'bigint'), ('device_stats_1m.as_of', 'timestamp with time zone'),
         ('events.id', 'bigint'), ('events.aggregatetype', 'text'), ('events.aggregateid', 'text'), ('events.type', 'text'), ('events.version', 'smallint'),
         ('events.payload', 'jsonb'), ('events.created_at', 'timestamp with time zone'), ('events.epoch', 'integer'),
         ('measurements.event_id', 'bigint'), ('measurements.device_id', 'text'), ('measurements.region', 'text'), ('measurements.measured_at', 'timestamp with time zone'),

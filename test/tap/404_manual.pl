@@ -178,6 +178,7 @@ for my $name (qw(projections monitoring backup concepts sizing limits reference)
 		++$blocks;
 		my ($out, $err);
 		my $status = $node->psql('postgres', $block, stdout => \$out, stderr => \$err);
+		$err =~ s/^psql:\S+ NOTICE:.*\n?(?:(?:DETAIL|HINT):.*\n?)*//mg;
 		ok($status == 0 && $err eq '', "$name.md, block " . ++$number) or diag "$block$err";
 		is($out, '', "$name.md, block $number: no difference") if $block =~ /verify_projection/;
 		let_worker_finish();

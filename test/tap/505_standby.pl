@@ -55,7 +55,7 @@ my @commands = (
 	"SELECT telemetry.register_device('e')",
 	"SELECT telemetry.grant_reader('reader')", "SELECT telemetry.grant_writer('reader')", "SELECT telemetry.grant_admin('reader')",
 	'CALL telemetry.project_once()', "SELECT telemetry.settle_readings('telemetry.event_1_readings')", "SELECT telemetry.pause_projection('device')", "SELECT telemetry.resume_projection('device')",
-	"SELECT telemetry.set_cadence('device_1m', '2 s')", "SELECT telemetry.set_retention('device_1m', '1 day')", "SELECT telemetry.create_projection('one', 'all')", "SELECT telemetry.create_handler_projection('two', 'now()')",
+	"SELECT telemetry.set_cadence('device_1m', '2 s')", "SELECT telemetry.set_retention('device_1m', '1 day')", "SELECT telemetry.set_metric('volt', 'counter')", "SELECT telemetry.create_projection('one', 'all')", "SELECT telemetry.create_handler_projection('two', 'now()')",
 	"SELECT telemetry.drop_projection('one')", "SELECT telemetry.rebuild_projection('device')", "SELECT telemetry.cancel_rebuild('device')", "SELECT telemetry.set_failure_policy('device', 'park')", "SELECT telemetry.replay_parked('device')");
 $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");

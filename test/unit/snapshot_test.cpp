@@ -92,6 +92,15 @@ TEST(Window, BetweenPositionsEndsAtTheirCuts) {
     EXPECT_EQ(window.until, partial(28, 9));
 }
 
+TEST(PositionCovers, WhatItsSnapshotCoversAndAPart) {
+    const Position position{snapshot(10, 20, {10, 12}), partial(12, 7)};
+    EXPECT_TRUE(position.covers(Xid{11}, model::EventId{99}));
+    EXPECT_FALSE(position.covers(Xid{10}, model::EventId{1}));
+    EXPECT_FALSE(position.covers(Xid{20}, model::EventId{1}));
+    EXPECT_TRUE(position.covers(Xid{12}, model::EventId{7}));
+    EXPECT_FALSE(position.covers(Xid{12}, model::EventId{8}));
+}
+
 TEST(PositionAfter, InTheRange) {
     const Position from{snapshot(10, 20, {10, 12}), {}};
     const auto far_end = snapshot(12, 40, {12, 22, 30});

@@ -21,7 +21,8 @@ using Bytes = std::vector<std::uint8_t>;
 
 Bytes bytes_of(const Statistics& statistics, bool has_sketch = false) {
     Bytes bytes(summary::kMostStatisticsBytes);
-    bytes.resize(static_cast<std::size_t>(summary::write_statistics(statistics, has_sketch, bytes.data()) - bytes.data()));
+    bytes.resize(
+        static_cast<std::size_t>(summary::write_statistics(statistics, nullptr, has_sketch, bytes.data()) - bytes.data()));
     return bytes;
 }
 
@@ -104,6 +105,33 @@ TEST(SummaryBytes, AnyStatisticsReadBack) {
                            .last_at = any_time()});
 }
 
+TEST(SummaryBytes, ACounterFollows) {
+    const auto with_counter = [](const Statistics& statistics, const summary::Counter& counter) {
+        Bytes bytes(summary::kMostStatisticsBytes);
+        bytes.resize(
+            static_cast<std::size_t>(summary::write_statistics(statistics, &counter, false, bytes.data()) - bytes.data()));
+        return bytes;
+    };
+    const Statistics statistics = summary_of({20, 21, 3});
+    const std::size_t size = bytes_of(statistics).size();
+    EXPECT_EQ(with_counter(statistics, {}).size(), size + 1);
+    EXPECT_EQ(with_counter(statistics, {.resets = 1, .fallen_from = 21}).size(), size + 1 + 8);
+    for (const summary::Counter& counter :
+         {summary::Counter{}, summary::Counter{.resets = 1, .fallen_from = 21},
+          summary::Counter{.resets = 200, .fallen_from = -0.5, .overlaps = true},
+          summary::Counter{.resets = std::numeric_limits<std::int64_t>::max(), .fallen_from = 1}}) {
+        const auto found = summary::find_parts(with_counter(statistics, counter));
+        ASSERT_TRUE(found.is_known && found.is_counter);
+        EXPECT_EQ(found.counter.resets, counter.resets);
+        EXPECT_EQ(found.counter.fallen_from, counter.fallen_from);
+        EXPECT_EQ(found.counter.overlaps, counter.overlaps);
+        expect_same_bits(found.statistics, statistics);
+    }
+    Bytes cut = with_counter(statistics, {.resets = 1, .fallen_from = 21});
+    cut.pop_back();
+    EXPECT_FALSE(summary::find_parts(cut).is_known);
+}
+
 TEST(SummaryBytes, ASketchFollows) {
     Bytes bytes = bytes_of(summary_of({20, 21}), true);
     EXPECT_FALSE(summary::find_parts(bytes).is_known);  // it is missing
@@ -138,9 +166,8 @@ TEST(SummaryBytes, OtherBytesAreRefused) {
         return summary::find_parts(bytes).is_known;
     };
     EXPECT_FALSE(is_known_with(0, 2));
-    EXPECT_FALSE(is_known_with(0, 4));    // a later one
-    EXPECT_FALSE(is_known_with(1, 255));  // an unknown flag
-    EXPECT_FALSE(is_known_with(2, 0));    // no values
+    EXPECT_FALSE(is_known_with(0, 4));  // a later one
+    EXPECT_FALSE(is_known_with(2, 0));  // no values
     Bytes longer = good;
     longer.push_back(0);
     EXPECT_FALSE(summary::find_parts(longer).is_known);

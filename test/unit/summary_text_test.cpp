@@ -35,14 +35,14 @@ TEST(SummaryText, IsWrittenAsDocumented) {
     Statistics summary;
     summary::add(summary, 1, -60000000);
     summary::add(summary, 2, 60000000);
-    EXPECT_EQ(summary::to_text(Summary{summary, std::nullopt}), kGood);
+    EXPECT_EQ(summary::to_text(Summary{summary, {}, {}}), kGood);
 }
 
 TEST(SummaryText, WritesAnInfiniteM2AsString) {
     Statistics summary;
     summary::add(summary, 1e308, 1);
     summary::add(summary, -1e308, 2);
-    const auto text = summary::to_text(Summary{summary, std::nullopt});
+    const auto text = summary::to_text(Summary{summary, {}, {}});
     EXPECT_NE(text.find(R"("m2":"Infinity")"), std::string::npos) << text;
     ASSERT_TRUE(parse_summary(text));
     EXPECT_EQ(parse_summary(text)->statistics.m2, kInfinity);
@@ -58,7 +58,7 @@ TEST(SummaryText, ReadsBackBitForBit) {
             if (!std::isfinite(value)) value = 0;
             summary::add(summary, value, static_cast<Micros>(random()));
         }
-        const auto text = summary::to_text(Summary{summary, std::nullopt});
+        const auto text = summary::to_text(Summary{summary, {}, {}});
         const auto read = parse_summary(text);
         ASSERT_TRUE(read) << text;
         expect_same_bits(read->statistics, summary);
@@ -155,6 +155,50 @@ TEST(SummaryText, WritesASketchAsDocumented) {
     EXPECT_EQ(summary::to_text(parse_summary(kSketched).value()), kSketched);
 }
 
+const std::string kCounter =
+    R"({"version":3,"count":3,"mean":14,"m2":186,"min":3,"max":21,"first_value":18,"last_value":3,"first_at":0,"last_at":3,)"
+    R"("counter":{"resets":1,"fallen_from":21,"overlaps":false}})";
+
+TEST(SummaryText, WritesACounterAsDocumented) {
+    Summary summary;
+    Micros at = 0;
+    for (const double value : {18.0, 21.0, 3.0}) summary::add(summary.statistics, value, at++);
+    summary.statistics.last_at = 3;
+    summary.counter = {.resets = 1, .fallen_from = 21};
+    EXPECT_EQ(summary::to_text(summary), kCounter);
+    EXPECT_EQ(summary::to_text(parse_summary(kCounter).value()), kCounter);
+
+    summary.counter->overlaps = true;
+    summary.sketch = {{summary::bin_of(18), 3}};
+    const auto read = parse_summary(summary::to_text(summary));
+    ASSERT_TRUE(read && read->counter && read->sketch);
+    EXPECT_TRUE(read->counter->overlaps);
+    EXPECT_EQ(summary::to_text(*read), summary::to_text(summary));
+}
+
+TEST(SummaryText, RefusesOtherCounters) {
+    const auto counter_with = [](std::string_view what, std::string_view replacement) {
+        auto text = kCounter;
+        const auto at = text.find(what);
+        EXPECT_NE(at, std::string::npos) << what;
+        return text.replace(at, what.size(), replacement);
+    };
+    const std::string refused[] = {
+        counter_with("\"version\":3", "\"version\":1"),
+        counter_with("\"version\":3", "\"version\":2"),
+        counter_with(R"(,"counter":{"resets":1,"fallen_from":21,"overlaps":false})", ""),
+        counter_with("\"resets\":1,", ""),
+        counter_with("\"resets\":1", "\"resets\":0"),
+        counter_with("\"resets\":1", "\"resets\":3"),
+        counter_with("\"resets\":1", "\"resets\":-1"),
+        counter_with("\"resets\":1,\"fallen_from\":21", "\"resets\":0,\"fallen_from\":-0"),
+        counter_with("\"fallen_from\":21", "\"fallen_from\":\"Infinity\""),
+        counter_with("\"overlaps\":false", "\"overlaps\":0"),
+        counter_with("\"overlaps\":false", "\"overlaps\":null"),
+    };
+    for (const auto& text : refused) EXPECT_FALSE(parse_summary(text)) << text;
+}
+
 TEST(SummaryText, ReadsASketchBack) {
     std::mt19937_64 random(12);
     for (int round = 0; round < 300; ++round) {
@@ -221,10 +265,10 @@ TEST(SummaryText, RefusesOtherSketches) {
 
 TEST(SummaryText, AnyCutOrChangedByteIsRefusedOrConsistent) {
     std::mt19937_64 random(3);
-    for (const auto& good : {kGood, kSketched})
+    for (const auto& good : {kGood, kSketched, kCounter})
         for (std::size_t length = 0; length < good.size(); ++length) EXPECT_FALSE(parse_summary(good.substr(0, length)));
     for (int round = 0; round < 40000; ++round) {
-        auto text = round % 2 == 0 ? kGood : kSketched;
+        auto text = round % 3 == 0 ? kGood : round % 3 == 1 ? kSketched : kCounter;
         text[random() % text.size()] = static_cast<char>(random());
         const auto read = parse_summary(text);
         EXPECT_TRUE(!read || summary::is_consistent(*read)) << text;
