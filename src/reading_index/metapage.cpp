@@ -1,6 +1,7 @@
 // Reads and changes the metapage. This file is written wholly in P.
 #include "reading_index/metapage.hpp"
 
+#include "postgres/critical_section.hpp"
 #include "postgres/pg.hpp"
 
 namespace reading_index {
@@ -8,7 +9,7 @@ namespace reading_index {
 void write_metapage(Relation index, ForkNumber fork) {
     Buffer buffer = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, nullptr);
     LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-    START_CRIT_SECTION();
+    postgres::begin_critical_section();
     prepare_page(BufferGetPage(buffer), sizeof(Meta));
     Meta* meta = meta_of(BufferGetPage(buffer));
     memset(meta, 0, sizeof *meta);
@@ -16,7 +17,7 @@ void write_metapage(Relation index, ForkNumber fork) {
     meta->end = 1;
     MarkBufferDirty(buffer);
     if (fork == INIT_FORKNUM || RelationNeedsWAL(index)) log_newpage_buffer(buffer, true);
-    END_CRIT_SECTION();
+    postgres::end_critical_section();
     UnlockReleaseBuffer(buffer);
 }
 

@@ -1,6 +1,7 @@
 // Writes the pages of a run from sorted sources. This file is written wholly in P.
 #include "reading_index/run_writer.hpp"
 
+#include "postgres/critical_section.hpp"
 #include "postgres/pg.hpp"
 
 namespace reading_index {
@@ -46,12 +47,12 @@ Buffer block_to_write(Relation index, BlockNumber block) {
 void store(Relation index, BlockNumber block, const RunPage& content) {
     Buffer buffer = block_to_write(index, block);
     const Size bytes = kRunPageHeader + content.count * sizeof(Entry);
-    START_CRIT_SECTION();
+    postgres::begin_critical_section();
     prepare_page(BufferGetPage(buffer), bytes);
     memcpy(run_page_of(BufferGetPage(buffer)), &content, bytes);
     MarkBufferDirty(buffer);
     if (RelationNeedsWAL(index)) log_newpage_buffer(buffer, true);
-    END_CRIT_SECTION();
+    postgres::end_critical_section();
     UnlockReleaseBuffer(buffer);
 }
 

@@ -57,6 +57,7 @@ constexpr OwnTable kCheckpointTable = written_by_statements("checkpoint", kOnDel
 constexpr OwnTable kProjectionSettingTable =
     written_by_statements("projection_setting", kOnInsert | kOnUpdate | kOnDelete, true);
 constexpr OwnTable kAuditTable = written_by_statements("audit", kOnInsert | kOnUpdate | kOnDelete, true);
+constexpr OwnTable kMetricTable = written_by_statements("metric", kOnInsert | kOnUpdate, true);
 constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnDelete, true);
 
 }  // namespace
@@ -74,13 +75,10 @@ OwnTable state_table(const char* name) noexcept {
 }
 
 std::span<const OwnTable* const> own_tables() noexcept {
-    static constexpr const OwnTable* kAll[] = {&kInstallationTable, &kEpochTable,
-                                               &kDeviceTable,       &kRejectedReadingsTable,
-                                               &kPauseTable,        &kProjectionSettingTable,
-                                               &kAuditTable,        &kParkedEventTable,
-                                               &kBatchTable,        &kProjectionFailureTable,
-                                               &kBatcherTable,      &kCursorTable,
-                                               &kCheckpointTable};
+    static constexpr const OwnTable* kAll[] = {
+        &kInstallationTable,      &kEpochTable,   &kDeviceTable, &kRejectedReadingsTable, &kPauseTable,
+        &kProjectionSettingTable, &kAuditTable,   &kMetricTable, &kParkedEventTable,      &kBatchTable,
+        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable};
     return kAll;
 }
 

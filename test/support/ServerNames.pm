@@ -43,7 +43,7 @@ my $OF_THE_SERVER = qr{
       | PG_\w+ | ERRCODE_\w+ | NAMEDATALEN | MAXPGPATH | USECS_PER_SEC | \w+OID | InvalidOid | OidIsValid | VARSIZE\w*
       | SET_VARSIZE\w* | VARHDRSZ | VARDATA\w* | CHECK_FOR_INTERRUPTS | IsA | lengthof | (?:Invalid|FirstNormal)\w*TransactionId
       | (?:Access|Row|Share|Exclusive)\w*Lock | PGC_\w+ | GUC_\w+ | WL_\w+ | XACT_\w+ | SUBXACT_\w+ | INVALID_\w+ | DEBUG\d | LOG
-      | WARNING | FATAL | PANIC | ACL_\w+ | CALLED_AS_TRIGGER
+      | CritSectionCount | WARNING | FATAL | PANIC | ACL_\w+ | CALLED_AS_TRIGGER
 
         # functions
       | \w+GetDatum | DatumGet\w+ | DirectFunctionCall\d | ereport | elog | err(?:code|msg|detail|hint|context)\w* | palloc\w*

@@ -143,8 +143,10 @@ is(setup_of('library version', 'state, detail'), "ok|extension $library, library
 sql('DROP TRIGGER announce_replicated_change ON telemetry.device');
 sql("INSERT INTO telemetry.checkpoint SELECT c, epoch, snapshot, partial_xid, partial_event_id, events, last_batch_id, drained, as_of FROM telemetry.batcher, unnest('{batch,device,region}'::text[]) AS c");
 my $views = sql(q{SELECT string_agg(relname, ' ' ORDER BY relname ~ '_live$' DESC, relname) FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' AND relname ~ '^(device|region)_'});
-for my $made ((map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
-	(map { "TABLE telemetry.$_" } qw(projection projection_setting pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
+sql('DROP INDEX telemetry.event_1_readings');
+for my $made ((map { my $name = $_; map { "OPERATOR $_ telemetry.$name USING telemetry_readings" } qw(CLASS FAMILY) } qw(device_ops time_ops)),
+	'ACCESS METHOD telemetry_readings', 'FUNCTION telemetry.handle_reading_index(internal)', (map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
+	(map { "TABLE telemetry.$_" } qw(projection projection_setting parked_event audit metric pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
 {
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");
 }

@@ -127,11 +127,12 @@ $node->safe_psql('other', 'CREATE EXTENSION telemetry_cqrs');
 
 # --- not preloaded -------------------------------------------------------------------------------------------------------
 
+$node->safe_psql('postgres', 'DROP EXTENSION telemetry_cqrs');    # the old library lacks the access method of an index
 $node->stop;
 install_library('old');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $node->start;
-$node->safe_psql('postgres', "DROP EXTENSION telemetry_cqrs; CREATE EXTENSION telemetry_cqrs VERSION '1.0'; TRUNCATE sent");
+$node->safe_psql('postgres', "CREATE EXTENSION telemetry_cqrs VERSION '1.0'; TRUNCATE sent");
 $old_session = $node->background_psql('postgres', on_error_stop => 0);
 $old_session->query_safe(ingest_sql()) for 1 .. 3;
 install_library('new');
@@ -158,8 +159,9 @@ SKIP:
 	skip 'the library of release 1.0 starts no worker without preloading', 1 if $real;
 	# A worker of the old library whose every turn has failed has a successor, too.
 	my $workers = "FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs projector'";
+	$node->safe_psql('postgres', 'DROP EXTENSION telemetry_cqrs');
 	install_library('old');
-	$node->safe_psql('postgres', "DROP EXTENSION telemetry_cqrs; CREATE EXTENSION telemetry_cqrs VERSION '1.0'; TRUNCATE sent; ALTER TABLE telemetry.batch RENAME TO hidden");
+	$node->safe_psql('postgres', "CREATE EXTENSION telemetry_cqrs VERSION '1.0'; TRUNCATE sent; ALTER TABLE telemetry.batch RENAME TO hidden");
 	ingest();
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 60000) $workers");
 	# Each look is a command: it starts one where there is none.
