@@ -2,7 +2,6 @@
 #include "feed/reach.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "postgres/types.hpp"
 
@@ -12,9 +11,9 @@ Reach::Reach(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot
     for (const EpochProgress& each : progress.epochs) epochs_.push_back({each.epoch, position_in(each, cursor, snapshot)});
 }
 
-void Reach::set(model::Epoch epoch, std::optional<model::Position> position) {
+void Reach::set(model::Epoch epoch, const std::optional<model::Position>& position) {
     for (InEpoch& each : epochs_)
-        if (each.epoch == epoch) each.position = std::move(position);
+        if (each.epoch == epoch) each.position = position;
 }
 
 bool Reach::covers(model::Epoch epoch, model::Xid xid, model::EventId event_id) const noexcept {

@@ -20,7 +20,7 @@ public:
     Reach(const Progress& progress, const Cursor& cursor, ::Snapshot snapshot);
 
     // The consumer stands here in an epoch. Nothing: it has consumed the whole epoch.
-    void set(model::Epoch epoch, std::optional<model::Position> position);
+    void set(model::Epoch epoch, const std::optional<model::Position>& position);
 
     // It has left these events out, or it has taken these, wherever it stands. Both ascend.
     void leave_out(std::vector<model::EventId> events) noexcept { left_out_ = std::move(events); }

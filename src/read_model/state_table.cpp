@@ -314,7 +314,7 @@ void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::siz
         const GroupDelta& delta = *deltas[i];
         int further = 0;
         for (const NamedMetricDelta* each = delta.further; each != nullptr; each = each->next) ++further;
-        const auto metrics = static_cast<std::size_t>(kFixedMetrics + further);
+        const auto metrics = std::size_t{kFixedMetrics} + static_cast<std::size_t>(further);
         auto* names = static_cast<Datum*>(palloc(sizeof(Datum) * metrics));
         auto* summaries = static_cast<Datum*>(palloc(sizeof(Datum) * metrics));
         auto* missing = static_cast<bool*>(palloc(sizeof(bool) * metrics));
