@@ -288,7 +288,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.cancel_rebuild_as_owner(text) IS 'Does the work of telemetry.cancel_rebuild(). Internal.';
 
--- A projection's further generations: rebuild, baseline, audit.
+-- These functions make and fill further generations of a projection: rebuild, baseline, audit.
 CREATE FUNCTION telemetry.add_generation(projection text, purpose text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     greatest_stored integer;
@@ -408,6 +408,7 @@ BEGIN
         example = CASE WHEN begin_with = '' THEN first_of_slice ELSE COALESCE(a.example, first_of_slice) END, finished_at = CASE WHEN end_before IS NULL THEN clock_timestamp() ELSE a.finished_at END
     WHERE a.projection = compare_audit.projection;
     IF end_before IS NULL THEN
+        DELETE FROM telemetry.parked_event p WHERE p.projection = compare_audit.projection AND p.generation = audited;
         DELETE FROM telemetry.cursor c WHERE c.projection = compare_audit.projection AND c.generation = audited;
     END IF;
     RETURN end_before;

@@ -18,7 +18,7 @@ struct Cursor {
         kBatchList  // it is the list of batches itself, which lacks the open batch
     };
 
-    // What a generation is for.
+    // Says what a generation is for.
     enum class Purpose : std::uint8_t {
         kCurrent,   // readers see it
         kRebuild,   // it replaces the current one when it has consumed as much

@@ -103,7 +103,7 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
         }
         if (keeps_up && each.is(Purpose::kRebuild)) {
             feed::write_new_current(each.projection(), to);
-            forget_other_generations({each.projection(), to.generation});
+            forget_gone_generations(each.projection());
             consumed.has_replaced = true;
         } else {
             feed::write_cursor(each.projection(), to);

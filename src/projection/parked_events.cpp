@@ -37,11 +37,12 @@ postgres::Statement remove{postgres::SqlCommand::kDelete,
                            3,
                            {TEXTOID, INT4OID, INT8OID},
                            nullptr};
-postgres::Statement remove_others{postgres::SqlCommand::kDelete,
-                                  "DELETE FROM telemetry.parked_event WHERE projection = $1 AND generation <> $2",
-                                  2,
-                                  {TEXTOID, INT4OID},
-                                  nullptr};
+postgres::Statement remove_of_gone{postgres::SqlCommand::kDelete,
+                                   "DELETE FROM telemetry.parked_event WHERE projection = $1 AND generation NOT IN "
+                                   "(SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1)",
+                                   1,
+                                   {TEXTOID},
+                                   nullptr};
 postgres::Statement find_due{
     postgres::SqlCommand::kSelect,
     "SELECT event_id, batch_id FROM telemetry.parked_event WHERE projection = $1 AND generation = $2 AND is_due "
@@ -145,10 +146,10 @@ void end_replay(std::string_view projection) {
     });
 }
 
-void forget_other_generations(const Generation& generation) {
-    postgres::guarded([&] {
-        Datum values[] = {postgres::text_datum(generation.projection), Int32GetDatum(generation.number)};
-        execute(remove_others, values);
+void forget_gone_generations(std::string_view projection) {
+    postgres::guarded([projection] {
+        Datum name = postgres::text_datum(projection);
+        execute(remove_of_gone, &name);
     });
 }
 

@@ -42,8 +42,8 @@ DueEvents find_due_events(const Generation& generation, std::int64_t most);
 // No event of the projection is due any more.
 void end_replay(std::string_view projection);
 
-// The other generations of the projection are gone.
-void forget_other_generations(const Generation& generation);
+// Forgets events of generations without a cursor.
+void forget_gone_generations(std::string_view projection);
 
 // The ids of all events that it lacks, ascending, as `snapshot` shows them.
 std::vector<model::EventId> find_parked_events(const Generation& generation, ::Snapshot snapshot);
