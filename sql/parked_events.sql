@@ -101,6 +101,21 @@ CALL telemetry.project_once();
 SELECT device_id, value FROM handled WHERE value < 0 ORDER BY device_id;
 SELECT count(*) FROM telemetry.parked_event;
 
+-- A rebuild begins with the baseline and with what that one has parked, and the baseline keeps it. All of them get the events again.
+CREATE INDEX refusing ON telemetry.state_device (public.refuse(key, sample_count));
+SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch;
+CALL telemetry.project_once();
+SELECT telemetry.rebuild_projection('device');
+CALL telemetry.project_once();
+SELECT c.purpose, count(*) FROM telemetry.parked_event p LEFT JOIN telemetry.cursor c USING (projection, generation) GROUP BY 1 ORDER BY 1;
+SELECT * FROM telemetry.verify_projection('device');
+DROP INDEX telemetry.refusing;
+SELECT telemetry.replay_parked('device');
+CALL telemetry.project_once();
+SELECT count(*) FROM telemetry.parked_event;
+SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'poison';
+SELECT * FROM telemetry.verify_projection('device');
+
 -- Bad arguments, and a projection that goes.
 \set VERBOSITY sqlstate
 SELECT telemetry.set_failure_policy('device', 'ignore');

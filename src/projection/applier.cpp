@@ -382,7 +382,14 @@ std::optional<Pass> Applier::replay(const Progress& progress, const PassContext&
         if (is_done) pass.succeeded.push_back(each->name);
         has_tried = has_tried || !is_done;
     }
-    if (!has_tried) end_replay(first->projection());
+    if (!has_tried) {
+        // One that is left out may have events that are due. It is served later.
+        const bool must_wait = std::any_of(context.consumers.begin(), context.consumers.end(), [&](const Consumer& each) {
+            return each.definition == first->definition && schedule_.is_left_out(each);
+        });
+        if (must_wait) return std::nullopt;
+        end_replay(first->projection());
+    }
     finish(pass, context.snapshot);
     return pass;
 }
