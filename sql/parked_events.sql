@@ -70,8 +70,10 @@ SELECT telemetry.resume_projection('device');
 \set VERBOSITY sqlstate
 CALL telemetry.project_once();
 \set VERBOSITY default
+BEGIN;
 DROP INDEX telemetry.refusing;
 CREATE INDEX refusing ON telemetry.state_device (public.refuse_all(sample_count, '42P01'));
+COMMIT;
 \set VERBOSITY sqlstate
 CALL telemetry.project_once();
 \set VERBOSITY default

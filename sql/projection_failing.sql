@@ -25,7 +25,8 @@ SELECT device_id, sample_count FROM telemetry.device_stats ORDER BY device_id;
 SELECT device_id, sample_count FROM telemetry.device_metric_stats WHERE metric = 'light1' ORDER BY device_id;
 SELECT region, sample_count FROM telemetry.region_stats ORDER BY region;
 SELECT projection, applied FROM telemetry.projection_status ORDER BY projection;
-SELECT projection, batch_id, events FROM telemetry.cursor ORDER BY projection;
+SELECT projection, batch_id IS NULL AS follows, events, events = (SELECT sum(b.events) FROM telemetry.batch b WHERE b.batch_id <= c.batch_id) AS agrees
+FROM telemetry.cursor c ORDER BY projection;
 SELECT sum(events) AS in_batches FROM telemetry.batch;
 SELECT * FROM telemetry.projection_tail('region');
 SELECT events FROM telemetry.projection_tail('device');
@@ -43,7 +44,8 @@ CALL telemetry.project_once();
 SELECT device_id, sample_count, round(avg_temperature::numeric, 9) AS avg_temperature FROM telemetry.device_stats ORDER BY device_id;
 SELECT region, sample_count FROM telemetry.region_stats ORDER BY region;
 SELECT projection, applied, applied = (SELECT count(*) FROM telemetry.event) AS all_applied FROM telemetry.projection_status ORDER BY projection;
-SELECT projection, batch_id, events FROM telemetry.cursor ORDER BY projection;
+SELECT projection, batch_id IS NULL AS follows, events, events = (SELECT sum(b.events) FROM telemetry.batch b WHERE b.batch_id <= c.batch_id) AS agrees
+FROM telemetry.cursor c ORDER BY projection;
 SELECT sum(events) AS in_batches FROM telemetry.batch;
 SELECT projection, state, lag_events FROM telemetry.projection_status ORDER BY projection;
 
