@@ -76,6 +76,11 @@ CREATE FUNCTION telemetry.as_of(projection text) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'telemetry_get_as_of' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION telemetry.as_of(text) IS 'Returns a time. The projection, as the caller''s snapshot shows it, holds every reading that was committed before that time. While readings wait, it is the time up to which the last pass found it complete. When none waits, it is that time or the start of the caller''s transaction, whichever is later. Under REPEATABLE READ and SERIALIZABLE and on a standby it is the time of the last pass, because the snapshot there may show less than was committed by the start of the transaction. The result is never later than the snapshot; it is NULL where the time is not known.';
 
+-- Each view of statistics calls this, with the rights of its reader.
+CREATE FUNCTION telemetry.shown_generation(projection text, is_guarded boolean) RETURNS integer
+    AS 'MODULE_PATHNAME', 'telemetry_get_shown_generation' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.shown_generation(text, boolean) IS 'Returns the generation of a projection''s rows that its views show to the caller''s snapshot; NULL where there is none yet. With is_guarded it raises TC103 if the projection is older than telemetry_cqrs.max_staleness. Everybody may call it. Internal.';
+
 CREATE FUNCTION telemetry.projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamptz)
     AS 'MODULE_PATHNAME', 'telemetry_measure_tail' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION telemetry.projection_tail(text) IS 'Returns how many committed events a projection has not applied yet, and when the first of them was received. The time is NULL where none waits. It is also NULL where the log was restored and nothing was accepted here since, because those events were received at another place. The call costs as much as the projector is behind, however far behind the projection itself is: events that the projector has read are known without counting.';
@@ -107,8 +112,6 @@ CREATE FUNCTION telemetry.folded_log(projection text, generation integer, OUT ke
     AS 'MODULE_PATHNAME', 'telemetry_fold_log' LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10000;
 COMMENT ON FUNCTION telemetry.folded_log(text, integer) IS 'Returns the statistics of the readings that a generation of a projection has not consumed (NULL: of all readings of the log), as rows of a state table, without those that the projection has parked. A key and bucket may have several rows. telemetry.differences() calls it. Internal.';
 
--- Each view of statistics asks as_of() only in a session that has set max_staleness, because the call costs more than a look at one row. The
--- condition is no function of its own: the server would ask each reader of an earlier version for the right to a new function.
 CREATE VIEW telemetry.device_stats AS
     SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count,
            telemetry.avg(summaries[1]) AS avg_temperature, telemetry.minimum(summaries[1]) AS min_temperature,
@@ -119,8 +122,7 @@ CREATE VIEW telemetry.device_stats AS
            telemetry.last_value(summaries[2]) AS last_humidity,
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.state_device
-    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current'
-                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('device') IS NOT NULL END);
+    WHERE part = 0 AND generation = (SELECT telemetry.shown_generation('device', true));
 COMMENT ON VIEW telemetry.device_stats IS 'Shows a row for each device, in °C and %RH. stddev_* are sample standard deviations. last_* and region are those of the reading that was measured last. The row is complete up to as_of.';
 
 CREATE VIEW telemetry.device_metric_stats AS
@@ -132,8 +134,7 @@ CREATE VIEW telemetry.device_metric_stats AS
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.state_device s
     CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current'
-                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('device') IS NOT NULL END);
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT telemetry.shown_generation('device', true));
 COMMENT ON VIEW telemetry.device_metric_stats IS 'Shows a row for each device and metric, temperature and humidity among them. sample_count counts the values that were not NULL.';
 
 -- Rows without a region come from a branch of their own, because NULLIF(region, '') would keep a query for one region from using the
@@ -152,8 +153,7 @@ CREATE VIEW telemetry.region_stats AS
           UNION ALL
           SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries, part, generation
           FROM telemetry.state_region WHERE key = '') AS s
-    WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current'
-                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('region') IS NOT NULL END);
+    WHERE part = 0 AND generation = (SELECT telemetry.shown_generation('region', true));
 COMMENT ON VIEW telemetry.region_stats IS 'Shows a row for each region, by the region recorded with each reading. region is NULL for readings without one.';
 
 CREATE VIEW telemetry.region_metric_stats AS
@@ -167,8 +167,7 @@ CREATE VIEW telemetry.region_metric_stats AS
           UNION ALL
           SELECT NULL, metric_names, summaries, generation FROM telemetry.state_region WHERE key = '') AS s
     CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
-    WHERE m.summary IS NOT NULL AND s.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current'
-                       AND CASE WHEN COALESCE(pg_catalog.current_setting('telemetry_cqrs.max_staleness', true), '0') = '0' THEN true ELSE telemetry.as_of('region') IS NOT NULL END);
+    WHERE m.summary IS NOT NULL AND s.generation = (SELECT telemetry.shown_generation('region', true));
 COMMENT ON VIEW telemetry.region_metric_stats IS 'Shows a row for each region and metric, temperature and humidity among them.';
 
 CREATE VIEW telemetry.device_stats_live AS
@@ -182,7 +181,7 @@ CREATE VIEW telemetry.device_stats_live AS
     FROM (SELECT device_id, (pg_catalog.array_agg(region ORDER BY last_seen DESC, region DESC NULLS LAST))[1] AS region, pg_catalog.min(first_seen) AS first_seen, pg_catalog.max(last_seen) AS last_seen,
                  pg_catalog.max(last_received_at) AS last_received_at, pg_catalog.sum(sample_count)::bigint AS sample_count,
                  telemetry.merge(summaries[1]) AS temperature, telemetry.merge(summaries[2]) AS humidity
-          FROM (SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_device WHERE part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current')
+          FROM (SELECT key AS device_id, region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_device WHERE part = 0 AND generation = (SELECT telemetry.shown_generation('device', false))
               UNION ALL SELECT t.key, t.region, t.first_seen, t.last_seen, t.last_received_at, t.sample_count, t.summaries FROM telemetry.folded_tail('device') AS t) AS s
           GROUP BY device_id) AS l;
 COMMENT ON VIEW telemetry.device_stats_live IS 'Shows what telemetry.device_stats shows, with the readings that are not applied yet: exactly those that the reader''s snapshot shows, uncommitted ones of his own transaction included. It costs as much more as the projection is behind.';
@@ -193,7 +192,7 @@ CREATE VIEW telemetry.device_metric_stats_live AS
            telemetry.first_value(summary) AS first_value, telemetry.first_at(summary) AS first_at,
            telemetry.last_value(summary) AS last_value, telemetry.last_at(summary) AS last_at
     FROM (SELECT s.device_id, m.metric, telemetry.merge(m.summary) AS summary
-          FROM (SELECT key AS device_id, metric_names, summaries FROM telemetry.state_device WHERE generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'device' AND c.purpose = 'current')
+          FROM (SELECT key AS device_id, metric_names, summaries FROM telemetry.state_device WHERE generation = (SELECT telemetry.shown_generation('device', false))
               UNION ALL SELECT t.key, t.metric_names, t.summaries FROM telemetry.folded_tail('device') AS t) AS s
           CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
           WHERE m.summary IS NOT NULL
@@ -211,8 +210,8 @@ CREATE VIEW telemetry.region_stats_live AS
     FROM (SELECT region, pg_catalog.min(first_seen) AS first_seen, pg_catalog.max(last_seen) AS last_seen,
                  pg_catalog.max(last_received_at) AS last_received_at, pg_catalog.sum(sample_count)::bigint AS sample_count,
                  telemetry.merge(summaries[1]) AS temperature, telemetry.merge(summaries[2]) AS humidity
-          FROM (SELECT key AS region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key <> '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
-              UNION ALL SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key = '' AND part = 0 AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
+          FROM (SELECT key AS region, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key <> '' AND part = 0 AND generation = (SELECT telemetry.shown_generation('region', false))
+              UNION ALL SELECT NULL, first_seen, last_seen, last_received_at, sample_count, summaries FROM telemetry.state_region WHERE key = '' AND part = 0 AND generation = (SELECT telemetry.shown_generation('region', false))
               UNION ALL SELECT NULLIF(t.key, ''), t.first_seen, t.last_seen, t.last_received_at, t.sample_count, t.summaries FROM telemetry.folded_tail('region') AS t) AS s
           GROUP BY region) AS l;
 COMMENT ON VIEW telemetry.region_stats_live IS 'Shows what telemetry.region_stats shows, with the readings that are not applied yet: exactly those that the reader''s snapshot shows, uncommitted ones of his own transaction included. It costs as much more as the projection is behind.';
@@ -223,8 +222,8 @@ CREATE VIEW telemetry.region_metric_stats_live AS
            telemetry.first_value(summary) AS first_value, telemetry.first_at(summary) AS first_at,
            telemetry.last_value(summary) AS last_value, telemetry.last_at(summary) AS last_at
     FROM (SELECT s.region, m.metric, telemetry.merge(m.summary) AS summary
-          FROM (SELECT key AS region, metric_names, summaries FROM telemetry.state_region WHERE key <> '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
-              UNION ALL SELECT NULL, metric_names, summaries FROM telemetry.state_region WHERE key = '' AND generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = 'region' AND c.purpose = 'current')
+          FROM (SELECT key AS region, metric_names, summaries FROM telemetry.state_region WHERE key <> '' AND generation = (SELECT telemetry.shown_generation('region', false))
+              UNION ALL SELECT NULL, metric_names, summaries FROM telemetry.state_region WHERE key = '' AND generation = (SELECT telemetry.shown_generation('region', false))
               UNION ALL SELECT NULLIF(t.key, ''), t.metric_names, t.summaries FROM telemetry.folded_tail('region') AS t) AS s
           CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
           WHERE m.summary IS NOT NULL
@@ -260,7 +259,6 @@ DECLARE
     keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket AS "time", ' END || COALESCE('s.' || key_column || ', ', '') || 'm.metric';
     live_keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 'l."time", ' END || COALESCE('l.' || key_column || ', ', '') || 'l.metric';
     metrics CONSTANT text := 'CROSS JOIN LATERAL unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names, s.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL';
-    generation CONSTANT text := format('SELECT c.generation FROM telemetry.cursor c WHERE c.projection = %L AND c.purpose = ''current''', projection);
     source text;
     statistics text := 'telemetry.sample_count(#) AS sample_count, telemetry.avg(#) AS avg, telemetry.minimum(#) AS min, telemetry.maximum(#) AS max, '
                        'telemetry.stddev(#) AS stddev, telemetry.first_value(#) AS first_value, telemetry.last_value(#) AS last_value';
@@ -284,12 +282,11 @@ BEGIN
             WHEN 'device_id' THEN 'SELECT d.key AS device_id, d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%1$I d'
             ELSE 'SELECT d.bucket, d.metric_names, d.summaries, d.generation FROM telemetry.%1$I d'
         END, 'state_' || projection, '');
-    EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT %s, %s, (SELECT telemetry.as_of(%L)) AS as_of FROM (%s) AS s %s AND s.generation = (%s AND '
-                   'CASE WHEN COALESCE(current_setting(''telemetry_cqrs.max_staleness'', true), ''0'') = ''0'' THEN true ELSE telemetry.as_of(%4$L) IS NOT NULL END)',
-                   view_name, keys, statistics, projection, source, metrics, generation);
+    EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT %s, %s, (SELECT telemetry.as_of(%L)) AS as_of FROM (%s) AS s %s AND s.generation = (SELECT telemetry.shown_generation(%4$L, true))',
+                   view_name, keys, statistics, projection, source, metrics);
     EXECUTE format('CREATE OR REPLACE VIEW telemetry.%I AS SELECT %s, %s FROM (SELECT %s, telemetry.merge(m.summary) AS summary '
-                   'FROM (SELECT * FROM (%s) AS d WHERE d.generation = (%s) UNION ALL SELECT %st.bucket, t.metric_names, t.summaries, NULL FROM telemetry.folded_tail(%L) AS t) AS s %s GROUP BY %s) AS l',
-                   view_name || '_live', live_keys, live_statistics, keys, source, generation,
+                   'FROM (SELECT * FROM (%s) AS d WHERE d.generation = (SELECT telemetry.shown_generation(%L, false)) UNION ALL SELECT %st.bucket, t.metric_names, t.summaries, NULL FROM telemetry.folded_tail(%L) AS t) AS s %s GROUP BY %s) AS l',
+                   view_name || '_live', live_keys, live_statistics, keys, source, projection,
                    CASE key_column WHEN 'device_id' THEN 't.key, ' WHEN 'region' THEN format('NULLIF(t.key, %L), ', '') ELSE '' END, projection, metrics,
                    CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket, ' END || COALESCE('s.' || key_column || ', ', '') || 'm.metric');
 END $$;
@@ -323,7 +320,7 @@ BEGIN
     RETURN QUERY EXECUTE format($query$
         WITH found AS MATERIALIZED (
             SELECT d.key, d.bucket, d.sample_count, d.first_seen, d.last_seen, d.last_received_at, d.region, d.metric_names, d.summaries
-            FROM telemetry.%1$I d WHERE d.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.purpose = 'current') AND d.bucket >= $2 AND d.key >= $4 AND ($5 IS NULL OR d.key < $5)
+            FROM telemetry.%1$I d WHERE d.generation = (SELECT telemetry.shown_generation($1, false)) AND d.bucket >= $2 AND d.key >= $4 AND ($5 IS NULL OR d.key < $5)
             UNION ALL SELECT t.* FROM telemetry.folded_tail($1) AS t WHERE t.bucket >= $2 AND t.key COLLATE "C" >= $4 AND ($5 IS NULL OR t.key COLLATE "C" < $5)
         ), expected AS MATERIALIZED (
             SELECT d.key, d.bucket, d.sample_count, d.first_seen, d.last_seen, d.last_received_at, d.region, d.metric_names, d.summaries

@@ -27,7 +27,7 @@ BEGIN
         'SELECT g.bucket, telemetry.with_known_resets(CASE WHEN telemetry.has_overlap(g.summary) THEN telemetry.recounted(g.summary, $1, $2, g.bucket, $3) ELSE g.summary END) FROM (
          SELECT s.bucket, telemetry.merge(m.summary) AS summary FROM (
              SELECT d.bucket, d.metric_names, d.summaries FROM telemetry.%I d
-             WHERE d.generation = (SELECT c.generation FROM telemetry.cursor c WHERE c.projection = $1 AND c.purpose = ''current'') AND d.key = $2 AND d.bucket >= $4 AND d.bucket < $5
+             WHERE d.generation = (SELECT telemetry.shown_generation($1, false)) AND d.key = $2 AND d.bucket >= $4 AND d.bucket < $5
              UNION ALL SELECT t.bucket, t.metric_names, t.summaries FROM telemetry.folded_tail($1) AS t WHERE t.key = $2 AND t.bucket >= $4 AND t.bucket < $5) AS s
          CROSS JOIN LATERAL unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names, s.summaries) AS m (metric, summary)
          WHERE m.metric = $3 AND m.summary IS NOT NULL GROUP BY s.bucket) AS g', 'state_' || projection) USING projection, key, metric, begins, ends;

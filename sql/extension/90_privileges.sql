@@ -1,5 +1,6 @@
 -- New objects belong to the owner of the log, whichever role ran the script, and no other role has a right to them: the script takes
--- back the rights that ALTER DEFAULT PRIVILEGES gave. grant_reader, grant_writer and grant_admin hand out the three sets. Objects of an
+-- back the rights that ALTER DEFAULT PRIVILEGES gave. Only shown_generation() is everybody's: the server asks the reader of a view for the
+-- right to its functions, and the views of version 1.0 did not call it. grant_reader, grant_writer and grant_admin hand out the three sets. Objects of an
 -- earlier version have initial privileges on record and are left alone: a REVOKE here would record later grants as part of the
 -- extension, and dumps would leave them out. telemetry.setup() names the roles that have too many rights there.
 DO $new$
@@ -10,7 +11,7 @@ DECLARE
     item record;
 BEGIN
     FOR item IN
-        SELECT o.kind, o.name, o.owner, CASE o.kind WHEN 'VIEW' THEN 'TABLE' ELSE o.kind END AS granted_as,
+        SELECT o.kind, o.name, o.owner, o.kind = 'ROUTINE' AND o.name LIKE '%shown_generation(%' AS is_public, CASE o.kind WHEN 'VIEW' THEN 'TABLE' ELSE o.kind END AS granted_as,
                (SELECT string_agg(DISTINCT ', ' || a.grantee::regrole, '') FROM aclexplode(o.acl) a WHERE a.grantee NOT IN (0, o.owner, log_owner)) AS others
         FROM pg_catalog.pg_depend d
         CROSS JOIN LATERAL (
@@ -34,6 +35,7 @@ BEGIN
     LOOP
         IF item.owner <> log_owner THEN EXECUTE format('ALTER %s %s OWNER TO %s', item.kind, item.name, log_owner); END IF;
         EXECUTE format('REVOKE ALL ON %s %s FROM PUBLIC%s', item.granted_as, item.name, item.others);
+        IF item.is_public THEN EXECUTE format('GRANT EXECUTE ON %s %s TO PUBLIC', item.granted_as, item.name); END IF;
         -- Default privileges can also take rights from the owner.
         EXECUTE format('GRANT ALL ON %s %s TO %s', item.granted_as, item.name, log_owner);
     END LOOP;

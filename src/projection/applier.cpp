@@ -4,6 +4,7 @@
 #include "projection/applier.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "error_codes.hpp"
 #include "event_log/epoch.hpp"
@@ -73,30 +74,48 @@ void refuse_obstacles(const postgres::OwnTable& own) {
     });
 }
 
-// The events that a pass has read of its window.
-struct Read {
+// The events between two places in a window.
+struct Stretch {
     std::int64_t events = 0;
-    bool is_complete = false;
-    std::optional<model::Partial> last_row;
-    bool is_whole = false;  // the transaction of the last row has no further row
+    std::optional<model::Partial> last_row;  // nothing: it has no row
+    bool is_whole = false;                   // the transaction of the last row has no further row
 };
 
-// Reads at most so many rows, and less if there is enough to write. Folds what it reads into the targets.
-Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, std::int64_t most_rows,
-                 Targets& targets) {
+// The events that a pass has read of its window.
+struct Read {
+    std::vector<Stretch> full;  // each fills a batch; the first one together with the open batch
+    Stretch rest;               // what came after them
+    bool is_complete = false;
+
+    std::int64_t events() const noexcept {
+        std::int64_t sum = rest.events;
+        for (const Stretch& each : full) sum += each.events;
+        return sum;
+    }
+};
+
+// Reads a number of slices, and less if there is enough to write. Folds what it reads into the targets.
+Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, std::int64_t open_events,
+                 std::int64_t slice, Targets& targets) {
     event_log::WindowReader reader(window, epoch, snapshot);
     Read read;
-    std::int64_t rows = 0;
-    while (rows < most_rows && targets.bytes() < kMostBytes) {
-        const event_log::Block block = reader.read(most_rows - rows);
+    std::int64_t room = slice - open_events;
+    for (std::int64_t rows = 0; room > 0 && rows < kMostSlices * slice && targets.bytes() < kMostBytes;) {
+        const event_log::Block block = reader.read(room);
         if (block.rows == 0) break;
         rows += block.rows;
-        read.events += block.events;
+        room -= block.rows;
         targets.add(block.readings);
+        read.rest = {read.rest.events + block.events, reader.last_row(), reader.is_at_transaction_end()};
+        if (room > 0) continue;
+        // Rows that are no events leave room.
+        const std::int64_t in_batch = read.rest.events + (read.full.empty() ? open_events : 0);
+        room = slice - in_batch;
+        if (room > 0) continue;
+        read.full.push_back(std::exchange(read.rest, {}));
+        room = slice;
     }
     read.is_complete = reader.at_end();
-    read.last_row = reader.last_row();
-    read.is_whole = reader.is_at_transaction_end();
     reader.close();
     return read;
 }
@@ -223,31 +242,41 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
         else
             attempt(each.name, pass, [&] { targets.open(*each.definition, each.cursor.generation, context.snapshot); });
     }
-    const std::int64_t room = std::max<std::int64_t>(options.slice - before.open_events, 0);
-    const Read read = read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, room, targets);
+    Read read = read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, before.open_events,
+                            options.slice, targets);
 
+    const std::int64_t events = read.events();
     const bool becomes_drained = read.is_complete && far_end.drains;
-    const bool is_full = before.open_events + read.events >= options.slice;
+    const bool is_full = !read.full.empty() || before.open_events >= options.slice;
     const bool wants_batch = options.with_batches && !schedule_.is_suspended(kBatches);
-    const bool must_batch =
-        (becomes_drained || is_full || has_several_to_read(progress)) && before.open_events + read.events > 0;
-    const bool has_moved = read.events > 0 || !read.is_complete || becomes_drained;
+    const bool must_batch = (becomes_drained || is_full || has_several_to_read(progress)) && before.open_events + events > 0;
+    const bool has_moved = events > 0 || !read.is_complete || becomes_drained;
     if (!has_moved && !(before.open_events > 0 && (wants_batch || must_batch))) {
         std::erase_if(seen_empty_, [&](const SeenEmpty& seen) { return seen.epoch == epoch.epoch; });
         seen_empty_.push_back({epoch.epoch, before.read_to, far_end.snapshot});
         return std::nullopt;
     }
 
+    const auto end_of = [&](const Stretch& stretch) {
+        return model::position_after(from, far_end.snapshot, *stretch.last_row, stretch.is_whole);
+    };
     BatcherState now = before;
     if (read.is_complete && epoch.is_local(context.here))
         now.read_to = model::position_at(far_end.snapshot);
-    else if (read.last_row)
-        now.read_to = model::position_after(from, far_end.snapshot, *read.last_row, read.is_whole);
-    now.events += read.events;
-    now.open_events += read.events;
+    else if (read.rest.last_row)
+        now.read_to = end_of(read.rest);
+    else if (!read.full.empty())
+        now.read_to = end_of(read.full.back());
+    now.events += events;
+    now.open_events += events;
     now.drained = becomes_drained;
     if (read.is_complete) now.as_of = context.taken_at;
-    pass.events = read.events;
+    pass.events = events;
+    // What the pass has read to the end of a slice is one batch with what it has read to its own end.
+    if (read.rest.events == 0 && !read.full.empty()) {
+        read.rest = read.full.back();
+        read.full.pop_back();
+    }
 
     feed::Reach reach;
     if (targets.keep_counters()) {
@@ -257,55 +286,57 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     write_targets(targets, reach, progress, context.snapshot, pass);
     for (const ConsumerFailure& failure : pass.failures) leaving.push_back(failure.consumer);
 
-    feed::Batch batch{.batch_id = progress.last_batch(),
-                      .epoch = epoch.epoch,
-                      .from = before.batched_to,
-                      .to = before.read_to,
-                      .events = before.open_events,
-                      .created_at = context.taken_at};
-    const auto next_number = [&] { return model::next_batch(batch.batch_id, progress.epochs.back().epoch); };
-    const bool parts = !leaving.empty() && read.events > 0;
-    if (parts && before.open_events > 0) {
-        // The projections that leave have consumed the open batch up to here, so it ends here.
-        batch.batch_id = next_number();
+    model::BatchId last_batch = progress.last_batch();
+    const auto close = [&](const model::Position& to, std::int64_t batch_events) {
+        const feed::Batch batch{.batch_id = model::next_batch(last_batch, progress.epochs.back().epoch),
+                                .epoch = epoch.epoch,
+                                .from = now.batched_to,
+                                .to = to,
+                                .events = batch_events,
+                                .created_at = context.taken_at};
         close_batch(batch, context.snapshot, pass);
-        now.batched_to = before.read_to;
-        now.batched_as_of = before.as_of;
-        now.open_events = read.events;
+        last_batch = batch.batch_id;
+    };
+    const auto has_closed = [&now](const model::Position& to, model::Micros as_of, std::int64_t batch_events) {
+        now.batched_to = to;
+        now.batched_as_of = as_of;
+        now.open_events -= batch_events;
+    };
+    const bool parts = !leaving.empty() && events > 0;
+    std::int64_t open_before = before.open_events;
+    if (parts && open_before > 0) {
+        // The projections that leave have consumed the open batch up to here, so it ends here.
+        close(before.read_to, open_before);
+        has_closed(before.read_to, before.as_of, std::exchange(open_before, 0));
     }
     for (const std::string& each : leaving) {
         Cursor cursor = progress.cursor_of(each);
         // One without a row has consumed nothing, and needs none now.
         if (!parts || !cursor.is_stored) continue;
         cursor.place = Cursor::Place::kBatch;
-        cursor.batch = batch.batch_id;
+        cursor.batch = last_batch;
         cursor.events = progress.events_read();
         cursor.as_of = before.as_of;
         feed::write_cursor(each, cursor);
     }
-    const auto close = [&] {
-        feed::Batch whole = batch;
-        whole.batch_id = next_number();
-        whole.from = now.batched_to;
-        whole.to = now.read_to;
-        whole.events = now.open_events;
-        close_batch(whole, context.snapshot, pass);
-        batch.batch_id = whole.batch_id;
-    };
+    for (const Stretch& each : read.full) {
+        const std::int64_t batch_events = std::exchange(open_before, 0) + each.events;
+        close(end_of(each), batch_events);
+        has_closed(end_of(each), before.as_of, batch_events);
+    }
+    const auto close_rest = [&] { close(now.read_to, now.open_events); };
     bool is_closed = false;
     if (must_batch) {
-        close();
+        close_rest();
         is_closed = true;
     } else if (wants_batch && now.open_events > 0) {
-        is_closed = attempt(kBatches, pass, close);
+        is_closed = attempt(kBatches, pass, close_rest);
     }
     if (is_closed) {
-        now.batched_to = now.read_to;
-        now.batched_as_of = now.as_of;
-        now.open_events = 0;
+        has_closed(now.read_to, now.as_of, now.open_events);
         pass.succeeded.emplace_back(kBatches);
     }
-    if (batch.batch_id != progress.last_batch()) now.last_batch = batch.batch_id;
+    if (last_batch != progress.last_batch()) now.last_batch = last_batch;
     feed::write_batcher(epoch.epoch, before, now, context.snapshot);
 
     finish(pass, context.snapshot);
@@ -329,6 +360,9 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     std::vector<const Consumer*> served = schedule_.choose(context.consumers, progress, options);
     if (served.empty()) return std::nullopt;
     if (is_careful_) served.erase(served.begin() + 1, served.end());
+    // An audit has time, and the others should not wait for it.
+    const bool takes_little = served.front()->is(Cursor::Purpose::kAudit);
+    const std::int64_t most_events = takes_little ? options.slice : kMostSlices * options.slice;
 
     Pass pass;
     bool must_wait = false, keeps_up = false;
@@ -340,7 +374,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
         } else {
             const auto consumed = served.front()->definition->is_handler()
                                       ? handle_batch(*served.front(), progress, context.snapshot)
-                                      : consume_batches(served, progress, context.snapshot, options.slice);
+                                      : consume_batches(served, progress, context.snapshot, most_events);
             must_wait = !consumed;
             keeps_up = consumed && consumed->keeps_up;
             pass.events = consumed ? consumed->events : 0;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "event_log/window_reader.hpp"
-#include "feed/progress.hpp"
+#include "feed/standings.hpp"
 #include "feed/tail.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -42,13 +42,13 @@ feed::Cursor cursor_to_fold_from(FunctionCallInfo fcinfo, const feed::Progress& 
 // fit into work_mem, so it may have several rows of one key and bucket.
 void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
     const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
-    const read_model::Definition definition = read_model::require_projection(postgres::text_argument(fcinfo, 0), snapshot);
+    const read_model::Definition& definition = read_model::require_projection(postgres::text_argument(fcinfo, 0), snapshot);
     auto* result = postgres::guarded([fcinfo] {
         InitMaterializedSRF(fcinfo, 0);
         return reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     });
     if (definition.is_handler()) return;  // it keeps no statistics
-    const feed::Progress progress = feed::read_progress(snapshot);
+    const feed::Progress& progress = feed::standings_shown_by(snapshot).progress();
     feed::Cursor cursor = progress.cursor_of(definition.name);
     std::vector<model::EventId> parked;
     if (is_of_other_generation) {

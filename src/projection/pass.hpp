@@ -40,10 +40,13 @@ struct Pass {
     std::vector<std::string> notifications;  // to send after the commit
 };
 
+// A pass reads at most so many slices of the log. Then one row of a state table takes the readings of all of them.
+inline constexpr std::int64_t kMostSlices = 10;
+
 struct PassOptions {
     bool serves_lazy = false;     // lazy projections are served at once
     bool with_batches = true;     // false: the events that the pass reads stay in the open batch
-    std::int64_t slice = 100000;  // a pass reads at most this many rows of the log, and a batch has at most so many events
+    std::int64_t slice = 100000;  // a batch has at most so many events
     // Milliseconds to wait for a table; 0: as the session has set it. The default is below deadlock_timeout: the pass gives up
     // first, and a session that changes a table of the extension goes on.
     int lock_timeout = 500;

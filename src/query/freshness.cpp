@@ -1,4 +1,5 @@
-// SQL functions as_of, projection_tail and batch_tail: how far a projection or the list of batches is behind the log.
+// SQL functions as_of, shown_generation, projection_tail and batch_tail: how far a projection or the list of batches is behind
+// the log.
 //
 // Each of them answers for the caller's own snapshot.
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "error_codes.hpp"
+#include "feed/standings.hpp"
 #include "feed/tail.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -19,23 +21,6 @@
 
 namespace query {
 namespace {
-
-// Where a projection stands, as the caller's snapshot shows it.
-struct Standing {
-    ::Snapshot snapshot;
-    feed::Progress progress;
-    feed::Cursor cursor;
-};
-
-// Error(22023) if there is no such projection.
-Standing standing_of(std::string_view projection) {
-    const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
-    feed::Progress progress = feed::read_progress(snapshot);
-    const feed::Cursor cursor = progress.cursor_of(projection);
-    // A projection with a cursor is in the registry, which takes three tables to read.
-    if (!cursor.is_stored) read_model::require_projection(projection, snapshot);
-    return {snapshot, std::move(progress), cursor};
-}
 
 // A moment before the server took the caller's snapshot, so the snapshot shows every transaction that committed until then. It
 // is the start of the caller's transaction, because the statement may be a FETCH or an Execute long after the snapshot.
@@ -70,22 +55,52 @@ void refuse_stale(std::string_view projection, bool has_events, std::optional<Ti
                           "telemetry.projection_status says why the projection is behind.");
 }
 
+// Error(22023) if there is no such projection.
+feed::Cursor cursor_of(std::string_view projection, const feed::Standings& standings, ::Snapshot snapshot) {
+    const feed::Cursor cursor = standings.progress().cursor_of(projection);
+    // A projection with a cursor is in the registry, which takes three tables to read.
+    if (!cursor.is_stored) read_model::require_projection(projection, snapshot);
+    return cursor;
+}
+
+// The projection's as_of. Error(TC103) as above.
+std::optional<TimestampTz> fresh_as_of(std::string_view projection, feed::Standings& standings, ::Snapshot snapshot) {
+    const feed::TailStart tail = standings.tail_of(projection, snapshot);
+    const auto as_of = as_of_tail(tail.has_events, tail.as_of);
+    refuse_stale(projection, tail.has_events, as_of);
+    return as_of;
+}
+
 }  // namespace
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_get_as_of) {
     const std::string_view projection = postgres::text_argument(fcinfo, 0);
-    const query::Standing standing = query::standing_of(projection);
-    const feed::TailStart tail = feed::look_at_tail(standing.progress, standing.cursor, standing.snapshot);
-    const auto as_of = query::as_of_tail(tail.has_events, tail.as_of);
-    query::refuse_stale(projection, tail.has_events, as_of);
+    const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
+    feed::Standings& standings = feed::standings_shown_by(snapshot);
+    query::cursor_of(projection, standings, snapshot);
+    const auto as_of = query::fresh_as_of(projection, standings, snapshot);
     if (!as_of) PG_RETURN_NULL();
     PG_RETURN_TIMESTAMPTZ(*as_of);
 }
 
+TELEMETRY_FUNCTION(telemetry_get_shown_generation) {
+    const std::string_view projection = postgres::text_argument(fcinfo, 0);
+    const bool is_guarded = PG_GETARG_BOOL(1);
+    const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
+    feed::Standings& standings = feed::standings_shown_by(snapshot);
+    const feed::Cursor cursor = query::cursor_of(projection, standings, snapshot);
+    if (is_guarded && runtime::settings().max_staleness > 0) query::fresh_as_of(projection, standings, snapshot);
+    if (!cursor.is_stored) PG_RETURN_NULL();
+    PG_RETURN_INT32(cursor.generation);
+}
+
 TELEMETRY_FUNCTION(telemetry_measure_tail) {
-    const query::Standing standing = query::standing_of(postgres::text_argument(fcinfo, 0));
-    const feed::Tail tail = feed::measure_tail(standing.progress, standing.cursor, standing.snapshot);
+    const std::string_view projection = postgres::text_argument(fcinfo, 0);
+    const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
+    const feed::Standings& standings = feed::standings_shown_by(snapshot);
+    const feed::Cursor cursor = query::cursor_of(projection, standings, snapshot);
+    const feed::Tail tail = feed::measure_tail(standings.progress(), cursor, snapshot);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0))};
         bool nulls[] = {false, !tail.oldest_received_at.has_value()};
@@ -95,7 +110,7 @@ TELEMETRY_FUNCTION(telemetry_measure_tail) {
 
 TELEMETRY_FUNCTION(telemetry_measure_batch_tail) {
     const ::Snapshot snapshot = postgres::guarded(postgres::callers_snapshot);
-    const feed::Tail tail = feed::measure_tail(feed::read_progress(snapshot), feed::kBatchList, snapshot);
+    const feed::Tail tail = feed::measure_tail(feed::standings_shown_by(snapshot).progress(), feed::kBatchList, snapshot);
     const auto as_of = query::as_of_tail(tail.events > 0, tail.as_of);
     return postgres::guarded([&] {
         Datum values[] = {Int64GetDatum(tail.events), TimestampTzGetDatum(tail.oldest_received_at.value_or(0)),

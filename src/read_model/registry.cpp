@@ -10,6 +10,7 @@
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
+#include "postgres/snapshot_memo.hpp"
 #include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 
@@ -214,9 +215,10 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
     return definitions;
 }
 
-Definition require_projection(std::string_view name, ::Snapshot snapshot) {
+const Definition& require_projection(std::string_view name, ::Snapshot snapshot) {
+    static postgres::SnapshotMemo<std::vector<Definition>> memo;
     std::string known;
-    for (const Definition& each : read_registry(snapshot)) {
+    for (const Definition& each : memo.at(snapshot, [snapshot] { return read_registry(snapshot); })) {
         if (each.name == name) return each;
         known.append(known.empty() ? "" : ", ").append(each.name);
     }

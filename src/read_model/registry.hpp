@@ -58,7 +58,8 @@ void visit_state_tables(::Snapshot snapshot, void (*visit)(void* context, const 
 // Reads the registry as `snapshot` shows it, ascending by name.
 std::vector<Definition> read_registry(::Snapshot snapshot);
 
-// Error(22023) if `snapshot` shows no projection of this name. It lists the names that exist.
-Definition require_projection(std::string_view name, ::Snapshot snapshot);
+// Error(22023) if `snapshot` shows no projection of this name. It lists the names that exist. The session keeps what it has
+// read for later snapshots that show the same. The reference holds until the next call.
+const Definition& require_projection(std::string_view name, ::Snapshot snapshot);
 
 }  // namespace read_model

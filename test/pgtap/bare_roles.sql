@@ -30,6 +30,7 @@ INSERT INTO surface VALUES
     ('with_resets(telemetry.summary,telemetry.summary)', '42501', '42501', '42501', 'SELECT telemetry.with_resets(telemetry.counter_summary(1, now()), telemetry.counter_summary(1, now()))'),
     ('merge(telemetry.summary)', '', '42501', '', 'SELECT telemetry.merge(NULL)'),
     ('as_of(text)', '', '42501', '', $$ SELECT telemetry.as_of('device'), telemetry.as_of('region') $$),
+    ('shown_generation(text,boolean)', '', '', '', $$ SELECT telemetry.shown_generation('device', true) $$),
     ('projection_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.projection_tail('device') $$),
     ('folded_tail(text)', '', '42501', '', $$ SELECT * FROM telemetry.folded_tail('device') $$),
     ('folded_log(text,integer)', '42501', '42501', '42501', $$ SELECT * FROM telemetry.folded_log('device', 1) $$),
