@@ -4,6 +4,7 @@
 #include "error_codes.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
+#include "postgres/growing_array.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
@@ -43,11 +44,6 @@ struct CursorRow {
     Cursor cursor;
 };
 
-struct CursorRows {
-    CursorRow* rows;
-    int count, capacity;
-};
-
 // P.
 Purpose purpose_of(std::string_view text) {
     for (std::size_t i = 0; i < lengthof(kPurposes); ++i)
@@ -58,43 +54,40 @@ Purpose purpose_of(std::string_view text) {
 }
 
 // P.
-void add_row(CursorRows& rows, TupleTableSlot* slot) {
-    if (rows.count == rows.capacity) {
-        rows.capacity = rows.capacity == 0 ? 16 : 2 * rows.capacity;
-        const std::size_t size = sizeof(CursorRow) * static_cast<std::size_t>(rows.capacity);
-        rows.rows = static_cast<CursorRow*>(rows.rows == nullptr ? palloc(size) : repalloc(rows.rows, size));
-    }
-    CursorRow& row = rows.rows[rows.count++];
+CursorRow cursor_row_of(TupleTableSlot* slot) {
+    CursorRow row{};
     row.projection = postgres::c_string_of(slot->tts_values[kProjection]);
-    row.cursor = {};
     row.cursor.generation = DatumGetInt32(slot->tts_values[kGeneration]);
     row.cursor.is_stored = true;
     row.cursor.purpose = purpose_of(postgres::view_of(slot->tts_values[kPurpose]));
     row.cursor.is_filled = DatumGetBool(slot->tts_values[kIsFilled]);
     row.cursor.is_copied = DatumGetBool(slot->tts_values[kIsCopied]);
     if (!slot->tts_isnull[kUntilBatch]) row.cursor.until = model::BatchId{DatumGetInt64(slot->tts_values[kUntilBatch])};
-    if (slot->tts_isnull[kBatchId]) return;
+    if (slot->tts_isnull[kBatchId]) return row;
     row.cursor.place = Cursor::Place::kBatch;
     row.cursor.batch = model::BatchId{DatumGetInt64(slot->tts_values[kBatchId])};
     row.cursor.events = DatumGetInt64(slot->tts_values[kEvents]);
     row.cursor.as_of = DatumGetTimestampTz(slot->tts_values[kAsOf]);
+    return row;
 }
 
 }  // namespace
 
 std::vector<StoredCursor> read_cursors(::Snapshot snapshot) {
     const postgres::ScopedMemory memory("telemetry_cqrs cursors");
-    const CursorRows rows = postgres::guarded([&memory, snapshot] {
+    const postgres::GrowingArray<CursorRow> rows = postgres::guarded([&memory, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
-        CursorRows read{};
+        postgres::GrowingArray<CursorRow> read{};
         // Version 1.0 has no such table.
         const Oid table = postgres::find_relation(postgres::require_schema(), "cursor");
-        if (OidIsValid(table)) postgres::for_each_row(table, snapshot, [&read](TupleTableSlot* slot) { add_row(read, slot); });
+        if (OidIsValid(table))
+            postgres::for_each_row(table, snapshot,
+                                   [&read](TupleTableSlot* slot) { postgres::append(read, cursor_row_of(slot)); });
         MemoryContextSwitchTo(caller);
         return read;
     });
     std::vector<StoredCursor> cursors;
-    for (int i = 0; i < rows.count; ++i) cursors.push_back({rows.rows[i].projection, rows.rows[i].cursor});
+    for (const CursorRow& each : rows) cursors.push_back({each.projection, each.cursor});
     return cursors;
 }
 

@@ -12,6 +12,7 @@
 #include "feed/stored_position.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
+#include "postgres/growing_array.hpp"
 #include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
@@ -53,22 +54,15 @@ struct BatcherRow {
     ItemPointerData tid;
 };
 struct Rows {
-    EpochRow* epochs;
-    int epoch_count, epoch_capacity;
-    BatcherRow* batchers;  // as many as epochs are enough
-    int batcher_count;
+    postgres::GrowingArray<EpochRow> epochs;
+    postgres::GrowingArray<BatcherRow> batchers;
     bool has_checkpoints;
 };
 
 // P.
-void add_epoch(Rows& rows, TupleTableSlot* slot) {
-    if (rows.epoch_count == rows.epoch_capacity) {
-        rows.epoch_capacity = rows.epoch_capacity == 0 ? 16 : 2 * rows.epoch_capacity;
-        const std::size_t size = sizeof(EpochRow) * static_cast<std::size_t>(rows.epoch_capacity);
-        rows.epochs = static_cast<EpochRow*>(rows.epochs == nullptr ? palloc(size) : repalloc(rows.epochs, size));
-    }
+EpochRow epoch_row_of(TupleTableSlot* slot) {
     const Datum* value = slot->tts_values;
-    EpochRow& row = rows.epochs[rows.epoch_count++];
+    EpochRow row{};
     row.epoch = DatumGetInt32(value[event_log::kEpochNumber]);
     row.place = event_log::place_of(slot);
     row.opened_xid = U64FromFullTransactionId(DatumGetFullTransactionId(value[event_log::kOpenedXid]));
@@ -76,6 +70,7 @@ void add_epoch(Rows& rows, TupleTableSlot* slot) {
     FullTransactionId first = FirstNormalFullTransactionId;
     event_log::read_first_xid(slot, first);
     row.first_xid = U64FromFullTransactionId(first);
+    return row;
 }
 
 // P.
@@ -98,13 +93,12 @@ BatcherRow batcher_row_of(TupleTableSlot* slot) {
 // P. Looks each row up by its key; `KeyLookup` says why it does not scan the table. Version 1.0 has no such table.
 void read_batchers(Rows& rows, ::Snapshot snapshot) {
     const Oid table = postgres::find_relation(postgres::require_schema(), "batcher");
-    if (!OidIsValid(table) || rows.epoch_count == 0) return;
-    rows.batchers = static_cast<BatcherRow*>(palloc(sizeof(BatcherRow) * static_cast<std::size_t>(rows.epoch_count)));
+    if (!OidIsValid(table) || rows.epochs.count == 0) return;
     postgres::KeyLookup lookup;
     postgres::open_lookup(lookup, table, kBatcherColumns, snapshot, AccessShareLock);
-    for (int i = 0; i < rows.epoch_count; ++i) {
-        const Datum key = Int32GetDatum(rows.epochs[i].epoch);
-        if (postgres::find_row(lookup, &key)) rows.batchers[rows.batcher_count++] = batcher_row_of(lookup.found);
+    for (const EpochRow& each : rows.epochs) {
+        const Datum key = Int32GetDatum(each.epoch);
+        if (postgres::find_row(lookup, &key)) postgres::append(rows.batchers, batcher_row_of(lookup.found));
     }
     postgres::close_lookup(lookup);
 }
@@ -120,9 +114,9 @@ bool has_rows(const char* table, ::Snapshot snapshot) {
 Rows read_rows(::Snapshot snapshot) {
     Rows rows{};
     postgres::for_each_row(postgres::require_relation("epoch"), snapshot,
-                           [&rows](TupleTableSlot* slot) { add_epoch(rows, slot); });
+                           [&rows](TupleTableSlot* slot) { postgres::append(rows.epochs, epoch_row_of(slot)); });
     read_batchers(rows, snapshot);
-    if (rows.epoch_count > 0 && rows.batcher_count == 0) rows.has_checkpoints = has_rows("checkpoint", snapshot);
+    if (rows.epochs.count > 0 && rows.batchers.count == 0) rows.has_checkpoints = has_rows("checkpoint", snapshot);
     return rows;
 }
 
@@ -132,8 +126,7 @@ bool is_same_opening(const EpochProgress& a, const EpochProgress& b) noexcept {
 
 std::vector<EpochProgress> epochs_of(const Rows& rows) {
     std::vector<EpochProgress> epochs;
-    for (int i = 0; i < rows.epoch_count; ++i) {
-        const EpochRow& row = rows.epochs[i];
+    for (const EpochRow& row : rows.epochs) {
         epochs.push_back({.epoch = model::Epoch{row.epoch},
                           .place = row.place,
                           .opened_xid = model::Xid{row.opened_xid},
@@ -259,8 +252,8 @@ Progress read_progress(::Snapshot snapshot) {
     progress.epochs = epochs_of(rows);
     for (EpochProgress& epoch : progress.epochs) {
         epoch.batcher = state_at_start(epoch);
-        for (int i = 0; i < rows.batcher_count; ++i)
-            if (rows.batchers[i].epoch == epoch.epoch.value) epoch.batcher = state_of(rows.batchers[i]);
+        for (const BatcherRow& row : rows.batchers)
+            if (row.epoch == epoch.epoch.value) epoch.batcher = state_of(row);
     }
     progress.is_of_version_1_0 = rows.has_checkpoints;
     progress.cursors = read_cursors(snapshot);

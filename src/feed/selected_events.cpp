@@ -5,6 +5,7 @@
 
 #include "event_log/window_reader.hpp"
 #include "postgres/error.hpp"
+#include "postgres/growing_array.hpp"
 #include "postgres/memory.hpp"
 
 #include "postgres/pg.hpp"
@@ -18,21 +19,7 @@ struct Selection {
 };
 Selection selection;
 
-struct Ids {
-    model::EventId* items;
-    std::size_t count, room;
-};
-
-// P.
-void add(Ids& ids, std::int64_t id) {
-    if (ids.count == ids.room) {
-        ids.room = ids.room == 0 ? 1024 : 2 * ids.room;
-        const std::size_t size = sizeof(model::EventId) * ids.room;
-        ids.items = static_cast<model::EventId*>(ids.items == nullptr ? palloc_extended(size, MCXT_ALLOC_HUGE)
-                                                                      : repalloc_huge(ids.items, size));
-    }
-    ids.items[ids.count++] = model::EventId{id};
-}
+using Ids = postgres::GrowingArray<model::EventId>;
 
 // P.
 Ids read_ids(const event_log::ScanPlan& plan, ::Snapshot snapshot) {
@@ -41,7 +28,7 @@ Ids read_ids(const event_log::ScanPlan& plan, ::Snapshot snapshot) {
     event_log::open_window(scan, plan, snapshot);
     for (; scan.current != nullptr; event_log::advance(scan)) {
         CHECK_FOR_INTERRUPTS();
-        if (event_log::is_part_of_window(scan)) add(ids, scan.current->event_id);
+        if (event_log::is_part_of_window(scan)) postgres::append(ids, model::EventId{scan.current->event_id});
     }
     event_log::close_window(scan);
     return ids;
@@ -58,7 +45,7 @@ std::vector<model::EventId> event_ids_of(const Batch& batch, ::Snapshot snapshot
         MemoryContextSwitchTo(caller);
         return read;
     });
-    return {ids.items, ids.items + ids.count};
+    return {ids.begin(), ids.end()};
 }
 
 SelectedEvents::SelectedEvents(model::BatchId batch, std::span<const model::EventId> events) noexcept {

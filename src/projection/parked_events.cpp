@@ -5,6 +5,7 @@
 
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
+#include "postgres/growing_array.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
@@ -65,20 +66,7 @@ void execute(postgres::Statement& statement, Datum* values) {
     postgres::close_statements(statements);
 }
 
-struct Ids {
-    model::EventId* items;
-    int count, room;
-};
-
-// P.
-void add(Ids& ids, Datum id) {
-    if (ids.count == ids.room) {
-        ids.room = ids.room == 0 ? 64 : 2 * ids.room;
-        const std::size_t size = sizeof(model::EventId) * static_cast<std::size_t>(ids.room);
-        ids.items = static_cast<model::EventId*>(ids.items == nullptr ? palloc(size) : repalloc(ids.items, size));
-    }
-    ids.items[ids.count++] = model::EventId{DatumGetInt64(id)};
-}
+using Ids = postgres::GrowingArray<model::EventId>;
 
 }  // namespace
 
@@ -129,14 +117,14 @@ DueEvents find_due_events(const Generation& generation, std::int64_t most) {
         const MemoryContext caller = MemoryContextSwitchTo(memory.get());
         for (std::uint64_t row = 0; row < rows.row_count; ++row) {
             bool is_null = false;
-            add(result.events, postgres::value_of(rows, row, 1, &is_null));
+            postgres::append(result.events, model::EventId{DatumGetInt64(postgres::value_of(rows, row, 1, &is_null))});
             result.batch = DatumGetInt64(postgres::value_of(rows, row, 2, &is_null));
         }
         MemoryContextSwitchTo(caller);
         postgres::close_statements(statements);
         return result;
     });
-    return {model::BatchId{found.batch}, {found.events.items, found.events.items + found.events.count}};
+    return {model::BatchId{found.batch}, {found.events.begin(), found.events.end()}};
 }
 
 void end_replay(std::string_view projection) {
@@ -161,12 +149,12 @@ std::vector<model::EventId> find_parked_events(const Generation& generation, ::S
         postgres::for_each_row(postgres::require_relation("parked_event"), snapshot, [&](TupleTableSlot* row) {
             if (DatumGetInt32(row->tts_values[kGeneration]) == generation.number &&
                 postgres::view_of(row->tts_values[kProjection]) == generation.projection)
-                add(found, row->tts_values[kEventId]);
+                postgres::append(found, model::EventId{DatumGetInt64(row->tts_values[kEventId])});
         });
         MemoryContextSwitchTo(caller);
         return found;
     });
-    std::vector<model::EventId> events(ids.items, ids.items + ids.count);
+    std::vector<model::EventId> events(ids.begin(), ids.end());
     std::sort(events.begin(), events.end());
     return events;
 }

@@ -8,6 +8,7 @@
 #include "postgres/catalog.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
+#include "postgres/growing_array.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/snapshot_memo.hpp"
@@ -18,6 +19,8 @@
 
 namespace read_model {
 namespace {
+
+using postgres::GrowingArray;
 
 enum RegistryColumn { kName, kGrain, kBucket, kQuantiles, kCadence, kMetrics, kDevices, kRegions, kHandler, kRunsAs };
 enum MetricColumn { kMetricName, kKind };
@@ -41,22 +44,6 @@ struct SettingRow {
     std::int64_t cadence, retention;  // -1: not set
     bool parks, replays;
 };
-template <typename Row>
-struct Rows {
-    Row* rows;
-    int count, capacity;
-};
-
-// P.
-template <typename Row>
-void append(Rows<Row>& rows, const Row& row) {
-    if (rows.count == rows.capacity) {
-        rows.capacity = rows.capacity == 0 ? 16 : 2 * rows.capacity;
-        const std::size_t size = sizeof(Row) * static_cast<std::size_t>(rows.capacity);
-        rows.rows = static_cast<Row*>(rows.rows == nullptr ? palloc(size) : repalloc(rows.rows, size));
-    }
-    rows.rows[rows.count++] = row;
-}
 
 // P. Calls `body(slot)` for each row of a table. Version 1.0 does not have these tables.
 template <typename Body>
@@ -88,53 +75,54 @@ const char* const* texts_of(TupleTableSlot* slot, int column) {
 }
 
 // P.
-Rows<DefinitionRow> read_definitions(::Snapshot snapshot) {
-    Rows<DefinitionRow> read{};
+GrowingArray<DefinitionRow> read_definitions(::Snapshot snapshot) {
+    GrowingArray<DefinitionRow> read{};
     for_each_row_of("projection", snapshot, [&read](TupleTableSlot* slot) {
         const Datum* value = slot->tts_values;
-        append(read, DefinitionRow{.name = postgres::c_string_of(value[kName]),
-                                   .grain = postgres::c_string_of(value[kGrain]),
-                                   .bucket_width = length_of(slot, kBucket, 0),
-                                   .has_sketches = DatumGetBool(value[kQuantiles]),
-                                   .cadence = length_of(slot, kCadence, 0),
-                                   .metrics = texts_of(slot, kMetrics),
-                                   .devices = slot->tts_isnull[kDevices] ? nullptr : postgres::c_string_of(value[kDevices]),
-                                   .regions = texts_of(slot, kRegions),
-                                   .handler = slot->tts_isnull[kHandler] ? nullptr : postgres::c_string_of(value[kHandler]),
-                                   .runs_as = slot->tts_isnull[kRunsAs] ? nullptr : postgres::c_string_of(value[kRunsAs])});
+        postgres::append(read,
+                         DefinitionRow{.name = postgres::c_string_of(value[kName]),
+                                       .grain = postgres::c_string_of(value[kGrain]),
+                                       .bucket_width = length_of(slot, kBucket, 0),
+                                       .has_sketches = DatumGetBool(value[kQuantiles]),
+                                       .cadence = length_of(slot, kCadence, 0),
+                                       .metrics = texts_of(slot, kMetrics),
+                                       .devices = slot->tts_isnull[kDevices] ? nullptr : postgres::c_string_of(value[kDevices]),
+                                       .regions = texts_of(slot, kRegions),
+                                       .handler = slot->tts_isnull[kHandler] ? nullptr : postgres::c_string_of(value[kHandler]),
+                                       .runs_as = slot->tts_isnull[kRunsAs] ? nullptr : postgres::c_string_of(value[kRunsAs])});
     });
     return read;
 }
 
 // P.
-Rows<SettingRow> read_settings(::Snapshot snapshot) {
-    Rows<SettingRow> read{};
+GrowingArray<SettingRow> read_settings(::Snapshot snapshot) {
+    GrowingArray<SettingRow> read{};
     for_each_row_of("projection_setting", snapshot, [&read](TupleTableSlot* slot) {
         const bool parks = !slot->tts_isnull[kSettingPolicy] && postgres::view_of(slot->tts_values[kSettingPolicy]) == "park";
-        append(read, SettingRow{.name = postgres::c_string_of(slot->tts_values[kSettingName]),
-                                .cadence = length_of(slot, kSettingCadence, -1),
-                                .retention = length_of(slot, kSettingRetention, -1),
-                                .parks = parks,
-                                .replays = DatumGetBool(slot->tts_values[kSettingReplays])});
+        postgres::append(read, SettingRow{.name = postgres::c_string_of(slot->tts_values[kSettingName]),
+                                          .cadence = length_of(slot, kSettingCadence, -1),
+                                          .retention = length_of(slot, kSettingRetention, -1),
+                                          .parks = parks,
+                                          .replays = DatumGetBool(slot->tts_values[kSettingReplays])});
     });
     return read;
 }
 
 // P.
-Rows<const char*> read_pauses(::Snapshot snapshot) {
-    Rows<const char*> read{};
+GrowingArray<const char*> read_pauses(::Snapshot snapshot) {
+    GrowingArray<const char*> read{};
     for_each_row_of("pause", snapshot, [&read](TupleTableSlot* slot) {
-        append(read, static_cast<const char*>(postgres::c_string_of(slot->tts_values[kName])));
+        postgres::append(read, static_cast<const char*>(postgres::c_string_of(slot->tts_values[kName])));
     });
     return read;
 }
 
 // P.
-Rows<const char*> read_counters(::Snapshot snapshot) {
-    Rows<const char*> read{};
+GrowingArray<const char*> read_counters(::Snapshot snapshot) {
+    GrowingArray<const char*> read{};
     for_each_row_of("metric", snapshot, [&read](TupleTableSlot* slot) {
         if (postgres::view_of(slot->tts_values[kKind]) == "counter")
-            append(read, static_cast<const char*>(postgres::c_string_of(slot->tts_values[kMetricName])));
+            postgres::append(read, static_cast<const char*>(postgres::c_string_of(slot->tts_values[kMetricName])));
     });
     return read;
 }
@@ -163,17 +151,17 @@ std::string state_table_of(std::string_view projection) {
 }
 
 void visit_state_tables(::Snapshot snapshot, void (*visit)(void* context, const char* name), void* context) {
-    const Rows<DefinitionRow> read = read_definitions(snapshot);
-    for (int i = 0; i < read.count; ++i)
-        if (read.rows[i].handler == nullptr) visit(context, psprintf("%s%s", runtime::kStateTablePrefix, read.rows[i].name));
+    const GrowingArray<DefinitionRow> read = read_definitions(snapshot);
+    for (const DefinitionRow& each : read)
+        if (each.handler == nullptr) visit(context, psprintf("%s%s", runtime::kStateTablePrefix, each.name));
 }
 
 std::vector<Definition> read_registry(::Snapshot snapshot) {
     struct Read {
-        Rows<DefinitionRow> definitions;
-        Rows<SettingRow> settings;
-        Rows<const char*> pauses;
-        Rows<const char*> counters;
+        GrowingArray<DefinitionRow> definitions;
+        GrowingArray<SettingRow> settings;
+        GrowingArray<const char*> pauses;
+        GrowingArray<const char*> counters;
     };
     const postgres::ScopedMemory memory("telemetry_cqrs registry");
     const Read read = postgres::guarded([&memory, snapshot] {
@@ -183,8 +171,7 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
         return result;
     });
     std::vector<Definition> definitions;
-    for (int i = 0; i < read.definitions.count; ++i) {
-        const DefinitionRow& row = read.definitions.rows[i];
+    for (const DefinitionRow& row : read.definitions) {
         definitions.push_back({.name = row.name,
                                .grain = grain_of(row),
                                .bucket_width = row.bucket_width,
@@ -201,16 +188,15 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
         definitions = {{.name = "device", .grain = Grain::kDevice}, {.name = "region", .grain = Grain::kRegion}};
     std::sort(definitions.begin(), definitions.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     for (Definition& each : definitions) {
-        for (int i = 0; i < read.settings.count; ++i) {
-            const SettingRow& setting = read.settings.rows[i];
+        for (const SettingRow& setting : read.settings) {
             if (each.name != setting.name) continue;
             if (setting.cadence >= 0) each.cadence = setting.cadence;
             if (setting.retention >= 0) each.retention = setting.retention;
             each.parks = setting.parks;
             each.replays = setting.replays;
         }
-        if (each.keeps_counters()) each.counters.assign(read.counters.rows, read.counters.rows + read.counters.count);
-        for (int i = 0; i < read.pauses.count; ++i) each.is_paused = each.is_paused || each.name == read.pauses.rows[i];
+        if (each.keeps_counters()) each.counters.assign(read.counters.begin(), read.counters.end());
+        for (const char* paused : read.pauses) each.is_paused = each.is_paused || each.name == paused;
     }
     return definitions;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "postgres/error.hpp"
+#include "postgres/growing_array.hpp"
 #include "postgres/transaction.hpp"
 
 #include "postgres/pg.hpp"
@@ -23,26 +24,15 @@ struct DatabaseRow {
     NameData name;
 };
 
-struct DatabaseRows {
-    DatabaseRow* first;
-    int count;
-};
-
 // P. Returns rows in the current memory context.
-DatabaseRows read_rows() {
+postgres::GrowingArray<DatabaseRow> read_rows() {
     (void)GetTransactionSnapshot();
-    int capacity = 16;
-    DatabaseRows rows{static_cast<DatabaseRow*>(palloc(sizeof(DatabaseRow) * static_cast<Size>(capacity))), 0};
+    postgres::GrowingArray<DatabaseRow> rows{};
     Relation relation = table_open(DatabaseRelationId, AccessShareLock);
     TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
         auto* database = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-        if (!can_be_served(database)) continue;
-        if (rows.count == capacity) {
-            capacity *= 2;
-            rows.first = static_cast<DatabaseRow*>(repalloc(rows.first, sizeof(DatabaseRow) * static_cast<Size>(capacity)));
-        }
-        rows.first[rows.count++] = {database->oid, database->datname};
+        if (can_be_served(database)) postgres::append(rows, DatabaseRow{database->oid, database->datname});
     }
     table_endscan(scan);
     table_close(relation, AccessShareLock);
@@ -57,10 +47,10 @@ bool is_equal(const VirtualTransactionId& left, const VirtualTransactionId& righ
 
 std::vector<Database> list_databases() {
     postgres::Transaction transaction;
-    const DatabaseRows rows = postgres::guarded(read_rows);
+    const postgres::GrowingArray<DatabaseRow> rows = postgres::guarded(read_rows);
     std::vector<Database> databases;
-    databases.reserve(static_cast<std::size_t>(rows.count));
-    for (int i = 0; i < rows.count; ++i) databases.push_back({rows.first[i].oid, NameStr(rows.first[i].name)});
+    databases.reserve(rows.count);
+    for (const DatabaseRow& each : rows) databases.push_back({each.oid, NameStr(each.name)});
     transaction.commit();
     return databases;
 }
