@@ -52,7 +52,7 @@ void check_same(const client::Result& a, const client::Result& b, const std::str
 std::vector<Table> reads(const Setup& setup) {
     const std::string conninfo = filled(setup, "reads", setup.stored_before());
     Connection connection(conninfo);
-    // What a user would keep by hand: the columns of the view, with a primary key.
+    // A user would keep this by hand: the columns of the view, with a primary key.
     connection.run(
         "CREATE TABLE by_device AS TABLE telemetry.device_stats; ALTER TABLE by_device ADD PRIMARY KEY (device_id); "
         "CREATE TABLE by_minute AS TABLE telemetry.device_stats_1m; ALTER TABLE by_minute ADD PRIMARY KEY (device_id, metric, "

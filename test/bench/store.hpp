@@ -38,7 +38,7 @@ Stored store(
     const std::string& conninfo, InsertMethod method, Format format, const std::vector<Transaction>& transactions, int clients,
     const std::function<bool()>& is_over = [] { return false; });
 
-// What one client does: it prepares once, and sends transaction after transaction. send() returns the server's count.
+// One client. It prepares once, and sends transaction after transaction. send() returns the server's count.
 void prepare_statement(client::Connection& connection, InsertMethod method);
 std::int64_t send(client::Connection& connection, InsertMethod method, Format format, const Transaction& transaction);
 
