@@ -45,7 +45,14 @@ SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND me
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at < '2014-03-01 10:00:00.5+00';
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at <= '2014-03-01 10:00:00+00';
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at > '2014-03-02 23:00:00+00';
-EXPLAIN (COSTS off) SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at >= '2014-03-02'::date AND measured_at < '2014-03-02 12:00'::timestamp;
+-- PostgreSQL 18 adds a line for the empty root of the log, which it can only scan.
+CREATE FUNCTION pg_temp.plan_of(query text, OUT plan text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    FOR plan IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+        IF plan !~ 'Disabled: true' THEN RETURN NEXT; END IF;
+    END LOOP;
+END $$;
+SELECT * FROM pg_temp.plan_of($$ SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at >= '2014-03-02'::date AND measured_at < '2014-03-02 12:00'::timestamp $$);
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at >= '2014-03-02'::date AND measured_at < '2014-03-02 12:00'::timestamp;
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at = '2014-03-03'::date;
 SELECT count(*) FROM telemetry.measurements WHERE device_id = 'by-time-7' AND measured_at <= '5874897-12-31'::date AND measured_at > '-infinity'::timestamp;
