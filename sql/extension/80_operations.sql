@@ -84,7 +84,7 @@ END $$;
 COMMENT ON FUNCTION telemetry.set_failure_policy_as_owner(text, text) IS 'Does the work of telemetry.set_failure_policy(). Internal.';
 
 CREATE FUNCTION telemetry.replay_parked(projection text, events bigint[] = NULL) RETURNS bigint
-    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+    AS 'MODULE_PATHNAME', 'telemetry_administer_between_passes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.replay_parked(text, bigint[]) IS 'Sends parked events of a projection through it again: these (telemetry.parked_event.event_id), or all if NULL. The worker or telemetry.project_once() applies them. An event that succeeds leaves telemetry.parked_event in the transaction that applies it; one that fails again stays there with the new cause. Returns how many events will be tried. 22023 for an unknown projection.';
 
 CREATE FUNCTION telemetry.replay_parked_as_owner(projection text, events bigint[]) RETURNS bigint LANGUAGE plpgsql
@@ -226,7 +226,7 @@ END $$;
 COMMENT ON FUNCTION telemetry.create_handler_projection_as_owner(text, regprocedure, boolean, text) IS 'Does the work of telemetry.create_handler_projection(). Internal.';
 
 CREATE FUNCTION telemetry.drop_projection(projection text) RETURNS void
-    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+    AS 'MODULE_PATHNAME', 'telemetry_administer_between_passes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.drop_projection(text) IS 'Drops a projection of one''s own with its view and its statistics. The projector waits until the transaction ends. Errors: 22023 for an unknown projection and for one of the extension''s own, which can only be paused; 2BP01 if another object depends on the view.';
 
 CREATE FUNCTION telemetry.drop_projection_as_owner(projection text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -272,7 +272,7 @@ END $$;
 COMMENT ON FUNCTION telemetry.rebuild_projection_as_owner(text) IS 'Does the work of telemetry.rebuild_projection(). Internal.';
 
 CREATE FUNCTION telemetry.cancel_rebuild(projection text) RETURNS void
-    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+    AS 'MODULE_PATHNAME', 'telemetry_administer_between_passes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.cancel_rebuild(text) IS 'Ends a rebuild that is under way. The views go on to show the statistics that they show now, and the worker deletes those of the rebuild. Errors: 22023 for an unknown projection, 55000 if no rebuild is under way.';
 
 CREATE FUNCTION telemetry.cancel_rebuild_as_owner(projection text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -331,7 +331,7 @@ END $$;
 COMMENT ON FUNCTION telemetry.adopt_relations() IS 'Lets DROP EXTENSION drop the tables and views of projections that telemetry.create_projection() made, also in a restored database. Internal.';
 
 CREATE FUNCTION telemetry.clear_generations(projection text) RETURNS boolean LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     cleared bigint;
 BEGIN
@@ -352,7 +352,7 @@ END $$;
 COMMENT ON FUNCTION telemetry.clear_generations(text) IS 'Deletes up to 20,000 rows of generations that no cursor has. Returns true if more may be left. Internal.';
 
 CREATE FUNCTION telemetry.copy_baseline(projection text, target integer) RETURNS void LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     base CONSTANT telemetry.cursor := (SELECT c FROM telemetry.cursor c WHERE c.projection = copy_baseline.projection AND c.purpose = 'baseline');
     copied bigint;
@@ -423,7 +423,7 @@ COMMENT ON FUNCTION telemetry.end_audits() IS 'Ends the audits that are under wa
 
 -- It visits each key by the index. So its cost follows the number of keys, and not the number of buckets that stay.
 CREATE FUNCTION telemetry.clear_buckets(projection text, generation integer, begin_with text, cutoff timestamptz) RETURNS text LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     last_key text;
     cleared bigint;

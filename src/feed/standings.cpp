@@ -17,7 +17,7 @@ TailStart Standings::tail_of(std::string_view projection, ::Snapshot snapshot) {
 }
 
 Standings& standings_shown_by(::Snapshot snapshot) {
-    static postgres::SnapshotMemo<Standings> memo;
+    static auto& memo = *new postgres::SnapshotMemo<Standings>;  // no destructor runs at exit
     return memo.at(snapshot, [snapshot] { return Standings(read_progress(snapshot)); });
 }
 

@@ -20,7 +20,10 @@ std::span<const TransactionId> running(Snapshot snapshot) noexcept {
     return {snapshot->xip, snapshot->xcnt};
 }
 
+// A copied snapshot of which some subtransactions are not known keeps their count and has no array. It then looks up the
+// parents of subtransactions, and those do not change.
 std::span<const TransactionId> running_below(Snapshot snapshot) noexcept {
+    if (snapshot->subxip == nullptr) return {};
     return {snapshot->subxip, static_cast<std::size_t>(std::max(snapshot->subxcnt, 0))};
 }
 
@@ -33,6 +36,7 @@ bool are_equal(std::span<const TransactionId> a, std::span<const TransactionId> 
 SnapshotImage::SnapshotImage(Snapshot snapshot)
     : is_comparable_(is_comparable(snapshot)),
       was_in_recovery_(snapshot->takenDuringRecovery),
+      lacked_some_(snapshot->suboverflowed),
       taken_at_(GetCurrentTransactionStartTimestamp()),
       xmin_(snapshot->xmin),
       xmax_(snapshot->xmax) {
@@ -45,7 +49,8 @@ bool SnapshotImage::shows_the_same(Snapshot snapshot) const noexcept {
     const TimestampTz age = GetCurrentTransactionStartTimestamp() - taken_at_;
     return is_comparable_ && is_comparable(snapshot) && age >= 0 && age < kLongest && snapshot->xmin == xmin_ &&
            snapshot->xmax == xmax_ && snapshot->takenDuringRecovery == was_in_recovery_ &&
-           are_equal(running(snapshot), running_) && are_equal(running_below(snapshot), running_below_);
+           snapshot->suboverflowed == lacked_some_ && are_equal(running(snapshot), running_) &&
+           are_equal(running_below(snapshot), running_below_);
 }
 
 }  // namespace postgres

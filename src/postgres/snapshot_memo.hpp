@@ -24,6 +24,7 @@ public:
 private:
     bool is_comparable_;
     bool was_in_recovery_;
+    bool lacked_some_;  // of the running subtransactions
     TimestampTz taken_at_;
     std::uint32_t xmin_, xmax_;
     std::vector<std::uint32_t> running_, running_below_;

@@ -1,5 +1,6 @@
 // The SQL functions by which an administrator defines projections. Each function f(...) runs the internal SQL function
 // f_as_owner(...) as the extension's owner, with the same arguments.
+#include <cstdint>
 #include <string_view>
 
 #include "postgres/as_owner.hpp"
@@ -9,6 +10,7 @@
 #include "postgres/spi.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
+#include "projection/locks.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/wake.hpp"
@@ -65,11 +67,16 @@ Datum run(FunctionCallInfo fcinfo, const char* caller) {
     return is_number ? Int64GetDatum(number) : 0;
 }
 
-Datum administer(FunctionCallInfo fcinfo, const char* caller) {
+// May a pass run beside the function? If not, the function waits for the pass, and the next pass for the function's
+// transaction.
+enum class BesidePasses : std::uint8_t { kYes, kNo };
+
+Datum administer(FunctionCallInfo fcinfo, const char* caller, BesidePasses beside_passes = BesidePasses::kYes) {
     postgres::guarded([fcinfo] { postgres::require_writable(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid))); });
     Datum result = 0;
     {
         const postgres::AsOwner as_owner(runtime::hold_installed().owner);
+        if (beside_passes == BesidePasses::kNo) postgres::guarded(take_apply_lock);
         result = postgres::guarded([fcinfo, caller] { return run(fcinfo, caller); });
     }
     runtime::wake_projector_at_commit();
@@ -81,6 +88,10 @@ Datum administer(FunctionCallInfo fcinfo, const char* caller) {
 
 TELEMETRY_FUNCTION(telemetry_administer) {
     return projection::administer(fcinfo, nullptr);
+}
+
+TELEMETRY_FUNCTION(telemetry_administer_between_passes) {
+    return projection::administer(fcinfo, nullptr, projection::BesidePasses::kNo);
 }
 
 TELEMETRY_FUNCTION(telemetry_create_handler_projection) {

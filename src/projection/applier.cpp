@@ -365,13 +365,14 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     const std::int64_t most_events = takes_little ? options.slice : kMostSlices * options.slice;
 
     Pass pass;
-    bool must_wait = false, keeps_up = false;
+    bool must_wait = false, keeps_up = false, is_of_batch = false;
     bool is_done = attempt(served.front()->name, pass, [&] {
         if (!served.front()->cursor.is_copied) {
             copy_baseline(*served.front());
         } else if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
             feed::cover(*gap, options.slice, context.snapshot);
         } else {
+            is_of_batch = true;
             const auto consumed = served.front()->definition->is_handler()
                                       ? handle_batch(*served.front(), progress, context.snapshot)
                                       : consume_batches(served, progress, context.snapshot, most_events);
@@ -381,7 +382,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
             pass.has_replaced = consumed && consumed->has_replaced;
         }
     });
-    if (!is_done && served.front()->definition->parks && may_be_poison(pass.failures.back().cause)) {
+    if (!is_done && is_of_batch && served.front()->definition->parks && may_be_poison(pass.failures.back().cause)) {
         pass.failures.pop_back();
         is_done = attempt(served.front()->name, pass, [&] {
             const auto consumed = consume_without_poison(*served.front(), progress, context.snapshot);
@@ -401,31 +402,32 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     return pass;
 }
 
-// Tries parked events of a projection again. Nothing: nobody asked for it.
+// Tries parked events of a projection again. Nothing: nobody asked for it, or nobody can be served now.
 std::optional<Pass> Applier::replay(const Progress& progress, const PassContext& context) {
-    const auto wants_replay = [this](const Consumer& each) { return each.definition->replays && !schedule_.is_left_out(each); };
-    const auto first = std::find_if(context.consumers.begin(), context.consumers.end(), wants_replay);
-    if (first == context.consumers.end()) return std::nullopt;
-    Pass pass;
-    pass.has_more = true;
-    // Each generation of the projection may lack events.
-    bool has_tried = false;
-    for (auto each = first; !has_tried && each != context.consumers.end() && each->definition == first->definition; ++each) {
-        if (!each->cursor.is_copied) continue;
-        const bool is_done = attempt(each->name, pass, [&] { has_tried = replay_some(*each, progress, context.snapshot); });
-        if (is_done) pass.succeeded.push_back(each->name);
-        has_tried = has_tried || !is_done;
+    const std::vector<Consumer>& all = context.consumers;
+    for (auto first = all.begin(), end = first; first != all.end(); first = end) {
+        end = std::find_if(first, all.end(), [first](const Consumer& each) { return each.definition != first->definition; });
+        if (!first->definition->replays) continue;
+        Pass pass;
+        pass.has_more = true;
+        // Each generation of the projection may lack events.
+        bool has_tried = false, must_wait = false;
+        for (auto each = first; !has_tried && each != end; ++each) {
+            // A generation that is being copied gets the events that are due with the last rows.
+            if (schedule_.is_left_out(*each) || each->stands_still || !each->cursor.is_copied) {
+                must_wait = true;
+                continue;
+            }
+            const bool is_done = attempt(each->name, pass, [&] { has_tried = replay_some(*each, progress, context.snapshot); });
+            if (is_done) pass.succeeded.push_back(each->name);
+            has_tried = has_tried || !is_done;
+        }
+        if (!has_tried && must_wait) continue;
+        if (!has_tried) end_replay(first->projection());
+        finish(pass, context.snapshot);
+        return pass;
     }
-    if (!has_tried) {
-        // One that is left out may have events that are due. It is served later.
-        const bool must_wait = std::any_of(context.consumers.begin(), context.consumers.end(), [&](const Consumer& each) {
-            return each.definition == first->definition && schedule_.is_left_out(each);
-        });
-        if (must_wait) return std::nullopt;
-        end_replay(first->projection());
-    }
-    finish(pass, context.snapshot);
-    return pass;
+    return std::nullopt;
 }
 
 // The pass does this last, because its locks keep writers waiting until the commit.

@@ -141,6 +141,12 @@ void log_parked(const Consumer& consumer, const std::vector<Poison>& poison) {
     });
 }
 
+bool holds(const feed::Batch& batch, Events events, ::Snapshot snapshot) {
+    const std::vector<model::EventId> all = sorted(feed::event_ids_of(batch, snapshot));
+    return std::all_of(events.begin(), events.end(),
+                       [&all](model::EventId each) { return std::binary_search(all.begin(), all.end(), each); });
+}
+
 }  // namespace
 
 bool may_be_poison(const std::exception_ptr& failure) {
@@ -173,7 +179,7 @@ bool replay_some(const Consumer& consumer, const feed::Progress& progress, ::Sna
     if (due.events.empty()) return false;
     // The batch may have been merged into a later one.
     const auto batch = feed::find_batch_after(model::BatchId{due.batch.value - 1}, snapshot);
-    if (!batch)
+    if (!batch || !holds(*batch, due.events, snapshot))
         throw postgres::Error(
             error_codes::kLogWasAltered, "telemetry.batch lacks the batch of a parked event",
             "Event " + std::to_string(due.events.front().value) + " came in batch " + std::to_string(due.batch.value) + ".",

@@ -202,7 +202,7 @@ std::vector<Definition> read_registry(::Snapshot snapshot) {
 }
 
 const Definition& require_projection(std::string_view name, ::Snapshot snapshot) {
-    static postgres::SnapshotMemo<std::vector<Definition>> memo;
+    static auto& memo = *new postgres::SnapshotMemo<std::vector<Definition>>;  // no destructor runs at exit
     std::string known;
     for (const Definition& each : memo.at(snapshot, [snapshot] { return read_registry(snapshot); })) {
         if (each.name == name) return each;

@@ -1,5 +1,5 @@
-// The part of a summary that counts a counter's increase and resets. A counter only grows, or it is reset and begins again at 0. So a
-// value that is less than the one measured before it tells a reset, and the counter has grown by the value since.
+// The part of a summary that counts a counter's increase and resets. A counter only grows, or it is reset and begins again at
+// 0. So a value that is less than the one measured before it tells a reset, and the counter has grown by the value since.
 //
 // Resets cannot be counted value by value, because readings come out of order. They are counted in pieces: each piece has
 // readings that were measured one after the other, and pieces that do not overlap in time are put together in their order. Of

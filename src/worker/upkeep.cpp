@@ -37,6 +37,7 @@ constexpr TimestampTz kLongestInterval = 60 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kIntervalOfObstacle = 5 * USECS_PER_SEC;
 
 constexpr TimestampTz kIntervalOfClearing = 30 * USECS_PER_SEC;
+constexpr runtime::SteadyTime kLongestUncleared = 600 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kIntervalOfAudit = USECS_PER_SEC;
 constexpr runtime::SteadyTime kBetweenComparisons = 100'000;
 constexpr std::int64_t kTailOfAudit = 500;  // batches that a comparison may have to read
@@ -190,7 +191,7 @@ void Upkeep::merge_when_due() {
 }
 
 // Does a part of the work for each projection. True: more is left. While no generation comes or goes, there are no rows of
-// others to be found.
+// others to be found. One may have come and gone between two looks, so the upkeep looks for such rows now and then anyway.
 bool Upkeep::clear_some() {
     const ::Snapshot snapshot = postgres::guarded([] { return GetActiveSnapshot(); });
     const std::vector<read_model::Definition> registry = read_model::read_registry(snapshot);
@@ -198,7 +199,7 @@ bool Upkeep::clear_some() {
     std::string generations;
     for (const feed::StoredCursor& each : cursors) generations += name_of(each) + "\n";
     for (const read_model::Definition& each : registry) generations += each.name + "\n";
-    const bool has_new = generations != cleared_generations_;
+    const bool has_new = generations != cleared_generations_ || cleared_at_ + kLongestUncleared < runtime::steady_time();
     bool has_more = false;
     const postgres::StatementScope statements = postgres::guarded([has_new] {
         const postgres::StatementScope scope = postgres::open_statements();
@@ -219,7 +220,10 @@ bool Upkeep::clear_some() {
         }
     }
     postgres::guarded([&statements] { postgres::close_statements(statements); });
-    if (!has_more) cleared_generations_ = std::move(generations);
+    if (!has_more && has_new) {
+        cleared_generations_ = std::move(generations);
+        cleared_at_ = runtime::steady_time();
+    }
     return has_more;
 }
 
@@ -269,7 +273,11 @@ bool Upkeep::audit_some(int interval) {
     had_audits_ = audit != cursors.end();
     const postgres::StatementScope statements = postgres::guarded([] { return postgres::open_statements(); });
     bool has_more = false;
-    if (interval == 0) {
+    const auto is_paused = [&audit](const read_model::Definition& each) {
+        return each.name == audit->projection && each.is_paused;
+    };
+    const std::vector<read_model::Definition> registry = read_model::read_registry(snapshot);
+    if (interval == 0 || (had_audits_ && std::any_of(registry.begin(), registry.end(), is_paused))) {
         if (had_audits_) postgres::guarded([] { postgres::execute(kEndAudits, nullptr); });
         had_audits_ = false;
     } else if (!had_audits_) {

@@ -46,6 +46,7 @@ private:
 
     std::map<std::string, std::string> next_keys_;  // of generations whose old buckets are being deleted
     std::string cleared_generations_;               // those of the last time when nothing was left to be cleared
+    runtime::SteadyTime cleared_at_ = 0;            // when that was
     runtime::SteadyTime clearing_due_at_ = 0;
     bool is_clearing_obstructed_ = false;
 

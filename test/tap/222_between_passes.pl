@@ -1,0 +1,130 @@
+# What an administrator changes beside a running pass holds. He cancels a rebuild that a pass serves, drops a handler while it runs, asks
+# for parked events again while a pass ends an earlier request, and while a rebuild copies its baseline. No event is lost, and nothing is
+# left behind. A reader whose snapshot lacks some subtransactions gets his answer.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TelemetryNode;
+
+# The passes of this test are its own, so that it decides when they run.
+my $node = telemetry_node('between_passes', conf => "telemetry_cqrs.start_worker = off\nfsync = off\n");
+sub sql { my ($statement) = @_; return $node->safe_psql('postgres', $statement); }
+my $pass = 'CALL telemetry.project_once()';
+my $running = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')";
+sql(<<'SQL');
+CREATE FUNCTION store(devices text[]) RETURNS bigint LANGUAGE sql AS 'SELECT accepted FROM telemetry.ingest_telemetry_batch(devices, NULL, array_fill(1::float8, ARRAY[cardinality(devices)]), NULL, NULL)';
+CREATE TABLE allowed (device text);
+CREATE FUNCTION slow(batch bigint) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(2)';
+CREATE FUNCTION picky(batch bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF EXISTS (SELECT FROM telemetry.read_events(batch) e WHERE e.aggregateid LIKE 'bad%' AND NOT EXISTS (SELECT FROM public.allowed a WHERE a.device = e.aggregateid)) THEN
+		RAISE 'bad' USING ERRCODE = 'P0042';
+	END IF;
+END $$;
+-- An index of the DBA's fails on one device while the table refused has it.
+CREATE TABLE refused (device text);
+CREATE FUNCTION refuse(key text, n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF EXISTS (SELECT FROM public.refused r WHERE r.device = key) THEN RAISE 'not this one' USING ERRCODE = 'P0042'; END IF;
+	RETURN n;
+END $$;
+SELECT store(ARRAY['a']);
+SQL
+sql($pass);
+
+# --- a handler is dropped while it runs
+
+sql("SELECT telemetry.create_handler_projection('h', 'slow(bigint)')");
+my $passing = psql_start($node, $pass);
+wait_for($node, $running, 'the handler to run');
+sql("SELECT telemetry.drop_projection('h')");
+is((psql_finish($passing))[1], '', 'the pass that calls the handler ends well');
+is(sql("SELECT count(*) FROM telemetry.cursor WHERE projection = 'h'"), '0', 'a dropped handler leaves no cursor behind');
+sql("SELECT telemetry.create_projection('h', 'device')");
+sql($pass);
+is(sql('SELECT sum(sample_count) FROM telemetry.h_stats'), '1', 'the next projection of that name has the whole history');
+
+# --- parked events are asked for again, while a pass ends an earlier request
+
+sql("SELECT telemetry.create_handler_projection('p', 'picky(bigint)', false), telemetry.set_failure_policy('p', 'park')");
+sql("SELECT store(ARRAY['bad1', 'bad2', 'c'])");
+sql($pass);
+is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'p'"), '2', 'two events are parked');
+sql("INSERT INTO allowed VALUES ('bad1'), ('bad2'); SELECT telemetry.replay_parked('p', ARRAY[(SELECT min(event_id) FROM telemetry.parked_event)])");
+my $asking = psql_start($node, "BEGIN; SELECT telemetry.replay_parked('p', ARRAY[(SELECT max(event_id) FROM telemetry.parked_event)]); SELECT pg_sleep(1); COMMIT;");
+wait_for($node, $running, 'the second request to be open');
+sql($pass);
+psql_finish($asking);
+sql($pass);
+is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'p'"), '0', 'both are applied');
+
+# --- a rebuild: it is cancelled beside a pass; its baseline keeps still while it is copied; what fails in the copy is no event's fault
+
+sql("SELECT telemetry.set_failure_policy('device', 'park'); INSERT INTO refused VALUES ('aaa'); CREATE INDEX refusing ON telemetry.state_device (public.refuse(key, sample_count))");
+sql("SELECT store(ARRAY['aaa', 'b', 'c'])");
+sql($pass);
+sql("SELECT store(ARRAY(SELECT format('dev-%s-%s', n, i) FROM generate_series(1, 10000) AS i)) FROM generate_series(1, 4) AS n");
+sql($pass);
+is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'device'"), '1', 'an event of statistics is parked');
+sql("SELECT telemetry.rebuild_projection('device')");
+$passing = psql_start($node, $pass);
+wait_for($node, "SELECT count(*) = 2 FROM telemetry.parked_event WHERE projection = 'device'", 'the rebuild to park it too');
+$node->psql('postgres', "SELECT telemetry.cancel_rebuild('device')");    # it may come too late, and then says so
+psql_finish($passing);
+is(sql("SELECT count(*) FROM telemetry.parked_event p JOIN telemetry.cursor c USING (projection, generation) WHERE p.projection = 'device' AND c.purpose = 'current'"), '1', 'whoever won, the event is still parked');
+is(sql("SELECT count(*) FROM telemetry.cursor WHERE projection = 'device'"), '1', '... and one generation is left');
+is(sql("SELECT count(*) FROM telemetry.verify_projection('device')"), '0', '... whose statistics are right');
+
+sql('SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch');
+sql($pass);
+sql("DELETE FROM refused; SELECT telemetry.rebuild_projection('device')");
+$passing = psql_start($node, $pass);
+wait_for($node, "SELECT EXISTS (SELECT FROM telemetry.cursor WHERE projection = 'device' AND purpose = 'rebuild')
+	AND EXISTS (SELECT FROM telemetry.state_device s JOIN telemetry.cursor c ON c.projection = 'device' AND c.purpose = 'rebuild' AND s.generation = c.generation)
+	OR NOT EXISTS (SELECT FROM telemetry.cursor WHERE projection = 'device' AND purpose = 'rebuild')", 'the copy to be under way');
+sql("SELECT telemetry.replay_parked('device')");
+psql_finish($passing);
+sql($pass);
+is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'device'"), '0', 'a replay beside a copy: nothing is parked any more');
+is(sql("SELECT sum(sample_count) FROM telemetry.device_stats WHERE device_id = 'aaa'"), '1', '... and the event is in the rebuilt statistics');
+is(sql("SELECT count(*) FROM telemetry.verify_projection('device')"), '0', '... which are right');
+
+sql("INSERT INTO refused VALUES ('a'); SELECT telemetry.rebuild_projection('device')");
+my (undef, undef, $err) = $node->psql('postgres', $pass);
+like($err, qr/not this one/, 'the copy of a baseline fails');
+is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'device'"), '0', '... and parks nothing');
+sql('DELETE FROM refused');
+sql($pass);
+is(sql("SELECT count(*) FROM telemetry.cursor WHERE projection = 'device' AND purpose = 'rebuild'"), '0', '... later it goes on');
+is(sql("SELECT count(*) FROM telemetry.verify_projection('device')"), '0', '... and nothing is missing');
+
+# --- a parked event whose batch is not in the list any more stays
+
+sql('DELETE FROM allowed');
+sql("SELECT store(ARRAY['bad3', 'x'])");
+sql($pass);
+sql("SELECT store(ARRAY['x'])");
+sql($pass);
+sql("DELETE FROM telemetry.batch WHERE batch_id = (SELECT batch_id FROM telemetry.parked_event WHERE projection = 'p'); SELECT telemetry.replay_parked('p')");
+(undef, undef, $err) = $node->psql('postgres', $pass);
+like($err, qr/lacks the batch of a parked event/, 'a parked event without its batch: TC202');
+is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'p'"), '1', '... and it stays parked');
+
+# --- a snapshot that lacks subtransactions
+
+my @holders = map { psql_start($node, <<"SQL") } (3, 100, 3);
+CREATE TEMP TABLE t (i int);
+BEGIN;
+DO 'BEGIN FOR n IN 1 .. $_ LOOP BEGIN INSERT INTO t VALUES (n); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END';
+SELECT pg_sleep(2);
+ROLLBACK;
+SQL
+wait_for($node, "SELECT count(*) = 3 FROM pg_stat_activity WHERE wait_event = 'PgSleep'", 'three sessions with subtransactions');
+sql("INSERT INTO allowed VALUES ('one more transaction')");
+is(sql("SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'b'; SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'b'"), "1\n1", 'a reader beside many subtransactions');
+psql_finish($_) foreach @holders;
+
+done_testing();
