@@ -100,7 +100,7 @@ Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot sna
     event_log::WindowReader reader(window, epoch, snapshot);
     Read read;
     std::int64_t room = slice - open_events;
-    for (std::int64_t rows = 0; room > 0 && rows < kMostSlices * slice && targets.bytes() < kMostBytes;) {
+    for (std::int64_t rows = 0; room > 0 && rows < kMostSlices * slice && !targets.are_full();) {
         const event_log::Block block = reader.read(room);
         if (block.rows == 0) break;
         rows += block.rows;
@@ -360,9 +360,10 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     std::vector<const Consumer*> served = schedule_.choose(context.consumers, progress, options);
     if (served.empty()) return std::nullopt;
     if (is_careful_) served.erase(served.begin() + 1, served.end());
-    // An audit has time, and the others should not wait for it.
-    const bool takes_little = served.front()->is(Cursor::Purpose::kAudit);
-    const std::int64_t most_events = takes_little ? options.slice : kMostSlices * options.slice;
+    // One that has nearly caught up takes little, because those that follow wait for it. An audit has time.
+    const std::int64_t many = kMostSlices * options.slice;
+    const bool is_far_behind = progress.events_read() - served.front()->cursor.events > many;
+    const std::int64_t most_events = is_far_behind && !served.front()->is(Cursor::Purpose::kAudit) ? many : options.slice;
 
     Pass pass;
     bool must_wait = false, keeps_up = false, is_of_batch = false;

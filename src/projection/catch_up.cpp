@@ -72,7 +72,7 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
             consumed.events += block.events;
             targets.add(block.readings);
             // So the memory of a pass is bounded although a batch may have very many metrics.
-            if (targets.bytes() >= kMostBytes) targets.spill(reach, snapshot);
+            if (targets.are_full()) targets.spill(reach, snapshot);
         }
         reader.close();
     }

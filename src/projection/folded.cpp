@@ -73,7 +73,7 @@ void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
                              });
                 targets.add(readings);
             }
-            if (targets.bytes() >= kMostBytes) put(result, targets, target, definition.has_sketches);
+            if (targets.are_full()) put(result, targets, target, definition.has_sketches);
         }
         reader.close();
     }

@@ -65,7 +65,7 @@ void apply(const Consumer& consumer, const feed::Batch& batch, Events events, co
         for (const model::Event& each : block.readings)
             if (std::binary_search(selected.begin(), selected.end(), each.event_id)) readings.push_back(each);
         targets.add(readings);
-        if (targets.bytes() >= kMostBytes) targets.spill(reach, snapshot);
+        if (targets.are_full()) targets.spill(reach, snapshot);
     }
     reader.close();
     targets.spill(reach, snapshot);

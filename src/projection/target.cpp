@@ -69,10 +69,11 @@ void Targets::add(std::span<const model::Event> readings) {
     for (const auto& target : targets_) target->add(numbered);
 }
 
-std::size_t Targets::bytes() const noexcept {
+bool Targets::are_full() const noexcept {
+    constexpr std::size_t kLeastRoom = std::size_t{64} << 20;
     std::size_t bytes = numbering_.bytes();
     for (const auto& target : targets_) bytes += target->bytes();
-    return bytes;
+    return bytes >= std::max(kLeastRoom, static_cast<std::size_t>(maintenance_work_mem) << 10);
 }
 
 bool Targets::keep_counters() const noexcept {

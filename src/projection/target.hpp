@@ -76,8 +76,9 @@ public:
 
     const Numbering& numbering() const noexcept { return numbering_; }
 
-    // How much memory the deltas take, about.
-    std::size_t bytes() const noexcept;
+    // Do the deltas take as much memory as they may? That is maintenance_work_mem, and 64 MB at least. The caller then writes
+    // them.
+    bool are_full() const noexcept;
 
     bool keep_counters() const noexcept;
 
@@ -95,8 +96,5 @@ private:
     Numbering numbering_;
     std::vector<std::unique_ptr<Target>> targets_;
 };
-
-// A pass keeps its deltas in memory until it writes them. So it writes when they take so much, or ends.
-inline constexpr std::size_t kMostBytes = std::size_t{64} << 20;
 
 }  // namespace projection

@@ -195,6 +195,8 @@ class OutboxLoop {
 public:
     explicit OutboxLoop(const std::string& conninfo) : connection_(conninfo) {
         connection_.run("SET synchronous_commit = off");
+        // A plan that is kept would be one for an empty outbox, and could take minutes for a full one.
+        connection_.run("SET plan_cache_mode = force_custom_plan");
         connection_.prepare("apply", R"(
             WITH taken AS (
                 DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED)
