@@ -272,7 +272,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     now.drained = becomes_drained;
     if (read.is_complete) now.as_of = context.taken_at;
     pass.events = events;
-    // What the pass has read to the end of a slice is one batch with what it has read to its own end.
+    // If no event comes after the last full slice, the batch of that slice ends where the pass does.
     if (read.rest.events == 0 && !read.full.empty()) {
         read.rest = read.full.back();
         read.full.pop_back();

@@ -31,8 +31,8 @@ bool require_version(Oid extension) {
     return true;
 }
 
-// The names of the state tables. Who drops one holds the apply lock. The pass locks one that is made meanwhile when it opens
-// it.
+// The names of the state tables. Only a holder of the apply lock drops one. The pass locks one that is made meanwhile when it
+// opens it.
 List* state_tables() {
     List* names = NIL;
     PushActiveSnapshot(GetLatestSnapshot());

@@ -1,4 +1,4 @@
-# What an administrator changes beside a running pass holds. He cancels a rebuild that a pass serves, drops a handler while it runs, asks
+# An administrator changes things beside a running pass, and each change holds. He cancels a rebuild that a pass serves, drops a handler while it runs, asks
 # for parked events again while a pass ends an earlier request, and while a rebuild copies its baseline. No event is lost, and nothing is
 # left behind. A reader whose snapshot lacks some subtransactions gets his answer.
 use strict;
