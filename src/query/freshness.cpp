@@ -58,7 +58,7 @@ void refuse_stale(std::string_view projection, bool has_events, std::optional<Ti
 // Error(22023) if there is no such projection.
 feed::Cursor cursor_of(std::string_view projection, const feed::Standings& standings, ::Snapshot snapshot) {
     const feed::Cursor cursor = standings.progress().cursor_of(projection);
-    // A projection with a cursor is in the registry, which takes three tables to read.
+    // A projection with a cursor is in the registry.
     if (!cursor.is_stored) read_model::require_projection(projection, snapshot);
     return cursor;
 }
