@@ -58,14 +58,20 @@ void open_key(KeyLookup& lookup, int key_count) {
     }
 }
 
-bool find_first(KeyLookup& lookup, ScanKey keys, ScanDirection direction) {
-    // An index scan allocates lazily, so it must advance in the memory context in which it began.
+// An index scan allocates lazily, so it must advance in the memory context in which it began.
+bool advance(KeyLookup& lookup, ScanDirection direction) {
     const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
-    index_rescan(lookup.scan, keys, lookup.key_count, nullptr, 0);
     const bool is_found = index_getnext_slot(lookup.scan, direction, lookup.found);
     if (is_found) slot_getallattrs(lookup.found);
     MemoryContextSwitchTo(caller);
     return is_found;
+}
+
+bool find_first(KeyLookup& lookup, ScanKey keys, ScanDirection direction) {
+    const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
+    index_rescan(lookup.scan, keys, lookup.key_count, nullptr, 0);
+    MemoryContextSwitchTo(caller);
+    return advance(lookup, direction);
 }
 
 }  // namespace
@@ -100,6 +106,25 @@ void close_lookup(KeyLookup& lookup) {
 bool find_row(KeyLookup& lookup, const Datum* key_values) {
     for (int i = 0; i < lookup.key_count; ++i) lookup.keys[i].sk_argument = key_values[i];
     return find_first(lookup, lookup.keys, BackwardScanDirection);
+}
+
+bool find_rows(KeyLookup& lookup, const Datum* key_values, Datum last) {
+    const int time = lookup.key_count - 2;
+    ScanKeyData keys[kMaxKeyColumns];
+    for (int i = 0; i < time; ++i) {
+        keys[i] = lookup.keys[i];
+        keys[i].sk_argument = key_values[i];
+    }
+    const auto number = static_cast<AttrNumber>(time + 1);
+    ScanKeyEntryInitialize(&keys[time], 0, number, BTGreaterEqualStrategyNumber, InvalidOid, InvalidOid, F_TIMESTAMPTZ_GE,
+                           key_values[time]);
+    ScanKeyEntryInitialize(&keys[time + 1], 0, number, BTLessEqualStrategyNumber, InvalidOid, InvalidOid, F_TIMESTAMPTZ_LE,
+                           last);
+    return find_first(lookup, keys, ForwardScanDirection);
+}
+
+bool find_row_after(KeyLookup& lookup) {
+    return advance(lookup, ForwardScanDirection);
 }
 
 bool find_next_row(KeyLookup& lookup, std::int64_t key) {

@@ -360,10 +360,8 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     std::vector<const Consumer*> served = schedule_.choose(context.consumers, progress, options);
     if (served.empty()) return std::nullopt;
     if (is_careful_) served.erase(served.begin() + 1, served.end());
-    // One that has nearly caught up takes little, because those that follow wait for it. An audit has time.
-    const std::int64_t many = kMostSlices * options.slice;
-    const bool is_far_behind = progress.events_read() - served.front()->cursor.events > many;
-    const std::int64_t most_events = is_far_behind && !served.front()->is(Cursor::Purpose::kAudit) ? many : options.slice;
+    // An audit has time, and others none to wait for it.
+    const std::int64_t most_events = served.front()->is(Cursor::Purpose::kAudit) ? options.slice : kMostSlices * options.slice;
 
     Pass pass;
     bool must_wait = false, keeps_up = false, is_of_batch = false;

@@ -1,9 +1,8 @@
-// Folds in one pass over the readings. It looks up one hash for each reading, and one more for each further metric.
+// Folds one key after the other. It looks a group up where the bucket changes, and each further metric.
 #include "projection/fold.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 #include <type_traits>
 
 #include "summary/sketch.hpp"
@@ -46,21 +45,26 @@ Value* Fold::allocate(std::size_t count) {
     return static_cast<Value*>(arena_.allocate(sizeof(Value) * count, alignof(Value)));
 }
 
-bool Fold::Choice::answer_of(TextNumber number, const Numbering& numbering) {
+bool Fold::Choice::answer_of(TextNumber number, const Gathered& gathered) {
     if (number >= answers_.size()) answers_.resize(std::max<std::size_t>(2 * answers_.size(), number + 1), Answer::kUnknown);
     Answer& answer = answers_[number];
-    if (answer == Answer::kUnknown) answer = takes_(numbering.text(number)) ? Answer::kYes : Answer::kNo;
+    if (answer == Answer::kUnknown) answer = takes_(gathered.text(number)) ? Answer::kYes : Answer::kNo;
     return answer == Answer::kYes;
 }
 
-Fold::Group& Fold::group_of(TextNumber key, model::Micros bucket) {
+bool Fold::is_in(const read_model::GroupDelta& group, model::Micros at) const noexcept {
+    const auto width = static_cast<std::uint64_t>(definition_.bucket_width);
+    // Unsigned, because two times may lie further apart than a signed number tells. A time before the bucket is far behind it.
+    return width == 0 || static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(group.bucket) < width;
+}
+
+read_model::GroupDelta& Fold::group_of(TextNumber key, model::Micros bucket) {
     const auto [found, is_new] = index_.emplace(GroupKey{key, bucket}, nullptr);
     if (is_new) {
-        found->second = new (allocate<Group>()) Group{};
-        found->second->key = numbering_.text(key);
+        found->second = new (allocate<read_model::GroupDelta>()) read_model::GroupDelta{};
+        found->second->key = gathered_.text(key);
         found->second->bucket = bucket;
-        found->second->key_number = key;
-        groups_.push_back(found->second);
+        deltas_.push_back(found->second);
         if (temperature_is_counter_) start_counter(found->second->temperature);
         if (humidity_is_counter_) start_counter(found->second->humidity);
         bytes_ += kBytesOfEntry;
@@ -95,7 +99,6 @@ void Fold::add_point(read_model::CounterDelta& counter, double value, model::Mic
 }
 
 void Fold::add_value(read_model::MetricDelta& delta, double value, model::Micros at) {
-    if (!std::isfinite(value)) return;  // no read model holds one
     summary::add(delta.statistics, value, at);
     if (delta.counter != nullptr) add_point(*delta.counter, value, at);
     if (!definition_.has_sketches) return;
@@ -103,57 +106,62 @@ void Fold::add_value(read_model::MetricDelta& delta, double value, model::Micros
     summary::add(delta.sketch, value);
 }
 
-void Fold::add_metric(Group& group, TextNumber name, double value, model::Micros at) {
-    if (!std::isfinite(value)) return;
+void Fold::add_metric(read_model::GroupDelta& group, TextNumber name, double value, model::Micros at) {
     const auto [found, is_new] = metric_index_.emplace(MetricKey{&group, name}, nullptr);
     if (is_new) {
         found->second = new (allocate<read_model::NamedMetricDelta>()) read_model::NamedMetricDelta{};
-        found->second->name = numbering_.text(name);
+        found->second->name = gathered_.text(name);
         found->second->next = group.further;
         group.further = found->second;
-        if (keeps_counters_ && counters_.takes(name, numbering_)) start_counter(*found->second);
+        if (keeps_counters_ && counters_.takes(name, gathered_)) start_counter(*found->second);
         bytes_ += kBytesOfEntry;
     }
     add_value(*found->second, value, at);
 }
 
-void Fold::add(const NumberedReadings& numbered) {
-    const bool has_region = definition_.grain == read_model::Grain::kDevice;
-    const std::span<const TextNumber> keys = has_region ? numbered.devices : numbered.regions;
-    const bool has_key = definition_.grain != read_model::Grain::kAll;
-    const TextNumber* metric_name = numbered.metrics.data();
-    for (std::size_t i = 0; i < numbered.readings.size(); ++i) {
-        const model::Event& reading = numbered.readings[i];
-        if (!devices_.takes(numbered.devices[i], numbering_) || !regions_.takes(numbered.regions[i], numbering_)) {
-            metric_name += reading.metrics.size();
-            continue;
-        }
-        Group& group = group_of(has_key ? keys[i] : kEmptyText, bucket_of(reading.measured_at, definition_.bucket_width));
-        const bool is_first = group.sample_count == 0;
-        const bool is_later = is_first || reading.measured_at > group.last_seen;
-        if (has_region && (is_later || (reading.measured_at == group.last_seen && reading.region > group.region)))
-            group.region = numbering_.text(numbered.regions[i]);
-        group.first_seen = is_first ? reading.measured_at : std::min(group.first_seen, reading.measured_at);
-        group.last_seen = is_later ? reading.measured_at : group.last_seen;
-        group.last_received_at = is_first ? reading.received_at : std::max(group.last_received_at, reading.received_at);
-        ++group.sample_count;
-        if (reading.temperature && takes_temperature_) add_value(group.temperature, *reading.temperature, reading.measured_at);
-        if (reading.humidity && takes_humidity_) add_value(group.humidity, *reading.humidity, reading.measured_at);
-        for (const model::Metric& metric : reading.metrics) {
-            const TextNumber name = *metric_name++;
-            if (metrics_.takes(name, numbering_)) add_metric(group, name, metric.value, reading.measured_at);
-        }
+void Fold::add_reading(read_model::GroupDelta& group, std::uint32_t number, bool has_region) {
+    const GatheredReading& reading = gathered_.reading(number);
+    const bool is_first = group.sample_count == 0;
+    const bool is_later = is_first || reading.measured_at > group.last_seen;
+    if (has_region && (is_later || reading.measured_at == group.last_seen)) {
+        const std::string_view region = gathered_.text(reading.region);
+        if (is_later || region > group.region) group.region = region;
     }
+    group.first_seen = is_first ? reading.measured_at : std::min(group.first_seen, reading.measured_at);
+    group.last_seen = is_later ? reading.measured_at : group.last_seen;
+    group.last_received_at = is_first ? reading.received_at : std::max(group.last_received_at, reading.received_at);
+    ++group.sample_count;
+    if (takes_temperature_ && !std::isnan(reading.temperature))
+        add_value(group.temperature, reading.temperature, reading.measured_at);
+    if (takes_humidity_ && !std::isnan(reading.humidity)) add_value(group.humidity, reading.humidity, reading.measured_at);
+    for (const GatheredMetric& metric : gathered_.metrics_of(number))
+        if (metrics_.takes(metric.name, gathered_)) add_metric(group, metric.name, metric.value, reading.measured_at);
 }
 
-std::vector<const read_model::GroupDelta*> Fold::deltas(std::span<const std::uint32_t> ranks) const {
+void Fold::add(const KeyOrder& order, const KeyOrder::Run& run) {
+    const bool has_region = definition_.grain == read_model::Grain::kDevice;
+    const std::size_t first = deltas_.size();
+    read_model::GroupDelta* group = nullptr;
+    for (const std::uint32_t number : std::span(order.readings).subspan(run.begin, run.end - run.begin)) {
+        const GatheredReading& reading = gathered_.reading(number);
+        if (!devices_.takes(reading.device, gathered_) || !regions_.takes(reading.region, gathered_)) continue;
+        if (group == nullptr || !is_in(*group, reading.measured_at))
+            group = &group_of(run.key, bucket_of(reading.measured_at, definition_.bucket_width));
+        add_reading(*group, number, has_region);
+    }
+    std::sort(deltas_.begin() + static_cast<std::ptrdiff_t>(first), deltas_.end(),
+              [](const auto* a, const auto* b) { return a->bucket < b->bucket; });
     for (read_model::CounterDelta* each : counter_deltas_)
         if (each->size > 0) each->counter = summary::counter_of({each->points, each->size});
-    std::vector<const Group*> sorted = groups_;
-    std::sort(sorted.begin(), sorted.end(), [&ranks](const Group* a, const Group* b) {
-        return std::tie(ranks[a->key_number], a->bucket) < std::tie(ranks[b->key_number], b->bucket);
-    });
-    return {sorted.begin(), sorted.end()};
+    counter_deltas_.clear();
+}
+
+void Fold::forget_deltas() {
+    index_.clear();
+    metric_index_.clear();
+    deltas_.clear();
+    arena_.release();
+    bytes_ = 0;
 }
 
 }  // namespace projection

@@ -11,8 +11,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include "model/event.hpp"
-#include "projection/numbering.hpp"
+#include "projection/gathered.hpp"
 #include "read_model/delta.hpp"
 #include "read_model/registry.hpp"
 
@@ -24,13 +23,12 @@ struct Filter {
     std::function<bool(std::string_view)> is_counter;  // empty: the projection keeps no counters
 };
 
-// The deltas of one pass. They lie in an arena that lives as long as the fold. The definition, the filter and the numbering
-// live longer.
+// Makes deltas of readings, key by key. The definition, the filter and the readings live longer.
 class Fold {
 public:
-    Fold(const read_model::Definition& definition, const Filter& filter, const Numbering& numbering)
+    Fold(const read_model::Definition& definition, const Filter& filter, const Gathered& gathered)
         : definition_(definition),
-          numbering_(numbering),
+          gathered_(gathered),
           devices_(filter.takes_device),
           regions_(filter.takes_region),
           metrics_(filter.takes_metric),
@@ -43,27 +41,25 @@ public:
     Fold(const Fold&) = delete;
     Fold& operator=(const Fold&) = delete;
 
-    // A filter may throw. The result does not depend on the order of the readings, but for the last digits of mean and M2.
-    void add(const NumberedReadings& readings);
+    // Adds the readings of a key. Each key comes once, and the keys ascend. A filter may throw. The deltas do not depend on the
+    // order of a key's readings, but for the last digits of mean and M2.
+    void add(const KeyOrder& order, const KeyOrder::Run& run);
 
     // How much memory the deltas take, about.
     std::size_t bytes() const noexcept { return bytes_; }
 
-    // The deltas ascending by key, byte by byte, then by bucket. They live as long as the fold, and nothing is added after
-    // this. `ranks` are those of the numbering.
-    std::vector<const read_model::GroupDelta*> deltas(std::span<const std::uint32_t> ranks) const;
+    // The deltas ascending by key, byte by byte, then by bucket. They live until they are forgotten.
+    std::span<const read_model::GroupDelta* const> deltas() const noexcept { return deltas_; }
+    void forget_deltas();
 
 private:
-    struct Group : read_model::GroupDelta {
-        TextNumber key_number;
-    };
     struct GroupKey {
         TextNumber text;
         model::Micros bucket;
         friend bool operator==(const GroupKey&, const GroupKey&) = default;
     };
     struct MetricKey {
-        const Group* group;
+        const read_model::GroupDelta* group;
         TextNumber name;
         friend bool operator==(const MetricKey&, const MetricKey&) = default;
     };
@@ -76,19 +72,21 @@ private:
     class Choice {
     public:
         explicit Choice(const std::function<bool(std::string_view)>& takes) : takes_(takes) {}
-        bool takes(TextNumber number, const Numbering& numbering) { return !takes_ || answer_of(number, numbering); }
+        bool takes(TextNumber number, const Gathered& gathered) { return !takes_ || answer_of(number, gathered); }
 
     private:
-        bool answer_of(TextNumber number, const Numbering& numbering);
+        bool answer_of(TextNumber number, const Gathered& gathered);
 
         enum class Answer : std::uint8_t { kUnknown, kNo, kYes };
         const std::function<bool(std::string_view)>& takes_;
         std::vector<Answer> answers_;
     };
 
-    Group& group_of(TextNumber key, model::Micros bucket);
+    read_model::GroupDelta& group_of(TextNumber key, model::Micros bucket);
+    bool is_in(const read_model::GroupDelta& group, model::Micros at) const noexcept;
+    void add_reading(read_model::GroupDelta& group, std::uint32_t number, bool has_region);
     void add_value(read_model::MetricDelta& delta, double value, model::Micros at);
-    void add_metric(Group& group, TextNumber name, double value, model::Micros at);
+    void add_metric(read_model::GroupDelta& group, TextNumber name, double value, model::Micros at);
     void make_room(summary::Sketch& sketch);
     void add_point(read_model::CounterDelta& counter, double value, model::Micros at);
     void start_counter(read_model::MetricDelta& delta);
@@ -96,16 +94,16 @@ private:
     Value* allocate(std::size_t count = 1);
 
     const read_model::Definition& definition_;
-    const Numbering& numbering_;
+    const Gathered& gathered_;
     Choice devices_, regions_, metrics_, counters_;
     bool takes_temperature_, takes_humidity_;
     bool keeps_counters_, temperature_is_counter_, humidity_is_counter_;
     std::pmr::monotonic_buffer_resource arena_;
     std::size_t bytes_ = 0;
-    boost::unordered_flat_map<GroupKey, Group*, Hash> index_;
+    boost::unordered_flat_map<GroupKey, read_model::GroupDelta*, Hash> index_;
     boost::unordered_flat_map<MetricKey, read_model::NamedMetricDelta*, Hash> metric_index_;
-    std::vector<const Group*> groups_;
-    std::vector<read_model::CounterDelta*> counter_deltas_;
+    std::vector<const read_model::GroupDelta*> deltas_;
+    std::vector<read_model::CounterDelta*> counter_deltas_;  // of the key that is added
 };
 
 }  // namespace projection

@@ -19,14 +19,15 @@
 namespace projection {
 namespace {
 
-// Puts what the target has folded into the result, and empties it.
-void put(ReturnSetInfo* result, Targets& targets, Target& target, bool has_sketches) {
-    const std::vector<std::uint32_t> ranks = targets.numbering().ranks();
-    const std::vector<const read_model::GroupDelta*> deltas = target.deltas(ranks);
-    postgres::guarded([result, rows = deltas.data(), count = deltas.size(), has_sketches] {
-        read_model::put_deltas(result, rows, count, has_sketches);
+// Puts what was gathered into the result, and forgets it.
+void put(ReturnSetInfo* result, Gathered& gathered, const Target& target, bool has_sketches) {
+    Orders orders(gathered);
+    target.fold(orders, [&](std::span<const read_model::GroupDelta* const> deltas) {
+        postgres::guarded([result, rows = deltas.data(), count = deltas.size(), has_sketches] {
+            read_model::put_deltas(result, rows, count, has_sketches);
+        });
     });
-    target.clear();
+    gathered.clear();
 }
 
 // Where the generation stands that the caller names; NULL: at the beginning of the log.
@@ -56,28 +57,28 @@ void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
         cursor = cursor_to_fold_from(fcinfo, progress, definition.name);
     }
     std::vector<model::Event> readings;
-    Targets targets;
-    Target& target = targets.add_target(definition);
+    Gathered gathered;
+    const Target target(definition, 0, gathered);
     for (const feed::TailWindow& tail : feed::tail_windows(progress, cursor, snapshot)) {
         event_log::WindowReader reader(tail.window, tail.epoch, snapshot);
         for (;;) {
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
             if (block.rows == 0) break;
             if (parked.empty()) {
-                targets.add(block.readings);
+                gathered.add(block.readings);
             } else {
                 readings.clear();
                 std::copy_if(block.readings.begin(), block.readings.end(), std::back_inserter(readings),
                              [&parked](const model::Event& each) {
                                  return !std::binary_search(parked.begin(), parked.end(), each.event_id);
                              });
-                targets.add(readings);
+                gathered.add(readings);
             }
-            if (targets.are_full()) put(result, targets, target, definition.has_sketches);
+            if (fill_memory(gathered)) put(result, gathered, target, definition.has_sketches);
         }
         reader.close();
     }
-    put(result, targets, target, definition.has_sketches);
+    put(result, gathered, target, definition.has_sketches);
 }
 
 }  // namespace

@@ -34,46 +34,50 @@ std::function<bool(std::string_view)> like(const std::optional<std::string>& pat
 
 }  // namespace
 
-Target::Target(const read_model::Definition& definition, std::int32_t generation, const Numbering& numbering)
+bool fill_memory(const Gathered& readings) noexcept {
+    constexpr std::size_t kLeast = std::size_t{96} << 20, kMost = std::size_t{1} << 30;
+    return readings.bytes() >= std::clamp(static_cast<std::size_t>(maintenance_work_mem) << 10, kLeast, kMost);
+}
+
+Target::Target(const read_model::Definition& definition, std::int32_t generation, const Gathered& gathered)
     : definition_(definition),
       filter_{.takes_device = like(definition_.devices),
               .takes_region = one_of(definition_.regions),
               .takes_metric = one_of(definition_.metrics),
               .is_counter = definition_.counters.empty() ? nullptr : one_of(definition_.counters)},
-      numbering_(numbering),
+      gathered_(gathered),
       table_{.name = read_model::state_table_of(definition.name),
              .generation = generation,
              .has_region = definition.grain == read_model::Grain::kDevice,
-             .has_sketches = definition.has_sketches},
-      fold_(std::make_unique<Fold>(definition_, filter_, numbering)) {}
+             .has_sketches = definition.has_sketches,
+             .bucket_width = definition.bucket_width} {}
 
-void Target::write(std::span<const std::uint32_t> ranks, const feed::Reach& reach, ::Snapshot snapshot) const {
+void Target::fold(Orders& orders, const Take& take) const {
+    constexpr std::size_t kEnough = std::size_t{1} << 20;  // bytes; more would leave the processor's cache
+    Fold fold(definition_, filter_, gathered_);
+    const KeyOrder& order = orders.by(definition_.grain);
+    for (const KeyOrder::Run& run : order.runs) {
+        fold.add(order, run);
+        if (fold.bytes() < kEnough) continue;
+        take(fold.deltas());
+        fold.forget_deltas();
+    }
+    take(fold.deltas());
+}
+
+void Target::write(Orders& orders, const feed::Reach& reach, ::Snapshot snapshot) const {
     feed::Reach own_reach = reach;
     if (keeps_counters()) own_reach.leave_out(find_parked_events({definition_.name, table_.generation}, snapshot));
     const RecountSource source{definition_, own_reach};
-    read_model::add_deltas(table_, deltas(ranks), recount_from(source), snapshot);
+    fold(orders, [&](std::span<const read_model::GroupDelta* const> deltas) {
+        read_model::add_deltas(table_, deltas, recount_from(source), snapshot);
+    });
 }
 
 void Targets::open(const read_model::Definition& definition, std::int32_t generation, ::Snapshot snapshot) {
-    auto target = std::make_unique<Target>(definition, generation, numbering_);
+    auto target = std::make_unique<Target>(definition, generation, gathered_);
     target->open(snapshot);
     targets_.push_back(std::move(target));
-}
-
-Target& Targets::add_target(const read_model::Definition& definition) {
-    return *targets_.emplace_back(std::make_unique<Target>(definition, 0, numbering_));
-}
-
-void Targets::add(std::span<const model::Event> readings) {
-    const NumberedReadings numbered = numbering_.number(readings);
-    for (const auto& target : targets_) target->add(numbered);
-}
-
-bool Targets::are_full() const noexcept {
-    constexpr std::size_t kLeastRoom = std::size_t{64} << 20;
-    std::size_t bytes = numbering_.bytes();
-    for (const auto& target : targets_) bytes += target->bytes();
-    return bytes >= std::max(kLeastRoom, static_cast<std::size_t>(maintenance_work_mem) << 10);
 }
 
 bool Targets::keep_counters() const noexcept {
@@ -81,10 +85,8 @@ bool Targets::keep_counters() const noexcept {
 }
 
 void Targets::spill(const feed::Reach& reach, ::Snapshot snapshot) {
-    for_each(reach, snapshot, [](Target& target, auto&& write) {
-        write();
-        target.clear();
-    });
+    for_each(reach, snapshot, [](const Target&, auto&& write) { write(); });
+    gathered_.clear();
     postgres::guarded([] { postgres::show_own_writes(); });
 }
 

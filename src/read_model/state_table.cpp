@@ -49,6 +49,8 @@ struct Writer {
     Oid summary_type;
     Recount recount;
     postgres::ReusedText key_buffer, region_buffer;
+    bool is_in_run;  // the rows of a run of deltas are being read
+    bool has_found;  // the next one of them is in table.found
 };
 
 // The summaries of a row, taken apart.
@@ -223,6 +225,39 @@ bool add_pending(const Writer& writer, Summaries& row, const GroupDelta& group, 
     return is_changed;
 }
 
+// P. The deltas from the first one on that belong to one key and lie close together. Their rows are read in one go.
+std::size_t length_of_run(std::span<const GroupDelta* const> deltas, model::Micros bucket_width) {
+    constexpr model::Micros kWidestGap = 8;  // buckets; the rows between are read and passed over
+    std::size_t length = 1;
+    while (length < deltas.size() && deltas[length]->key == deltas[0]->key &&
+           deltas[length]->bucket - deltas[length - 1]->bucket <= kWidestGap * bucket_width)
+        ++length;
+    return length;
+}
+
+// P.
+void start_run(Writer& writer, const GroupDelta& first, const GroupDelta& last) {
+    writer.is_in_run = &first != &last;
+    if (!writer.is_in_run) return;
+    const Datum key[] = {Int32GetDatum(writer.generation), postgres::text_datum(writer.key_buffer, first.key),
+                         TimestampTzGetDatum(first.bucket)};
+    writer.has_found = postgres::find_rows(writer.table, key, TimestampTzGetDatum(last.bucket));
+}
+
+// P. Looks for a row. In a run, each one comes after the row that was looked for before.
+bool find_row(Writer& writer, const Datum* key) {
+    if (!writer.is_in_run) return postgres::find_row(writer.table, key);
+    const TimestampTz bucket = DatumGetTimestampTz(key[kBucket]);
+    const std::int32_t part = DatumGetInt32(key[kPart]);
+    for (; writer.has_found; writer.has_found = postgres::find_row_after(writer.table)) {
+        const TimestampTz found_bucket = found_integer(writer.table, kBucket);
+        const std::int32_t found_part = DatumGetInt32(writer.table.found->tts_values[kPart]);
+        if (found_bucket > bucket || (found_bucket == bucket && found_part >= part))
+            return found_bucket == bucket && found_part == part;
+    }
+    return false;
+}
+
 // P.
 void add_delta(Writer& writer, const GroupDelta& delta) {
     int pending_count = 0;
@@ -235,7 +270,7 @@ void add_delta(Writer& writer, const GroupDelta& delta) {
     for (std::int32_t part = 0; part == 0 || pending_count > 0; ++part) {
         const Datum key[] = {Int32GetDatum(writer.generation), postgres::text_datum(writer.key_buffer, delta.key),
                              TimestampTzGetDatum(delta.bucket), Int32GetDatum(part)};
-        const bool is_found = postgres::find_row(table, key);
+        const bool is_found = find_row(writer, key);
         Summaries row;
         if (is_found)
             read_summaries(writer, row);
@@ -368,10 +403,15 @@ void add_deltas(const StateTable& state, std::span<const GroupDelta* const> delt
         postgres::gather_new_rows(writer.table);
         writer.summary_type = get_element_type(TupleDescAttr(RelationGetDescr(writer.table.relation), kSummaries)->atttypid);
         MemoryContextSwitchTo(rows.get());
+        std::size_t run_end = 0;
         for (std::size_t i = 0; i < deltas.size(); ++i) {
             if (i % kRowsBetweenResets == 0) {
                 CHECK_FOR_INTERRUPTS();
                 MemoryContextReset(rows.get());
+            }
+            if (i == run_end) {
+                run_end = i + length_of_run(deltas.subspan(i), state.bucket_width);
+                start_run(writer, *deltas[i], *deltas[run_end - 1]);
             }
             add_delta(writer, *deltas[i]);
         }

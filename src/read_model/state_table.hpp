@@ -18,6 +18,7 @@ struct StateTable {
     std::int32_t generation;  // the rows of this generation are read and written; 0: of one that no row has yet
     bool has_region;          // keeps the region of the last measured reading
     bool has_sketches;
+    model::Micros bucket_width;  // 0: one bucket for all time
 };
 
 // A late reading of a counter can make a reset, or show that another one was none. So its bucket is counted again.
