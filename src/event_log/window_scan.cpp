@@ -1,6 +1,7 @@
 // Merges index scans over the segments. This file is written wholly in P.
 #include "event_log/window_scan.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "event_log/segment_check.hpp"
@@ -13,20 +14,87 @@
 namespace event_log {
 namespace {
 
+// A window may have one row, or millions.
+constexpr int kFirstAhead = 1;
+constexpr int kGrowth = 8;
+constexpr int kMostAhead = 2048;  // rows; a call stores 10,000 on some hundred pages
+
 void open_segment(SegmentScan& segment, Oid relation, Snapshot snapshot) {
     segment.table = table_open(relation, NoLock);
     check_columns(segment.table);
     segment.index = open_valid_index(segment.table, is_xid_index, AccessShareLock);
     if (segment.index == nullptr) report_no_xid_index(segment.table);
     segment.scan = postgres::begin_index_scan(segment.table, segment.index, snapshot, 3);
-    segment.row = table_slot_create(segment.table, nullptr);
+    segment.row = MakeSingleTupleTableSlot(RelationGetDescr(segment.table), &TTSOpsHeapTuple);
+    ReadAhead& ahead = segment.ahead;
+    ahead.rows = static_cast<HeapTupleData*>(palloc(sizeof(HeapTupleData) * kMostAhead));
+    ahead.places = static_cast<std::uint64_t*>(palloc(sizeof(std::uint64_t) * kMostAhead));
+    ahead.most = kFirstAhead;
+    ahead.fetched = table_slot_create(segment.table, nullptr);
+    ahead.memory = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rows", ALLOCSET_DEFAULT_SIZES);
+}
+
+// The place of a row in the table, then its number in the index.
+std::uint64_t place_of(const ItemPointerData& tid, int number) {
+    static_assert(kMostAhead <= 1 << 16);
+    return std::uint64_t{ItemPointerGetBlockNumberNoCheck(&tid)} << 32 |
+           std::uint64_t{ItemPointerGetOffsetNumberNoCheck(&tid)} << 16 | static_cast<std::uint64_t>(number);
+}
+
+ItemPointerData tid_of(std::uint64_t place) {
+    ItemPointerData tid;
+    ItemPointerSet(&tid, static_cast<BlockNumber>(place >> 32), static_cast<OffsetNumber>(place >> 16));
+    return tid;
+}
+
+int number_of(std::uint64_t place) {
+    return static_cast<std::uint16_t>(place);
+}
+
+void copy_row(ReadAhead& ahead, HeapTupleData& copy) {
+    const HeapTuple row = ExecFetchSlotHeapTuple(ahead.fetched, false, nullptr);
+    copy = *row;
+    copy.t_data = static_cast<HeapTupleHeader>(MemoryContextAlloc(ahead.memory, row->t_len));
+    memcpy(copy.t_data, row->t_data, row->t_len);
+}
+
+// Takes the next entries of the index, and fetches their rows. False: there are no more entries.
+bool read_ahead(SegmentScan& segment) {
+    ReadAhead& ahead = segment.ahead;
+    MemoryContextReset(ahead.memory);
+    ahead.count = ahead.next = 0;
+    while (!ahead.is_last && ahead.count < ahead.most) {
+        const ItemPointer tid = index_getnext_tid(segment.scan, ForwardScanDirection);
+        ahead.is_last = tid == nullptr;
+        if (tid == nullptr) continue;
+        ahead.places[ahead.count] = place_of(*tid, ahead.count);
+        ++ahead.count;
+    }
+    ahead.most = Min(ahead.most * kGrowth, kMostAhead);
+    std::sort(ahead.places, ahead.places + ahead.count);
+    for (int i = 0; i < ahead.count; ++i) {
+        ItemPointerData tid = tid_of(ahead.places[i]);
+        HeapTupleData& row = ahead.rows[number_of(ahead.places[i])];
+        row.t_data = nullptr;
+        bool has_further_version = false;
+        if (table_index_fetch_tuple(segment.scan->xs_heapfetch, &tid, segment.scan->xs_snapshot, ahead.fetched,
+                                    &has_further_version, nullptr))
+            copy_row(ahead, row);
+    }
+    ExecClearTuple(ahead.fetched);
+    return ahead.count > 0;
 }
 
 void next_row(SegmentScan& segment) {
-    if (!index_getnext_slot(segment.scan, ForwardScanDirection, segment.row)) {
-        ExecClearTuple(segment.row);
-        return;
-    }
+    ReadAhead& ahead = segment.ahead;
+    ExecClearTuple(segment.row);
+    do {
+        while (ahead.next < ahead.count && ahead.rows[ahead.next].t_data == nullptr) ++ahead.next;
+        if (ahead.next < ahead.count) break;
+        CHECK_FOR_INTERRUPTS();
+    } while (read_ahead(segment));
+    if (ahead.next == ahead.count) return;
+    ExecStoreHeapTuple(&ahead.rows[ahead.next++], segment.row, false);
     slot_getallattrs(segment.row);
     segment.xid = U64FromFullTransactionId(DatumGetFullTransactionId(segment.row->tts_values[kXid]));
     segment.event_id = DatumGetInt64(segment.row->tts_values[kEventId]);
@@ -55,6 +123,8 @@ void begin_step(SegmentScan& segment, const ScanStep& step) {
         ++count;
     }
     index_rescan(segment.scan, keys, 3, nullptr, 0);
+    segment.ahead.count = segment.ahead.next = 0;
+    segment.ahead.is_last = false;
     next_row(segment);
 }
 
@@ -97,6 +167,8 @@ void close_window(WindowScan& scan) {
     for (int i = 0; i < scan.segment_count; ++i) {
         SegmentScan& segment = scan.segments[i];
         ExecDropSingleTupleTableSlot(segment.row);
+        ExecDropSingleTupleTableSlot(segment.ahead.fetched);
+        MemoryContextDelete(segment.ahead.memory);
         index_endscan(segment.scan);
         index_close(segment.index, NoLock);
         table_close(segment.table, NoLock);

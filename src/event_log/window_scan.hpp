@@ -28,10 +28,23 @@ struct ScanPlan {
     std::int32_t epoch;  // the window leaves out rows of other epochs
 };
 
+// The rows that come next in a segment. The table has the rows of a call by fingerprint, and the index has them by event id. So
+// the scan takes many entries of the index, fetches their rows page by page, and keeps copies.
+struct ReadAhead {
+    std::uint64_t* places;  // of the entries; ascending while their rows are fetched
+    HeapTupleData* rows;    // as the index has them; t_data is null where the snapshot does not show the row
+    int count, next;        // how many there are, and which comes next
+    int most;               // so many are taken the next time
+    bool is_last;           // the index has no further entry of the step
+    TupleTableSlot* fetched;
+    MemoryContext memory;  // of the copies
+};
+
 struct SegmentScan {
     Relation table;
     Relation index;
     IndexScanDesc scan;
+    ReadAhead ahead;
     TupleTableSlot* row;  // empty: no further row in this step
     std::uint64_t xid;
     std::int64_t event_id;

@@ -40,8 +40,8 @@ void close_lookup(KeyLookup& lookup);
 // Looks for the row with these key values and fills in `found`. False: there is none.
 bool find_row(KeyLookup& lookup, const Datum* key_values);
 
-// For a table whose last key column but one is a timestamptz: looks for the rows whose time lies between that of `key_values` and
-// `last`, both included, and whose columns before it are equal. True: the first one by key is in `found`. Each call of
+// For a table whose last key column but one is a timestamptz: looks for the rows whose time lies between that of `key_values`
+// and `last`, both included, and whose columns before it are equal. True: the first one by key is in `found`. Each call of
 // find_row_after goes on to the next one. That costs far less than to look for each row by itself.
 bool find_rows(KeyLookup& lookup, const Datum* key_values, Datum last);
 bool find_row_after(KeyLookup& lookup);

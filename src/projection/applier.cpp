@@ -127,6 +127,11 @@ void close_batch(const feed::Batch& batch, ::Snapshot snapshot, Pass& pass) {
     if (!notification.empty()) pass.notifications.push_back(std::move(notification));
 }
 
+// A projection that has nearly caught up gets little at a time, and each gets it in a pass of its own, because those that
+// follow wait for the pass. One that is further behind gets much at a time. Then a row is written once for many readings.
+constexpr std::int64_t kGentlePass = 300;  // events
+constexpr std::int64_t kGentleShare = 4;   // of a slice: no more than a quarter waits
+
 bool has_open_batch(const Progress& progress) noexcept {
     return std::any_of(progress.epochs.begin(), progress.epochs.end(),
                        [](const EpochProgress& each) { return each.batcher.open_events > 0; });
@@ -360,8 +365,14 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     std::vector<const Consumer*> served = schedule_.choose(context.consumers, progress, options);
     if (served.empty()) return std::nullopt;
     if (is_careful_) served.erase(served.begin() + 1, served.end());
-    // An audit has time, and others none to wait for it.
-    const std::int64_t most_events = served.front()->is(Cursor::Purpose::kAudit) ? options.slice : kMostSlices * options.slice;
+    const std::int64_t waiting = progress.events_read() - served.front()->cursor.events;
+    std::int64_t most_events = kMostSlices * options.slice;
+    if (served.front()->is(Cursor::Purpose::kAudit)) {
+        most_events = options.slice;
+    } else if (!options.serves_lazy && waiting <= options.slice / kGentleShare) {
+        most_events = std::min(kGentlePass, options.slice);
+        served.erase(served.begin() + 1, served.end());
+    }
 
     Pass pass;
     bool must_wait = false, keeps_up = false, is_of_batch = false;

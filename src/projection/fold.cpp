@@ -160,6 +160,7 @@ void Fold::forget_deltas() {
     index_.clear();
     metric_index_.clear();
     deltas_.clear();
+    counter_deltas_.clear();
     arena_.release();
     bytes_ = 0;
 }

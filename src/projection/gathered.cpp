@@ -55,8 +55,8 @@ void Gathered::clear() noexcept {
 }
 
 std::size_t Gathered::bytes() const noexcept {
-    return bytes_of_texts_ + readings_.capacity() * sizeof(GatheredReading) + metrics_.capacity() * sizeof(GatheredMetric) +
-           readings_.size() * sizeof(std::uint32_t) * kOrders;
+    constexpr std::size_t kBytesOfReading = sizeof(GatheredReading) + sizeof(std::uint32_t) * kOrders;
+    return bytes_of_texts_ + readings_.size() * kBytesOfReading + metrics_.size() * sizeof(GatheredMetric);
 }
 
 const KeyOrder& Orders::by(read_model::Grain grain) {

@@ -94,7 +94,7 @@ class Orders {
 public:
     explicit Orders(const Gathered& gathered) : gathered_(gathered) {}
 
-    const KeyOrder& by(read_model::Grain grain);
+    const KeyOrder& by(read_model::Grain grain);  // not of a handler
 
 private:
     KeyOrder by_text(TextNumber GatheredReading::*key);
