@@ -35,7 +35,7 @@ std::function<bool(std::string_view)> like(const std::optional<std::string>& pat
 }  // namespace
 
 bool fill_memory(const Gathered& readings) noexcept {
-    constexpr std::size_t kLeast = std::size_t{96} << 20, kMost = std::size_t{1} << 30;
+    constexpr std::size_t kLeast = std::size_t{16} << 20, kMost = std::size_t{1} << 30;
     return readings.bytes() >= std::clamp(static_cast<std::size_t>(maintenance_work_mem) << 10, kLeast, kMost);
 }
 
