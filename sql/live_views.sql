@@ -46,6 +46,41 @@ SELECT pg_temp.plan_of($$ SELECT avg_temperature FROM telemetry.device_stats_liv
 SELECT pg_temp.plan_of($$ SELECT avg FROM telemetry.region_stats_1h_live WHERE region = 'live hall' AND time >= '2024-06-01 10:00' AND time < '2024-06-01 12:00' $$) ~ '"Index Cond": "\(\(generation = .*\) AND \(key = ''live hall''::text\) AND \(bucket >= ' AS by_index;
 RESET enable_seqscan;
 
+-- A query for one device folds the readings of that device only. Other conditions say nothing to the function, and are right as well.
+CREATE FUNCTION pg_temp.dropped(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, FORMAT json, COSTS off, TIMING off, SUMMARY off) ' || query INTO plan;
+    RETURN (SELECT sum((f ->> 'Rows Removed by Filter')::bigint) FROM jsonb_path_query(plan, '$.** ? (@."Function Name" == "folded_tail")') AS f);
+END $$;
+BEGIN;
+SELECT accepted FROM telemetry.ingest_telemetry_batch(
+    ARRAY['live-1', 'live-1', 'live-2', 'live-4'], ARRAY['2024-06-01 10:01', '2024-06-01 12:00', '2024-06-01 12:00', '2024-06-01 12:00']::timestamptz[], ARRAY[5, 9, 7, 8], NULL,
+    ARRAY['a', 'b', 'c', 'd'], NULL, ARRAY['live hall', 'live yard', NULL, 'live yard']);
+PREPARE by_text(text) AS SELECT device_id, sample_count FROM telemetry.device_stats_live WHERE device_id = $1;
+PREPARE by_varchar(varchar) AS SELECT device_id, sample_count FROM telemetry.device_stats_live WHERE $1 = device_id;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE by_text('live-1');
+EXECUTE by_varchar('live-4');
+EXECUTE by_text(NULL);
+EXECUTE by_text('nobody');
+SELECT pg_temp.dropped($$ EXECUTE by_text('live-1') $$), pg_temp.dropped($$ EXECUTE by_varchar('live-1') $$);
+RESET plan_cache_mode;
+SELECT pg_temp.dropped($$ SELECT * FROM telemetry.device_stats_live WHERE device_id = 'live-1' $$) AS device, pg_temp.dropped($$ SELECT * FROM telemetry.device_metric_stats_live WHERE device_id = 'live-1' AND metric = 'temperature' $$) AS metric,
+       pg_temp.dropped($$ SELECT * FROM telemetry.device_stats_1h_live WHERE device_id = 'live-1' $$) AS hours, pg_temp.dropped($$ SELECT (SELECT sample_count FROM telemetry.device_stats_live WHERE device_id = 'live-1') $$) AS subquery,
+       pg_temp.dropped($$ SELECT * FROM telemetry.device_stats_live WHERE device_id IN ('live-1', 'live-2') $$) > 0 AS one_of;
+SELECT device_id, sample_count FROM telemetry.device_stats_live WHERE device_id IN ('live-1', 'live-4') ORDER BY 1;
+SELECT device_id, sample_count FROM telemetry.device_stats_live WHERE device_id = 'live-1' OR sample_count = 1 AND device_id LIKE 'live-%' ORDER BY 1;
+SELECT d, l.sample_count FROM unnest(ARRAY['live-4', 'live-1', 'live-2']) AS d, LATERAL (SELECT * FROM telemetry.device_stats_live WHERE device_id = d) AS l ORDER BY 1;
+SELECT a.device_id, a.sample_count, b.device_id, b.sample_count FROM telemetry.device_stats_live a, telemetry.device_stats_live b WHERE a.device_id = 'live-1' AND b.device_id = 'live-4';
+SELECT time, sample_count FROM telemetry.device_stats_1h_live WHERE device_id = 'live-1' AND metric = 'temperature' ORDER BY 1;
+SELECT region, sample_count FROM telemetry.region_stats_live WHERE region = 'live yard';
+SELECT key, sample_count FROM telemetry.folded_tail('device') WHERE key = 'live-1' COLLATE "C";
+SELECT (telemetry.folded_tail('device')).key LIKE 'live-%' AS own ORDER BY 1 DESC LIMIT 1;
+DEALLOCATE ALL;
+ROLLBACK;
+
 -- verify_projection() names what somebody falsified.
 BEGIN;
 UPDATE telemetry.state_device SET sample_count = 77 WHERE key = 'live-2';

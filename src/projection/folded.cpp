@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "event_log/window_reader.hpp"
@@ -11,6 +13,7 @@
 #include "feed/tail.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
+#include "postgres/sought_text.hpp"
 #include "postgres/sql_function.hpp"
 #include "projection/parked_events.hpp"
 
@@ -39,6 +42,26 @@ feed::Cursor cursor_to_fold_from(FunctionCallInfo fcinfo, const feed::Progress& 
     return {.place = feed::Cursor::Place::kBatch};
 }
 
+// The readings that the caller asks for.
+struct Sought {
+    std::optional<std::string_view> key;          // nothing: all keys
+    const std::vector<model::EventId>& left_out;  // ascending
+
+    bool is_all() const noexcept { return !key && left_out.empty(); }
+    bool has(const model::Event& reading, read_model::Grain grain) const {
+        if (key && grain != read_model::Grain::kAll &&
+            *key != (grain == read_model::Grain::kDevice ? reading.device_id : reading.region))
+            return false;
+        return !std::binary_search(left_out.begin(), left_out.end(), reading.event_id);
+    }
+};
+
+// The plan of the caller's query says whether it wants one key only. The text lives as long as the call.
+std::optional<std::string_view> sought_key(FunctionCallInfo fcinfo) {
+    constexpr int kKeyColumn = 1;
+    return postgres::optional_view_of(postgres::guarded([fcinfo] { return postgres::sought_text(fcinfo, kKeyColumn); }));
+}
+
 // Folds what lies between the cursor and everything that the caller's snapshot shows. The result goes to disk where it does not
 // fit into work_mem, so it may have several rows of one key and bucket.
 void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
@@ -56,6 +79,7 @@ void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
         parked = find_parked_events({definition.name, cursor.generation}, snapshot);
         cursor = cursor_to_fold_from(fcinfo, progress, definition.name);
     }
+    const Sought sought{sought_key(fcinfo), parked};
     std::vector<model::Event> readings;
     Gathered gathered;
     const Target target(definition, 0, gathered);
@@ -64,14 +88,12 @@ void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
         for (;;) {
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
             if (block.rows == 0) break;
-            if (parked.empty()) {
+            if (sought.is_all()) {
                 gathered.add(block.readings);
             } else {
                 readings.clear();
                 std::copy_if(block.readings.begin(), block.readings.end(), std::back_inserter(readings),
-                             [&parked](const model::Event& each) {
-                                 return !std::binary_search(parked.begin(), parked.end(), each.event_id);
-                             });
+                             [&](const model::Event& each) { return sought.has(each, definition.grain); });
                 gathered.add(readings);
             }
             if (fill_memory(gathered)) put(result, gathered, target, definition.has_sketches);

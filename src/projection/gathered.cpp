@@ -83,7 +83,8 @@ KeyOrder Orders::by_text(TextNumber GatheredReading::*key) {
     if (sorted_texts_.empty()) {
         sorted_texts_.resize(texts.size());
         std::iota(sorted_texts_.begin(), sorted_texts_.end(), 0U);
-        std::sort(sorted_texts_.begin(), sorted_texts_.end(), [&](TextNumber a, TextNumber b) { return texts[a] < texts[b]; });
+        std::stable_sort(sorted_texts_.begin(), sorted_texts_.end(),
+                         [&](TextNumber a, TextNumber b) { return texts[a] < texts[b]; });
     }
     std::vector<std::uint32_t> next(texts.size());  // first how many readings each key has, then where the next one goes
     for (const GatheredReading& each : readings) ++next[each.*key];
