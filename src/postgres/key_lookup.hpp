@@ -2,8 +2,8 @@
 // frees everything.
 //
 // A row that is written over and over has many versions as long as any session holds an old snapshot. The newest version lies
-// at the end of the table, and so at the end of its key's entries in the index. The look-up goes backwards and therefore finds
-// it at once.
+// at the end of the table, and so at the end of its key's entries in the index. The look-up of one row goes backwards and
+// therefore finds it at once.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,8 @@ bool find_row(KeyLookup& lookup, const Datum* key_values);
 
 // For a table whose last key column but one is a timestamptz: looks for the rows whose time lies between that of `key_values`
 // and `last`, both included, and whose columns before it are equal. True: the first one by key is in `found`. Each call of
-// find_row_after goes on to the next one. That costs far less than to look for each row by itself.
+// find_row_after goes on to the next one. That costs far less than to look for each row by itself. But it goes forward, and so
+// meets every old version that a snapshot keeps.
 bool find_rows(KeyLookup& lookup, const Datum* key_values, Datum last);
 bool find_row_after(KeyLookup& lookup);
 

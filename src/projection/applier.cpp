@@ -8,7 +8,6 @@
 
 #include "error_codes.hpp"
 #include "event_log/epoch.hpp"
-#include "event_log/window_reader.hpp"
 #include "feed/covering.hpp"
 #include "feed/position.hpp"
 #include "model/batch_number.hpp"
@@ -27,6 +26,7 @@
 #include "projection/notification.hpp"
 #include "projection/parked_events.hpp"
 #include "projection/parking.hpp"
+#include "projection/slices.hpp"
 #include "projection/triggers.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
@@ -72,52 +72,6 @@ void refuse_obstacles(const postgres::OwnTable& own) {
         postgres::refuse_native_obstacle(table, own);
         table_close(table, NoLock);
     });
-}
-
-// The events between two places in a window.
-struct Stretch {
-    std::int64_t events = 0;
-    std::optional<model::Partial> last_row;  // nothing: it has no row
-    bool is_whole = false;                   // the transaction of the last row has no further row
-};
-
-// The events that a pass has read of its window.
-struct Read {
-    std::vector<Stretch> full;  // each fills a batch; the first one together with the open batch
-    Stretch rest;               // what came after them
-    bool is_complete = false;
-
-    std::int64_t events() const noexcept {
-        std::int64_t sum = rest.events;
-        for (const Stretch& each : full) sum += each.events;
-        return sum;
-    }
-};
-
-// Reads a number of slices, and less if there is enough to write. Folds what it reads into the targets.
-Read read_window(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, std::int64_t open_events,
-                 std::int64_t slice, Targets& targets) {
-    event_log::WindowReader reader(window, epoch, snapshot);
-    Read read;
-    std::int64_t room = slice - open_events;
-    for (std::int64_t rows = 0; room > 0 && rows < kMostSlices * slice && !targets.are_full();) {
-        const event_log::Block block = reader.read(room);
-        if (block.rows == 0) break;
-        rows += block.rows;
-        room -= block.rows;
-        targets.add(block.readings);
-        read.rest = {read.rest.events + block.events, reader.last_row(), reader.is_at_transaction_end()};
-        if (room > 0) continue;
-        // Rows that are no events leave room.
-        const std::int64_t in_batch = read.rest.events + (read.full.empty() ? open_events : 0);
-        room = slice - in_batch;
-        if (room > 0) continue;
-        read.full.push_back(std::exchange(read.rest, {}));
-        room = slice;
-    }
-    read.is_complete = reader.at_end();
-    reader.close();
-    return read;
 }
 
 // Adds the batch to the list, and its notification to the pass.
@@ -247,8 +201,8 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
         else
             attempt(each.name, pass, [&] { targets.open(*each.definition, each.cursor.generation, context.snapshot); });
     }
-    Read read = read_window(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot, before.open_events,
-                            options.slice, targets);
+    ReadSlices read = read_slices(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot,
+                                  before.open_events, options.slice, targets);
 
     const std::int64_t events = read.events();
     const bool becomes_drained = read.is_complete && far_end.drains;

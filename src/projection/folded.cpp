@@ -16,6 +16,7 @@
 #include "postgres/sought_text.hpp"
 #include "postgres/sql_function.hpp"
 #include "projection/parked_events.hpp"
+#include "read_model/delta_rows.hpp"
 
 #include "postgres/pg.hpp"
 

@@ -11,7 +11,7 @@ namespace projection {
 namespace {
 
 constexpr std::size_t kBytesBesideText = 48;  // of the table of numbers and the list of texts, about
-constexpr std::size_t kOrders = 2;            // by device and by region
+constexpr std::size_t kOrders = 2;            // by device and by region, as the built-in projections need them
 
 double finite(const std::optional<double>& value) noexcept {
     return value && std::isfinite(*value) ? *value : std::numeric_limits<double>::quiet_NaN();
@@ -70,11 +70,15 @@ const KeyOrder& Orders::by(read_model::Grain grain) {
         default:
             break;
     }
-    order.emplace();
-    order->readings.resize(gathered_.readings_.size());
-    std::iota(order->readings.begin(), order->readings.end(), 0U);
-    if (!order->readings.empty()) order->runs = {{kEmptyText, 0, static_cast<std::uint32_t>(order->readings.size())}};
-    return *order;
+    return order.emplace(under_one_key());
+}
+
+KeyOrder Orders::under_one_key() const {
+    KeyOrder order;
+    order.readings.resize(gathered_.readings_.size());
+    std::iota(order.readings.begin(), order.readings.end(), 0U);
+    if (!order.readings.empty()) order.runs = {{kEmptyText, 0, static_cast<std::uint32_t>(order.readings.size())}};
+    return order;
 }
 
 KeyOrder Orders::by_text(TextNumber GatheredReading::*key) {

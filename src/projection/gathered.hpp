@@ -98,6 +98,7 @@ public:
 
 private:
     KeyOrder by_text(TextNumber GatheredReading::*key);
+    KeyOrder under_one_key() const;
 
     const Gathered& gathered_;
     std::vector<TextNumber> sorted_texts_;  // ascending, once an order needs them

@@ -23,7 +23,7 @@ class Reach;
 
 namespace projection {
 
-// Do the readings take as much memory as they may? That is maintenance_work_mem, and 96 MB at least. The caller then writes
+// Do the readings take as much memory as they may? That is maintenance_work_mem, within 16 MB and 1 GB. The caller then writes
 // them.
 bool fill_memory(const Gathered& readings) noexcept;
 
@@ -38,8 +38,8 @@ public:
     bool parks() const noexcept { return definition_.parks; }
     bool keeps_counters() const noexcept { return !definition_.counters.empty(); }
 
-    // Folds the readings, and calls `take` with some deltas at a time. Each delta comes once, ascending by key and bucket, and
-    // lives until `take` returns.
+    // Folds the readings, and calls `take` with some deltas at a time: those of whole keys, about a megabyte. Each delta comes
+    // once, ascending by key and bucket, and lives until `take` returns.
     using Take = std::function<void(std::span<const read_model::GroupDelta* const> deltas)>;
     void fold(Orders& orders, const Take& take) const;
 

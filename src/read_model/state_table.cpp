@@ -10,6 +10,7 @@
 #include "postgres/memory.hpp"
 #include "postgres/server_versions.hpp"
 #include "postgres/text.hpp"
+#include "read_model/delta_rows.hpp"
 #include "runtime/own_tables.hpp"
 #include "summary/stored_summary.hpp"
 
@@ -31,9 +32,6 @@ enum StateColumn {
     kMetricNames,
     kSummaries
 };
-
-// The first two summaries of a row are those of temperature and humidity; metric_names begins after them.
-enum FixedMetric { kTemperature, kHumidity, kFixedMetrics };
 
 // A row above 2 kB is compressed or goes into a TOAST table, and then costs several times as much to write. So a row has at
 // most so many metrics. A sketch takes some hundred bytes.
@@ -126,13 +124,6 @@ int number_of(const Summaries& row, std::string_view name) {
     return number;
 }
 
-// P. The summary of a metric's values in a delta.
-Datum stored(const MetricDelta& delta, bool has_sketches) {
-    const std::span<const summary::Bin> bins = summary::bins_of(delta.sketch);
-    return summary::new_stored(
-        {delta.statistics, delta.counter != nullptr ? &delta.counter->counter : nullptr, has_sketches ? &bins : nullptr});
-}
-
 // P. Counts the resets again where readings overlap.
 Datum with_exact_resets(const Writer& writer, const GroupDelta& group, std::string_view metric, Datum stored_counter) {
     const summary::FoundSummary found = summary::find_summary(stored_counter);
@@ -160,8 +151,8 @@ Datum merged(const Writer& writer, const GroupDelta& group, std::string_view met
 void add_metric(const Writer& writer, Summaries& row, const GroupDelta& group, std::string_view metric, int number,
                 const MetricDelta& delta) {
     if (delta.statistics.count == 0) return;
-    row.values[number] =
-        row.nulls[number] ? stored(delta, writer.has_sketches) : merged(writer, group, metric, row.values[number], delta);
+    row.values[number] = row.nulls[number] ? stored_values(delta, writer.has_sketches)
+                                           : merged(writer, group, metric, row.values[number], delta);
     row.nulls[number] = false;
 }
 
@@ -326,63 +317,6 @@ void open_state(StateTable& state, ::Snapshot snapshot) {
         if (generation == 0) generation = greatest_generation(table, own.key_column_count, snapshot) + 1;
         table_close(table, NoLock);
     });
-}
-
-void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::size_t count, bool has_sketches) {
-    enum ResultColumn {
-        kDeltaKey,
-        kDeltaBucket,
-        kDeltaSampleCount,
-        kDeltaFirstSeen,
-        kDeltaLastSeen,
-        kDeltaLastReceivedAt,
-        kDeltaRegion,
-        kDeltaMetricNames,
-        kDeltaSummaries
-    };
-    const Oid summary_type = get_element_type(TupleDescAttr(result->setDesc, kDeltaSummaries)->atttypid);
-    const MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs row", ALLOCSET_DEFAULT_SIZES);
-    const MemoryContext caller = MemoryContextSwitchTo(row);
-    for (std::size_t i = 0; i < count; ++i) {
-        CHECK_FOR_INTERRUPTS();
-        MemoryContextReset(row);
-        const GroupDelta& delta = *deltas[i];
-        int further = 0;
-        for (const NamedMetricDelta* each = delta.further; each != nullptr; each = each->next) ++further;
-        const auto metrics = std::size_t{kFixedMetrics} + static_cast<std::size_t>(further);
-        auto* names = static_cast<Datum*>(palloc(sizeof(Datum) * metrics));
-        auto* summaries = static_cast<Datum*>(palloc(sizeof(Datum) * metrics));
-        auto* missing = static_cast<bool*>(palloc(sizeof(bool) * metrics));
-        const auto put = [&](int number, const MetricDelta& metric) {
-            missing[number] = metric.statistics.count == 0;
-            if (!missing[number]) summaries[number] = stored(metric, has_sketches);
-        };
-        put(kTemperature, delta.temperature);
-        put(kHumidity, delta.humidity);
-        int number = kFixedMetrics;
-        for (const NamedMetricDelta* each = delta.further; each != nullptr; each = each->next, ++number) {
-            names[number] = postgres::text_datum(each->name);
-            put(number, *each);
-        }
-        Datum values[kDeltaSummaries + 1];
-        bool nulls[kDeltaSummaries + 1] = {};
-        values[kDeltaKey] = postgres::text_datum(delta.key);
-        values[kDeltaBucket] = TimestampTzGetDatum(delta.bucket);
-        values[kDeltaSampleCount] = Int64GetDatum(delta.sample_count);
-        values[kDeltaFirstSeen] = TimestampTzGetDatum(delta.first_seen);
-        values[kDeltaLastSeen] = TimestampTzGetDatum(delta.last_seen);
-        values[kDeltaLastReceivedAt] = TimestampTzGetDatum(delta.last_received_at);
-        nulls[kDeltaRegion] = delta.region.empty();
-        values[kDeltaRegion] = postgres::text_datum(delta.region);
-        nulls[kDeltaMetricNames] = further == 0;
-        if (further > 0) values[kDeltaMetricNames] = postgres::text_array_datum(names + kFixedMetrics, further);
-        int dimension = number, lower_bound = 1;
-        values[kDeltaSummaries] = PointerGetDatum(
-            construct_md_array(summaries, missing, 1, &dimension, &lower_bound, summary_type, -1, false, TYPALIGN_DOUBLE));
-        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
-    MemoryContextSwitchTo(caller);
-    MemoryContextDelete(row);
 }
 
 void add_deltas(const StateTable& state, std::span<const GroupDelta* const> deltas, const Recount& recount,

@@ -39,8 +39,4 @@ void open_state(StateTable& table, ::Snapshot snapshot);
 void add_deltas(const StateTable& table, std::span<const GroupDelta* const> deltas, const Recount& recount,
                 ::Snapshot snapshot);
 
-// P. Puts a row for each delta into the result of an SQL function: key, bucket, sample_count, first_seen, last_seen,
-// last_received_at, region, metric_names, summaries. A row has all metrics of its key.
-void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::size_t count, bool has_sketches);
-
 }  // namespace read_model

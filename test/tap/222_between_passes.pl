@@ -115,16 +115,14 @@ is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'p'"), '1
 
 # --- a snapshot that lacks subtransactions
 
-my @holders = map { psql_start($node, <<"SQL") } (3, 100, 3);
-CREATE TEMP TABLE t (i int);
-BEGIN;
-DO 'BEGIN FOR n IN 1 .. $_ LOOP BEGIN INSERT INTO t VALUES (n); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END';
-SELECT pg_sleep(2);
-ROLLBACK;
-SQL
-wait_for($node, "SELECT count(*) = 3 FROM pg_stat_activity WHERE wait_event = 'PgSleep'", 'three sessions with subtransactions');
+my @holders = map { session($node) } 1 .. 3;
+foreach my $holder (0 .. 2) {
+	my $subtransactions = (3, 100, 3)[$holder];
+	$holders[$holder]->query_safe("CREATE TEMP TABLE t (i int); BEGIN;
+		DO 'BEGIN FOR n IN 1 .. $subtransactions LOOP BEGIN INSERT INTO t VALUES (n); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END'");
+}
 sql("INSERT INTO allowed VALUES ('one more transaction')");
 is(sql("SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'b'; SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'b'"), "1\n1", 'a reader beside many subtransactions');
-psql_finish($_) foreach @holders;
+$_->quit foreach @holders;
 
 done_testing();

@@ -11,6 +11,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
 #include <tuple>
@@ -45,7 +46,7 @@ constexpr std::size_t kAllKeys = std::numeric_limits<std::size_t>::max();
 
 using Texts = std::set<std::string, std::less<>>;
 
-// What a projection takes; nothing: all. No counters: it keeps none.
+// What a projection takes; nothing: it takes all. Without counters the projection keeps none.
 struct Taken {
     std::optional<Texts> devices{}, regions{}, metrics{}, counters{};
 };
@@ -258,6 +259,22 @@ void add_all(Fold& fold, const KeyOrder& order) {
     for (const KeyOrder::Run& run : order.runs) fold.add(order, run);
 }
 
+// The fold of all readings by a definition that takes everything.
+class Folded {
+public:
+    Folded(const read_model::Definition& definition, std::span<const Sample> samples) : fold_(definition, filter_, gathered_) {
+        test::gather(gathered_, samples);
+        Orders orders(gathered_);
+        add_all(fold_, orders.by(definition.grain));
+    }
+    std::span<const GroupDelta* const> deltas() const { return fold_.deltas(); }
+
+private:
+    const Filter filter_;
+    Gathered gathered_;
+    Fold fold_;
+};
+
 TEST(Fold, EqualsOneFromTheDefinitions) {
     std::mt19937_64 random(41);
     for (const std::size_t size : {0, 1, 2, 30, 300, 1000}) {
@@ -283,14 +300,9 @@ TEST(Fold, KeepsASketchThatHasAllItsBins) {
         each.device = "d";
         each.temperature = std::exp(exponent(random)) * (random() % 2 == 0 ? 1 : -1);
     }
-    Gathered gathered;
-    test::gather(gathered, samples);
     read_model::Definition definition;
     definition.has_sketches = true;
-    const Filter filter;
-    Fold fold(definition, filter, gathered);
-    Orders orders(gathered);
-    add_all(fold, orders.by(definition.grain));
+    const Folded fold(definition, samples);
     ASSERT_EQ(fold.deltas().size(), 1u);
     EXPECT_EQ(fold.deltas()[0]->temperature.sketch.size, summary::kMaxBins);
     expect_groups(fold.deltas(), groups_of(definition, {}, samples), definition, {});
@@ -300,14 +312,9 @@ TEST(Fold, BucketsBeginAtWholeMinutesBeforeAndAfter2000) {
     std::vector<Sample> samples;
     for (const Micros at : {kMinute, Micros{0}, kMinute - 1, Micros{-1}, -kMinute, -kMinute - 1})
         samples.push_back({.device = "d", .region = {}, .measured_at = at});
-    Gathered gathered;
-    test::gather(gathered, samples);
     read_model::Definition definition;
     definition.bucket_width = kMinute;
-    const Filter filter;
-    Fold fold(definition, filter, gathered);
-    Orders orders(gathered);
-    add_all(fold, orders.by(Grain::kDevice));
+    const Folded fold(definition, samples);
     std::vector<std::pair<Micros, std::int64_t>> found;
     for (const GroupDelta* each : fold.deltas()) found.emplace_back(each->bucket, each->sample_count);
     EXPECT_EQ(found, (std::vector<std::pair<Micros, std::int64_t>>{{-2 * kMinute, 1}, {-kMinute, 2}, {0, 2}, {kMinute, 1}}));
