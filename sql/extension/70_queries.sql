@@ -133,7 +133,7 @@ CREATE VIEW telemetry.device_metric_stats AS
            telemetry.last_value(m.summary) AS last_value, telemetry.last_at(m.summary) AS last_at,
            (SELECT telemetry.as_of('device')) AS as_of
     FROM telemetry.state_device s
-    CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+    CROSS JOIN LATERAL (SELECT unnest(ARRAY['temperature', 'humidity'] || s.metric_names) AS metric, unnest(s.summaries) AS summary) AS m
     WHERE m.summary IS NOT NULL AND s.generation = (SELECT telemetry.shown_generation('device', true));
 COMMENT ON VIEW telemetry.device_metric_stats IS 'Shows a row for each device and metric, temperature and humidity among them. sample_count counts the values that were not NULL.';
 
@@ -166,7 +166,7 @@ CREATE VIEW telemetry.region_metric_stats AS
     FROM (SELECT key AS region, metric_names, summaries, generation FROM telemetry.state_region WHERE key <> ''
           UNION ALL
           SELECT NULL, metric_names, summaries, generation FROM telemetry.state_region WHERE key = '') AS s
-    CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+    CROSS JOIN LATERAL (SELECT unnest(ARRAY['temperature', 'humidity'] || s.metric_names) AS metric, unnest(s.summaries) AS summary) AS m
     WHERE m.summary IS NOT NULL AND s.generation = (SELECT telemetry.shown_generation('region', true));
 COMMENT ON VIEW telemetry.region_metric_stats IS 'Shows a row for each region and metric, temperature and humidity among them.';
 
@@ -194,7 +194,7 @@ CREATE VIEW telemetry.device_metric_stats_live AS
     FROM (SELECT s.device_id, m.metric, telemetry.merge(m.summary) AS summary
           FROM (SELECT key AS device_id, metric_names, summaries FROM telemetry.state_device WHERE generation = (SELECT telemetry.shown_generation('device', false))
               UNION ALL SELECT t.key, t.metric_names, t.summaries FROM telemetry.folded_tail('device') AS t) AS s
-          CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+          CROSS JOIN LATERAL (SELECT unnest(ARRAY['temperature', 'humidity'] || s.metric_names) AS metric, unnest(s.summaries) AS summary) AS m
           WHERE m.summary IS NOT NULL
           GROUP BY s.device_id, m.metric) AS l;
 COMMENT ON VIEW telemetry.device_metric_stats_live IS 'Shows what telemetry.device_metric_stats shows, exact for the reader''s snapshot, as telemetry.device_stats_live does.';
@@ -225,7 +225,7 @@ CREATE VIEW telemetry.region_metric_stats_live AS
           FROM (SELECT key AS region, metric_names, summaries FROM telemetry.state_region WHERE key <> '' AND generation = (SELECT telemetry.shown_generation('region', false))
               UNION ALL SELECT NULL, metric_names, summaries FROM telemetry.state_region WHERE key = '' AND generation = (SELECT telemetry.shown_generation('region', false))
               UNION ALL SELECT NULLIF(t.key, ''), t.metric_names, t.summaries FROM telemetry.folded_tail('region') AS t) AS s
-          CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || s.metric_names, s.summaries) AS m (metric, summary)
+          CROSS JOIN LATERAL (SELECT unnest(ARRAY['temperature', 'humidity'] || s.metric_names) AS metric, unnest(s.summaries) AS summary) AS m
           WHERE m.summary IS NOT NULL
           GROUP BY s.region, m.metric) AS l;
 COMMENT ON VIEW telemetry.region_metric_stats_live IS 'Shows what telemetry.region_metric_stats shows, exact for the reader''s snapshot, as telemetry.region_stats_live does.';
@@ -258,7 +258,7 @@ DECLARE
     -- Columns before the statistics.
     keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 's.bucket AS "time", ' END || COALESCE('s.' || key_column || ', ', '') || 'm.metric';
     live_keys CONSTANT text := CASE WHEN definition.bucket IS NULL THEN '' ELSE 'l."time", ' END || COALESCE('l.' || key_column || ', ', '') || 'l.metric';
-    metrics CONSTANT text := 'CROSS JOIN LATERAL unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names, s.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL';
+    metrics CONSTANT text := 'CROSS JOIN LATERAL (SELECT unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names) AS metric, unnest(s.summaries) AS summary) AS m WHERE m.summary IS NOT NULL';
     source text;
     statistics text := 'telemetry.sample_count(#) AS sample_count, telemetry.avg(#) AS avg, telemetry.minimum(#) AS min, telemetry.maximum(#) AS max, '
                        'telemetry.stddev(#) AS stddev, telemetry.first_value(#) AS first_value, telemetry.last_value(#) AS last_value';
@@ -335,11 +335,11 @@ BEGIN
         ), found_metric AS (
             SELECT g.key, g.bucket, g.metric, CASE WHEN telemetry.has_overlap(g.s) THEN telemetry.recounted(g.s, $1, g.key, g.bucket, g.metric) ELSE g.s END AS s
             FROM (SELECT f.key, f.bucket, m.metric, telemetry.merge(m.summary) AS s
-                  FROM found f CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || f.metric_names, f.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3) AS g
+                  FROM found f CROSS JOIN LATERAL (SELECT unnest(ARRAY['temperature', 'humidity'] || f.metric_names) AS metric, unnest(f.summaries) AS summary) AS m WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3) AS g
         ), expected_metric AS (
             SELECT g.key, g.bucket, g.metric, CASE WHEN telemetry.has_overlap(g.s) THEN telemetry.recounted(g.s, $1, g.key, g.bucket, g.metric) ELSE g.s END AS s
             FROM (SELECT e.key, e.bucket, m.metric, telemetry.merge(m.summary) AS s
-                  FROM expected e CROSS JOIN LATERAL unnest(ARRAY['temperature', 'humidity'] || e.metric_names, e.summaries) AS m (metric, summary) WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3) AS g
+                  FROM expected e CROSS JOIN LATERAL (SELECT unnest(ARRAY['temperature', 'humidity'] || e.metric_names) AS metric, unnest(e.summaries) AS summary) AS m WHERE m.summary IS NOT NULL GROUP BY 1, 2, 3) AS g
         )
         SELECT key, bucket, NULL::text, to_jsonb(f) - ARRAY['key', 'bucket'], to_jsonb(e) - ARRAY['key', 'bucket']
         FROM found_group f FULL JOIN expected_group e USING (key, bucket)

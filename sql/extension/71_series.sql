@@ -29,7 +29,7 @@ BEGIN
              SELECT d.bucket, d.metric_names, d.summaries FROM telemetry.%I d
              WHERE d.generation = (SELECT telemetry.shown_generation($1, false)) AND d.key = $2 AND d.bucket >= $4 AND d.bucket < $5
              UNION ALL SELECT t.bucket, t.metric_names, t.summaries FROM telemetry.folded_tail($1) AS t WHERE t.key = $2 AND t.bucket >= $4 AND t.bucket < $5) AS s
-         CROSS JOIN LATERAL unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names, s.summaries) AS m (metric, summary)
+         CROSS JOIN LATERAL (SELECT unnest(ARRAY[''temperature'', ''humidity''] || s.metric_names) AS metric, unnest(s.summaries) AS summary) AS m
          WHERE m.metric = $3 AND m.summary IS NOT NULL GROUP BY s.bucket) AS g', 'state_' || projection) USING projection, key, metric, begins, ends;
 END $$;
 COMMENT ON FUNCTION telemetry.bucket_summaries(text, text, text, timestamptz, timestamptz) IS 'Returns the summaries of one key and metric in the buckets that begin in a span of time. Internal.';

@@ -178,8 +178,8 @@ BEGIN
         RAISE EXCEPTION 'cadence is out of range' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The cadence is %s.', COALESCE(cadence::text, 'NULL')),
             HINT = 'Give a time from 0 to 1 day.';
     END IF;
-    EXECUTE format('CREATE TABLE telemetry.%I (LIKE telemetry.state_device INCLUDING ALL) WITH (fillfactor = %s)', 'state_' || projection, CASE WHEN bucket < interval '1 day' THEN 85 ELSE 50 END);
-    EXECUTE format('COMMENT ON TABLE telemetry.%I IS %L', 'state_' || projection, format('Holds the state of the projection "%s", as telemetry.state_device holds that of "device". Internal; query telemetry.%I.', projection, view_name));
+    EXECUTE format('CREATE TABLE telemetry.%I (LIKE telemetry.state_region INCLUDING ALL) WITH (fillfactor = %s)', 'state_' || projection, CASE WHEN bucket < interval '1 day' THEN 85 ELSE 50 END);
+    EXECUTE format('COMMENT ON TABLE telemetry.%I IS %L', 'state_' || projection, format('Holds the state of the projection "%s", as telemetry.state_region holds that of "region". Internal; query telemetry.%I.', projection, view_name));
     INSERT INTO telemetry.projection (projection, grain, bucket, quantiles, cadence, metrics, devices, regions, is_own)
     VALUES (projection, grain, justify_hours(bucket), quantiles, cadence, metrics, devices, regions, false);
     PERFORM telemetry.make_view(projection, view_name);

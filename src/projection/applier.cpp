@@ -81,11 +81,6 @@ void close_batch(const feed::Batch& batch, ::Snapshot snapshot, Pass& pass) {
     if (!notification.empty()) pass.notifications.push_back(std::move(notification));
 }
 
-// A projection that has nearly caught up gets little at a time, and each gets it in a pass of its own, because those that
-// follow wait for the pass. One that is further behind gets much at a time. Then a row is written once for many readings.
-constexpr std::int64_t kGentlePass = 300;  // events
-constexpr std::int64_t kGentleShare = 4;   // of a slice: no more than a quarter waits
-
 bool has_open_batch(const Progress& progress) noexcept {
     return std::any_of(progress.epochs.begin(), progress.epochs.end(),
                        [](const EpochProgress& each) { return each.batcher.open_events > 0; });
@@ -193,7 +188,7 @@ std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t nu
     Pass pass;
     refuse_obstacles(runtime::kBatcherTable);
     std::vector<std::string> leaving;
-    Targets targets;
+    Targets targets(&memory_);
     for (const Consumer& each : context.consumers) {
         if (!each.follows()) continue;
         if (schedule_.is_left_out(each) || each.is_lazy())
@@ -319,13 +314,16 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     std::vector<const Consumer*> served = schedule_.choose(context.consumers, progress, options);
     if (served.empty()) return std::nullopt;
     if (is_careful_) served.erase(served.begin() + 1, served.end());
+    const runtime::SteadyTime begun_at = runtime::steady_time();
     const std::int64_t waiting = progress.events_read() - served.front()->cursor.events;
     std::int64_t most_events = kMostSlices * options.slice;
     if (served.front()->is(Cursor::Purpose::kAudit)) {
         most_events = options.slice;
-    } else if (!options.serves_lazy && waiting <= options.slice / kGentleShare) {
-        most_events = std::min(kGentlePass, options.slice);
-        served.erase(served.begin() + 1, served.end());
+    } else if (!options.serves_lazy) {
+        if (const auto portion = portions_.portion_of(served.front()->name, waiting, options.slice)) {
+            most_events = *portion;
+            served.erase(served.begin() + 1, served.end());
+        }
     }
 
     Pass pass;
@@ -339,7 +337,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
             is_of_batch = true;
             const auto consumed = served.front()->definition->is_handler()
                                       ? handle_batch(*served.front(), progress, context.snapshot)
-                                      : consume_batches(served, progress, context.snapshot, most_events);
+                                      : consume_batches(served, progress, context.snapshot, most_events, &memory_);
             must_wait = !consumed;
             keeps_up = consumed && consumed->keeps_up;
             pass.events = consumed ? consumed->events : 0;
@@ -359,6 +357,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
         if (!is_done) continue;
         pass.succeeded.push_back(each->name);
         schedule_.has_served(*each, keeps_up);
+        portions_.has_served(each->name, keeps_up ? pass.events : waiting, pass.events, runtime::steady_time() - begun_at);
     }
     finish(pass, context.snapshot);
     pass.has_open_batch = has_open_batch(progress);
@@ -479,6 +478,7 @@ Pass Applier::run(const PassOptions& options) {
     hold_tables();
     const runtime::PassScope scope;
     Pass pass = run_as_owner(options);
+    if (!pass.has_more) memory_.release();
     is_careful_ = false;
     return pass;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +15,7 @@
 #include "postgres/types.hpp"
 #include "projection/consumer.hpp"
 #include "projection/pass.hpp"
+#include "projection/portions.hpp"
 #include "projection/schedule.hpp"
 #include "read_model/registry.hpp"
 
@@ -85,7 +86,9 @@ private:
     Oid log_{};
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
     Schedule schedule_;
-    std::vector<read_model::Definition> registry_;  // as the snapshot of the pass shows it
+    Portions portions_;
+    std::vector<read_model::Definition> registry_;   // as the snapshot of the pass shows it
+    std::pmr::unsynchronized_pool_resource memory_;  // of what passes gather; kept from pass to pass while there is more to do
     bool has_begun_ = false;
     bool is_careful_ = false;
     bool was_catching_up_ = false;  // the last pass was one for projections that are behind

@@ -53,8 +53,8 @@ CatchUp next_batches(const Progress& progress, model::BatchId cursor, bool with_
 }  // namespace
 
 std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& served, const Progress& progress,
-                                        ::Snapshot snapshot, std::int64_t most_events) {
-    Targets targets;
+                                        ::Snapshot snapshot, std::int64_t most_events, std::pmr::memory_resource* memory) {
+    Targets targets(memory);
     for (const Consumer* each : served) targets.open(*each->definition, each->cursor.generation, snapshot);
     const bool has_closed_only = served.front()->reads_closed_batches();
     const CatchUp next = next_batches(progress, served.front()->cursor.batch, !has_closed_only, most_events);

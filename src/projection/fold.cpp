@@ -1,4 +1,4 @@
-// Folds one key after the other. It looks a group up where the bucket changes, and each further metric.
+// Folds one key after the other, and one bucket of it after the other. It looks each further metric up.
 #include "projection/fold.hpp"
 
 #include <algorithm>
@@ -11,16 +11,8 @@
 namespace projection {
 namespace {
 
-constexpr std::uint32_t kFirstRoom = 4;    // bins, or points of a counter
-constexpr std::size_t kBytesOfEntry = 40;  // of an index, about
-
-// Mixes the bits of two numbers, by the multiplier of the golden ratio.
-std::size_t mixed(std::uint64_t a, std::uint64_t b) noexcept {
-    constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
-    std::uint64_t mix = (a ^ b * kGolden) * kGolden;
-    mix ^= mix >> 32;
-    return mix * kGolden;
-}
+constexpr std::uint32_t kFirstRoom = 4;  // bins, or points of a counter
+constexpr std::size_t kAhead = 16;       // readings that the processor fetches before they are looked at
 
 model::Micros bucket_of(model::Micros at, model::Micros width) noexcept {
     if (width == 0) return read_model::kAllTime;
@@ -29,14 +21,6 @@ model::Micros bucket_of(model::Micros at, model::Micros width) noexcept {
 }
 
 }  // namespace
-
-std::size_t Fold::Hash::operator()(const GroupKey& key) const noexcept {
-    return mixed(static_cast<std::uint64_t>(key.bucket), key.text);
-}
-
-std::size_t Fold::Hash::operator()(const MetricKey& key) const noexcept {
-    return mixed(reinterpret_cast<std::uintptr_t>(key.group), key.name);
-}
 
 template <typename Value>
 Value* Fold::allocate(std::size_t count) {
@@ -52,24 +36,10 @@ bool Fold::Choice::answer_of(TextNumber number, const Gathered& gathered) {
     return answer == Answer::kYes;
 }
 
-bool Fold::is_in(const read_model::GroupDelta& group, model::Micros at) const noexcept {
+bool Fold::is_in(model::Micros bucket, model::Micros at) const noexcept {
     const auto width = static_cast<std::uint64_t>(definition_.bucket_width);
     // Unsigned, because two times may lie further apart than a signed number tells. A time before the bucket is far behind it.
-    return width == 0 || static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(group.bucket) < width;
-}
-
-read_model::GroupDelta& Fold::group_of(TextNumber key, model::Micros bucket) {
-    const auto [found, is_new] = index_.emplace(GroupKey{key, bucket}, nullptr);
-    if (is_new) {
-        found->second = new (allocate<read_model::GroupDelta>()) read_model::GroupDelta{};
-        found->second->key = gathered_.text(key);
-        found->second->bucket = bucket;
-        deltas_.push_back(found->second);
-        if (temperature_is_counter_) start_counter(found->second->temperature);
-        if (humidity_is_counter_) start_counter(found->second->humidity);
-        bytes_ += kBytesOfEntry;
-    }
-    return *found->second;
+    return width == 0 || static_cast<std::uint64_t>(at) - static_cast<std::uint64_t>(bucket) < width;
 }
 
 void Fold::make_room(summary::Sketch& sketch) {
@@ -83,8 +53,7 @@ void Fold::make_room(summary::Sketch& sketch) {
 
 void Fold::start_counter(read_model::MetricDelta& delta) {
     delta.counter = new (allocate<read_model::CounterDelta>()) read_model::CounterDelta{};
-    counter_deltas_.push_back(delta.counter);
-    bytes_ += sizeof(read_model::CounterDelta*);
+    counters_of_group_.push_back(delta.counter);
 }
 
 void Fold::add_point(read_model::CounterDelta& counter, double value, model::Micros at) {
@@ -107,14 +76,13 @@ void Fold::add_value(read_model::MetricDelta& delta, double value, model::Micros
 }
 
 void Fold::add_metric(read_model::GroupDelta& group, TextNumber name, double value, model::Micros at) {
-    const auto [found, is_new] = metric_index_.emplace(MetricKey{&group, name}, nullptr);
+    const auto [found, is_new] = further_.emplace(name, nullptr);
     if (is_new) {
         found->second = new (allocate<read_model::NamedMetricDelta>()) read_model::NamedMetricDelta{};
         found->second->name = gathered_.text(name);
         found->second->next = group.further;
         group.further = found->second;
         if (keeps_counters_ && counters_.takes(name, gathered_)) start_counter(*found->second);
-        bytes_ += kBytesOfEntry;
     }
     add_value(*found->second, value, at);
 }
@@ -134,33 +102,66 @@ void Fold::add_reading(read_model::GroupDelta& group, std::uint32_t number, bool
     if (takes_temperature_ && !std::isnan(reading.temperature))
         add_value(group.temperature, reading.temperature, reading.measured_at);
     if (takes_humidity_ && !std::isnan(reading.humidity)) add_value(group.humidity, reading.humidity, reading.measured_at);
-    for (const GatheredMetric& metric : gathered_.metrics_of(number))
+    for (const GatheredMetric& metric : reading.further)
         if (metrics_.takes(metric.name, gathered_)) add_metric(group, metric.name, metric.value, reading.measured_at);
 }
 
-void Fold::add(const KeyOrder& order, const KeyOrder::Run& run) {
-    const bool has_region = definition_.grain == read_model::Grain::kDevice;
-    const std::size_t first = deltas_.size();
-    read_model::GroupDelta* group = nullptr;
-    for (const std::uint32_t number : std::span(order.readings).subspan(run.begin, run.end - run.begin)) {
+// Keeps those that the projection takes, by bucket. Mostly they come so.
+void Fold::place_readings(const KeyOrder& order, const KeyOrder::Run& run) {
+    placed_.clear();
+    bool ascends = true;
+    for (std::size_t i = run.begin; i < run.end; ++i) {
+        if (i + kAhead < order.readings.size()) __builtin_prefetch(&gathered_.reading(order.readings[i + kAhead]));
+        const std::uint32_t number = order.readings[i];
         const GatheredReading& reading = gathered_.reading(number);
         if (!devices_.takes(reading.device, gathered_) || !regions_.takes(reading.region, gathered_)) continue;
-        if (group == nullptr || !is_in(*group, reading.measured_at))
-            group = &group_of(run.key, bucket_of(reading.measured_at, definition_.bucket_width));
-        add_reading(*group, number, has_region);
+        if (!placed_.empty() && is_in(placed_.back().bucket, reading.measured_at)) {
+            placed_.push_back({placed_.back().bucket, number});
+            continue;
+        }
+        const model::Micros bucket = bucket_of(reading.measured_at, definition_.bucket_width);
+        ascends = ascends && (placed_.empty() || bucket > placed_.back().bucket);
+        placed_.push_back({bucket, number});
     }
-    std::sort(deltas_.begin() + static_cast<std::ptrdiff_t>(first), deltas_.end(),
-              [](const auto* a, const auto* b) { return a->bucket < b->bucket; });
-    for (read_model::CounterDelta* each : counter_deltas_)
-        if (each->size > 0) each->counter = summary::counter_of({each->points, each->size});
-    counter_deltas_.clear();
+    if (!ascends)
+        std::stable_sort(placed_.begin(), placed_.end(), [](const Placed& a, const Placed& b) { return a.bucket < b.bucket; });
 }
 
+void Fold::add_group(TextNumber key, std::span<const Placed> readings) {
+    auto* group = new (allocate<read_model::GroupDelta>()) read_model::GroupDelta{};
+    group->key = gathered_.text(key);
+    group->bucket = readings.front().bucket;
+    deltas_.push_back(group);
+    if (temperature_is_counter_) start_counter(group->temperature);
+    if (humidity_is_counter_) start_counter(group->humidity);
+    const bool has_region = definition_.grain == read_model::Grain::kDevice;
+    for (const Placed& each : readings) add_reading(*group, each.reading, has_region);
+    for (read_model::CounterDelta* each : counters_of_group_)
+        if (each->size > 0) each->counter = summary::counter_of({each->points, each->size});
+    counters_of_group_.clear();
+    further_.clear();
+}
+
+void Fold::run(const KeyOrder& order, std::size_t bytes, const Take& take) {
+    forget_deltas();
+    for (const KeyOrder::Run& run : order.runs) {
+        place_readings(order, run);
+        for (auto begin = placed_.begin(), end = begin; begin != placed_.end(); begin = end) {
+            end = std::find_if(begin, placed_.end(), [begin](const Placed& each) { return each.bucket != begin->bucket; });
+            add_group(run.key, {begin, end});
+            if (bytes_ < bytes) continue;
+            take(deltas_);
+            forget_deltas();
+        }
+    }
+    take(deltas_);
+}
+
+// A filter that has thrown may have left a group half made.
 void Fold::forget_deltas() {
-    index_.clear();
-    metric_index_.clear();
+    further_.clear();
+    counters_of_group_.clear();
     deltas_.clear();
-    counter_deltas_.clear();
     arena_.release();
     bytes_ = 0;
 }

@@ -41,31 +41,18 @@ public:
     Fold(const Fold&) = delete;
     Fold& operator=(const Fold&) = delete;
 
-    // Adds the readings of a key. Each key comes once, and the keys ascend. A filter may throw. The deltas do not depend on the
-    // order of a key's readings, but for the last digits of mean and M2.
-    void add(const KeyOrder& order, const KeyOrder::Run& run);
+    // Takes some deltas. They live until it returns.
+    using Take = std::function<void(std::span<const read_model::GroupDelta* const>)>;
 
-    // How much memory the deltas take, about.
-    std::size_t bytes() const noexcept { return bytes_; }
-
-    // The deltas ascending by key, byte by byte, then by bucket. They live until they are forgotten.
-    std::span<const read_model::GroupDelta* const> deltas() const noexcept { return deltas_; }
-    void forget_deltas();
+    // Folds the readings, and calls `take` whenever the deltas fill `bytes`, and once at the end. Each delta comes once,
+    // ascending by key, byte by byte, then by bucket. They do not depend on the order of a key's readings, but for the last
+    // digits of mean and M2. A filter and `take` may throw.
+    void run(const KeyOrder& order, std::size_t bytes, const Take& take);
 
 private:
-    struct GroupKey {
-        TextNumber text;
+    struct Placed {
         model::Micros bucket;
-        friend bool operator==(const GroupKey&, const GroupKey&) = default;
-    };
-    struct MetricKey {
-        const read_model::GroupDelta* group;
-        TextNumber name;
-        friend bool operator==(const MetricKey&, const MetricKey&) = default;
-    };
-    struct Hash {
-        std::size_t operator()(const GroupKey& key) const noexcept;
-        std::size_t operator()(const MetricKey& key) const noexcept;
+        std::uint32_t reading;
     };
 
     // Asks a function once for each text.
@@ -82,8 +69,10 @@ private:
         std::vector<Answer> answers_;
     };
 
-    read_model::GroupDelta& group_of(TextNumber key, model::Micros bucket);
-    bool is_in(const read_model::GroupDelta& group, model::Micros at) const noexcept;
+    void place_readings(const KeyOrder& order, const KeyOrder::Run& run);
+    void add_group(TextNumber key, std::span<const Placed> readings);
+    void forget_deltas();
+    bool is_in(model::Micros bucket, model::Micros at) const noexcept;
     void add_reading(read_model::GroupDelta& group, std::uint32_t number, bool has_region);
     void add_value(read_model::MetricDelta& delta, double value, model::Micros at);
     void add_metric(read_model::GroupDelta& group, TextNumber name, double value, model::Micros at);
@@ -99,11 +88,11 @@ private:
     bool takes_temperature_, takes_humidity_;
     bool keeps_counters_, temperature_is_counter_, humidity_is_counter_;
     std::pmr::monotonic_buffer_resource arena_;
-    std::size_t bytes_ = 0;
-    boost::unordered_flat_map<GroupKey, read_model::GroupDelta*, Hash> index_;
-    boost::unordered_flat_map<MetricKey, read_model::NamedMetricDelta*, Hash> metric_index_;
+    std::size_t bytes_ = 0;                                                         // of the deltas, about
+    std::vector<Placed> placed_;                                                    // the readings of a key, by bucket
+    boost::unordered_flat_map<TextNumber, read_model::NamedMetricDelta*> further_;  // of the group that is added
+    std::vector<read_model::CounterDelta*> counters_of_group_;
     std::vector<const read_model::GroupDelta*> deltas_;
-    std::vector<read_model::CounterDelta*> counter_deltas_;  // of the key that is added
 };
 
 }  // namespace projection

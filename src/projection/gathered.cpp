@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <numeric>
 
 namespace projection {
@@ -31,32 +32,44 @@ TextNumber Gathered::number_of(std::string_view text) {
     const auto number = static_cast<TextNumber>(texts_.size());
     texts_.push_back(copy);
     numbers_.emplace(copy, number);
-    bytes_of_texts_ += text.size() + kBytesBesideText;
+    bytes_beside_readings_ += text.size() + kBytesBesideText;
     return number;
 }
 
+std::span<const GatheredMetric> Gathered::keep(std::span<const model::Metric> metrics) {
+    if (metrics.empty()) return {};
+    const std::size_t bytes = sizeof(GatheredMetric) * metrics.size();
+    auto* kept = static_cast<GatheredMetric*>(arena_.allocate(bytes, alignof(GatheredMetric)));
+    bytes_beside_readings_ += bytes;
+    std::size_t size = 0;
+    for (const model::Metric& each : metrics)
+        if (std::isfinite(each.value)) new (&kept[size++]) GatheredMetric{number_of(each.name), each.value};
+    return {kept, size};
+}
+
 void Gathered::add(std::span<const model::Event> readings) {
-    for (const model::Event& each : readings) {
-        for (const model::Metric& metric : each.metrics)
-            if (std::isfinite(metric.value)) metrics_.push_back({number_of(metric.name), metric.value});
+    for (const model::Event& each : readings)
         readings_.push_back({.device = number_of(each.device_id),
                              .region = number_of(each.region),
                              .measured_at = each.measured_at,
                              .received_at = each.received_at,
                              .temperature = finite(each.temperature),
                              .humidity = finite(each.humidity),
-                             .metrics_end = metrics_.size()});
-    }
+                             .further = keep(each.metrics)});
 }
 
-void Gathered::clear() noexcept {
+void Gathered::clear() {
     readings_.clear();
-    metrics_.clear();
+    numbers_.clear();
+    texts_.clear();
+    arena_.release();
+    bytes_beside_readings_ = 0;
+    number_of({});
 }
 
 std::size_t Gathered::bytes() const noexcept {
     constexpr std::size_t kBytesOfReading = sizeof(GatheredReading) + sizeof(std::uint32_t) * kOrders;
-    return bytes_of_texts_ + readings_.size() * kBytesOfReading + metrics_.size() * sizeof(GatheredMetric);
+    return bytes_beside_readings_ + readings_.size() * kBytesOfReading;
 }
 
 const KeyOrder& Orders::by(read_model::Grain grain) {
@@ -83,7 +96,7 @@ KeyOrder Orders::under_one_key() const {
 
 KeyOrder Orders::by_text(TextNumber GatheredReading::*key) {
     const std::vector<std::string_view>& texts = gathered_.texts_;
-    const std::vector<GatheredReading>& readings = gathered_.readings_;
+    const Gathered::Readings& readings = gathered_.readings_;
     if (sorted_texts_.empty()) {
         sorted_texts_.resize(texts.size());
         std::iota(sorted_texts_.begin(), sorted_texts_.end(), 0U);
@@ -101,7 +114,8 @@ KeyOrder Orders::by_text(TextNumber GatheredReading::*key) {
         begin += count;
     }
     order.readings.resize(readings.size());
-    for (std::uint32_t i = 0; i < readings.size(); ++i) order.readings[next[readings[i].*key]++] = i;
+    std::uint32_t number = 0;
+    for (const GatheredReading& each : readings) order.readings[next[each.*key]++] = number++;
     return order;
 }
 

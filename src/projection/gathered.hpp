@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/container/deque.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "model/event.hpp"
@@ -29,14 +30,15 @@ struct GatheredMetric {
     double value;
 };
 
-struct GatheredReading {
+// It takes one line of the processor's cache, because the readings of a key do not lie side by side.
+struct alignas(64) GatheredReading {
     TextNumber device;
     TextNumber region;
     model::Micros measured_at;
     model::Micros received_at;
     double temperature;  // NaN: it has none
     double humidity;
-    std::size_t metrics_end;  // its metrics end here, and those of the next reading begin
+    std::span<const GatheredMetric> further;
 };
 
 // Readings by key. The keys ascend byte by byte. The readings of a key come as they were gathered.
@@ -51,24 +53,24 @@ struct KeyOrder {
 
 class Gathered {
 public:
-    Gathered() { number_of({}); }
+    // The readings lie in this memory. It lives longer.
+    explicit Gathered(std::pmr::memory_resource* memory = std::pmr::get_default_resource())
+        : arena_(memory), readings_(memory) {
+        clear();
+    }
     Gathered(const Gathered&) = delete;
     Gathered& operator=(const Gathered&) = delete;
 
     // Takes what a read model may hold: values that are not finite are left out. There may be 2^32 readings at most.
     void add(std::span<const model::Event> readings);
 
-    // Forgets the readings. The texts keep their numbers.
-    void clear() noexcept;
+    // Forgets the readings and their texts.
+    void clear();
 
-    // The text lives as long as this object.
+    // The text lives until the readings are cleared.
     std::string_view text(TextNumber number) const noexcept { return texts_[number]; }
 
     const GatheredReading& reading(std::uint32_t number) const noexcept { return readings_[number]; }
-    std::span<const GatheredMetric> metrics_of(std::uint32_t number) const noexcept {
-        const std::size_t begin = number == 0 ? 0 : readings_[number - 1].metrics_end;
-        return std::span(metrics_).subspan(begin, readings_[number].metrics_end - begin);
-    }
 
     // How much memory the readings take with their orders, about.
     std::size_t bytes() const noexcept;
@@ -79,14 +81,18 @@ private:
         std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
     };
 
-    TextNumber number_of(std::string_view text);
+    // Grows without a copy of what it has.
+    using Blocks = boost::container::deque_options<boost::container::block_size<1024U>>::type;
+    using Readings = boost::container::deque<GatheredReading, std::pmr::polymorphic_allocator<GatheredReading>, Blocks>;
 
-    std::pmr::monotonic_buffer_resource arena_;
+    TextNumber number_of(std::string_view text);
+    std::span<const GatheredMetric> keep(std::span<const model::Metric> metrics);
+
+    std::pmr::monotonic_buffer_resource arena_;  // texts and metrics
     boost::unordered_flat_map<std::string_view, TextNumber, Hash> numbers_;
     std::vector<std::string_view> texts_;
-    std::size_t bytes_of_texts_ = 0;
-    std::vector<GatheredReading> readings_;
-    std::vector<GatheredMetric> metrics_;
+    std::size_t bytes_beside_readings_ = 0;
+    Readings readings_;
 };
 
 // The orders of gathered readings. Each is made when it is first asked for, and nothing is gathered meanwhile.

@@ -52,17 +52,9 @@ Target::Target(const read_model::Definition& definition, std::int32_t generation
              .has_sketches = definition.has_sketches,
              .bucket_width = definition.bucket_width} {}
 
-void Target::fold(Orders& orders, const Take& take) const {
+void Target::fold(Orders& orders, const Fold::Take& take) const {
     constexpr std::size_t kEnough = std::size_t{1} << 20;  // bytes; more would leave the processor's cache
-    Fold fold(definition_, filter_, gathered_);
-    const KeyOrder& order = orders.by(definition_.grain);
-    for (const KeyOrder::Run& run : order.runs) {
-        fold.add(order, run);
-        if (fold.bytes() < kEnough) continue;
-        take(fold.deltas());
-        fold.forget_deltas();
-    }
-    take(fold.deltas());
+    Fold(definition_, filter_, gathered_).run(orders.by(definition_.grain), kEnough, take);
 }
 
 void Target::write(Orders& orders, const feed::Reach& reach, ::Snapshot snapshot) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,10 +39,8 @@ public:
     bool parks() const noexcept { return definition_.parks; }
     bool keeps_counters() const noexcept { return !definition_.counters.empty(); }
 
-    // Folds the readings, and calls `take` with some deltas at a time: those of whole keys, about a megabyte. Each delta comes
-    // once, ascending by key and bucket, and lives until `take` returns.
-    using Take = std::function<void(std::span<const read_model::GroupDelta* const> deltas)>;
-    void fold(Orders& orders, const Take& take) const;
+    // Folds the readings, and calls `take` with about a megabyte of deltas at a time, as Fold::run() does.
+    void fold(Orders& orders, const Fold::Take& take) const;
 
     // The caller holds the apply lock, and took it before it took `snapshot`. `reach` is that of the projection with this pass,
     // but for parked events; only a projection that keeps counters looks at it.
@@ -60,7 +59,7 @@ private:
 // The targets of one pass, and the readings that it has gathered.
 class Targets {
 public:
-    Targets() = default;
+    explicit Targets(std::pmr::memory_resource* memory = std::pmr::get_default_resource()) : gathered_(memory) {}
     Targets(const Targets&) = delete;
     Targets& operator=(const Targets&) = delete;
 

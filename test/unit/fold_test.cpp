@@ -13,6 +13,7 @@
 #include <set>
 #include <span>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -40,7 +41,7 @@ using test::kHour;
 using test::kMinute;
 using test::Sample;
 
-constexpr std::size_t kAllKeys = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();  // bytes: all deltas are taken at once
 
 // --- a fold from the definitions ---------------------------------------------------------------------------------------
 
@@ -255,25 +256,26 @@ void for_each_projection(std::mt19937_64& random, Check check) {
             }
 }
 
-void add_all(Fold& fold, const KeyOrder& order) {
-    for (const KeyOrder::Run& run : order.runs) fold.add(order, run);
+using Deltas = std::span<const GroupDelta* const>;
+
+// Calls `check` with all deltas of the readings.
+void fold_all(const Gathered& gathered, const read_model::Definition& definition, const Filter& filter,
+              const Fold::Take& check) {
+    Orders orders(gathered);
+    int calls = 0;
+    Fold(definition, filter, gathered).run(orders.by(definition.grain), kAll, [&](Deltas deltas) {
+        ++calls;
+        check(deltas);
+    });
+    EXPECT_EQ(calls, 1);
 }
 
-// The fold of all readings by a definition that takes everything.
-class Folded {
-public:
-    Folded(const read_model::Definition& definition, std::span<const Sample> samples) : fold_(definition, filter_, gathered_) {
-        test::gather(gathered_, samples);
-        Orders orders(gathered_);
-        add_all(fold_, orders.by(definition.grain));
-    }
-    std::span<const GroupDelta* const> deltas() const { return fold_.deltas(); }
-
-private:
-    const Filter filter_;
-    Gathered gathered_;
-    Fold fold_;
-};
+// The definition takes everything.
+void fold_all(std::span<const Sample> samples, const read_model::Definition& definition, const Fold::Take& check) {
+    Gathered gathered;
+    test::gather(gathered, samples);
+    fold_all(gathered, definition, Filter(), check);
+}
 
 TEST(Fold, EqualsOneFromTheDefinitions) {
     std::mt19937_64 random(41);
@@ -281,12 +283,9 @@ TEST(Fold, EqualsOneFromTheDefinitions) {
         const std::vector<Sample> samples = test::random_samples(random, size);
         Gathered gathered;
         test::gather_in_pieces(random, gathered, samples);
-        Orders orders(gathered);
         for_each_projection(random, [&](const read_model::Definition& definition, const Taken& taken) {
-            const Filter filter = filter_of(taken);
-            Fold fold(definition, filter, gathered);
-            add_all(fold, orders.by(definition.grain));
-            expect_groups(fold.deltas(), groups_of(definition, taken, samples), definition, taken);
+            fold_all(gathered, definition, filter_of(taken),
+                     [&](Deltas deltas) { expect_groups(deltas, groups_of(definition, taken, samples), definition, taken); });
         });
         if (HasFailure()) return;
     }
@@ -302,10 +301,11 @@ TEST(Fold, KeepsASketchThatHasAllItsBins) {
     }
     read_model::Definition definition;
     definition.has_sketches = true;
-    const Folded fold(definition, samples);
-    ASSERT_EQ(fold.deltas().size(), 1u);
-    EXPECT_EQ(fold.deltas()[0]->temperature.sketch.size, summary::kMaxBins);
-    expect_groups(fold.deltas(), groups_of(definition, {}, samples), definition, {});
+    fold_all(samples, definition, [&](Deltas deltas) {
+        ASSERT_EQ(deltas.size(), 1u);
+        EXPECT_EQ(deltas[0]->temperature.sketch.size, summary::kMaxBins);
+        expect_groups(deltas, groups_of(definition, {}, samples), definition, {});
+    });
 }
 
 TEST(Fold, BucketsBeginAtWholeMinutesBeforeAndAfter2000) {
@@ -314,31 +314,26 @@ TEST(Fold, BucketsBeginAtWholeMinutesBeforeAndAfter2000) {
         samples.push_back({.device = "d", .region = {}, .measured_at = at});
     read_model::Definition definition;
     definition.bucket_width = kMinute;
-    const Folded fold(definition, samples);
     std::vector<std::pair<Micros, std::int64_t>> found;
-    for (const GroupDelta* each : fold.deltas()) found.emplace_back(each->bucket, each->sample_count);
+    fold_all(samples, definition, [&](Deltas deltas) {
+        for (const GroupDelta* each : deltas) found.emplace_back(each->bucket, each->sample_count);
+    });
     EXPECT_EQ(found, (std::vector<std::pair<Micros, std::int64_t>>{{-2 * kMinute, 1}, {-kMinute, 2}, {0, 2}, {kMinute, 1}}));
 }
 
 TEST(Fold, TheRegionIsTheGreatestOfTheLastTime) {
-    Gathered gathered;
-    test::gather(gathered, std::vector<Sample>{{.device = "d", .region = "z", .measured_at = 1},
-                                               {.device = "d", .region = "a", .measured_at = 2},
-                                               {.device = "d", .region = "b", .measured_at = 2},
-                                               {.device = "d", .region = "", .measured_at = 2},
-                                               {.device = "none", .region = "z", .measured_at = 1},
-                                               {.device = "none", .region = "", .measured_at = 2}});
-    const read_model::Definition definition;
-    const Filter filter;
-    Fold fold(definition, filter, gathered);
-    Orders orders(gathered);
-    add_all(fold, orders.by(Grain::kDevice));
-    ASSERT_EQ(fold.deltas().size(), 2u);
-    EXPECT_EQ(fold.deltas()[0]->region, "b");
-    EXPECT_EQ(fold.deltas()[1]->region, "");
+    const std::vector<Sample> samples{
+        {.device = "d", .region = "z", .measured_at = 1},    {.device = "d", .region = "a", .measured_at = 2},
+        {.device = "d", .region = "b", .measured_at = 2},    {.device = "d", .region = "", .measured_at = 2},
+        {.device = "none", .region = "z", .measured_at = 1}, {.device = "none", .region = "", .measured_at = 2}};
+    fold_all(samples, {}, [](Deltas deltas) {
+        ASSERT_EQ(deltas.size(), 2u);
+        EXPECT_EQ(deltas[0]->region, "b");
+        EXPECT_EQ(deltas[1]->region, "");
+    });
 }
 
-// --- forgotten deltas --------------------------------------------------------------------------------------------------
+// --- deltas in pieces --------------------------------------------------------------------------------------------------
 
 void write(std::ostream& out, const MetricDelta& delta) {
     const summary::Statistics& it = delta.statistics;
@@ -367,27 +362,18 @@ std::string text_of(const GroupDelta& delta) {
     return out.str();
 }
 
-// Forgets the deltas after so many keys.
-std::vector<std::string> texts_of_deltas(Fold& fold, const KeyOrder& order, std::size_t keys_at_a_time) {
+std::vector<std::string> texts_of_deltas(Fold& fold, const KeyOrder& order, std::size_t bytes) {
     std::vector<std::string> texts;
-    std::size_t keys = 0;
-    const auto take = [&] {
-        for (const GroupDelta* each : fold.deltas()) texts.push_back(text_of(*each));
-        EXPECT_EQ(fold.bytes() > 0, !fold.deltas().empty());
-        fold.forget_deltas();
-        EXPECT_TRUE(fold.deltas().empty());
-        EXPECT_EQ(fold.bytes(), 0u);
-        keys = 0;
-    };
-    for (const KeyOrder::Run& run : order.runs) {
-        fold.add(order, run);
-        if (++keys == keys_at_a_time) take();
-    }
-    take();
+    std::size_t most_at_once = 0;
+    fold.run(order, bytes, [&](Deltas deltas) {
+        for (const GroupDelta* each : deltas) texts.push_back(text_of(*each));
+        most_at_once = std::max(most_at_once, deltas.size());
+    });
+    EXPECT_LE(most_at_once, std::max<std::size_t>(1, bytes / sizeof(GroupDelta) + 1));
     return texts;
 }
 
-TEST(Fold, IsTheSameWhereDeltasAreForgottenBetweenKeys) {
+TEST(Fold, IsTheSameInPieces) {
     std::mt19937_64 random(43);
     const std::vector<Sample> samples = test::random_samples(random, 500);
     Gathered gathered;
@@ -397,10 +383,56 @@ TEST(Fold, IsTheSameWhereDeltasAreForgottenBetweenKeys) {
         const Filter filter = filter_of(taken);
         const KeyOrder& order = orders.by(definition.grain);
         Fold fold(definition, filter, gathered);
-        const std::vector<std::string> whole = texts_of_deltas(fold, order, kAllKeys);
+        const std::vector<std::string> whole = texts_of_deltas(fold, order, kAll);
         EXPECT_EQ(whole.size(), groups_of(definition, taken, samples).size());
-        for (const std::size_t keys : {1, 3}) EXPECT_EQ(texts_of_deltas(fold, order, keys), whole);
+        for (const std::size_t bytes : {std::size_t{1}, 3 * sizeof(GroupDelta)})
+            EXPECT_EQ(texts_of_deltas(fold, order, bytes), whole);
     });
+}
+
+TEST(Fold, IsTheSameAfterTheTakerHasFailed) {
+    std::mt19937_64 random(45);
+    const std::vector<Sample> samples = test::random_samples(random, 300);
+    Gathered gathered;
+    test::gather(gathered, samples);
+    Orders orders(gathered);
+    for_each_projection(random, [&](const read_model::Definition& definition, const Taken& taken) {
+        const Filter filter = filter_of(taken);
+        const KeyOrder& order = orders.by(definition.grain);
+        Fold fold(definition, filter, gathered), other(definition, filter, gathered);
+        const auto fail = [](Deltas) { throw std::runtime_error("expected"); };
+        EXPECT_THROW(fold.run(order, 5 * sizeof(GroupDelta), fail), std::runtime_error);
+        EXPECT_EQ(texts_of_deltas(fold, order, kAll), texts_of_deltas(other, order, kAll));
+    });
+}
+
+// One key has very many buckets, and its readings come in no order.
+TEST(Fold, BoundsTheDeltasOfOneKey) {
+    constexpr std::size_t kBuckets = 100'000, kBytes = 100 * sizeof(GroupDelta);
+    std::vector<Sample> samples(kBuckets);
+    for (std::size_t i = 0; i < kBuckets; ++i) {
+        samples[i].device = "one";
+        samples[i].measured_at = static_cast<Micros>(i) * kMinute;
+        samples[i].temperature = static_cast<double>(i);
+    }
+    std::shuffle(samples.begin(), samples.end(), std::mt19937_64(46));
+    read_model::Definition definition;
+    definition.bucket_width = kMinute;
+    Gathered gathered;
+    test::gather(gathered, samples);
+    const Filter filter;
+    Orders orders(gathered);
+    Micros next = 0;
+    Fold(definition, filter, gathered).run(orders.by(Grain::kDevice), kBytes, [&](Deltas deltas) {
+        EXPECT_LE(deltas.size(), 100u);
+        for (const GroupDelta* each : deltas) {
+            ASSERT_EQ(each->bucket, next);
+            EXPECT_EQ(each->temperature.statistics.min, static_cast<double>(next / kMinute));
+            EXPECT_EQ(each->sample_count, 1);
+            next += kMinute;
+        }
+    });
+    EXPECT_EQ(next, static_cast<Micros>(kBuckets) * kMinute);
 }
 
 }  // namespace

@@ -24,3 +24,6 @@ BEGIN
         PERFORM pg_extension_config_dump(format('telemetry.state_%s', name), '');
     END LOOP;
 END $state$;
+
+-- Finds the devices of a region.
+CREATE INDEX state_device_region ON telemetry.state_device (generation, region);
