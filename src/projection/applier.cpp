@@ -320,7 +320,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     if (served.front()->is(Cursor::Purpose::kAudit)) {
         most_events = options.slice;
     } else if (!options.serves_lazy) {
-        if (const auto portion = portions_.portion_of(served.front()->name, waiting, options.slice)) {
+        if (const auto portion = portions_.portion_of(served.front()->name, waiting, options.slice, begun_at)) {
             most_events = *portion;
             served.erase(served.begin() + 1, served.end());
         }
@@ -357,7 +357,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
         if (!is_done) continue;
         pass.succeeded.push_back(each->name);
         schedule_.has_served(*each, keeps_up);
-        portions_.has_served(each->name, keeps_up ? pass.events : waiting, pass.events, runtime::steady_time() - begun_at);
+        portions_.has_served(each->name, pass.events, keeps_up, begun_at, runtime::steady_time());
     }
     finish(pass, context.snapshot);
     pass.has_open_batch = has_open_batch(progress);

@@ -1,6 +1,9 @@
 // A projection that has nearly caught up gets portions that take some milliseconds, unless they do not keep pace.
 #include "projection/portions.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include <gtest/gtest.h>
 
 namespace {
@@ -11,101 +14,118 @@ using projection::Portions;
 
 constexpr std::int64_t kSlice = 100'000;
 
+// Serves a projection in a time of its own.
+class Server {
+public:
+    std::optional<std::int64_t> portion(std::int64_t waiting, std::int64_t slice = kSlice) const {
+        return portions_.portion_of("p", waiting, slice, now_);
+    }
+
+    void serve(std::int64_t events, bool keeps_up, double time) {
+        const std::int64_t begun_at = now_;
+        now_ += static_cast<std::int64_t>(time);
+        portions_.has_served("p", events, keeps_up, begun_at, now_);
+    }
+
+    // Serves it until it has caught up, or a thousand times. A pass takes `fixed` and for each event `each` microseconds, and
+    // `arriving` events come in each of them. Returns how many passes gave a portion, and how many did not.
+    struct Passes {
+        int portions = 0, large = 0;
+    };
+    Passes serve_all(std::int64_t waiting, double fixed, double each, double arriving) {
+        Passes passes;
+        for (bool keeps_up = false; !keeps_up && passes.portions + passes.large < 1000;) {
+            const auto wanted = portion(waiting);
+            const std::int64_t events = std::min(wanted.value_or(waiting), waiting);
+            ++(wanted ? passes.portions : passes.large);
+            keeps_up = events == waiting;
+            const double time = fixed + each * static_cast<double>(events);
+            serve(events, keeps_up, time);
+            waiting += static_cast<std::int64_t>(arriving * time) - events;
+        }
+        return passes;
+    }
+
+    const Portions& portions() const { return portions_; }
+    std::int64_t now() const { return now_; }
+
+private:
+    Portions portions_;
+    std::int64_t now_ = 1;
+};
+
 TEST(Portions, BeginSmall) {
-    const Portions portions;
-    EXPECT_EQ(portions.portion_of("p", 20'000, kSlice), kFirstPortion);
-    EXPECT_EQ(portions.portion_of("p", 0, kSlice), kFirstPortion);
+    const Server server;
+    EXPECT_EQ(server.portion(20'000), kFirstPortion);
+    EXPECT_EQ(server.portion(0), kFirstPortion);
 }
 
 TEST(Portions, AreNotMadeOfMuch) {
-    const Portions portions;
-    EXPECT_EQ(portions.portion_of("p", kSlice / 4, kSlice), kFirstPortion);
-    EXPECT_FALSE(portions.portion_of("p", kSlice / 4 + 1, kSlice));
+    const Server server;
+    EXPECT_EQ(server.portion(kSlice / 4), kFirstPortion);
+    EXPECT_FALSE(server.portion(kSlice / 4 + 1));
 }
 
 TEST(Portions, StayWithinASmallSlice) {
-    const Portions portions;
-    EXPECT_EQ(portions.portion_of("p", 10, 100), 25);
-    EXPECT_EQ(portions.portion_of("p", 0, 1), 1);
-}
-
-// Serves the projection until it has caught up. A pass takes `fixed` and for each event `each` microseconds, and `arriving`
-// events come in each of them. Returns how many passes it took, and the last portion.
-struct Served {
-    int portions = 0, large = 0;
-    std::int64_t last_portion = 0;
-};
-Served serve(Portions& portions, std::int64_t waiting, double fixed, double each, double arriving) {
-    Served made;
-    double waits = static_cast<double>(waiting);
-    for (bool has_caught_up = false; !has_caught_up && made.portions + made.large < 1000;) {
-        const auto now = static_cast<std::int64_t>(waits);
-        const auto portion = portions.portion_of("p", now, kSlice);
-        const std::int64_t events = std::min(portion.value_or(now), now);
-        ++(portion ? made.portions : made.large);
-        made.last_portion = portion.value_or(0);
-        has_caught_up = events == now;
-        const double time = fixed + each * static_cast<double>(events);
-        portions.has_served("p", now, events, static_cast<std::int64_t>(time));
-        waits += arriving * time - static_cast<double>(events);
-    }
-    return made;
+    const Server server;
+    EXPECT_EQ(server.portion(10, 100), 25);
+    EXPECT_EQ(server.portion(0, 1), 1);
 }
 
 TEST(Portions, TakeTheirTime) {
-    Portions portions;
-    serve(portions, 20'000, 1000, 4, 0);
-    const Served later = serve(portions, 20'000, 1000, 4, 0);
-    EXPECT_EQ(later.large, 0);
-    EXPECT_NEAR(static_cast<double>(later.portions), 20'000 / 1000.0, 2);  // 1000 events take 5 ms
-    const auto portion = portions.portion_of("p", 20'000, kSlice);
-    EXPECT_NEAR(1000 + 4 * static_cast<double>(*portion), kPortionTime, 0.1 * kPortionTime);
+    Server server;
+    server.serve_all(20'000, 500, 2, 0);
+    const auto passes = server.serve_all(20'000, 500, 2, 0);
+    EXPECT_EQ(passes.large, 0);
+    EXPECT_NEAR(passes.portions, 20, 2);  // 1000 events take 2.5 ms
+    EXPECT_NEAR(500 + 2 * static_cast<double>(*server.portion(20'000)), kPortionTime, 0.1 * kPortionTime);
 }
 
 TEST(Portions, OfASlowProjectionStaySmall) {
-    Portions portions;
-    const Served slow = serve(portions, 3000, 1000, 1000, 0);
-    EXPECT_EQ(slow.last_portion, kFirstPortion);
-    EXPECT_EQ(slow.portions, 10);
+    Server server;
+    EXPECT_EQ(server.serve_all(10 * kFirstPortion, 1000, 400, 0).portions, 10);
+    EXPECT_EQ(server.portion(3000), kFirstPortion);
 }
 
 TEST(Portions, OfAFastProjectionGrowToAQuarterOfASlice) {
-    Portions portions;
-    for (int i = 0; i < 4; ++i) serve(portions, 20'000, 10, 0.01, 0);
-    EXPECT_EQ(portions.portion_of("p", 20'000, kSlice), kSlice / 4);
+    Server server;
+    for (int i = 0; i < 4; ++i) server.serve_all(20'000, 10, 0.01, 0);
+    EXPECT_EQ(server.portion(20'000), kSlice / 4);
 }
 
 TEST(Portions, DoNotLearnFromPassesThatFoundLittle) {
-    Portions portions;
-    serve(portions, 20'000, 1000, 4, 0);
-    const auto before = portions.portion_of("p", 20'000, kSlice);
-    portions.has_served("p", 10, 10, 1000);
-    EXPECT_EQ(portions.portion_of("p", 20'000, kSlice), before);
-    portions.has_served("p", 10, 10, 2 * kPortionTime);
-    EXPECT_EQ(portions.portion_of("p", 20'000, kSlice), kFirstPortion);
+    Server server;
+    server.serve_all(20'000, 500, 2, 0);
+    const auto before = server.portion(20'000);
+    server.serve(10, true, 1000);
+    EXPECT_EQ(server.portion(20'000), before);
+    server.serve(10, true, 2.0 * kPortionTime);
+    EXPECT_EQ(server.portion(20'000), kFirstPortion);
 }
 
 TEST(Portions, OfOneProjectionSayNothingAboutAnother) {
-    Portions portions;
-    serve(portions, 20'000, 10, 0.01, 0);
-    EXPECT_EQ(portions.portion_of("other", 20'000, kSlice), kFirstPortion);
+    Server server;
+    server.serve_all(20'000, 10, 0.01, 0);
+    EXPECT_GT(server.portion(20'000), kFirstPortion);
+    EXPECT_EQ(server.portions().portion_of("other", 20'000, kSlice, server.now()), kFirstPortion);
 }
 
+TEST(Portions, EndWhereAProjectionStaysBehind) {
+    Server server;
+    server.serve(300, false, projection::kLongestBehind - 1);
+    EXPECT_TRUE(server.portion(20'000));
+    server.serve(300, false, 1);
+    EXPECT_FALSE(server.portion(20'000));
+    server.serve(20'000, true, 50'000);
+    EXPECT_TRUE(server.portion(20'000));
+}
+
+// 0.3 events a microsecond come. A portion consumes less than that in its time, because of its fixed cost.
 TEST(Portions, GiveWayToALargePassThatKeepsPace) {
-    Portions portions;
-    portions.has_served("p", 10'000, 300, 5000);
-    EXPECT_TRUE(portions.portion_of("p", 9'999, kSlice));
-    EXPECT_FALSE(portions.portion_of("p", 10'000, kSlice));
-    portions.has_served("p", 10'000, 10'000, 50'000);  // it has caught up
-    EXPECT_TRUE(portions.portion_of("p", 10'000, kSlice));
-}
-
-// 0.24 events a microsecond come. A portion consumes less than that in its time, because of its fixed cost.
-TEST(Portions, NeverLetAProjectionStayBehind) {
-    Portions portions;
-    const Served made = serve(portions, 20'000, 3000, 0.4, 0.24);
-    EXPECT_LT(made.portions + made.large, 1000);
-    EXPECT_GT(made.large, 0);
+    Server server;
+    const auto passes = server.serve_all(2000, 2200, 1, 0.3);
+    EXPECT_LT(passes.portions, 1000);
+    EXPECT_GT(passes.large, 0);
 }
 
 }  // namespace
