@@ -77,9 +77,11 @@ bool read_ahead(SegmentScan& segment) {
         HeapTupleData& row = ahead.rows[number_of(ahead.places[i])];
         row.t_data = nullptr;
         bool has_further_version = false;
-        if (table_index_fetch_tuple(segment.scan->xs_heapfetch, &tid, segment.scan->xs_snapshot, ahead.fetched,
-                                    &has_further_version, nullptr))
-            copy_row(ahead, row);
+        if (!table_index_fetch_tuple(segment.scan->xs_heapfetch, &tid, segment.scan->xs_snapshot, ahead.fetched,
+                                     &has_further_version, nullptr))
+            continue;
+        pgstat_count_heap_fetch(segment.index);
+        copy_row(ahead, row);
     }
     ExecClearTuple(ahead.fetched);
     return ahead.count > 0;

@@ -218,10 +218,13 @@ bool add_pending(const Writer& writer, Summaries& row, const GroupDelta& group, 
 
 // P. The deltas from the first one on that belong to one key and lie close together. Their rows are read in one go.
 std::size_t length_of_run(std::span<const GroupDelta* const> deltas, model::Micros bucket_width) {
-    constexpr model::Micros kWidestGap = 8;  // buckets; the rows between are read and passed over
+    constexpr std::uint64_t kWidestGap = 8;  // buckets; the rows between are read and passed over
+    const std::uint64_t most = kWidestGap * static_cast<std::uint64_t>(bucket_width);
+    // Unsigned, because two times may lie further apart than a signed number tells.
+    const auto time_of = [](const GroupDelta* delta) { return static_cast<std::uint64_t>(delta->bucket); };
     std::size_t length = 1;
     while (length < deltas.size() && deltas[length]->key == deltas[0]->key &&
-           deltas[length]->bucket - deltas[length - 1]->bucket <= kWidestGap * bucket_width)
+           time_of(deltas[length]) - time_of(deltas[length - 1]) <= most)
         ++length;
     return length;
 }
