@@ -154,3 +154,10 @@ SELECT pg_temp.outcome($$ ARRAY['batch-13'], NULL, ARRAY[2], NULL, ARRAY['k1'] $
 COMMIT;
 SELECT temperature FROM telemetry.measurements WHERE device_id = 'batch-13';
 SELECT count(*) FROM telemetry.rejected_readings WHERE payload->>'device_id' = 'batch-13';
+
+-- Bad dates of one device change nothing for another one.
+SELECT pg_temp.outcome($$ ARRAY['batch-14', 'batch-15', 'batch-14', 'batch-15'], ARRAY['2024-06-01 10:00', '9999-01-01', '2024-06-01 10:01', '0001-01-01']::timestamptz[], ARRAY[1, 2, 3, 4], NULL, ARRAY['a', 'b', 'c', 'd'] $$);
+CALL telemetry.project_once();
+SELECT device_id, sample_count, avg_temperature, last_seen - first_seen AS span FROM telemetry.device_stats WHERE device_id IN ('batch-14', 'batch-15');
+SELECT device_id, sample_count, avg, min, max FROM telemetry.device_stats_1d WHERE device_id IN ('batch-14', 'batch-15');
+SELECT p, v.* FROM unnest(ARRAY['device', 'device_1m', 'device_1d']) AS p, LATERAL telemetry.verify_projection(p) AS v WHERE v.key LIKE 'batch-1%';

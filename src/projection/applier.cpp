@@ -108,6 +108,7 @@ std::vector<std::string> Applier::projections() const {
 
 bool Applier::be_careful() noexcept {
     may_have_failed_ = true;
+    memory_.release();
     if (!has_begun_ || is_careful_) {
         is_careful_ = false;
         return false;
@@ -357,7 +358,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
         if (!is_done) continue;
         pass.succeeded.push_back(each->name);
         schedule_.has_served(*each, keeps_up);
-        portions_.has_served(each->name, pass.events, keeps_up, begun_at, runtime::steady_time());
+        if (is_of_batch) portions_.has_served(each->name, pass.events, keeps_up, begun_at, runtime::steady_time());
     }
     finish(pass, context.snapshot);
     pass.has_open_batch = has_open_batch(progress);
@@ -467,6 +468,7 @@ Pass Applier::run(const PassOptions& options) {
         return true;
     });
     if (!is_there) {
+        memory_.release();
         Pass pass;
         pass.outcome = PassOutcome::kAbsent;
         return pass;

@@ -87,8 +87,9 @@ private:
     std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
     Schedule schedule_;
     Portions portions_;
-    std::vector<read_model::Definition> registry_;   // as the snapshot of the pass shows it
-    std::pmr::unsynchronized_pool_resource memory_;  // of what passes gather; kept from pass to pass while there is more to do
+    std::vector<read_model::Definition> registry_;  // as the snapshot of the pass shows it
+    // Of what passes gather; kept from pass to pass while there is more to do. Larger blocks would not be kept.
+    std::pmr::unsynchronized_pool_resource memory_{{.max_blocks_per_chunk = 16, .largest_required_pool_block = 1 << 17}};
     bool has_begun_ = false;
     bool is_careful_ = false;
     bool was_catching_up_ = false;  // the last pass was one for projections that are behind

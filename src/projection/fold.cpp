@@ -139,7 +139,16 @@ void Fold::add_group(TextNumber key, std::span<const Placed> readings) {
     for (read_model::CounterDelta* each : counters_of_group_)
         if (each->size > 0) each->counter = summary::counter_of({each->points, each->size});
     counters_of_group_.clear();
-    further_.clear();
+    forget_further();
+}
+
+// The time that clear() takes depends on how many metrics some group had.
+void Fold::forget_further() {
+    constexpr std::size_t kMany = 1000;
+    if (further_.size() > kMany)
+        further_ = {};
+    else if (!further_.empty())
+        further_.clear();
 }
 
 void Fold::run(const KeyOrder& order, std::size_t bytes, const Take& take) {
@@ -159,7 +168,7 @@ void Fold::run(const KeyOrder& order, std::size_t bytes, const Take& take) {
 
 // A filter that has thrown may have left a group half made.
 void Fold::forget_deltas() {
-    further_.clear();
+    forget_further();
     counters_of_group_.clear();
     deltas_.clear();
     arena_.release();

@@ -71,6 +71,7 @@ private:
 
     void place_readings(const KeyOrder& order, const KeyOrder::Run& run);
     void add_group(TextNumber key, std::span<const Placed> readings);
+    void forget_further();
     void forget_deltas();
     bool is_in(model::Micros bucket, model::Micros at) const noexcept;
     void add_reading(read_model::GroupDelta& group, std::uint32_t number, bool has_region);

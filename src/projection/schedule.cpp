@@ -18,9 +18,11 @@ bool has_kept_up(const Consumer& each) noexcept {
     return each.is_lazy() && each.is(Purpose::kCurrent) && each.cursor.is_filled;
 }
 
-// Those that have kept up are served first, and audits last.
+// Those that readers expect to be current are served first, and audits last.
 int rank_of(const Consumer& each) noexcept {
-    return has_kept_up(each) ? 0 : each.is(Purpose::kAudit) ? 2 : 1;
+    if (has_kept_up(each)) return 0;
+    if (each.is(Purpose::kCurrent) && each.cursor.is_filled) return 1;
+    return each.is(Purpose::kAudit) ? 3 : 2;
 }
 
 bool precedes(const Consumer& a, const Consumer& b) noexcept {

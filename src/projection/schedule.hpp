@@ -28,8 +28,9 @@ public:
     bool waits(const Consumer& each, const feed::Progress& progress, const PassOptions& options) const;
 
     // Chooses consumers that stand at one batch. Those that have kept up before come first, because they are due only now and
-    // then; so a rebuild or a new projection, which reads the whole log, delays none of them. Among the others those that are
-    // furthest behind come first, and the next ones join them. A handler is served alone.
+    // then, and after them those that have fallen behind. So a rebuild or a new projection, which reads the whole log, delays
+    // none of them. Among the others those that are furthest behind come first, and the next ones join them. A handler is
+    // served alone.
     std::vector<const Consumer*> choose(const std::vector<Consumer>& consumers, const feed::Progress& progress,
                                         const PassOptions& options) const;
 

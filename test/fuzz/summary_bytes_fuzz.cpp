@@ -1,5 +1,5 @@
-// The reader refuses any bytes as the stored form of a summary, or what it returns is written and read back alike. It is then no
-// longer than the bytes, unless these have the first version, which holds absurd statistics in fewer.
+// The reader refuses any bytes as the stored form of a summary, or what it returns is written and read back alike. It is then
+// no longer than the bytes, unless these have the first version, which holds absurd statistics in fewer.
 #include <algorithm>
 #include <vector>
 

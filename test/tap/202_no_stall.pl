@@ -58,6 +58,17 @@ foreach my $what (sort keys %holder)
 cmp_ok(slowest('all of them'), '<', 10, 'all of them are open');
 is($node->safe_psql('postgres', "SELECT count(*) FROM telemetry.device_stats WHERE device_id = 'held'"), '0', 'what is not committed does not count');
 ok(wait_for($node, 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status', 'the rollups'), 'and is no lag');
+# A live view reads what waits, and not all that came since the oldest of them began.
+$node->safe_psql('postgres', "SELECT telemetry.ingest_telemetry_batch(array_agg('many'::text), array_agg('2024-05-01'::timestamptz + i * interval '1 s'), array_agg(1::float8), NULL, array_agg('m' || i)) FROM generate_series(1, 30000) AS i GROUP BY i / 5000");
+ok(wait_for($node, 'SELECT bool_and(lag_events = 0) FROM telemetry.projection_status', 'many readings'), 'many readings are applied');
+cmp_ok($node->safe_psql('postgres', "SELECT pg_relation_size('telemetry.event_1') / 8192"), '>', 400, 'they take many pages');
+foreach my $live (qw(device_stats_live device_stats_1m_live))
+{
+	my $query = "SELECT sum(sample_count) FROM telemetry.$live WHERE device_id = 'd'";
+	my ($hit, $read) = map { $node->safe_psql('postgres', "$query; EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) $query") =~ /"$_ Blocks": (\d+)/ } ('Shared Hit', 'Shared Read');
+	cmp_ok($hit + $read, '<', 100, "$live reads few of them: " . ($hit + $read));
+}
+
 foreach my $what (sort keys %holder)
 {
 	$session{$what}->query_safe($holder{$what}[2]);

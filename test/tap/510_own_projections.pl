@@ -83,6 +83,34 @@ for my $cadence ("'200 ms'", "'0'")
 	is(sql("SELECT batch_id IS NULL FROM telemetry.cursor WHERE projection = 'device'"), $cadence eq "'0'" ? 't' : 'f', 'it follows without a cadence, and not with one');
 }
 
+# A projection is filled from the history. Its view shows what is there, and the status says how far it is. An index of the DBA's holds
+# the filling up before its last batch.
+sql("SELECT telemetry.ingest_telemetry('last', '2024-05-01', 1, NULL, 'the last one')");
+wait_applied($node);
+my $holder = session($node);
+$holder->query_safe('SELECT pg_advisory_lock(4711)');
+sql(q{CREATE FUNCTION wait_at(key text, n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	WHILE key = 'last' AND NOT pg_try_advisory_xact_lock_shared(4711) LOOP
+		PERFORM pg_sleep(0.05);
+	END LOOP;
+	RETURN n;
+END $$;
+	BEGIN;
+	SELECT telemetry.create_projection('filling', 'device');
+	CREATE INDEX waiting ON telemetry.state_filling (public.wait_at(key, sample_count));
+	COMMIT});
+my $status = "FROM telemetry.projection_status WHERE projection = 'filling'";
+ok(wait_for($node, "SELECT state = 'rebuilding' AND applied > 0 AND lag_events > 0 $status", 'a part of the history to be applied'), 'the status says so, and how far it is');
+is(sql("SELECT count(*) FILTER (WHERE device_id = 'last'), count(*) > 0, sum(sample_count) = (SELECT applied $status) FROM telemetry.filling_stats WHERE metric = 'temperature'"),
+	'0|t|t', 'the view shows what is applied');
+is(sql("SELECT count(*) FROM telemetry.filling_stats_live l JOIN telemetry.device_stats d USING (device_id, sample_count) WHERE metric = 'temperature'"),
+	sql('SELECT count(*) FROM telemetry.device_stats'), 'its live view has all of it');
+$holder->query_safe('SELECT pg_advisory_unlock(4711)');
+$holder->quit;
+ok(wait_for($node, "SELECT state = 'current' $status", 'the rest'), 'it is filled');
+is(sql("SELECT count(*) FROM telemetry.verify_projection('filling')"), '0', 'and proved');
+
 # The worker deletes old buckets, of this projection and no other.
 my $hours = sql('SELECT count(*) FROM telemetry.device_stats_1h');
 sql("SELECT telemetry.set_retention('device_1m', '1 hour')");
