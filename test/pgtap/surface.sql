@@ -315,7 +315,7 @@ SELECT results_eq(
        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
        WHERE i.indrelid::regclass::text IN ('telemetry.state_device', 'telemetry.state_region', 'telemetry.state_device_1m', 'telemetry.batcher')
        GROUP BY i.indrelid, i.indexrelid ORDER BY 1, 2 $$,
-    $$ VALUES ('telemetry.batcher', ARRAY['epoch']), ('telemetry.state_device', ARRAY['generation', 'key', 'bucket', 'part']), ('telemetry.state_device', ARRAY['generation', 'region']),
+    $$ VALUES ('telemetry.batcher', ARRAY['epoch']), ('telemetry.state_device', ARRAY['generation', 'key', 'bucket', 'part']), ('telemetry.state_device', ARRAY['region', 'generation']),
               ('telemetry.state_device_1m', ARRAY['generation', 'key', 'bucket', 'part']), ('telemetry.state_region', ARRAY['generation', 'key', 'bucket', 'part']) $$,
     'state tables are indexed by what hardly changes');
 

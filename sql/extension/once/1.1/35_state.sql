@@ -26,4 +26,4 @@ BEGIN
 END $state$;
 
 -- Finds the devices of a region.
-CREATE INDEX state_device_region ON telemetry.state_device (generation, region);
+CREATE INDEX state_device_region ON telemetry.state_device (region, generation);
