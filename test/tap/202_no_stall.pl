@@ -65,7 +65,8 @@ cmp_ok($node->safe_psql('postgres', "SELECT pg_relation_size('telemetry.event_1'
 foreach my $live (qw(device_stats_live device_stats_1m_live))
 {
 	my $query = "SELECT sum(sample_count) FROM telemetry.$live WHERE device_id = 'd'";
-	my ($hit, $read) = map { $node->safe_psql('postgres', "$query; EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) $query") =~ /"$_ Blocks": (\d+)/ } ('Shared Hit', 'Shared Read');
+	my $plan = $node->safe_psql('postgres', "$query; EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) $query");
+	my ($hit, $read) = map { $plan =~ /"$_ Blocks": (\d+)/ } ('Shared Hit', 'Shared Read');
 	cmp_ok($hit + $read, '<', 100, "$live reads few of them: " . ($hit + $read));
 }
 
