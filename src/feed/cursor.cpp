@@ -5,10 +5,11 @@
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/growing_array.hpp"
-#include "postgres/key_lookup.hpp"
+#include "postgres/keyed_table.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
+#include "postgres/transaction.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -16,20 +17,21 @@
 namespace feed {
 namespace {
 
-enum CursorColumn { kProjection, kGeneration, kPurpose, kIsFilled, kIsCopied, kBatchId, kEvents, kAsOf, kUntilBatch };
+enum CursorColumn {
+    kProjection,
+    kGeneration,
+    kPurpose,
+    kIsFilled,
+    kIsCopied,
+    kBatchId,
+    kEvents,
+    kAsOf,
+    kUntilBatch,
+    kCursorColumns
+};
 
 using Purpose = Cursor::Purpose;
 constexpr const char* kPurposes[] = {"current", "rebuild", "baseline", "audit"};
-
-postgres::Statement move{
-    postgres::SqlCommand::kInsert,
-    "INSERT INTO telemetry.cursor (projection, generation, purpose, is_filled, is_copied, batch_id, events, as_of) "
-    "VALUES ($1, $2, $3, $4, true, $5, $6, $7) "
-    "ON CONFLICT (projection, generation) DO UPDATE SET purpose = excluded.purpose, is_filled = excluded.is_filled, "
-    "batch_id = excluded.batch_id, events = excluded.events, as_of = excluded.as_of",
-    7,
-    {TEXTOID, INT4OID, TEXTOID, BOOLOID, INT8OID, INT8OID, TIMESTAMPTZOID},
-    nullptr};
 
 postgres::Statement drop_others{
     postgres::SqlCommand::kDelete,
@@ -71,6 +73,21 @@ CursorRow cursor_row_of(TupleTableSlot* slot) {
     return row;
 }
 
+constexpr int kKeyColumns = 2;
+constexpr BlockNumber kShortTable = 4;  // pages
+
+// P. A short table is scanned, for that is quickest. A long one consists of old versions that a session's snapshot keeps, and
+// then each row is looked up from its key's end.
+void read_rows(Oid table, ::Snapshot snapshot, postgres::GrowingArray<CursorRow>& rows) {
+    if (postgres::page_count_of(table) <= kShortTable)
+        return postgres::for_each_row(table, snapshot,
+                                      [&rows](TupleTableSlot* slot) { postgres::append(rows, cursor_row_of(slot)); });
+    postgres::KeyLookup lookup;
+    postgres::open_walk(lookup, table, kCursorColumns, snapshot, kKeyColumns);
+    while (postgres::find_row_before(lookup)) postgres::append(rows, cursor_row_of(lookup.found));
+    postgres::close_lookup(lookup);
+}
+
 }  // namespace
 
 std::vector<StoredCursor> read_cursors(::Snapshot snapshot) {
@@ -80,9 +97,7 @@ std::vector<StoredCursor> read_cursors(::Snapshot snapshot) {
         postgres::GrowingArray<CursorRow> read{};
         // Version 1.0 has no such table.
         const Oid table = postgres::find_relation(postgres::require_schema(), "cursor");
-        if (OidIsValid(table))
-            postgres::for_each_row(table, snapshot,
-                                   [&read](TupleTableSlot* slot) { postgres::append(read, cursor_row_of(slot)); });
+        if (OidIsValid(table)) read_rows(table, snapshot, read);
         MemoryContextSwitchTo(caller);
         return read;
     });
@@ -92,21 +107,37 @@ std::vector<StoredCursor> read_cursors(::Snapshot snapshot) {
 }
 
 void write_cursor(std::string_view projection, const Cursor& cursor) {
-    postgres::guarded([projection, &cursor] {
-        postgres::refuse_statement_obstacle(runtime::kCursorTable);
-        const char null = cursor.is_behind() ? ' ' : 'n';
-        const char nulls[] = {' ', ' ', ' ', ' ', null, null, null};
-        const std::string_view purpose = kPurposes[static_cast<std::size_t>(cursor.purpose)];
-        Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation),  postgres::text_datum(purpose),
-                          BoolGetDatum(cursor.is_filled),   Int64GetDatum(cursor.batch.value), Int64GetDatum(cursor.events),
-                          TimestampTzGetDatum(cursor.as_of)};
-        const postgres::StatementScope statements = postgres::open_statements();
-        const std::uint64_t count = postgres::execute_kept(move, values, nulls).row_count;
-        postgres::close_statements(statements);
-        if (count != 1)
-            ereport(ERROR, (errcode(error_codes::kTableCarriesObstacle), errmsg("a row of table telemetry.cursor was kept out"),
-                            errdetail("A trigger or a rule on the table kept out the row that the projector wrote."),
-                            errhint("The row says what a projection has consumed. Drop the trigger or rule.")));
+    const postgres::ScopedMemory memory("telemetry_cqrs cursor");
+    postgres::guarded([&memory, projection, &cursor] {
+        const MemoryContext caller = MemoryContextSwitchTo(memory.get());
+        postgres::show_own_writes();
+        postgres::KeyedTable table;
+        postgres::open_table(table, runtime::kCursorTable, GetActiveSnapshot());
+        const Datum key[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation)};
+        const bool is_stored = postgres::find_row(table, key);
+        if (is_stored) {
+            postgres::copy_found_row(table);
+        } else {
+            postgres::start_row(table);
+            postgres::set_value(table, kProjection, key[0]);
+            postgres::set_value(table, kGeneration, key[1]);
+            postgres::set_value(table, kIsCopied, BoolGetDatum(true));
+        }
+        postgres::set_value(table, kPurpose, postgres::text_datum(kPurposes[static_cast<std::size_t>(cursor.purpose)]));
+        postgres::set_value(table, kIsFilled, BoolGetDatum(cursor.is_filled));
+        if (cursor.is_behind()) {
+            postgres::set_value(table, kBatchId, Int64GetDatum(cursor.batch.value));
+            postgres::set_value(table, kEvents, Int64GetDatum(cursor.events));
+            postgres::set_value(table, kAsOf, TimestampTzGetDatum(cursor.as_of));
+        } else {
+            for (const int column : {kBatchId, kEvents, kAsOf}) postgres::set_null(table, column);
+        }
+        if (is_stored)
+            postgres::update_row(table);
+        else
+            postgres::insert_row(table);
+        postgres::close_table(table);
+        MemoryContextSwitchTo(caller);
     });
 }
 

@@ -58,6 +58,17 @@ void open_key(KeyLookup& lookup, int key_count) {
     }
 }
 
+void open_relations(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, LOCKMODE lock, int key_count) {
+    lookup.memory = CurrentMemoryContext;
+    lookup.snapshot = snapshot;
+    lookup.lock = lock;
+    lookup.relation = table_open(table, lock);
+    if (RelationGetDescr(lookup.relation)->natts < column_count)
+        elog(ERROR, "table \"%s\" lacks columns", RelationGetRelationName(lookup.relation));
+    open_key(lookup, key_count);
+    lookup.found = table_slot_create(lookup.relation, nullptr);
+}
+
 // An index scan allocates lazily, so it must advance in the memory context in which it began.
 bool advance(KeyLookup& lookup, ScanDirection direction) {
     const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
@@ -69,7 +80,7 @@ bool advance(KeyLookup& lookup, ScanDirection direction) {
 
 bool find_first(KeyLookup& lookup, ScanKey keys, ScanDirection direction) {
     const MemoryContext caller = MemoryContextSwitchTo(lookup.memory);
-    index_rescan(lookup.scan, keys, lookup.key_count, nullptr, 0);
+    index_rescan(lookup.scan, keys, lookup.scan->numberOfKeys, nullptr, 0);
     MemoryContextSwitchTo(caller);
     return advance(lookup, direction);
 }
@@ -85,15 +96,8 @@ Relation open_key_index(Relation table, LOCKMODE lock, int key_count) {
 }
 
 void open_lookup(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, LOCKMODE lock, int key_count) {
-    lookup.memory = CurrentMemoryContext;
-    lookup.snapshot = snapshot;
-    lookup.lock = lock;
-    lookup.relation = table_open(table, lock);
-    if (RelationGetDescr(lookup.relation)->natts < column_count)
-        elog(ERROR, "table \"%s\" lacks columns", RelationGetRelationName(lookup.relation));
-    open_key(lookup, key_count);
-    lookup.scan = begin_index_scan(lookup.relation, lookup.key_index, snapshot, lookup.key_count);
-    lookup.found = table_slot_create(lookup.relation, nullptr);
+    open_relations(lookup, table, column_count, snapshot, lock, key_count);
+    lookup.scan = begin_index_scan(lookup.relation, lookup.key_index, snapshot, key_count);
 }
 
 void close_lookup(KeyLookup& lookup) {
@@ -139,10 +143,43 @@ bool find_previous_row(KeyLookup& lookup, std::int64_t key) {
     return find_first(lookup, &up_to, BackwardScanDirection);
 }
 
+void open_walk(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, int key_count) {
+    open_relations(lookup, table, column_count, snapshot, AccessShareLock, key_count);
+    lookup.scan = begin_index_scan(lookup.relation, lookup.key_index, snapshot, 1);
+}
+
+bool find_row_before(KeyLookup& lookup) {
+    ScanKeyData any, members[kMaxKeyColumns];
+    if (TTS_EMPTY(lookup.found)) {
+        ScanKeyEntryInitialize(&any, SK_ISNULL | SK_SEARCHNOTNULL, 1, InvalidStrategy, InvalidOid, InvalidOid, InvalidOid, 0);
+        return find_first(lookup, &any, BackwardScanDirection);
+    }
+    // This is (first key column, second, ..) < (..) of SQL.
+    for (int i = 0; i < lookup.key_count; ++i) {
+        const auto number = static_cast<AttrNumber>(i + 1);
+        ScanKeyEntryInitializeWithInfo(&members[i], SK_ROW_MEMBER | (number == lookup.key_count ? SK_ROW_END : 0), number,
+                                       BTLessStrategyNumber, InvalidOid, lookup.key_index->rd_indcollation[i],
+                                       index_getprocinfo(lookup.key_index, number, BTORDER_PROC), lookup.found->tts_values[i]);
+    }
+    any = {};
+    any.sk_flags = SK_ROW_HEADER;
+    any.sk_attno = 1;
+    any.sk_strategy = BTLessStrategyNumber;
+    any.sk_argument = PointerGetDatum(members);
+    return find_first(lookup, &any, BackwardScanDirection);
+}
+
 bool find_row_at(KeyLookup& lookup, ItemPointer tid) {
     if (!table_tuple_fetch_row_version(lookup.relation, tid, lookup.snapshot, lookup.found)) return false;
     slot_getallattrs(lookup.found);
     return true;
+}
+
+BlockNumber page_count_of(Oid table) {
+    Relation relation = table_open(table, AccessShareLock);
+    const BlockNumber pages = RelationGetNumberOfBlocks(relation);
+    table_close(relation, AccessShareLock);
+    return pages;
 }
 
 }  // namespace postgres

@@ -52,6 +52,14 @@ bool find_row_after(KeyLookup& lookup);
 bool find_next_row(KeyLookup& lookup, std::int64_t key);
 bool find_previous_row(KeyLookup& lookup, std::int64_t key);
 
+// Opens a walk backwards through all rows of such a table. It looks each key up from its end, so it costs the same whatever
+// number of old versions a key has. `close_lookup` closes it.
+void open_walk(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, int key_count);
+
+// Goes on to the row with the greatest key below that of `found`, at first to the one with the greatest key, and fills in
+// `found`. False: there is none.
+bool find_row_before(KeyLookup& lookup);
+
 // Fetches the row at a tid where this snapshot has found it before, and fills in `found`. False: there is none.
 bool find_row_at(KeyLookup& lookup, ItemPointer tid);
 
@@ -59,6 +67,8 @@ bool find_row_at(KeyLookup& lookup, ItemPointer tid);
 inline bool is_of_this_transaction(TupleTableSlot* row) {
     return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(row, false, nullptr)->t_data));
 }
+
+BlockNumber page_count_of(Oid table);
 
 // Calls `body(slot)` for each row of a table that the snapshot shows.
 template <typename Body>

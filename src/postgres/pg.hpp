@@ -10,6 +10,7 @@ extern "C" {
 #include "access/gin.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/parallel.h"
 #include "access/relation.h"
 #include "access/reloptions.h"

@@ -69,7 +69,8 @@ constexpr OwnTable kParkedEventTable =
     written_by_statements("parked_event", kOnInsert | kOnUpdate | kOnDelete, false, kParkedColumns);
 constexpr OwnTable kBatchTable = written_natively("batch", kOnInsert, kOnUpdate | kOnDelete, 1, kBatchColumns);
 constexpr OwnTable kBatcherTable = written_natively("batcher", kOnInsert | kOnUpdate, kOnInsert, 1, kBatcherColumns);
-constexpr OwnTable kCursorTable = written_by_statements("cursor", kOnInsert | kOnUpdate | kOnDelete, true, kCursorColumns);
+constexpr OwnTable kCursorTable =
+    written_natively("cursor", kOnInsert | kOnUpdate, kOnInsert | kOnUpdate | kOnDelete, 2, kCursorColumns);
 OwnTable state_table(const char* name) noexcept {
     return written_natively(name, kOnInsert | kOnUpdate, 0, 4, kStateColumns);
 }
