@@ -1,6 +1,4 @@
 // Chooses and performs passes.
-#include "projection/target.hpp"  // before the server's headers, as fold.hpp
-
 #include "projection/applier.hpp"
 
 #include <algorithm>
@@ -10,27 +8,20 @@
 #include "event_log/epoch.hpp"
 #include "feed/covering.hpp"
 #include "feed/position.hpp"
-#include "model/batch_number.hpp"
 #include "postgres/as_owner.hpp"
-#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
-#include "postgres/subtransaction.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/baseline.hpp"
 #include "projection/catch_up.hpp"
-#include "projection/consumer.hpp"
 #include "projection/failure.hpp"
 #include "projection/handler.hpp"
 #include "projection/locks.hpp"
-#include "projection/notification.hpp"
 #include "projection/parked_events.hpp"
 #include "projection/parking.hpp"
-#include "projection/slices.hpp"
 #include "projection/triggers.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
-#include "runtime/own_tables.hpp"
 #include "runtime/pass_scope.hpp"
 #include "runtime/wake.hpp"
 
@@ -39,7 +30,6 @@
 namespace projection {
 namespace {
 
-using feed::BatcherState;
 using feed::Cursor;
 using feed::EpochProgress;
 using feed::Progress;
@@ -64,33 +54,9 @@ void hold_tables() {
     }
 }
 
-// TC204 if something on a table would be bypassed. This comes before the pass reads what it could not write. The table is
-// locked.
-void refuse_obstacles(const postgres::OwnTable& own) {
-    postgres::guarded([&own] {
-        Relation table = table_open(postgres::require_relation(own.name), RowExclusiveLock);
-        postgres::refuse_native_obstacle(table, own);
-        table_close(table, NoLock);
-    });
-}
-
-// Adds the batch to the list, and its notification to the pass.
-void close_batch(const feed::Batch& batch, ::Snapshot snapshot, Pass& pass) {
-    std::string notification = notification_of(batch, snapshot);
-    feed::write_batch(batch, snapshot);
-    if (!notification.empty()) pass.notifications.push_back(std::move(notification));
-}
-
 bool has_open_batch(const Progress& progress) noexcept {
     return std::any_of(progress.epochs.begin(), progress.epochs.end(),
                        [](const EpochProgress& each) { return each.batcher.open_events > 0; });
-}
-
-// Is more than one epoch not read to its end? Then no batch stays open, because a projection that leaves the others gets only
-// one number.
-bool has_several_to_read(const Progress& progress) noexcept {
-    return std::count_if(progress.epochs.begin(), progress.epochs.end(),
-                         [](const EpochProgress& each) { return !each.batcher.drained; }) > 1;
 }
 
 }  // namespace
@@ -117,46 +83,11 @@ bool Applier::be_careful() noexcept {
     return true;
 }
 
-// Runs a step for one consumer. In a careful pass the failure of the step is that consumer's alone. False: it failed so.
-template <typename Body>
-bool Applier::attempt(std::string_view consumer, Pass& pass, Body&& body) {
-    if (!is_careful_) {
-        body();
-        return true;
-    }
-    try {
-        postgres::in_subtransaction(body);
-        return true;
-    } catch (const std::exception&) {
-        if (is_interruption()) throw;
-        pass.failures.push_back({std::string(consumer), std::current_exception()});
-        return false;
-    }
-}
-
 // A dropped log says nothing about its successor, so the applier forgets everything that it saw there.
 void Applier::forget_other_installation(Oid log) {
     if (log_ == log) return;
     log_ = log;
-    seen_empty_.clear();
-}
-
-void Applier::write_targets(const Targets& targets, const feed::Reach& reach, const Progress& progress, ::Snapshot snapshot,
-                            Pass& pass) {
-    targets.for_each(reach, snapshot, [&](const Target& target, auto&& write) {
-        Cursor cursor = progress.cursor_of(target.projection());
-        const bool is_written = attempt(target.projection(), pass, [&] {
-            write();
-            if (cursor.is_stored) return;
-            cursor.generation = target.generation();
-            feed::write_cursor(target.projection(), cursor);
-        });
-        if (is_written)
-            pass.succeeded.push_back(target.projection());
-        else
-            pass.failures.back().parks = target.parks() && may_be_poison(pass.failures.back().cause);
-    });
-    TELEMETRY_INJECTION_POINT("state_written");
+    batcher_.forget();
 }
 
 void Applier::finish(Pass& pass, ::Snapshot snapshot) {
@@ -166,148 +97,13 @@ void Applier::finish(Pass& pass, ::Snapshot snapshot) {
     pass.outcome = PassOutcome::kApplied;
 }
 
-Applier::FarEnd Applier::far_end_of(const Progress& progress, std::size_t epoch, const PassContext& context) {
-    if (!progress.epochs[epoch].is_local(context.here)) return {feed::everything(), true};
-    for (std::size_t later = epoch + 1; later < progress.epochs.size(); ++later) {
-        if (!progress.epochs[later].is_local(context.here)) continue;
-        const model::Xid opening = progress.epochs[later].opened_xid;
-        return {feed::truncated(context.present, opening), context.present.xmin > opening};
-    }
-    return {context.present, false};
-}
-
-// Reads on in an epoch, for the list of batches and for the projections that follow. Nothing: there was nothing to do.
-std::optional<Pass> Applier::read_epoch(const Progress& progress, std::size_t number, const PassContext& context,
-                                        const PassOptions& options) {
-    const EpochProgress& epoch = progress.epochs[number];
-    const BatcherState& before = epoch.batcher;
-    const FarEnd far_end = far_end_of(progress, number, context);
-    model::Position from = before.read_to;
-    for (const SeenEmpty& seen : seen_empty_)
-        if (seen.epoch == epoch.epoch && seen.read_to == before.read_to) from = model::position_at(seen.far_end);
-
-    Pass pass;
-    refuse_obstacles(runtime::kBatcherTable);
-    std::vector<std::string> leaving;
-    Targets targets(&memory_);
-    for (const Consumer& each : context.consumers) {
-        if (!each.follows()) continue;
-        if (schedule_.is_left_out(each) || each.is_lazy())
-            leaving.push_back(each.name);
-        else
-            attempt(each.name, pass, [&] { targets.open(*each.definition, each.cursor.generation, context.snapshot); });
-    }
-    ReadSlices read = read_slices(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot,
-                                  before.open_events, options.slice, targets);
-
-    const std::int64_t events = read.events();
-    const bool becomes_drained = read.is_complete && far_end.drains;
-    const bool is_full = !read.full.empty() || before.open_events >= options.slice;
-    const bool wants_batch = options.with_batches && !schedule_.is_suspended(kBatches);
-    const bool must_batch = (becomes_drained || is_full || has_several_to_read(progress)) && before.open_events + events > 0;
-    const bool has_moved = events > 0 || !read.is_complete || becomes_drained;
-    if (!has_moved && !(before.open_events > 0 && (wants_batch || must_batch))) {
-        std::erase_if(seen_empty_, [&](const SeenEmpty& seen) { return seen.epoch == epoch.epoch; });
-        seen_empty_.push_back({epoch.epoch, before.read_to, far_end.snapshot});
-        return std::nullopt;
-    }
-
-    const auto end_of = [&](const Stretch& stretch) {
-        return model::position_after(from, far_end.snapshot, *stretch.last_row, stretch.is_whole);
-    };
-    BatcherState now = before;
-    if (read.is_complete && epoch.is_local(context.here))
-        now.read_to = model::position_at(far_end.snapshot);
-    else if (read.rest.last_row)
-        now.read_to = end_of(read.rest);
-    else if (!read.full.empty())
-        now.read_to = end_of(read.full.back());
-    now.events += events;
-    now.open_events += events;
-    now.drained = becomes_drained;
-    if (read.is_complete) now.as_of = context.taken_at;
-    pass.events = events;
-    // If no event comes after the last full slice, the batch of that slice ends where the pass does.
-    if (read.rest.events == 0 && !read.full.empty()) {
-        read.rest = read.full.back();
-        read.full.pop_back();
-    }
-
-    feed::Reach reach;
-    if (targets.keep_counters()) {
-        reach = feed::Reach(progress, Cursor{}, context.snapshot);
-        reach.set(epoch.epoch, now.position());
-    }
-    write_targets(targets, reach, progress, context.snapshot, pass);
-    for (const ConsumerFailure& failure : pass.failures) leaving.push_back(failure.consumer);
-
-    model::BatchId last_batch = progress.last_batch();
-    const auto close = [&](const model::Position& to, std::int64_t batch_events) {
-        const feed::Batch batch{.batch_id = model::next_batch(last_batch, progress.epochs.back().epoch),
-                                .epoch = epoch.epoch,
-                                .from = now.batched_to,
-                                .to = to,
-                                .events = batch_events,
-                                .created_at = context.taken_at};
-        close_batch(batch, context.snapshot, pass);
-        last_batch = batch.batch_id;
-    };
-    const auto has_closed = [&now](const model::Position& to, model::Micros as_of, std::int64_t batch_events) {
-        now.batched_to = to;
-        now.batched_as_of = as_of;
-        now.open_events -= batch_events;
-    };
-    const bool parts = !leaving.empty() && events > 0;
-    std::int64_t open_before = before.open_events;
-    if (parts && open_before > 0) {
-        // The projections that leave have consumed the open batch up to here, so it ends here.
-        close(before.read_to, open_before);
-        has_closed(before.read_to, before.as_of, std::exchange(open_before, 0));
-    }
-    for (const std::string& each : leaving) {
-        Cursor cursor = progress.cursor_of(each);
-        // One without a row has consumed nothing, and needs none now.
-        if (!parts || !cursor.is_stored) continue;
-        cursor.place = Cursor::Place::kBatch;
-        cursor.batch = last_batch;
-        cursor.events = progress.events_read();
-        cursor.as_of = before.as_of;
-        feed::write_cursor(each, cursor);
-    }
-    for (const Stretch& each : read.full) {
-        const std::int64_t batch_events = std::exchange(open_before, 0) + each.events;
-        close(end_of(each), batch_events);
-        has_closed(end_of(each), before.as_of, batch_events);
-    }
-    const auto close_rest = [&] { close(now.read_to, now.open_events); };
-    bool is_closed = false;
-    if (must_batch) {
-        close_rest();
-        is_closed = true;
-    } else if (wants_batch && now.open_events > 0) {
-        is_closed = attempt(kBatches, pass, close_rest);
-    }
-    if (is_closed) {
-        has_closed(now.read_to, now.as_of, now.open_events);
-        pass.succeeded.emplace_back(kBatches);
-    }
-    if (last_batch != progress.last_batch()) now.last_batch = last_batch;
-    feed::write_batcher(epoch.epoch, before, now, context.snapshot);
-
-    finish(pass, context.snapshot);
-    const bool is_newest = number + 1 == progress.epochs.size();
-    mend_triggers_of_new_epoch(is_newest && !before.tid);
-    pass.has_open_batch = now.open_events > 0;
-    pass.has_more = !read.is_complete || !is_newest;
-    return pass;
-}
-
+// Reads on in the log. Nothing: there was nothing to do.
 std::optional<Pass> Applier::read_on(const Progress& progress, const PassContext& context, const PassOptions& options) {
-    for (std::size_t number = 0; number < progress.epochs.size(); ++number) {
-        if (progress.epochs[number].batcher.drained) continue;
-        if (auto pass = read_epoch(progress, number, context, options)) return pass;
-    }
-    return std::nullopt;
+    auto read = batcher_.read_on(progress, context, options, schedule_, memory_);
+    if (!read) return std::nullopt;
+    finish(read->pass, context.snapshot);
+    mend_triggers_of_new_epoch(read->begins_epoch);
+    return std::move(read->pass);
 }
 
 // Reads batches for consumers that are behind. Nothing: none is behind, or none is due.
@@ -329,7 +125,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
 
     Pass pass;
     bool must_wait = false, keeps_up = false, is_of_batch = false;
-    bool is_done = attempt(served.front()->name, pass, [&] {
+    bool is_done = attempt(context, served.front()->name, pass, [&] {
         if (!served.front()->cursor.is_copied) {
             copy_baseline(*served.front());
         } else if (const auto gap = feed::find_gap(progress, served.front()->cursor, context.snapshot)) {
@@ -347,7 +143,7 @@ std::optional<Pass> Applier::catch_up(const Progress& progress, const PassContex
     });
     if (!is_done && is_of_batch && served.front()->definition->parks && may_be_poison(pass.failures.back().cause)) {
         pass.failures.pop_back();
-        is_done = attempt(served.front()->name, pass, [&] {
+        is_done = attempt(context, served.front()->name, pass, [&] {
             const auto consumed = consume_without_poison(*served.front(), progress, context.snapshot);
             must_wait = !consumed;
             pass.events = consumed ? consumed->events : 0;
@@ -382,7 +178,8 @@ std::optional<Pass> Applier::replay(const Progress& progress, const PassContext&
                 must_wait = true;
                 continue;
             }
-            const bool is_done = attempt(each->name, pass, [&] { has_tried = replay_some(*each, progress, context.snapshot); });
+            const bool is_done =
+                attempt(context, each->name, pass, [&] { has_tried = replay_some(*each, progress, context.snapshot); });
             if (is_done) pass.succeeded.push_back(each->name);
             has_tried = has_tried || !is_done;
         }
@@ -449,6 +246,7 @@ Pass Applier::make_pass(const Progress& progress, PassContext& context, const Pa
 Pass Applier::run_as_owner(const PassOptions& options) {
     PassContext context{};
     context.here = runtime::current_place();
+    context.is_careful = is_careful_;
     postgres::guarded([&context] {
         context.taken_at = GetCurrentTimestamp();
         postgres::push_snapshot_of_now();

@@ -9,19 +9,15 @@
 #include <vector>
 
 #include "feed/progress.hpp"
-#include "feed/reach.hpp"
-#include "model/identifiers.hpp"
-#include "model/snapshot.hpp"
 #include "postgres/types.hpp"
-#include "projection/consumer.hpp"
+#include "projection/batcher.hpp"
 #include "projection/pass.hpp"
+#include "projection/pass_context.hpp"
 #include "projection/portions.hpp"
 #include "projection/schedule.hpp"
 #include "read_model/registry.hpp"
 
 namespace projection {
-
-class Targets;
 
 // Makes passes, and remembers between them what it would otherwise find out again. Correctness depends on none of this memory,
 // so several processes may each have an applier.
@@ -45,46 +41,17 @@ public:
     std::vector<std::string> projections() const;
 
 private:
-    // A pass found no event between the batcher's position and a far end.
-    struct SeenEmpty {
-        model::Epoch epoch;
-        model::Position read_to;
-        model::Snapshot far_end;
-    };
-
-    struct PassContext {
-        ::Snapshot snapshot;
-        TimestampTz taken_at;     // just before the snapshot
-        model::Snapshot present;  // `snapshot` as the model has it
-        runtime::LogPlace here;
-        std::vector<Consumer> consumers;  // once the registry is read
-    };
-
-    // Where the batcher's window in an epoch ends.
-    struct FarEnd {
-        model::Snapshot snapshot;
-        bool drains;  // nothing of the epoch comes after it
-    };
-
     Pass run_as_owner(const PassOptions& options);
     Pass make_pass(const feed::Progress& progress, PassContext& context, const PassOptions& options);
     std::optional<Pass> read_on(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
-    std::optional<Pass> read_epoch(const feed::Progress& progress, std::size_t number, const PassContext& context,
-                                   const PassOptions& options);
     std::optional<Pass> catch_up(const feed::Progress& progress, const PassContext& context, const PassOptions& options);
     std::optional<Pass> replay(const feed::Progress& progress, const PassContext& context);
-    void write_targets(const Targets& targets, const feed::Reach& reach, const feed::Progress& progress, ::Snapshot snapshot,
-                       Pass& pass);
     void finish(Pass& pass, ::Snapshot snapshot);
     void mend_triggers_of_new_epoch(bool is_first_pass);
     void forget_other_installation(Oid log);
-    static FarEnd far_end_of(const feed::Progress& progress, std::size_t epoch, const PassContext& context);
-
-    template <typename Body>
-    bool attempt(std::string_view consumer, Pass& pass, Body&& body);
 
     Oid log_{};
-    std::vector<SeenEmpty> seen_empty_;  // at most one an epoch
+    Batcher batcher_;
     Schedule schedule_;
     Portions portions_;
     std::vector<read_model::Definition> registry_;  // as the snapshot of the pass shows it

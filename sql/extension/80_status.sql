@@ -1,4 +1,55 @@
--- An operator watches these: statistics of the commands, and the stages of the pipeline.
+-- An operator watches these: the worker, the projections, statistics of the commands, and the stages of the pipeline.
+
+CREATE FUNCTION telemetry.worker_status(OUT preloaded boolean, OUT pid integer, OUT state text, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz)
+    AS 'MODULE_PATHNAME', 'telemetry_get_worker_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.worker_status() IS 'Returns the state of the projector worker of this database. preloaded is false where shared_preload_libraries lacks telemetry_cqrs: then commands start the worker, and since and last_error_at may be unknown. state: none | starting | running | failing (with a pid the worker waits and tries again; without one it cannot be started).';
+
+CREATE FUNCTION telemetry.is_background_worker(pid integer) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'telemetry_is_background_worker' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.is_background_worker(integer) IS 'Returns true if a process of the server occupies one of the worker slots that max_worker_processes counts. Workers of extensions, of parallel queries and of subscriptions do; processes of the server''s own do not. Internal.';
+
+CREATE VIEW telemetry.projection_status AS
+    SELECT p.projection,
+           CASE
+               WHEN z.projection IS NOT NULL THEN 'paused'
+               WHEN t.events > 0 AND t.oldest_received_at IS NULL THEN 'restored'
+               WHEN f.failures > 0 THEN 'failing'
+               WHEN t.events = 0 AND c.applied IS NULL THEN 'fresh'
+               WHEN t.events = 0 THEN 'current'
+               WHEN w.pid IS NULL THEN 'stopped'
+               WHEN c.is_filled AND t.oldest_received_at >= pg_catalog.clock_timestamp() - p.cadence - interval '2 s' AND p.cadence > interval '0' THEN 'current'
+               WHEN c.is_filled THEN 'catching up'
+               ELSE 'rebuilding'
+           END AS state,
+           COALESCE(c.applied, 0)::bigint AS applied,
+           t.events AS lag_events,
+           COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - t.oldest_received_at), 0)::double precision AS lag_seconds,
+           telemetry.as_of(p.projection) AS as_of,
+           f.message AS last_error,
+           f.sqlstate AS last_error_sqlstate,
+           f.failed_at AS last_error_at,
+           z.paused_at,
+           z.paused_by,
+           p.cadence,
+           p.retention,
+           c.rebuilt AS rebuilt_events,
+           p.failure_policy,
+           (SELECT pg_catalog.count(DISTINCT k.event_id) FROM telemetry.parked_event k WHERE k.projection = p.projection) AS parked_events,
+           d.finished_at AS audited_at,
+           d.differences AS audit_differences
+    FROM (SELECT r.projection::text COLLATE "default" AS projection, COALESCE(e.cadence, r.cadence) AS cadence, e.retention, COALESCE(e.failure_policy, 'pause') AS failure_policy
+          FROM telemetry.projection r LEFT JOIN telemetry.projection_setting e ON e.projection = r.projection) AS p
+    CROSS JOIN telemetry.worker_status() AS w
+    CROSS JOIN LATERAL telemetry.projection_tail(p.projection) AS t
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN u.batch_id IS NULL THEN (SELECT pg_catalog.sum(b.events) FROM telemetry.batcher b) ELSE u.events END AS applied, u.is_filled,
+               (SELECT r.events FROM telemetry.cursor r WHERE r.projection = p.projection AND r.purpose = 'rebuild') AS rebuilt
+        FROM telemetry.cursor u WHERE u.projection = p.projection AND u.purpose = 'current'
+    ) AS c ON true
+    LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
+    LEFT JOIN telemetry.audit d ON d.projection = p.projection AND d.finished_at IS NOT NULL
+    LEFT JOIN telemetry.pause z ON z.projection = p.projection;
+COMMENT ON VIEW telemetry.projection_status IS 'Shows a row for each projection. state: fresh (no reading yet) | current | catching up | rebuilding (its statistics are computed from the beginning of the log) | restored (events came along from another place and wait for the first command here or for telemetry.resume_projection()) | stopped (events wait and no worker runs) | failing | paused. applied: number of events that were applied. lag_events, lag_seconds: how many committed events wait, and for how long (0 s while it is restored). last_error: text of the last failure. paused_at, paused_by: since when and by whom it is paused. cadence: how long it lets readings gather before it applies them; until then it is current. retention: how long it keeps a bucket (NULL: for ever). rebuilt_events: how many events telemetry.rebuild_projection() has applied so far beside what the views show (NULL: no rebuild is under way). failure_policy: what becomes of an event on which it fails. parked_events: how many of them it has put aside (telemetry.parked_event). audited_at, audit_differences: when the last audit since the last rebuild ended, and how many differences it found (telemetry.audit).';
 
 CREATE FUNCTION telemetry.ingest_statistics(
     OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT rolled_back bigint, OUT raised bigint,

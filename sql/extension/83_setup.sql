@@ -220,3 +220,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.setup() IS
 'Returns a row for each thing that the extension needs of the server: item, state (ok | missing: something does not work | advice: it works, but could be better), detail (what the server has), hint (why it matters, or what else to do) and command, which mends it. A command is SQL for a superuser, its statements separated by "; ", or a call of pg_ctl for a shell of the server''s user. Settings are those of the caller''s session.';
+
+CREATE FUNCTION telemetry.announce_installation() RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_announce_installation' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.announce_installation() IS 'Announces the installation when the transaction commits: the launcher looks at this database, and every session looks up the extension''s relations anew. Internal.';
