@@ -6,7 +6,7 @@ use Test::More;
 
 my $project = "$FindBin::Bin/../..";
 
-for my $command (qw(dev/demo dev/setup dev/test dev/package dev/matrix dev/cassert test/bench/run test/bench/sizes)) {
+for my $command (qw(dev/demo dev/setup dev/test dev/package dev/matrix dev/cassert test/bench/run test/bench/sizes test/bench/decisions)) {
     open my $file, '<', "$project/$command" or die "$command: $!";
     my ($shebang, @lines) = <$file>;
     my $head = '';
