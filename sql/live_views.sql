@@ -113,6 +113,42 @@ SET telemetry_cqrs.max_staleness = '50 ms';
 SELECT avg_temperature FROM telemetry.device_stats WHERE device_id = 'live-2';
 RESET telemetry_cqrs.max_staleness;
 
+-- So is each view with as_of: that of a rollup, and that of a projection of one's own. Its live view is not. Projections that are paused grow old.
+-- A projection that has applied nothing is as old as the log.
+BEGIN;
+SELECT telemetry.create_projection('live_own', 'all', '6 hours'), telemetry.create_projection('live_lasting', 'device', cadence => '0'), telemetry.create_projection('live_new', 'device');
+SELECT telemetry.pause_projection('live_new');
+COMMIT;
+CREATE FUNCTION pg_temp.answer(view text, staleness text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('telemetry_cqrs.max_staleness', staleness, true);
+    EXECUTE format('SELECT count(*) FROM telemetry.%I', view);
+    RETURN 'answers';
+EXCEPTION WHEN SQLSTATE 'TC103' THEN
+    RETURN SQLSTATE;
+END $$;
+CREATE FUNCTION pg_temp.answers(of_all boolean, OUT views text, OUT in_50_ms text, OUT in_an_hour text, OUT live_in_50_ms text) RETURNS SETOF record LANGUAGE sql AS $$
+    SELECT CASE WHEN of_all THEN 'all' ELSE v.relname END, string_agg(DISTINCT pg_temp.answer(v.relname, '50 ms'), ', '), string_agg(DISTINCT pg_temp.answer(v.relname, '1 h'), ', '), string_agg(DISTINCT pg_temp.answer(l.relname, '50 ms'), ', ')
+    FROM pg_class v JOIN pg_attribute a ON a.attrelid = v.oid AND a.attname = 'as_of' LEFT JOIN pg_class l ON l.relnamespace = v.relnamespace AND l.relname = v.relname || '_live'
+    WHERE v.relnamespace = 'telemetry'::regnamespace AND v.relkind = 'v' AND v.relname ~ '^(device|region|live_\w+)(_metric)?_stats(_1[mhd])?$' GROUP BY 1 ORDER BY 1
+$$;
+CALL telemetry.project_once();
+SELECT bool_and(telemetry.pause_projection(projection)) FROM telemetry.projection WHERE projection ~ '^(device|region|live_own|live_lasting)';
+SELECT status FROM telemetry.ingest_telemetry('live-2', '2024-06-01 14:00', 100);
+SELECT pg_sleep(0.1);
+SELECT * FROM pg_temp.answers(false);
+SELECT bool_and(telemetry.resume_projection(projection)) FROM telemetry.pause WHERE projection ~ '^(device|region|live)';
+CALL telemetry.project_once();
+SELECT * FROM pg_temp.answers(true);
+-- A snapshot that serves the whole transaction grows old, although nothing is missing in it.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) = 1 AS answers FROM telemetry.device_stats_1h WHERE device_id = 'live-2' AND metric = 'temperature' AND time = '2024-06-01 14:00';
+SELECT pg_sleep(0.1);
+SELECT * FROM pg_temp.answers(true);
+COMMIT;
+SELECT * FROM pg_temp.answers(true);
+SELECT telemetry.drop_projection('live_own'), telemetry.drop_projection('live_lasting'), telemetry.drop_projection('live_new');
+
 -- Values of both signs cancel out. The averages of state and log then differ by the rounding of the great values, which is no difference.
 SELECT status FROM telemetry.ingest_telemetry('live-3', '2024-06-01 10:00', 1e-300, region => 'live signs');
 SELECT status FROM telemetry.ingest_telemetry('live-3', '2024-06-01 10:01', 1.7976931348623157e308, region => 'live signs');

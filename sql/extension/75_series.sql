@@ -80,18 +80,20 @@ BEGIN
         SELECT r.* FROM telemetry.raw_values(grain, key, metric, begins, CASE resolution WHEN 'raw' THEN ends ELSE least(first_minute, ends) END,
                                              CASE resolution WHEN 'raw' THEN ends ELSE greatest(first_minute, last_minute) END, ends) AS r
     ), piece AS (
-        SELECT r.at, COALESCE(telemetry.summary(r.value, r.at) FILTER (WHERE statistic = 'avg'), telemetry.counter_summary(r.value, r.at) FILTER (WHERE statistic = 'increase')) AS summary
+        SELECT r.at, COALESCE(telemetry.summary(r.value, r.at) FILTER (WHERE statistic = 'avg'), telemetry.counter_summary(r.value, r.at) FILTER (WHERE statistic = 'increase')) AS summary,
+               interval '0' AS middle
         FROM raw r WHERE resolution <> 'raw' OR statistic = 'increase' GROUP BY r.at
         UNION ALL
-        SELECT b.* FROM telemetry.bucket_summaries(grain || '_1m', key, metric, first_minute, CASE resolution WHEN 'raw' THEN first_minute WHEN 'minute' THEN last_minute ELSE least(first_hour, last_minute) END) AS b
+        SELECT b.*, interval '0' FROM telemetry.bucket_summaries(grain || '_1m', key, metric, first_minute, CASE resolution WHEN 'raw' THEN first_minute WHEN 'minute' THEN last_minute ELSE least(first_hour, last_minute) END) AS b
         UNION ALL
-        SELECT b.* FROM telemetry.bucket_summaries(grain || '_1m', key, metric, greatest(first_hour, last_hour), CASE WHEN resolution IN ('hour', 'day') THEN last_minute ELSE first_minute END) AS b
+        SELECT b.*, interval '0' FROM telemetry.bucket_summaries(grain || '_1m', key, metric, greatest(first_hour, last_hour), CASE WHEN resolution IN ('hour', 'day') THEN last_minute ELSE first_minute END) AS b
         WHERE last_hour >= first_hour
         UNION ALL
-        SELECT b.* FROM telemetry.bucket_summaries(grain || '_1h', key, metric, first_hour, CASE WHEN resolution IN ('hour', 'day') THEN last_hour ELSE first_hour END) AS b
+        SELECT b.*, interval '30 min - 1 us' FROM telemetry.bucket_summaries(grain || '_1h', key, metric, first_hour, CASE WHEN resolution IN ('hour', 'day') THEN last_hour ELSE first_hour END) AS b
     ), bucket AS (
+        -- A whole hour belongs to the day that has its middle. If that is midnight itself, it belongs to the day before.
         SELECT greatest(CASE resolution WHEN 'raw' THEN p.at WHEN 'minute' THEN date_bin('1 minute', p.at, '2000-01-01 00:00+00') WHEN 'hour' THEN date_bin('1 hour', p.at, '2000-01-01 00:00+00')
-                        ELSE date_trunc('day', p.at, time_zone) END, begins) AS at,
+                        ELSE date_trunc('day', p.at + p.middle, time_zone) END, begins) AS at,
                telemetry.merge(p.summary) AS summary
         FROM piece p GROUP BY 1
     ), step AS (

@@ -1,4 +1,5 @@
-# as_of never claims more than the snapshot of the reader shows, however old that snapshot is.
+# as_of never claims more than the snapshot of the reader shows, however old that snapshot is. A standby refuses statistics that are older
+# than the session wants.
 use strict;
 use warnings;
 
@@ -93,6 +94,33 @@ is_of($repeatable->query_safe($rows), 4, 'fifth', undef, 'and later');
 is_of($cursor->query_safe('FETCH c'), 4, 'fifth', undef, 'a cursor on a standby');
 like($standby->safe_psql('postgres', $rows), qr/^5\|./, 'a new snapshot shows what has come');
 $_->quit for $repeatable, $cursor;
+
+# --- max_staleness on a standby ------------------------------------------------------------------------------------------
+
+# Returns what the standby answers if a view may be as old as the moment $as_of is, less a moment: 'answers', or TC103.
+sub answer
+{
+	my ($view, $as_of) = @_;
+	my ($out, $err);
+	$standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT set_config('telemetry_cqrs.max_staleness', (floor(extract(epoch FROM clock_timestamp() - '$as_of') * 1000) - 1)::text, false) IS NULL;
+		SELECT 'answers' WHERE EXISTS (SELECT FROM telemetry.$view)", stdout => \$out, stderr => \$err);
+	return $err =~ /ERROR:\s+(TC103)$/ ? $1 : $out =~ s/^f\n//r . $err;
+}
+my @stats = qw(device_stats device_metric_stats device_stats_1m region_stats_1d lasting_stats);
+$node->safe_psql('postgres', "SELECT telemetry.create_projection('own', 'device', '1 hour'), telemetry.create_projection('lasting', 'device', cadence => '0')");
+reading('sixth');
+$node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
+my $as_of = $standby->safe_psql('postgres', "SELECT max(a) FROM unnest(ARRAY[telemetry.as_of('own'), telemetry.as_of('device'), telemetry.as_of('device_1m')]) AS a");
+ok(wait_for($standby, "SELECT clock_timestamp() > '$as_of'::timestamptz + interval '1 s'", 'the statistics to grow old'), 'an idle server');
+is(answer($_, $as_of), 'TC103', "$_: too old for a standby, although nothing is missing") for @stats, 'own_stats';
+is($standby->safe_psql('postgres', "SET telemetry_cqrs.max_staleness = '1 d'; SELECT count(*) > 0 FROM telemetry.$_"), 't', "$_: young enough for a session that asks for less") for 'device_stats', 'own_stats';
+is(answer("${_}_live", $as_of), 'answers', "${_}_live: never too old") for 'device_stats', 'own_stats';
+$node->safe_psql('postgres', "SELECT telemetry.pause_projection('own')");
+reading('seventh');
+$node->wait_for_catchup($standby, 'replay', $node->lsn('write'));
+is(answer($_, $as_of), 'answers', "$_: fresh again") for @stats;
+is(answer('own_stats', $as_of), 'TC103', 'own_stats: too old, because it is paused on the primary');
+$node->safe_psql('postgres', "SELECT telemetry.resume_projection('own'); CALL telemetry.project_once(); SELECT telemetry.drop_projection('own'), telemetry.drop_projection('lasting')");
 
 # --- a restored log ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 # An administrator changes things beside a running pass, and each change holds. He cancels a rebuild that a pass serves, drops a handler while it runs, asks
 # for parked events again while a pass ends an earlier request, and while a rebuild copies its baseline. No event is lost, and nothing is
-# left behind. A reader whose snapshot lacks some subtransactions gets his answer.
+# left behind. What fell behind is served before rebuilds. A reader whose snapshot lacks some subtransactions gets his answer.
 use strict;
 use warnings;
 
@@ -35,6 +35,24 @@ SELECT store(ARRAY['a']);
 SQL
 sql($pass);
 
+# --- who is served first: each pass has a transaction of its own, and all that it serves has its number
+
+sql("CREATE FUNCTION nothing(batch bigint) RETURNS void LANGUAGE sql AS 'SELECT'; SELECT telemetry.create_handler_projection('early', 'nothing(bigint)')");
+sql($pass);
+sql("SELECT telemetry.pause_projection(p) FROM unnest(ARRAY['device_1m', 'early', 'region']) AS p; SELECT store(ARRAY['a'])");
+sql($pass);
+sql("SELECT telemetry.pause_projection('device'); SELECT store(ARRAY['a'])");
+sql($pass);
+sql("SELECT telemetry.add_generation('device_1d', 'audit'), telemetry.rebuild_projection('device_1h'), telemetry.rebuild_projection('region_1h'), telemetry.create_projection('anew', 'device', cadence => '0')");
+sql("SELECT telemetry.resume_projection(projection) FROM telemetry.pause");
+sql($pass);
+is(sql("SELECT string_agg(served, ', ' ORDER BY number) FROM (SELECT xmin::text::bigint AS number, string_agg(projection || CASE purpose WHEN 'audit' THEN ' (audit)' ELSE '' END, ' + ' ORDER BY projection) AS served
+		FROM telemetry.cursor WHERE projection IN ('device_1m', 'early', 'region', 'device', 'device_1h', 'region_1h', 'anew') OR purpose = 'audit' GROUP BY 1) AS passes"),
+	'device_1m, early, region, device, anew, device_1h + region_1h, device_1d (audit)',
+	'a lazy projection that kept up, those that fell behind from the oldest on and a handler alone, new ones and rebuilds, an audit');
+is(sql('SELECT p.projection FROM telemetry.projection p, telemetry.verify_projection(p.projection) WHERE handler IS NULL'), '', '... and each is right');
+sql("SELECT telemetry.drop_projection('early'), telemetry.drop_projection('anew'); DELETE FROM telemetry.cursor WHERE purpose = 'audit'");
+
 # --- a handler is dropped while it runs
 
 sql("SELECT telemetry.create_handler_projection('h', 'slow(bigint)')");
@@ -45,7 +63,7 @@ is((psql_finish($passing))[1], '', 'the pass that calls the handler ends well');
 is(sql("SELECT count(*) FROM telemetry.cursor WHERE projection = 'h'"), '0', 'a dropped handler leaves no cursor behind');
 sql("SELECT telemetry.create_projection('h', 'device')");
 sql($pass);
-is(sql('SELECT sum(sample_count) FROM telemetry.h_stats'), '1', 'the next projection of that name has the whole history');
+is(sql('SELECT sum(sample_count) FROM telemetry.h_stats'), '3', 'the next projection of that name has the whole history');
 
 # --- parked events are asked for again, while a pass ends an earlier request
 
@@ -112,6 +130,35 @@ sql("DELETE FROM telemetry.batch WHERE batch_id = (SELECT batch_id FROM telemetr
 (undef, undef, $err) = $node->psql('postgres', $pass);
 like($err, qr/lacks the batch of a parked event/, 'a parked event without its batch: TC202');
 is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'p'"), '1', '... and it stays parked');
+
+# --- a rebuild that is under way does not delay a projection that fell behind
+
+sql("SELECT telemetry.drop_projection('p'), telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch");
+sql(<<'SQL');
+CREATE FUNCTION rebuilt() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM telemetry.state_device s JOIN telemetry.cursor c ON c.projection = 'device' AND c.purpose = 'rebuild' AND s.generation = c.generation
+$$;
+CREATE TABLE noted (batch bigint, rows bigint);
+CREATE FUNCTION note(batch bigint) RETURNS void LANGUAGE sql AS 'INSERT INTO public.noted VALUES (batch, public.rebuilt())';
+SELECT telemetry.create_handler_projection('noting', 'note(bigint)', false), store(ARRAY['a']);
+-- An index of the DBA's sees each pass that writes statistics of regions.
+CREATE SEQUENCE seen;
+CREATE FUNCTION see(key text, n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM setval('public.seen', public.rebuilt() + 1); RETURN n; END $$;
+CREATE INDEX seeing ON telemetry.state_region (see(key, sample_count));
+SQL
+sql($pass);
+sql("SELECT telemetry.pause_projection('noting'), telemetry.pause_projection('region'), store(ARRAY['a'])");
+sql($pass);
+sql("DELETE FROM noted; INSERT INTO refused VALUES ('x'); SELECT telemetry.rebuild_projection('device')");
+$node->psql('postgres', $pass);
+my $rebuilt = sql('SELECT rebuilt()');
+cmp_ok($rebuilt, '>', 0, 'a rebuild is under way');
+sql("DELETE FROM refused; SELECT telemetry.resume_projection('noting'), telemetry.resume_projection('region'), store(ARRAY['a'])");
+sql($pass);
+is(sql('SELECT count(*), min(rows), max(rows) FROM noted'), "2|$rebuilt|$rebuilt", 'a handler that fell behind is served before it goes on');
+is(sql('SELECT last_value - 1 FROM seen'), $rebuilt, '... and so are statistics that fell behind');
+is(sql("SELECT count(*) FROM telemetry.cursor WHERE purpose = 'rebuild'"), '0', '... and then it ends');
+is(sql("SELECT count(*) FROM telemetry.verify_projection('device')"), '0', '... with the right statistics');
 
 # --- a snapshot that lacks subtransactions
 
