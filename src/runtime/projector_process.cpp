@@ -4,6 +4,7 @@
 #include "postgres/error.hpp"
 #include "postgres/server_versions.hpp"
 #include "postgres/transaction.hpp"
+#include "runtime/backoff.hpp"
 #include "runtime/own_lock.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_record.hpp"
@@ -17,7 +18,7 @@ namespace {
 // Each worker that does not come has left a FATAL in the log, so the pause doubles. After a failed start, it is fixed.
 constexpr TimestampTz kFirstPause = 200 * 1000;
 constexpr TimestampTz kLongestPause = 60 * USECS_PER_SEC;
-constexpr int kMaxDoublings = 10;
+constexpr int kMostAttempts = 10;  // that are counted; then the pause is the longest
 constexpr TimestampTz kPauseAfterFailure = 2 * USECS_PER_SEC;
 
 bool is_same(const LOCKTAG& left, const LOCKTAG& right) {
@@ -26,7 +27,7 @@ bool is_same(const LOCKTAG& left, const LOCKTAG& right) {
 
 TimestampTz pause_after(const StartRecord& record) {
     if (record.failed_at != 0) return kPauseAfterFailure;
-    return Min(kFirstPause << Min(Max(record.attempts_in_vain, 0), kMaxDoublings), kLongestPause);
+    return delay_after(record.attempts_in_vain + 1, kFirstPause, kLongestPause);
 }
 
 // Starts a projector unless the last attempt is too recent. The caller holds the starter's lock.
@@ -35,7 +36,7 @@ bool try_to_start() {
     StartRecord record = read_start_record();
     if (record.tried_at <= now && now < record.tried_at + pause_after(record)) return record.failed_at == 0;
     record.attempts_in_vain =
-        record.tried_at != 0 && record.failed_at == 0 ? Min(record.attempts_in_vain, kMaxDoublings) + 1 : 0;
+        record.tried_at != 0 && record.failed_at == 0 ? Min(record.attempts_in_vain, kMostAttempts - 1) + 1 : 0;
     record.tried_at = now;
     record.failed_at = 0;
     write_start_record(record);  // before the worker can remove it

@@ -11,6 +11,8 @@
 #include "postgres/background_worker.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/server_versions.hpp"
+#include "runtime/backoff.hpp"
+#include "runtime/log_throttle.hpp"
 #include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
@@ -29,7 +31,6 @@ constexpr runtime::SteadyTime kFirstDelay = USECS_PER_SEC;
 constexpr runtime::SteadyTime kLongestDelay = 60 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a statement is changing as a whole
 constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
-constexpr runtime::SteadyTime kLogInterval = 60 * USECS_PER_SEC;
 constexpr int kMaxProbes = 3;  // workers that are finding out whether the extension is there
 
 enum class Phase { kUnknown, kLive, kEnded, kAbsent };
@@ -68,7 +69,7 @@ private:
     MemoryContext handles_context_;
     std::map<Oid, ServedDatabase> served_;
     runtime::SteadyTime now_ = 0;
-    runtime::SteadyTime logged_at_ = 0;
+    runtime::LogThrottle log_throttle_;  // of missing slots
 };
 
 bool Launcher::is_live(Oid oid, const ServedDatabase& served) const {
@@ -148,7 +149,7 @@ void Launcher::has_ended(Oid oid, ServedDatabase& served) {
     served.due_at = now_;
     if (status.last_end == runtime::WorkerEnd::kGaveWay || status.last_end == runtime::WorkerEnd::kUnwanted) return;
     if (served.failure_count > 0) {
-        served.due_at += std::min(kFirstDelay << std::min(served.failure_count - 1, 10), kLongestDelay);
+        served.due_at += runtime::delay_after(served.failure_count, kFirstDelay, kLongestDelay);
         const std::string reason =
             "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row; the server log says why";
         runtime::report_not_started(oid, reason.c_str(), served.started_at);
@@ -163,8 +164,7 @@ void Launcher::watch(Oid oid, ServedDatabase& served) {
 
 // Logs at most once a minute, because the server is short of slots for all databases alike.
 void Launcher::log_missing_slot(const ServedDatabase& served, const char* reason) {
-    if (logged_at_ != 0 && now_ - logged_at_ < kLogInterval) return;
-    logged_at_ = now_;
+    if (!log_throttle_.may_log(0, now_)) return;
     postgres::guarded([name = served.name.c_str(), reason] { runtime::log_missing_slot(name, reason); });
 }
 

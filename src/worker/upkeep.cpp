@@ -25,7 +25,6 @@
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 #include "runtime/settings.hpp"
-#include "worker/failure.hpp"
 
 #include "postgres/pg.hpp"
 
