@@ -29,7 +29,7 @@ struct StatusRow {
 };
 
 StatusRow status_in_shared_memory() {
-    const runtime::WorkerStatus known = runtime::worker_status(MyDatabaseId);
+    const runtime::WorkerStatus known = runtime::worker_status(MyDatabaseId, runtime::Role::kProjector);
     StatusRow status{known.pid, known.state, known.since, nullptr, known.error.at};
     if (known.error.at != 0) status.error = postgres::guarded([&known] { return pstrdup(known.error.text); });
     return status;

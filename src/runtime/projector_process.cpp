@@ -40,7 +40,7 @@ bool try_to_start() {
     record.tried_at = now;
     record.failed_at = 0;
     write_start_record(record);  // before the worker can remove it
-    if (postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId)) return true;
+    if (postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId)) return true;
     const bool may_log = note_failure(record, kNoWorkerSlot);
     write_start_record(record);
     if (may_log) {
@@ -112,7 +112,7 @@ void step_down() {
 // lock taken.
 void start_successor() {
     remove_start_record();
-    (void)postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);
+    (void)postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId);
 }
 
 }  // namespace runtime

@@ -1,16 +1,13 @@
-// The projector as other processes know it: its program, and the lock that makes it the only one of its database.
+// The projector as other processes know it: the lock that makes it the only one of its database.
 //
 // Without the extension's shared memory, sessions find the projector by that lock and start it themselves.
 #pragma once
 
 #include <cstdint>
 
-#include "postgres/background_worker.hpp"
+#include "runtime/role.hpp"
 
 namespace runtime {
-
-// Its argument is the database's oid. If the database has no extension, it ends and leaves "absent" in the shared slot.
-inline constexpr postgres::WorkerProgram kProjectorProgram{"telemetry_projector_main", "telemetry_cqrs projector"};
 
 // The text that a projector that cannot work shows in pg_stat_activity, before the reason.
 inline constexpr const char* kActivityOfFailing = "waits: ";

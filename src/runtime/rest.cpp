@@ -13,18 +13,18 @@ constexpr uint32 kNews = 1U << 1;    // a commit left events since the projector
 constexpr uint32 kWanted = 1U << 2;  // a session has waited for a pass since then
 
 // The slot of the projector that calls this. A slot with a projector stays where it is.
-DatabaseSlot* projectors_slot() noexcept {
-    static DatabaseSlot* slot = nullptr;
+WorkerSlot* projectors_slot() noexcept {
+    static WorkerSlot* slot = nullptr;
     if (slot != nullptr || shared_state() == nullptr) return slot;
     const int number = find_slot_number(MyDatabaseId);
-    if (number >= 0) slot = &shared_state()->slots[number];
+    if (number >= 0) slot = &slot_of(shared_state()->slots[number], Role::kProjector);
     return slot;
 }
 
 // Sets the flag for the length of a scope.
 class Resting {
 public:
-    explicit Resting(DatabaseSlot& slot) noexcept : slot_(slot), before_(pg_atomic_fetch_or_u32(&slot.rest, kResting)) {}
+    explicit Resting(WorkerSlot& slot) noexcept : slot_(slot), before_(pg_atomic_fetch_or_u32(&slot.rest, kResting)) {}
     Resting(const Resting&) = delete;
     Resting& operator=(const Resting&) = delete;
     ~Resting() {
@@ -34,18 +34,18 @@ public:
     bool is_wanted() const noexcept { return (before_ & kWanted) != 0; }
 
 private:
-    DatabaseSlot& slot_;
+    WorkerSlot& slot_;
     uint32 before_;
 };
 
 }  // namespace
 
 void begin_listening() noexcept {
-    if (DatabaseSlot* slot = projectors_slot()) pg_atomic_exchange_u32(&slot->rest, 0);
+    if (WorkerSlot* slot = projectors_slot()) pg_atomic_exchange_u32(&slot->rest, 0);
 }
 
 bool rest_until_wanted(long milliseconds) {
-    DatabaseSlot* slot = projectors_slot();
+    WorkerSlot* slot = projectors_slot();
     if (slot == nullptr) return false;
     const bool was_set = MyLatch->is_set != 0;
     {
@@ -59,14 +59,14 @@ bool rest_until_wanted(long milliseconds) {
     return true;
 }
 
-void tell_news(DatabaseSlot& slot) noexcept {
+void tell_news(WorkerSlot& slot) noexcept {
     if ((pg_atomic_fetch_or_u32(&slot.rest, kNews) & kResting) == 0) set_latch_of(pg_atomic_read_u32(&slot.procno));
 }
 
 void end_rest_of_projector() noexcept {
     const int number = find_slot_number(MyDatabaseId);
     if (number < 0) return;
-    DatabaseSlot& slot = shared_state()->slots[number];
+    WorkerSlot& slot = slot_of(shared_state()->slots[number], Role::kProjector);
     if ((pg_atomic_fetch_or_u32(&slot.rest, kWanted) & kResting) != 0) set_latch_of(pg_atomic_read_u32(&slot.procno));
 }
 

@@ -20,7 +20,7 @@ void begin_listening() noexcept;
 bool rest_until_wanted(long milliseconds);
 
 // For a commit that left events. Sets the latch of the slot's projector unless it rests.
-void tell_news(DatabaseSlot& slot) noexcept;
+void tell_news(WorkerSlot& slot) noexcept;
 
 // For a session that waits for a pass: the projector rests no longer, and does not rest after the pass that it is making.
 void end_rest_of_projector() noexcept;

@@ -1,7 +1,9 @@
 // The slots of the databases lie in shared memory.
 #include "runtime/shared_state.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 
 #include "postgres/server_versions.hpp"
 #include "postgres/shared_memory.hpp"
@@ -33,8 +35,10 @@ void initialise(void* memory, LWLock* lock) {
     pg_atomic_init_u32(&shared->server_read_only, 0);
     for (int i = 0; i < shared->slot_count; ++i) {
         pg_atomic_init_u32(&shared->slots[i].database, InvalidOid);
-        pg_atomic_init_u32(&shared->slots[i].procno, kNoProcess);
-        pg_atomic_init_u32(&shared->slots[i].rest, 0);
+        for (WorkerSlot& worker : shared->slots[i].workers) {
+            pg_atomic_init_u32(&worker.procno, kNoProcess);
+            pg_atomic_init_u32(&worker.rest, 0);
+        }
         for (PassSignal& signal : shared->slots[i].pass_signals) {
             pg_atomic_init_u64(&signal.pass_count, 0);
             ConditionVariableInit(&signal.pass_ended);
@@ -58,26 +62,38 @@ DatabaseSlot* find_or_make_slot_locked(Oid database) {
     if (DatabaseSlot* slot = find_slot_locked(database)) return slot;
     DatabaseSlot* slot = find_slot_locked(InvalidOid);
     if (slot == nullptr) return nullptr;
-    slot->pid = 0;
-    slot->state = WorkerState::kNone;
-    slot->since = 0;
     slot->is_poked = false;
-    slot->last_end = WorkerEnd::kDied;
-    slot->error = LastError{};
+    for (WorkerSlot& worker : slot->workers) {
+        worker.pid = 0;
+        worker.state = WorkerState::kNone;
+        worker.since = 0;
+        worker.last_end = WorkerEnd::kDied;
+        worker.error = LastError{};
+        pg_atomic_write_u32(&worker.procno, kNoProcess);
+    }
     reset_counters(slot->ingest, GetCurrentTimestamp());
-    pg_atomic_write_u32(&slot->procno, kNoProcess);
     pg_atomic_write_u32(&slot->database, database);
     return slot;
 }
 
-void enter(DatabaseSlot& slot, WorkerState next, TimestampTz now) {
-    if (slot.state != next) slot.since = now;
-    slot.state = next;
+bool has_workers(const DatabaseSlot& slot) {
+    return std::any_of(std::begin(slot.workers), std::end(slot.workers), [](const WorkerSlot& each) { return each.pid != 0; });
 }
 
-void note_error(DatabaseSlot& slot, const char* text, TimestampTz now) {
-    postgres::copy_cut(slot.error.text, text);
-    slot.error.at = now;
+// The slot of this database's worker, or null.
+WorkerSlot* find_own_worker_locked(Role role) {
+    DatabaseSlot* slot = find_slot_locked(MyDatabaseId);
+    return slot == nullptr ? nullptr : &slot_of(*slot, role);
+}
+
+void enter(WorkerSlot& worker, WorkerState next, TimestampTz now) {
+    if (worker.state != next) worker.since = now;
+    worker.state = next;
+}
+
+void note_error(WorkerSlot& worker, const char* text, TimestampTz now) {
+    postgres::copy_cut(worker.error.text, text);
+    worker.error.at = now;
 }
 
 }  // namespace
@@ -104,43 +120,55 @@ const char* name_of(WorkerState state) noexcept {
     return "none";
 }
 
-WorkerStatus worker_status(Oid database) noexcept {
+WorkerStatus worker_status(Oid database, Role role) noexcept {
     WorkerStatus status{};
     if (shared == nullptr) return status;
     postgres::LockHeld held(shared->lock, LW_SHARED);
-    if (const DatabaseSlot* slot = find_slot_locked(database))
-        status = {slot->pid, slot->state, slot->since, slot->error, slot->is_poked, slot->last_end};
+    if (DatabaseSlot* slot = find_slot_locked(database)) {
+        const WorkerSlot& worker = slot_of(*slot, role);
+        status = {worker.pid, worker.state, worker.since, worker.error, worker.last_end};
+    }
     return status;
 }
 
-bool report_starting(Oid database) noexcept {
+bool report_starting(Oid database, Role role) noexcept {
     if (shared == nullptr) return false;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr) return false;
-    slot->is_poked = false;
-    if (slot->pid != 0) return true;  // a worker is there, and the new one will find the slot taken and leave
-    slot->last_end = WorkerEnd::kDied;
-    enter(*slot, WorkerState::kStarting, now);
+    if (role == Role::kProjector) slot->is_poked = false;
+    WorkerSlot& worker = slot_of(*slot, role);
+    if (worker.pid != 0) return true;  // a worker is there, and the new one will find the slot taken and leave
+    worker.last_end = WorkerEnd::kDied;
+    enter(worker, WorkerState::kStarting, now);
     return true;
 }
 
-void report_not_started(Oid database, const char* reason, TimestampTz unless_since) noexcept {
+void report_not_started(Oid database, Role role, const char* reason, TimestampTz unless_since) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_or_make_slot_locked(database);
-    if (slot == nullptr || slot->pid != 0) return;
-    enter(*slot, WorkerState::kFailing, now);
-    if (slot->error.at == 0 || slot->error.at < unless_since) note_error(*slot, reason, now);
+    if (slot == nullptr) return;
+    WorkerSlot& worker = slot_of(*slot, role);
+    if (worker.pid != 0) return;
+    enter(worker, WorkerState::kFailing, now);
+    if (worker.error.at == 0 || worker.error.at < unless_since) note_error(worker, reason, now);
+}
+
+bool is_poked(Oid database) noexcept {
+    if (shared == nullptr) return false;
+    postgres::LockHeld held(shared->lock, LW_SHARED);
+    const DatabaseSlot* slot = find_slot_locked(database);
+    return slot != nullptr && slot->is_poked;
 }
 
 void forget_database(Oid database) noexcept {
     if (shared == nullptr) return;
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_slot_locked(database);
-    if (slot != nullptr && slot->pid == 0) pg_atomic_write_u32(&slot->database, InvalidOid);
+    if (slot != nullptr && !has_workers(*slot)) pg_atomic_write_u32(&slot->database, InvalidOid);
 }
 
 bool forget_unless_poked(Oid database) noexcept {
@@ -148,7 +176,7 @@ bool forget_unless_poked(Oid database) noexcept {
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_slot_locked(database);
     if (slot == nullptr) return true;
-    if (slot->is_poked || slot->pid != 0) return false;
+    if (slot->is_poked || has_workers(*slot)) return false;
     pg_atomic_write_u32(&slot->database, InvalidOid);
     return true;
 }
@@ -161,48 +189,50 @@ bool take_look_everywhere() noexcept {
     return was_set;
 }
 
-bool attach_worker() noexcept {
+bool attach_worker(Role role) noexcept {
     if (shared == nullptr) return false;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_or_make_slot_locked(MyDatabaseId);
-    if (slot == nullptr || slot->pid != 0) return false;
-    slot->pid = MyProcPid;
-    slot->last_end = WorkerEnd::kDied;
-    enter(*slot, WorkerState::kStarting, now);
-    pg_atomic_write_u32(&slot->rest, 0);
-    pg_atomic_write_u32(&slot->procno, postgres::number_of_process(MyProc));
+    if (slot == nullptr) return false;
+    WorkerSlot& worker = slot_of(*slot, role);
+    if (worker.pid != 0) return false;
+    worker.pid = MyProcPid;
+    worker.last_end = WorkerEnd::kDied;
+    enter(worker, WorkerState::kStarting, now);
+    pg_atomic_write_u32(&worker.rest, 0);
+    pg_atomic_write_u32(&worker.procno, postgres::number_of_process(MyProc));
     return true;
 }
 
-void report_running() noexcept {
+void report_running(Role role) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
-    if (DatabaseSlot* slot = find_slot_locked(MyDatabaseId)) enter(*slot, WorkerState::kRunning, now);
+    if (WorkerSlot* worker = find_own_worker_locked(role)) enter(*worker, WorkerState::kRunning, now);
 }
 
-void report_failing(const char* text) noexcept {
+void report_failing(Role role, const char* text) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
-    if (DatabaseSlot* slot = find_slot_locked(MyDatabaseId)) {
-        enter(*slot, WorkerState::kFailing, now);
-        note_error(*slot, text, now);
+    if (WorkerSlot* worker = find_own_worker_locked(role)) {
+        enter(*worker, WorkerState::kFailing, now);
+        note_error(*worker, text, now);
     }
 }
 
-void detach_worker(WorkerEnd end) noexcept {
+void detach_worker(Role role, WorkerEnd end) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     {
         postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
-        DatabaseSlot* slot = find_slot_locked(MyDatabaseId);
-        if (slot == nullptr || slot->pid != MyProcPid) return;
-        slot->pid = 0;
-        slot->last_end = end;
-        pg_atomic_write_u32(&slot->procno, kNoProcess);
-        enter(*slot, WorkerState::kNone, now);
+        WorkerSlot* worker = find_own_worker_locked(role);
+        if (worker == nullptr || worker->pid != MyProcPid) return;
+        worker->pid = 0;
+        worker->last_end = end;
+        pg_atomic_write_u32(&worker->procno, kNoProcess);
+        enter(*worker, WorkerState::kNone, now);
     }
     set_latch_of(pg_atomic_read_u32(&shared->launcher_procno));
 }

@@ -1,5 +1,5 @@
-// The memory that backends, launcher and projectors share. It has one slot for each database, which says which projector serves
-// the database and how it fares.
+// The memory that backends, launcher and workers share. It has one slot for each database, which says which workers serve the
+// database and how they fare.
 //
 // It exists only if the library is preloaded. Otherwise shared_state() is null, and every other function does nothing and
 // reports "no worker". No function raises or throws, and all of them may be called in callbacks after commit.
@@ -7,6 +7,8 @@
 
 #include <string_view>
 #include <type_traits>
+
+#include "runtime/role.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -47,16 +49,21 @@ struct PassSignal {
 
 constexpr int kPassSignalCount = 16;
 
-struct DatabaseSlot {
-    pg_atomic_uint32 database;  // oid; InvalidOid: the slot is free
-    pg_atomic_uint32 procno;    // of the attached projector, kNoProcess without one
-    pg_atomic_uint32 rest;      // flags of runtime/rest.hpp
-    int pid;                    // of the attached projector, 0 without one
+// A worker of one role.
+struct WorkerSlot {
+    pg_atomic_uint32 procno;  // of the attached worker, kNoProcess without one
+    pg_atomic_uint32 rest;    // flags of runtime/rest.hpp
+    int pid;                  // of the attached worker, 0 without one
     WorkerState state;
     TimestampTz since;   // when `state` began
-    bool is_poked;       // a session asked the launcher to look; the launcher clears it when it starts a worker
     WorkerEnd last_end;  // of the last worker
     LastError error;
+};
+
+struct DatabaseSlot {
+    pg_atomic_uint32 database;       // oid; InvalidOid: the slot is free
+    bool is_poked;                   // a session asked the launcher to look; the launcher clears it when it starts a projector
+    WorkerSlot workers[kRoleCount];  // by role
     PassSignal pass_signals[kPassSignalCount];
     IngestCounters ingest;  // runtime/statistics.hpp
 };
@@ -92,30 +99,35 @@ struct WorkerStatus {
     WorkerState state;
     TimestampTz since;  // 0 where no worker was ever started
     LastError error;
-    bool is_poked;
     WorkerEnd last_end;
 };
 
-// Copies what the slot says about a database's worker.
-WorkerStatus worker_status(Oid database) noexcept;
+// Copies what the slot says about a database's worker of a role.
+WorkerStatus worker_status(Oid database, Role role) noexcept;
 
 // For the launcher.
-bool report_starting(Oid database) noexcept;  // false: no slot is free
+bool report_starting(Oid database, Role role) noexcept;  // false: no slot is free
 // For a worker that cannot be started, or not yet. Keeps `reason`, unless the worker itself gave one at or after
 // `unless_since`.
-void report_not_started(Oid database, const char* reason, TimestampTz unless_since) noexcept;
-void forget_database(Oid database) noexcept;      // frees the slot, unless a projector is attached
+void report_not_started(Oid database, Role role, const char* reason, TimestampTz unless_since) noexcept;
+bool is_poked(Oid database) noexcept;
+void forget_database(Oid database) noexcept;      // frees the slot, unless a worker is attached
 bool forget_unless_poked(Oid database) noexcept;  // the same; false if somebody poked meanwhile, and then the slot stays
 bool take_look_everywhere() noexcept;             // returns `must_look_everywhere` and clears it
 
-// For the projector of `MyDatabaseId`. `attach_worker` returns false if another process serves the database or no slot is free.
-bool attach_worker() noexcept;
-void report_running() noexcept;
-void report_failing(const char* text) noexcept;
-void detach_worker(WorkerEnd end) noexcept;
+// For the worker of `MyDatabaseId` in this role. `attach_worker` returns false if another process has the role or no slot is
+// free.
+bool attach_worker(Role role) noexcept;
+void report_running(Role role) noexcept;
+void report_failing(Role role, const char* text) noexcept;
+void detach_worker(Role role, WorkerEnd end) noexcept;
 
 // Returns the number of the database's slot, or -1.
 int find_slot_number(Oid database) noexcept;
+
+inline WorkerSlot& slot_of(DatabaseSlot& slot, Role role) noexcept {
+    return slot.workers[static_cast<int>(role)];
+}
 
 // Returns the slot of a database, and makes one if it has none. Null if all slots are taken. The slot belongs to the database
 // as long as its member `database` says so.

@@ -40,8 +40,11 @@ bool is_ours(int slot_number) noexcept {
     return slot_number >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot_number].database) == MyDatabaseId;
 }
 
-uint32 projector_procno() noexcept {
-    return is_ours(known_slot_number) ? pg_atomic_read_u32(&shared_state()->slots[known_slot_number].procno) : kNoProcess;
+// The slot of the projector that serves this database, or null.
+WorkerSlot* find_served_slot() noexcept {
+    if (!is_ours(known_slot_number)) return nullptr;
+    WorkerSlot& slot = slot_of(shared_state()->slots[known_slot_number], Role::kProjector);
+    return pg_atomic_read_u32(&slot.procno) == kNoProcess ? nullptr : &slot;
 }
 
 // Sets the latch of every background worker of the database. The projector that was started is either among them or takes its
@@ -74,7 +77,7 @@ void start_wanted_projector() noexcept {
     const StartRecord record = read_start_record();
     if (!is_projector_on_its_way && record.tried_at == 0) return;
     remove_start_record();
-    const bool is_started = postgres::start_worker_unwatched(kProjectorProgram, MyDatabaseId);
+    const bool is_started = postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId);
     if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 
@@ -90,9 +93,9 @@ void wake_without_shared_memory() noexcept {
 
 void wake_wanted() noexcept {
     if (shared_state() == nullptr) return wake_without_shared_memory();
-    const bool is_somebody_there = projector_procno() != kNoProcess;
-    if (wants_projector && is_somebody_there) tell_news(shared_state()->slots[known_slot_number]);
-    const bool is_nobody_there = wants_projector && !is_somebody_there && settings().start_worker;
+    WorkerSlot* slot = wants_projector ? find_served_slot() : nullptr;
+    if (slot != nullptr) tell_news(*slot);
+    const bool is_nobody_there = wants_projector && slot == nullptr && settings().start_worker;
     if (!wants_launcher && !is_nobody_there) return;
     const SteadyTime now = steady_time();
     if (!wants_launcher && now - last_poke_at < kPokeInterval) return;

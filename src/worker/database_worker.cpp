@@ -25,8 +25,8 @@ constexpr long kLongestWait = 2000;  // milliseconds
 // The callback at process exit reads it.
 runtime::WorkerEnd worker_end = runtime::WorkerEnd::kDied;
 
-void leave(int, Datum) noexcept {
-    runtime::detach_worker(worker_end);
+void leave(int, Datum role) noexcept {
+    runtime::detach_worker(static_cast<runtime::Role>(DatumGetInt32(role)), worker_end);
 }
 
 [[noreturn]] void leave_because(runtime::WorkerEnd reason) {
@@ -34,10 +34,10 @@ void leave(int, Datum) noexcept {
     proc_exit(0);
 }
 
-// True for the one process that is the projector of this database.
-bool become_the_projector() {
-    postgres::guarded([] { before_shmem_exit(leave, 0); });
-    if (runtime::shared_state() != nullptr && !runtime::attach_worker()) return false;
+// True for the one process that has this role in this database.
+bool take_role(runtime::Role role) {
+    postgres::guarded([role] { before_shmem_exit(leave, Int32GetDatum(static_cast<int>(role))); });
+    if (runtime::shared_state() != nullptr && !runtime::attach_worker(role)) return false;
     postgres::Transaction transaction;
     const bool is_ours = postgres::guarded(runtime::become_only_projector);
     transaction.commit();
@@ -124,7 +124,7 @@ bool DatabaseWorker::has_reason_to_work() const {
 void DatabaseWorker::log(const postgres::ErrorReport& failure) {
     if (!log_throttle_.may_log(failure.sqlstate, runtime::steady_time())) return;
     has_logged_failure_ = true;
-    postgres::guarded([&failure, program = program_] {
+    postgres::guarded([&failure, program = runtime::program_of(role_).type] {
         ereport(LOG, (errcode(failure.sqlstate), errmsg("%s waits: %s", program, failure.message.c_str()),
                       failure.detail.empty() ? 0 : errdetail_internal("%s", failure.detail.c_str()),
                       failure.hint.empty() ? 0 : errhint("%s", failure.hint.c_str()),
@@ -134,7 +134,7 @@ void DatabaseWorker::log(const postgres::ErrorReport& failure) {
 
 // Shows and logs why something cannot be done now.
 void DatabaseWorker::hold(const postgres::ErrorReport& reason) {
-    runtime::report_failing(reason.message.c_str());
+    runtime::report_failing(role_, reason.message.c_str());
     is_running_ = false;
     waiting_reason_ = runtime::kActivityOfFailing + reason.message;
     log(reason);
@@ -144,11 +144,11 @@ void DatabaseWorker::report_working() {
     backoff_.succeeded();
     if (has_logged_failure_) {
         has_logged_failure_ = false;
-        postgres::guarded([program = program_] { ereport(LOG, (errmsg("%s goes on", program))); });
+        postgres::guarded([program = runtime::program_of(role_).type] { ereport(LOG, (errmsg("%s goes on", program))); });
     }
     waiting_reason_.clear();
     if (is_running_) return;
-    runtime::report_running();
+    runtime::report_running(role_);
     is_running_ = true;
 }
 
@@ -259,14 +259,14 @@ void DatabaseWorker::run() {
     }
 }
 
-void serve_database(Oid database, std::unique_ptr<Work> (*make_work)()) {
+void serve_database(runtime::Role role, Oid database, std::unique_ptr<Work> (*make_work)()) {
     postgres::connect_worker(database);
-    postgres::prepare_worker_session(runtime::kProjectorProgram.type);
-    if (!become_the_projector()) return;
+    postgres::prepare_worker_session(runtime::program_of(role).type);
+    if (!take_role(role)) return;
     const MemoryContext turn_context = postgres::guarded(
         [] { return AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES); });
     const std::unique_ptr<Work> work = make_work();
-    DatabaseWorker(runtime::kProjectorProgram.type, *work, turn_context).run();
+    DatabaseWorker(role, *work, turn_context).run();
 }
 
 }  // namespace worker

@@ -18,6 +18,7 @@
 #include "postgres/types.hpp"
 #include "runtime/backoff.hpp"
 #include "runtime/log_throttle.hpp"
+#include "runtime/role.hpp"
 #include "runtime/steady_time.hpp"
 #include "worker/database_list.hpp"
 #include "worker/extension.hpp"
@@ -52,9 +53,8 @@ public:
 
 class DatabaseWorker {
 public:
-    // `program` names the role in the server log.
-    DatabaseWorker(const char* program, Work& work, MemoryContext turn_context)
-        : program_(program), work_(work), turn_context_(turn_context) {}
+    DatabaseWorker(runtime::Role role, Work& work, MemoryContext turn_context)
+        : role_(role), work_(work), turn_context_(turn_context) {}
     [[noreturn]] void run();
 
     // The rest of this part is for Work::rest().
@@ -87,7 +87,7 @@ private:
     template <typename Body>
     std::optional<postgres::ErrorReport> error_of(Body body);
 
-    const char* program_;
+    runtime::Role role_;
     Work& work_;
     MemoryContext turn_context_;
     runtime::LogThrottle log_throttle_;
@@ -104,8 +104,8 @@ private:
     bool tries_again_ = false;    // something failed and is due again later
 };
 
-// Connects the process to the database and serves it. Returns if another process has the place already. `make_work` makes the
-// work of the role once the place is taken.
-void serve_database(Oid database, std::unique_ptr<Work> (*make_work)());
+// Connects the process to the database and serves it. Returns if another process has the role there already. `make_work` makes
+// the work of the role once the process has it.
+void serve_database(runtime::Role role, Oid database, std::unique_ptr<Work> (*make_work)());
 
 }  // namespace worker

@@ -24,6 +24,7 @@
 namespace worker {
 namespace {
 
+constexpr runtime::Role kRole = runtime::Role::kProjector;  // of the workers that it starts
 constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
 
 constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures on record
@@ -73,7 +74,7 @@ private:
 };
 
 bool Launcher::is_live(Oid oid, const ServedDatabase& served) const {
-    if (served.handle == nullptr) return runtime::worker_status(oid).pid != 0;
+    if (served.handle == nullptr) return runtime::worker_status(oid, kRole).pid != 0;
     return postgres::guarded([handle = served.handle] {
         pid_t pid;
         return GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED;
@@ -83,7 +84,7 @@ bool Launcher::is_live(Oid oid, const ServedDatabase& served) const {
 int Launcher::count_probes() const {
     return static_cast<int>(std::count_if(served_.begin(), served_.end(), [](const auto& entry) {
         return entry.second.phase == Phase::kLive &&
-               runtime::worker_status(entry.first).state == runtime::WorkerState::kStarting;
+               runtime::worker_status(entry.first, kRole).state == runtime::WorkerState::kStarting;
     }));
 }
 
@@ -93,7 +94,7 @@ void Launcher::take_over(const std::vector<Database>& databases) {
     for (const Database& database : databases) {
         const auto [entry, is_new] = served_.try_emplace(database.oid);
         entry->second.name = database.name;
-        if (is_new && runtime::worker_status(database.oid).pid != 0) {
+        if (is_new && runtime::worker_status(database.oid, kRole).pid != 0) {
             entry->second.phase = Phase::kLive;
             entry->second.started_at = GetCurrentTimestamp();
             entry->second.live_since = now_;
@@ -127,7 +128,7 @@ void Launcher::let_go(Oid oid, ServedDatabase& served) {
     served.was_asked_to_end = true;
     if (served.handle != nullptr) {
         postgres::guarded([handle = served.handle] { TerminateBackgroundWorker(handle); });
-    } else if (const int pid = runtime::worker_status(oid).pid; pid != 0) {
+    } else if (const int pid = runtime::worker_status(oid, kRole).pid; pid != 0) {
         kill(pid, SIGTERM);
     }
 }
@@ -136,7 +137,7 @@ void Launcher::has_ended(Oid oid, ServedDatabase& served) {
     if (served.handle != nullptr) pfree(served.handle);
     served.handle = nullptr;
     served.was_asked_to_end = false;
-    const runtime::WorkerStatus status = runtime::worker_status(oid);
+    const runtime::WorkerStatus status = runtime::worker_status(oid, kRole);
     if (status.pid != 0) return;  // an earlier launcher's worker was there first, and is the one to watch
     if (status.last_end == runtime::WorkerEnd::kAbsent) {
         served.failure_count = 0;
@@ -152,14 +153,14 @@ void Launcher::has_ended(Oid oid, ServedDatabase& served) {
         served.due_at += runtime::delay_after(served.failure_count, kFirstDelay, kLongestDelay);
         const std::string reason =
             "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row; the server log says why";
-        runtime::report_not_started(oid, reason.c_str(), served.started_at);
+        runtime::report_not_started(oid, kRole, reason.c_str(), served.started_at);
     }
     ++served.failure_count;
 }
 
 void Launcher::watch(Oid oid, ServedDatabase& served) {
     if (served.phase == Phase::kLive && !is_live(oid, served)) has_ended(oid, served);
-    if (served.phase == Phase::kAbsent && runtime::worker_status(oid).is_poked) served.phase = Phase::kUnknown;
+    if (served.phase == Phase::kAbsent && runtime::is_poked(oid)) served.phase = Phase::kUnknown;
 }
 
 // Logs at most once a minute, because the server is short of slots for all databases alike.
@@ -174,17 +175,17 @@ void Launcher::start(Oid oid, ServedDatabase& served) {
         served.due_at = now_ + (sight == DatabaseLockWatch::Sight::kFirst ? DatabaseLockWatch::kSecondLookDelay : kLockedDelay);
         return;
     }
-    if (!runtime::report_starting(oid)) {
+    if (!runtime::report_starting(oid, kRole)) {
         served.due_at = now_ + kNoSlotDelay;
         log_missing_slot(served, "More databases have the extension than the server can run workers.");
         return;
     }
     MemoryContextSwitchTo(handles_context_);
-    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::kProjectorProgram, oid);
+    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::program_of(kRole), oid);
     MemoryContextSwitchTo(turn_context_);
     if (handle == nullptr) {
         served.due_at = now_ + kNoSlotDelay;
-        runtime::report_not_started(oid, runtime::kNoWorkerSlot, PG_INT64_MAX);
+        runtime::report_not_started(oid, kRole, runtime::kNoWorkerSlot, PG_INT64_MAX);
         log_missing_slot(served, runtime::kNoWorkerSlot);
         return;
     }

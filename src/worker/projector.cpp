@@ -7,6 +7,7 @@
 #include "postgres/entry_point.hpp"
 #include "runtime/processor_time.hpp"
 #include "runtime/rest.hpp"
+#include "runtime/role.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/steady_time.hpp"
 #include "worker/database_worker.hpp"
@@ -111,7 +112,7 @@ void Projector::rest(DatabaseWorker& worker) {
 
 extern "C" PGDLLEXPORT void telemetry_projector_main(Datum database) {
     postgres::entry_point([database] {
-        worker::serve_database(DatumGetObjectId(database),
+        worker::serve_database(runtime::Role::kProjector, DatumGetObjectId(database),
                                []() -> std::unique_ptr<worker::Work> { return std::make_unique<worker::Projector>(); });
     });
 }

@@ -1,0 +1,23 @@
+// The roles of the workers that serve a database. A database has at most one worker of each role.
+#pragma once
+
+#include "postgres/background_worker.hpp"
+
+namespace runtime {
+
+enum class Role : int {
+    kProjector  // applies the readings, keeps the statistics, and tells listeners
+};
+inline constexpr int kRoleCount = 1;
+
+// The program of a role's workers. Its argument is the database's oid. If the database has no extension, it ends and leaves
+// "absent" in the shared slot.
+constexpr postgres::WorkerProgram program_of(Role role) noexcept {
+    switch (role) {
+        case Role::kProjector:
+            break;
+    }
+    return {"telemetry_projector_main", "telemetry_cqrs projector"};
+}
+
+}  // namespace runtime
