@@ -1,4 +1,4 @@
--- The log for readers: its rows, its events batch after batch, and where a client goes on.
+-- Readers of the log use these: its rows, its events batch after batch, and where a client goes on.
 
 CREATE VIEW telemetry.measurements AS
     SELECT event_id, device_id, region, measured_at, received_at, temperature, humidity, metrics, idempotency_key

@@ -1,4 +1,4 @@
--- How fresh a projection is, and how to wait until it holds a reading.
+-- These functions tell how fresh a projection is, and wait until it holds a reading.
 
 CREATE FUNCTION telemetry.as_of(projection text) RETURNS timestamptz
     AS 'MODULE_PATHNAME', 'telemetry_get_as_of' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;

@@ -1,4 +1,4 @@
--- The views of the statistics, as they stand and live, and what makes the views of further projections.
+-- These views show the statistics, as they stand and live. make_view() makes those of further projections.
 
 -- A live view merges the rows of a state table with those that one of these functions returns. Both have the same shape.
 CREATE FUNCTION telemetry.folded_tail(projection text, OUT key text, OUT bucket timestamptz, OUT sample_count bigint, OUT first_seen timestamptz,

@@ -1,6 +1,6 @@
--- What the worker calls between its passes: generations of a projection, and rows that may go.
+-- The worker calls these functions between its passes. The first ones make and fill further generations of a projection: rebuild,
+-- baseline, audit.
 
--- These functions make and fill further generations of a projection: rebuild, baseline, audit.
 CREATE FUNCTION telemetry.add_generation(projection text, purpose text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     greatest_stored integer;
@@ -14,7 +14,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.add_generation(text, text) IS 'Makes a generation of a projection, which begins with the rows of the baseline if there is one. Internal.';
 
-CREATE FUNCTION telemetry.advance_baselines(batch bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION telemetry.advance_baselines(batch bigint) RETURNS void
+    AS 'MODULE_PATHNAME', 'telemetry_administer_between_passes' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.advance_baselines(bigint) IS 'Lets the baseline of each projection go on to this batch at least; one that has none gets one, if it was applied before. The projector does the work. When every telemetry.cursor has passed a batch, no projection needs the readings up to it any more: a rebuild begins with the baseline. The projector waits until the transaction ends. Internal.';
+
+CREATE FUNCTION telemetry.advance_baselines_as_owner(batch bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lacking text;
 BEGIN
@@ -24,9 +28,8 @@ BEGIN
     END LOOP;
     UPDATE telemetry.cursor c SET until_batch = batch WHERE c.purpose = 'baseline' AND c.until_batch < batch;
 END $$;
-COMMENT ON FUNCTION telemetry.advance_baselines(bigint) IS 'Lets the baseline of each projection go on to this batch at least; one that has none gets one, if it was applied before. The projector does the work. When every telemetry.cursor has passed a batch, no projection needs the readings up to it any more: a rebuild begins with the baseline. Internal.';
+COMMENT ON FUNCTION telemetry.advance_baselines_as_owner(bigint) IS 'Does the work of telemetry.advance_baselines(). Internal.';
 
--- The worker calls these between its passes.
 CREATE FUNCTION telemetry.make_automatic(relation regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_make_automatic' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.make_automatic(regclass) IS 'Lets DROP EXTENSION drop a relation. A dump carries the relation, and not that property. Internal.';

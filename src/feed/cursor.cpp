@@ -74,7 +74,7 @@ CursorRow cursor_row_of(TupleTableSlot* slot) {
 }
 
 constexpr int kKeyColumns = 2;
-constexpr BlockNumber kShortTable = 4;  // pages
+constexpr BlockNumber kShortTable = 8;  // pages
 
 // P. A short table is scanned, for that is quickest. A long one consists of old versions that a session's snapshot keeps, and
 // then each row is looked up from its key's end.
@@ -144,6 +144,7 @@ void write_cursor(std::string_view projection, const Cursor& cursor) {
 void write_new_current(std::string_view projection, const Cursor& cursor) {
     write_cursor(projection, cursor);
     postgres::guarded([projection, &cursor] {
+        postgres::refuse_statement_obstacle(runtime::kCursorTable);
         Datum values[] = {postgres::text_datum(projection), Int32GetDatum(cursor.generation)};
         const postgres::StatementScope statements = postgres::open_statements();
         postgres::execute_kept(drop_others, values);

@@ -52,8 +52,8 @@ bool find_row_after(KeyLookup& lookup);
 bool find_next_row(KeyLookup& lookup, std::int64_t key);
 bool find_previous_row(KeyLookup& lookup, std::int64_t key);
 
-// Opens a walk backwards through all rows of such a table. It looks each key up from its end, so it costs the same whatever
-// number of old versions a key has. `close_lookup` closes it.
+// Opens a walk backwards through all rows of such a table. It looks each key up from its end. So a new snapshot finds
+// each row at once, whatever number of old versions it has. `close_lookup` closes it.
 void open_walk(KeyLookup& lookup, Oid table, int column_count, Snapshot snapshot, int key_count);
 
 // Goes on to the row with the greatest key below that of `found`, at first to the one with the greatest key, and fills in

@@ -39,6 +39,12 @@ void refuse_native_obstacle(Relation table, const OwnTable& own) {
     if (find_native_obstacle(table, own, obstacle)) refuse(own, obstacle);
 }
 
+void refuse_native_obstacle(const OwnTable& own) {
+    Relation table = table_open(require_relation(own.name), RowExclusiveLock);
+    refuse_native_obstacle(table, own);
+    table_close(table, NoLock);
+}
+
 void refuse_changed_columns(Relation table, const OwnTable& own) {
     Obstacle obstacle;
     if (find_changed_column(table, own.shape, obstacle)) refuse(own, obstacle);

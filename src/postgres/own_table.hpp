@@ -22,8 +22,9 @@ struct OwnTable {
 bool find_native_obstacle(Relation table, const OwnTable& own, Obstacle& found);
 bool find_statement_obstacle(Relation table, const OwnTable& own, Obstacle& found);
 
-// Raise TC204 where they find one.
+// Raise TC204 where they find one. Without a relation they open the table, and keep the lock.
 void refuse_native_obstacle(Relation table, const OwnTable& own);
+void refuse_native_obstacle(const OwnTable& own);
 void refuse_changed_columns(Relation table, const OwnTable& own);
 void refuse_statement_obstacle(const OwnTable& own);
 

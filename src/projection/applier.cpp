@@ -10,6 +10,7 @@
 #include "feed/position.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
+#include "postgres/own_table.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/transaction.hpp"
 #include "projection/baseline.hpp"
@@ -22,6 +23,7 @@
 #include "projection/triggers.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/own_tables.hpp"
 #include "runtime/pass_scope.hpp"
 #include "runtime/wake.hpp"
 
@@ -41,6 +43,15 @@ void refuse_mixed(const Progress& progress) {
             throw postgres::Error(error_codes::kLogWasAltered, "two histories are mixed in the event log",
                                   "telemetry.epoch names two places for epoch " + std::to_string(each.epoch.value) + ".",
                                   "Restore a dump into a database in which no reading was accepted yet.");
+}
+
+// TC204 if something on the tables of positions would be bypassed. This comes before the pass reads what it could not write.
+// The tables are locked.
+void refuse_obstacles() {
+    postgres::guarded([] {
+        for (const postgres::OwnTable* own : {&runtime::kBatcherTable, &runtime::kCursorTable})
+            postgres::refuse_native_obstacle(*own);
+    });
 }
 
 void hold_tables() {
@@ -220,6 +231,7 @@ Pass Applier::make_pass(const Progress& progress, PassContext& context, const Pa
     }
     registry_ = read_model::read_registry(context.snapshot);
     has_begun_ = true;
+    refuse_obstacles();
     context.consumers = consumers_of(registry_, progress);
     if (auto done = replay(progress, context)) {
         done->has_open_batch = has_open_batch(progress);

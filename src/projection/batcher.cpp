@@ -12,16 +12,11 @@
 #include "feed/position.hpp"
 #include "feed/reach.hpp"
 #include "model/batch_number.hpp"
-#include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
-#include "postgres/own_table.hpp"
 #include "projection/notification.hpp"
 #include "projection/parking.hpp"
 #include "projection/slices.hpp"
-#include "runtime/own_tables.hpp"
-
-#include "postgres/pg.hpp"
 
 namespace projection {
 namespace {
@@ -30,18 +25,6 @@ using feed::BatcherState;
 using feed::Cursor;
 using feed::EpochProgress;
 using feed::Progress;
-
-// TC204 if something on the tables of positions would be bypassed. This comes before the pass reads what it could not write.
-// The tables are locked.
-void refuse_obstacles() {
-    postgres::guarded([] {
-        for (const postgres::OwnTable* own : {&runtime::kBatcherTable, &runtime::kCursorTable}) {
-            Relation table = table_open(postgres::require_relation(own->name), RowExclusiveLock);
-            postgres::refuse_native_obstacle(table, *own);
-            table_close(table, NoLock);
-        }
-    });
-}
 
 // Is more than one epoch not read to its end? Then no batch stays open, because a projection that leaves the others gets only
 // one number.
@@ -173,7 +156,6 @@ std::optional<Pass> Batcher::read_epoch(const Progress& progress, std::size_t nu
     const model::Position from = where_to_begin(epoch);
 
     Pass pass;
-    refuse_obstacles();
     Targets targets(&memory);
     std::vector<std::string> leaving = open_targets(targets, context, schedule, pass);
     ReadSlices read = read_slices(model::window_between(from, far_end.snapshot), epoch.epoch, context.snapshot,

@@ -1,4 +1,4 @@
-// The part of a pass that reads on in the log, for the list of batches and for the projections that follow.
+// Reads on in the log in a pass, for the list of batches and for the projections that follow.
 #pragma once
 
 #include <cstddef>

@@ -102,6 +102,7 @@ INSERT INTO surface VALUES
     ('drop_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.drop_projection_as_owner('bare') $$),
     ('set_failure_policy_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.set_failure_policy_as_owner('device', 'pause') $$),
     ('replay_parked_as_owner(text,bigint[])', '42501', '42501', '42501', $$ SELECT telemetry.replay_parked_as_owner('device', NULL) $$),
+    ('advance_baselines_as_owner(bigint)', '42501', '42501', '42501', $$ SELECT telemetry.advance_baselines_as_owner(1) $$),
     ('cancel_rebuild_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.cancel_rebuild_as_owner('device') $$),
     ('rebuild_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.rebuild_projection_as_owner('device') $$),
     ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),

@@ -45,7 +45,8 @@ SELECT results_eq(
        ORDER BY p.proname COLLATE "C" $$,
     $$ VALUES
         ('add_generation(projection text, purpose text)', 'void', 'f v called u plpgsql'),
-        ('adopt_relations()', 'void', 'f v called u plpgsql'), ('advance_baselines(batch bigint)', 'void', 'f v called u plpgsql'),
+        ('adopt_relations()', 'void', 'f v called u plpgsql'), ('advance_baselines(batch bigint)', 'void', 'f v called u c'),
+        ('advance_baselines_as_owner(batch bigint)', 'void', 'f v called u plpgsql'),
         ('announce_installation()', 'void', 'f v called u c'),
         ('announce_registry_change()', 'trigger', 'f v called u c'),
         ('as_of(projection text)', 'timestamp with time zone', 'f s strict r c'),

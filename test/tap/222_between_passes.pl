@@ -1,6 +1,6 @@
 # An administrator changes things beside a running pass, and each change holds. He cancels a rebuild that a pass serves, drops a handler while it runs, asks
 # for parked events again while a pass ends an earlier request, and while a rebuild copies its baseline. No event is lost, and nothing is
-# left behind. What fell behind is served before rebuilds. A reader whose snapshot lacks some subtransactions gets his answer.
+# left behind. A pass serves projections that fell behind before rebuilds. A reader whose snapshot lacks some subtransactions gets his answer.
 use strict;
 use warnings;
 
@@ -35,7 +35,7 @@ SELECT store(ARRAY['a']);
 SQL
 sql($pass);
 
-# --- who is served first: each pass has a transaction of its own, and all that it serves has its number
+# --- the order in which passes serve projections; all that a pass serves has the number of its transaction
 
 sql("CREATE FUNCTION nothing(batch bigint) RETURNS void LANGUAGE sql AS 'SELECT'; SELECT telemetry.create_handler_projection('early', 'nothing(bigint)')");
 sql($pass);
@@ -96,8 +96,25 @@ is(sql("SELECT count(*) FROM telemetry.parked_event p JOIN telemetry.cursor c US
 is(sql("SELECT count(*) FROM telemetry.cursor WHERE projection = 'device'"), '1', '... and one generation is left');
 is(sql("SELECT count(*) FROM telemetry.verify_projection('device')"), '0', '... whose statistics are right');
 
-sql('SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch');
+# The rows of the cursors are written natively, which bears no rival. So whoever changes them takes turns with passes.
+my $administrator = session($node);
+$administrator->query_safe('BEGIN; SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch');
+$passing = psql_start($node, $pass);
+wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL telemetry.project_once%' AND wait_event_type = 'Lock' AND wait_event = 'advisory'", 'the pass to wait');
+$administrator->query_safe('COMMIT');
+$administrator->quit;
+is((psql_finish($passing))[1], '', 'a pass waits for the transaction that lets the baselines go on');
+is(sql("SELECT count(*) FROM telemetry.cursor WHERE purpose = 'baseline' AND batch_id < until_batch"), '0', '... and takes them there');
+
+# The pass that ends a rebuild deletes rows of the cursors by SQL.
+sql('CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$');
+sql('CREATE CONSTRAINT TRIGGER late AFTER DELETE ON telemetry.cursor DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION skip()');
+sql("SELECT telemetry.rebuild_projection('region')");
+$node->psql('postgres', $pass, stderr => \my $refusal, extra_params => ['-v', 'VERBOSITY=verbose']);
+like($refusal, qr/TC204: table telemetry\.cursor cannot be written because of trigger "late"/, 'a deferred trigger on the cursors is refused with its name');
+sql('DROP TRIGGER late ON telemetry.cursor');
 sql($pass);
+is(sql("SELECT count(*) FROM telemetry.cursor WHERE purpose = 'rebuild'"), '0', '... and the rebuild ends when it is gone');
 sql("DELETE FROM refused; SELECT telemetry.rebuild_projection('device')");
 $passing = psql_start($node, $pass);
 wait_for($node, "SELECT EXISTS (SELECT FROM telemetry.cursor WHERE projection = 'device' AND purpose = 'rebuild')

@@ -27,7 +27,7 @@ CREATE TABLE telemetry.cursor (
     as_of       timestamptz,
     until_batch bigint,
     PRIMARY KEY (projection, generation)
-);
+) WITH (vacuum_index_cleanup = on);
 COMMENT ON TABLE telemetry.cursor IS 'Says for each generation of a projection which batch it has consumed last, how many events it has consumed, and up to when every reading. The three are NULL while it keeps up: then it has consumed everything that the projector has read (telemetry.batcher). purpose: current (the views show it) | rebuild (it will replace the current one) | baseline (the statistics of the readings up to its batch, from which a rebuild begins; it goes on to until_batch) | audit (it is compared with the current one). is_filled: it has kept up before. is_copied: false while it lacks rows of the baseline. Internal.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.batcher', '');
 SELECT pg_catalog.pg_extension_config_dump('telemetry.cursor', '');
