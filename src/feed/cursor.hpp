@@ -51,8 +51,8 @@ struct StoredCursor {
 // Reads the rows that `snapshot` shows.
 std::vector<StoredCursor> read_cursors(::Snapshot snapshot);
 
-// Writes the row. Whoever else changes a row that is there holds the apply lock as well. The caller has held the apply lock
-// since before its snapshot.
+// Writes the row. The caller has held the apply lock since before its snapshot. Each session that changes a stored row takes
+// that lock too, because this write bears no rival.
 void write_cursor(std::string_view projection, const Cursor& cursor);
 
 // Writes the row of a generation that readers see from now on, and deletes those of the projection's other generations but the

@@ -1,4 +1,4 @@
-// What a pass knows once it has its snapshot.
+// Holds what a pass knows once it has its snapshot.
 #pragma once
 
 #include <exception>

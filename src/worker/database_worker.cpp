@@ -18,7 +18,7 @@ namespace worker {
 namespace {
 
 // The interval between looks whether a statement wants the whole database. It is shorter than kLongestWait, so a look follows
-// each long wait. After a look that found a holder the next one comes sooner, or at the next turn of a busy projector.
+// each long wait. After a look that found a holder the next one comes sooner, or at the next turn of a busy worker.
 constexpr runtime::SteadyTime kGiveWayInterval = 400 * 1000;
 constexpr long kLongestWait = 2000;  // milliseconds
 
@@ -89,7 +89,7 @@ void DatabaseWorker::give_way_if_wanted() {
     next_look_at_ = now + (database_lock_.has_holders() ? DatabaseLockWatch::kSecondLookDelay : kGiveWayInterval);
 }
 
-// Returns how long the projector may wait before it must look again whether to give way, in milliseconds.
+// Returns how long the worker may wait before it must look again whether to give way, in milliseconds.
 long DatabaseWorker::longest_wait() const {
     return database_lock_.has_holders() ? static_cast<long>(DatabaseLockWatch::kSecondLookDelay / 1000) : kLongestWait;
 }
@@ -248,7 +248,7 @@ std::optional<postgres::ErrorReport> DatabaseWorker::error_of(Body body) {
     return error;
 }
 
-// An error while the projector handles another one ends the process. The launcher brings it back.
+// An error while the worker handles another one ends the process. The launcher brings it back.
 void DatabaseWorker::run() {
     for (;;) {
         const auto error = error_of([this] { turn(); });

@@ -1,10 +1,9 @@
-// What every worker of a database does, whatever its role. It takes the database's slot, looks up the extension and its
-// version, gives way to statements that want the whole database, holds and backs off with a reason, and waits in the server's
-// way.
+// Does for a worker of a database what its role does not. It takes the database's slot, looks up the extension and its version,
+// gives way to statements that want the whole database, holds and backs off with a reason, and waits in the server's way.
 //
 // A role supplies the work, and says what to wait for. README.md in this folder has the states and the protocols.
 //
-// - It waits never inside a transaction.
+// - It never waits inside a transaction.
 // - An error ends a turn, and FATAL ends the process. A cancellation ends only the turn.
 // - It gives way to a statement that drops, renames, moves or copies the database. If the statement fails, the launcher brings
 //   the worker back; without preloading the next command does. A statement of a role without the right makes no worker leave.
@@ -25,7 +24,7 @@
 
 namespace worker {
 
-// What a role has done in a turn.
+// A role tells so what it has done in a turn.
 struct WorkDone {
     bool is_absent = false;                        // the extension is gone
     bool tries_again = false;                      // something failed and is tried again later
@@ -57,7 +56,7 @@ public:
         : role_(role), work_(work), turn_context_(turn_context) {}
     [[noreturn]] void run();
 
-    // The rest of this part is for Work::rest().
+    // Work::rest() uses the functions that follow.
 
     // Wait so many milliseconds, and give way meanwhile if a statement wants the database: for the latch (returns whether it
     // was set), or whatever the latch says.

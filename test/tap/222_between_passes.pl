@@ -13,11 +13,12 @@ use TelemetryNode;
 my $node = telemetry_node('between_passes', conf => "telemetry_cqrs.start_worker = off\nfsync = off\n");
 sub sql { my ($statement) = @_; return $node->safe_psql('postgres', $statement); }
 my $pass = 'CALL telemetry.project_once()';
-my $running = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')";
+sub waiting { my ($count) = @_; return "SELECT count(*) = $count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'"; }
+my $gate = session($node);
 sql(<<'SQL');
 CREATE FUNCTION store(devices text[]) RETURNS bigint LANGUAGE sql AS 'SELECT accepted FROM telemetry.ingest_telemetry_batch(devices, NULL, array_fill(1::float8, ARRAY[cardinality(devices)]), NULL, NULL)';
 CREATE TABLE allowed (device text);
-CREATE FUNCTION slow(batch bigint) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(2)';
+CREATE FUNCTION held(batch bigint) RETURNS void LANGUAGE sql AS 'SELECT pg_advisory_xact_lock(7)';
 CREATE FUNCTION picky(batch bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF EXISTS (SELECT FROM telemetry.read_events(batch) e WHERE e.aggregateid LIKE 'bad%' AND NOT EXISTS (SELECT FROM public.allowed a WHERE a.device = e.aggregateid)) THEN
@@ -55,11 +56,15 @@ sql("SELECT telemetry.drop_projection('early'), telemetry.drop_projection('anew'
 
 # --- a handler is dropped while it runs
 
-sql("SELECT telemetry.create_handler_projection('h', 'slow(bigint)')");
+sql("SELECT telemetry.create_handler_projection('h', 'held(bigint)')");
+$gate->query_safe('SELECT pg_advisory_lock(7)');
 my $passing = psql_start($node, $pass);
-wait_for($node, $running, 'the handler to run');
-sql("SELECT telemetry.drop_projection('h')");
+wait_for($node, waiting(1), 'the handler to run');
+my $dropping = psql_start($node, "SELECT telemetry.drop_projection('h')");
+wait_for($node, waiting(2), 'the drop to wait for the pass');
+$gate->query_safe('SELECT pg_advisory_unlock(7)');
 is((psql_finish($passing))[1], '', 'the pass that calls the handler ends well');
+is((psql_finish($dropping))[1], '', '... and so does the drop');
 is(sql("SELECT count(*) FROM telemetry.cursor WHERE projection = 'h'"), '0', 'a dropped handler leaves no cursor behind');
 sql("SELECT telemetry.create_projection('h', 'device')");
 sql($pass);
@@ -72,10 +77,11 @@ sql("SELECT store(ARRAY['bad1', 'bad2', 'c'])");
 sql($pass);
 is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'p'"), '2', 'two events are parked');
 sql("INSERT INTO allowed VALUES ('bad1'), ('bad2'); SELECT telemetry.replay_parked('p', ARRAY[(SELECT min(event_id) FROM telemetry.parked_event)])");
-my $asking = psql_start($node, "BEGIN; SELECT telemetry.replay_parked('p', ARRAY[(SELECT max(event_id) FROM telemetry.parked_event)]); SELECT pg_sleep(1); COMMIT;");
-wait_for($node, $running, 'the second request to be open');
-sql($pass);
-psql_finish($asking);
+$gate->query_safe("BEGIN; SELECT telemetry.replay_parked('p', ARRAY[(SELECT max(event_id) FROM telemetry.parked_event)])");
+$passing = psql_start($node, $pass);
+wait_for($node, waiting(1), 'the pass to meet the second request');
+$gate->query_safe('COMMIT');
+is((psql_finish($passing))[1], '', 'a pass waits for a request that is open');
 sql($pass);
 is(sql("SELECT count(*) FROM telemetry.parked_event WHERE projection = 'p'"), '0', 'both are applied');
 
@@ -97,12 +103,10 @@ is(sql("SELECT count(*) FROM telemetry.cursor WHERE projection = 'device'"), '1'
 is(sql("SELECT count(*) FROM telemetry.verify_projection('device')"), '0', '... whose statistics are right');
 
 # The rows of the cursors are written natively, which bears no rival. So whoever changes them takes turns with passes.
-my $administrator = session($node);
-$administrator->query_safe('BEGIN; SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch');
+$gate->query_safe('BEGIN; SELECT telemetry.advance_baselines(max(batch_id)) FROM telemetry.batch');
 $passing = psql_start($node, $pass);
-wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL telemetry.project_once%' AND wait_event_type = 'Lock' AND wait_event = 'advisory'", 'the pass to wait');
-$administrator->query_safe('COMMIT');
-$administrator->quit;
+wait_for($node, waiting(1), 'the pass to wait');
+$gate->query_safe('COMMIT');
 is((psql_finish($passing))[1], '', 'a pass waits for the transaction that lets the baselines go on');
 is(sql("SELECT count(*) FROM telemetry.cursor WHERE purpose = 'baseline' AND batch_id < until_batch"), '0', '... and takes them there');
 
@@ -187,6 +191,6 @@ foreach my $holder (0 .. 2) {
 }
 sql("INSERT INTO allowed VALUES ('one more transaction')");
 is(sql("SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'b'; SELECT sample_count FROM telemetry.device_stats WHERE device_id = 'b'"), "1\n1", 'a reader beside many subtransactions');
-$_->quit foreach @holders;
+$_->quit foreach @holders, $gate;
 
 done_testing();
