@@ -208,7 +208,7 @@ Verdicts handle_command(const Request* requests, std::uint32_t count, OnError on
     count_verdicts(verdicts, standings, count, tally);
     if (on_error == OnError::kRaise) raise_first(verdicts, tally);
     verdicts.xid = postgres::guarded([] { return model::Xid{U64FromFullTransactionId(GetTopFullTransactionId())}; });
-    if (verdicts.accepted > 0) runtime::wake_projector_at_commit();
+    if (verdicts.accepted > 0) runtime::wake_at_commit(runtime::Role::kProjector);
     TELEMETRY_INJECTION_POINT("stored");
     tally.decided = {verdicts.accepted - tally.repeats, verdicts.duplicates + tally.repeats, verdicts.conflicts,
                      verdicts.rejected};

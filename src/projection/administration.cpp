@@ -79,7 +79,7 @@ Datum administer(FunctionCallInfo fcinfo, const char* caller, BesidePasses besid
         if (beside_passes == BesidePasses::kNo) postgres::guarded(take_apply_lock);
         result = postgres::guarded([fcinfo, caller] { return run(fcinfo, caller); });
     }
-    runtime::wake_projector_at_commit();
+    runtime::wake_at_commit(runtime::Role::kProjector);
     return result;
 }
 

@@ -81,6 +81,6 @@ TELEMETRY_FUNCTION(telemetry_resume_projection) {
     const std::string_view projection = projection::projection_to_change(fcinfo, "resume_projection()");
     const bool is_opened = projection::open_restored_log();
     const bool is_resumed = projection::change(projection::kResume, projection);
-    if (is_opened || is_resumed) runtime::wake_projector_at_commit();
+    if (is_opened || is_resumed) runtime::wake_at_commit(runtime::Role::kProjector);
     PG_RETURN_BOOL(is_opened || is_resumed);
 }

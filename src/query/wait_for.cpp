@@ -31,7 +31,7 @@
 #include "runtime/installed.hpp"
 #include "runtime/rest.hpp"
 #include "runtime/shared_state.hpp"
-#include "runtime/wake.hpp"
+#include "runtime/presence.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -244,7 +244,7 @@ const char* wait_for(const Token& token, milliseconds timeout, std::string_view 
     TokenWatch watch(token, projection);
     milliseconds nap = kFirstNap;
     bool is_rest_ended = false;
-    runtime::start_missing_projector();
+    runtime::worker_presence().start_missing(runtime::Role::kProjector);
     for (;;) {
         const SeenPasses seen(projection);
         TokenState state = TokenState::kPending;

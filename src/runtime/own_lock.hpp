@@ -1,6 +1,8 @@
 // Advisory locks of the extension, one set for each database. They are of class 3, which no SQL function can take.
 #pragma once
 
+#include "runtime/role.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace runtime {
@@ -10,6 +12,15 @@ enum class OwnLock : uint32 {
     kApply = 2,      // a writer of the read side holds it to the end of its transaction
     kStarter = 3,    // a session holds it for the moment in which it starts a projector
 };
+
+// The lock that a worker of this role holds as long as it lives.
+constexpr OwnLock lock_of(Role role) noexcept {
+    switch (role) {
+        case Role::kProjector:
+            break;
+    }
+    return OwnLock::kProjector;
+}
 
 inline LOCKTAG tag_of(OwnLock lock) {
     LOCKTAG tag;

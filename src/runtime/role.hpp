@@ -9,6 +9,7 @@ enum class Role : int {
     kProjector  // applies the readings, keeps the statistics, and tells listeners
 };
 inline constexpr int kRoleCount = 1;
+inline constexpr Role kRoles[kRoleCount] = {Role::kProjector};
 
 // The program of a role's workers. Its argument is the database's oid. If the database has no extension, it ends and leaves
 // "absent" in the shared slot.
@@ -19,5 +20,8 @@ constexpr postgres::WorkerProgram program_of(Role role) noexcept {
     }
     return {"telemetry_projector_main", "telemetry_cqrs projector"};
 }
+
+// Do the settings want workers of this role?
+bool is_wanted(Role role) noexcept;
 
 }  // namespace runtime

@@ -176,8 +176,8 @@ bool forget_unless_poked(Oid database) noexcept {
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_slot_locked(database);
     if (slot == nullptr) return true;
-    if (slot->is_poked || has_workers(*slot)) return false;
-    pg_atomic_write_u32(&slot->database, InvalidOid);
+    if (slot->is_poked) return false;
+    if (!has_workers(*slot)) pg_atomic_write_u32(&slot->database, InvalidOid);
     return true;
 }
 
@@ -208,8 +208,15 @@ bool attach_worker(Role role) noexcept {
 void report_running(Role role) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
-    postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
-    if (WorkerSlot* worker = find_own_worker_locked(role)) enter(*worker, WorkerState::kRunning, now);
+    bool is_first = false;
+    {
+        postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
+        WorkerSlot* worker = find_own_worker_locked(role);
+        if (worker == nullptr) return;
+        is_first = worker->state == WorkerState::kStarting;
+        enter(*worker, WorkerState::kRunning, now);
+    }
+    if (is_first) set_latch_of(pg_atomic_read_u32(&shared->launcher_procno));
 }
 
 void report_failing(Role role, const char* text) noexcept {

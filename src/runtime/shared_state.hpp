@@ -112,13 +112,13 @@ bool report_starting(Oid database, Role role) noexcept;  // false: no slot is fr
 void report_not_started(Oid database, Role role, const char* reason, TimestampTz unless_since) noexcept;
 bool is_poked(Oid database) noexcept;
 void forget_database(Oid database) noexcept;      // frees the slot, unless a worker is attached
-bool forget_unless_poked(Oid database) noexcept;  // the same; false if somebody poked meanwhile, and then the slot stays
+bool forget_unless_poked(Oid database) noexcept;  // the same; false if a session poked meanwhile, and then the slot stays
 bool take_look_everywhere() noexcept;             // returns `must_look_everywhere` and clears it
 
 // For the worker of `MyDatabaseId` in this role. `attach_worker` returns false if another process has the role or no slot is
 // free.
 bool attach_worker(Role role) noexcept;
-void report_running(Role role) noexcept;
+void report_running(Role role) noexcept;  // the first time, it wakes the launcher
 void report_failing(Role role, const char* text) noexcept;
 void detach_worker(Role role, WorkerEnd end) noexcept;
 

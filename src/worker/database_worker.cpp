@@ -7,10 +7,13 @@
 #include "postgres/server_versions.hpp"
 #include "postgres/transaction.hpp"
 #include "runtime/library_version.hpp"
-#include "runtime/projector_process.hpp"
+#include "runtime/presence_by_lock.hpp"
+#include "runtime/role_lock.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/start_on_demand.hpp"
 #include "runtime/start_record.hpp"
+#include "runtime/presence.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -26,7 +29,7 @@ constexpr long kLongestWait = 2000;  // milliseconds
 runtime::WorkerEnd worker_end = runtime::WorkerEnd::kDied;
 
 void leave(int, Datum role) noexcept {
-    runtime::detach_worker(static_cast<runtime::Role>(DatumGetInt32(role)), worker_end);
+    runtime::worker_presence().leave(static_cast<runtime::Role>(DatumGetInt32(role)), worker_end);
 }
 
 [[noreturn]] void leave_because(runtime::WorkerEnd reason) {
@@ -37,11 +40,7 @@ void leave(int, Datum role) noexcept {
 // True for the one process that has this role in this database.
 bool take_role(runtime::Role role) {
     postgres::guarded([role] { before_shmem_exit(leave, Int32GetDatum(static_cast<int>(role))); });
-    if (runtime::shared_state() != nullptr && !runtime::attach_worker(role)) return false;
-    postgres::Transaction transaction;
-    const bool is_ours = postgres::guarded(runtime::become_only_projector);
-    transaction.commit();
-    return is_ours;
+    return runtime::worker_presence().take(role);
 }
 
 // The launcher's view of the server's configuration. The launcher may hear of a reload later than this process.
@@ -58,8 +57,8 @@ bool is_cancellation(const postgres::ErrorReport& failure) {
 
 // Ends the process if the database has no extension. The launcher starts no other one until a session pokes it.
 void DatabaseWorker::leave_if_absent() {
-    if (extension_.presence != Presence::kAbsent) return;
-    runtime::remove_start_record();
+    if (extension_.state != ExtensionState::kAbsent) return;
+    runtime::worker_presence().report_arrived(role_);
     leave_because(runtime::WorkerEnd::kAbsent);
 }
 
@@ -67,14 +66,14 @@ void DatabaseWorker::leave_if_absent() {
 // leaves in any case, because it has stepped down.
 void DatabaseWorker::leave_to_other_library(const postgres::ErrorReport& reason) {
     const auto error = error_of([&] {
-        runtime::step_down();
+        runtime::release_role_lock(role_);
         if (has_matched_) {
             log(reason);
         } else {
             runtime::StartRecord record = runtime::read_start_record();
             if (runtime::note_failure(record, reason.message.c_str())) log(reason);
             runtime::write_start_record(record);
-            if (look_up_extension().presence != Presence::kMatching) return;
+            if (look_up_extension().state != ExtensionState::kMatching) return;
         }
         runtime::start_successor();
     });
@@ -134,7 +133,7 @@ void DatabaseWorker::log(const postgres::ErrorReport& failure) {
 
 // Shows and logs why something cannot be done now.
 void DatabaseWorker::hold(const postgres::ErrorReport& reason) {
-    runtime::report_failing(role_, reason.message.c_str());
+    runtime::worker_presence().report_failing(role_, reason.message.c_str());
     is_running_ = false;
     waiting_reason_ = runtime::kActivityOfFailing + reason.message;
     log(reason);
@@ -148,7 +147,7 @@ void DatabaseWorker::report_working() {
     }
     waiting_reason_.clear();
     if (is_running_) return;
-    runtime::report_running(role_);
+    runtime::worker_presence().report_running(role_);
     is_running_ = true;
 }
 
@@ -159,7 +158,7 @@ bool DatabaseWorker::may_work() {
         looked_up_at_ = now;
     }
     leave_if_absent();
-    if (extension_.presence == Presence::kOtherVersion) {
+    if (extension_.state == ExtensionState::kOtherVersion) {
         const postgres::ErrorReport reason{
             error_codes::kNotInstalled,
             "extension version " + extension_.version + " does not belong to library version " + runtime::kLibraryVersion,
@@ -171,12 +170,12 @@ bool DatabaseWorker::may_work() {
         return false;
     }
     has_matched_ = true;
-    if (!is_running_) runtime::remove_start_record();
+    if (!is_running_) runtime::worker_presence().report_arrived(role_);
     if (is_server_read_only()) {
         hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
               "the server is read-only",
               "default_transaction_read_only is on for the whole server.",
-              "The projector applies readings when it is off again.",
+              "The worker goes on when it is off again.",
               {}});
         return false;
     }
@@ -185,7 +184,7 @@ bool DatabaseWorker::may_work() {
 
 // False: nothing can be done.
 bool DatabaseWorker::work() {
-    if (!runtime::settings().start_worker) leave_because(runtime::WorkerEnd::kUnwanted);
+    if (!runtime::is_wanted(role_)) leave_because(runtime::WorkerEnd::kUnwanted);
     give_way_if_wanted();
     completed_before_turn_ = postgres::completed_transactions();
     if (!may_work()) return false;

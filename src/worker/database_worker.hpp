@@ -96,7 +96,7 @@ private:
     DatabaseLockWatch database_lock_;
     runtime::SteadyTime next_look_at_ = 0;  // earliest time of the next look at the lock of the database
     runtime::SteadyTime looked_up_at_ = 0;  // when the extension was looked up last
-    Extension extension_{Presence::kAbsent, {}};
+    Extension extension_{ExtensionState::kAbsent, {}};
     std::string waiting_reason_;  // pg_stat_activity shows it; empty while the worker works
     bool is_running_ = false;     // shared memory says so
     bool has_matched_ = false;    // the extension has once been of this library's version

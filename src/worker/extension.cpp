@@ -30,9 +30,9 @@ Extension look_up_extension() {
     postgres::Transaction transaction;
     const ExtensionRow row = postgres::guarded(read_row);
     transaction.commit();
-    if (!row.is_found) return {Presence::kAbsent, {}};
+    if (!row.is_found) return {ExtensionState::kAbsent, {}};
     const std::string version = row.extension.version;
-    return {version == runtime::kLibraryVersion ? Presence::kMatching : Presence::kOtherVersion, version};
+    return {version == runtime::kLibraryVersion ? ExtensionState::kMatching : ExtensionState::kOtherVersion, version};
 }
 
 }  // namespace worker

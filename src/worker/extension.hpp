@@ -5,10 +5,10 @@
 
 namespace worker {
 
-enum class Presence { kAbsent, kMatching, kOtherVersion };
+enum class ExtensionState { kAbsent, kMatching, kOtherVersion };
 
 struct Extension {
-    Presence presence;
+    ExtensionState state;
     std::string version;  // as installed; empty if absent
 };
 

@@ -13,9 +13,9 @@
 #include "postgres/server_versions.hpp"
 #include "runtime/backoff.hpp"
 #include "runtime/log_throttle.hpp"
-#include "runtime/projector_process.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
+#include "runtime/start_on_demand.hpp"
 #include "runtime/steady_time.hpp"
 #include "worker/database_list.hpp"
 
@@ -24,7 +24,6 @@
 namespace worker {
 namespace {
 
-constexpr runtime::Role kRole = runtime::Role::kProjector;  // of the workers that it starts
 constexpr postgres::WorkerProgram kLauncher{"telemetry_launcher_main", "telemetry_cqrs launcher"};
 
 constexpr runtime::SteadyTime kHealthyAge = 60 * USECS_PER_SEC;  // a worker that lived so long has no failures on record
@@ -36,8 +35,8 @@ constexpr int kMaxProbes = 3;  // workers that are finding out whether the exten
 
 enum class Phase { kUnknown, kLive, kEnded, kAbsent };
 
-struct ServedDatabase {
-    std::string name;
+struct ServedWorker {
+    runtime::Role role = runtime::Role::kProjector;
     Phase phase = Phase::kUnknown;
     BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if an earlier launcher started it
     TimestampTz started_at = 0;
@@ -46,6 +45,18 @@ struct ServedDatabase {
     int failure_count = 0;           // in a row
     bool was_asked_to_end = false;
     DatabaseLockWatch lock_watch;  // while it waits to be started
+};
+
+// The projector's worker finds out whether the database has the extension. Workers of other roles are started beside it.
+struct ServedDatabase {
+    std::string name;
+    ServedWorker workers[runtime::kRoleCount];
+
+    ServedDatabase() {
+        for (const runtime::Role role : runtime::kRoles) worker_of(role).role = role;
+    }
+    ServedWorker& worker_of(runtime::Role role) { return workers[static_cast<int>(role)]; }
+    const ServedWorker& projector() const { return workers[static_cast<int>(runtime::Role::kProjector)]; }
 };
 
 class Launcher {
@@ -58,13 +69,16 @@ public:
 
 private:
     void take_over(const std::vector<Database>& databases);
-    void watch(Oid oid, ServedDatabase& served);
-    void let_go(Oid oid, ServedDatabase& served);
-    void has_ended(Oid oid, ServedDatabase& served);
-    void start(Oid oid, ServedDatabase& served);
-    bool is_live(Oid oid, const ServedDatabase& served) const;
+    void adopt(Oid oid, ServedDatabase& served) const;
+    bool has_let_go(Oid oid, ServedDatabase& served);
+    void watch(Oid oid, ServedWorker& worker);
+    void let_go(Oid oid, ServedWorker& worker);
+    void has_ended(Oid oid, ServedWorker& worker);
+    bool may_start(Oid oid, const ServedDatabase& served, const ServedWorker& worker) const;
+    void start(Oid oid, const std::string& database, ServedWorker& worker);
+    bool is_live(Oid oid, const ServedWorker& worker) const;
     int count_probes() const;
-    void log_missing_slot(const ServedDatabase& served, const char* reason);
+    void log_missing_slot(const std::string& database, const char* reason);
 
     MemoryContext turn_context_;
     MemoryContext handles_context_;
@@ -73,46 +87,66 @@ private:
     runtime::LogThrottle log_throttle_;  // of missing slots
 };
 
-bool Launcher::is_live(Oid oid, const ServedDatabase& served) const {
-    if (served.handle == nullptr) return runtime::worker_status(oid, kRole).pid != 0;
-    return postgres::guarded([handle = served.handle] {
+bool Launcher::is_live(Oid oid, const ServedWorker& worker) const {
+    if (worker.handle == nullptr) return runtime::worker_status(oid, worker.role).pid != 0;
+    return postgres::guarded([handle = worker.handle] {
         pid_t pid;
         return GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED;
     });
 }
 
-int Launcher::count_probes() const {
-    return static_cast<int>(std::count_if(served_.begin(), served_.end(), [](const auto& entry) {
-        return entry.second.phase == Phase::kLive &&
-               runtime::worker_status(entry.first, kRole).state == runtime::WorkerState::kStarting;
-    }));
+bool is_starting(Oid oid, const ServedWorker& worker) {
+    return worker.phase == Phase::kLive && runtime::worker_status(oid, worker.role).state == runtime::WorkerState::kStarting;
 }
 
-// Takes over the list of databases. If a database has left the list, the launcher asks its worker to end, and the entry stays
-// until the worker has ended.
+int Launcher::count_probes() const {
+    return static_cast<int>(std::count_if(
+        served_.begin(), served_.end(), [](const auto& entry) { return is_starting(entry.first, entry.second.projector()); }));
+}
+
+// Finds the workers that an earlier launcher has started.
+void Launcher::adopt(Oid oid, ServedDatabase& served) const {
+    for (ServedWorker& worker : served.workers) {
+        if (runtime::worker_status(oid, worker.role).pid == 0) continue;
+        worker.phase = Phase::kLive;
+        worker.started_at = GetCurrentTimestamp();
+        worker.live_since = now_;
+    }
+}
+
+// For a database that has left the list. True: no worker of it is left.
+bool Launcher::has_let_go(Oid oid, ServedDatabase& served) {
+    bool has_none = true;
+    for (ServedWorker& worker : served.workers) {
+        if (worker.phase == Phase::kLive && is_live(oid, worker)) {
+            let_go(oid, worker);
+            has_none = false;
+        } else if (worker.handle != nullptr) {
+            pfree(worker.handle);
+            worker.handle = nullptr;
+            worker.phase = Phase::kEnded;
+        }
+    }
+    return has_none;
+}
+
+// Takes over the list of databases. If a database has left the list, the launcher asks its workers to end, and the entry stays
+// until they have ended.
 void Launcher::take_over(const std::vector<Database>& databases) {
     for (const Database& database : databases) {
         const auto [entry, is_new] = served_.try_emplace(database.oid);
         entry->second.name = database.name;
-        if (is_new && runtime::worker_status(database.oid, kRole).pid != 0) {
-            entry->second.phase = Phase::kLive;
-            entry->second.started_at = GetCurrentTimestamp();
-            entry->second.live_since = now_;
-        }
+        if (is_new) adopt(database.oid, entry->second);
     }
     for (auto entry = served_.begin(); entry != served_.end();) {
         const Oid oid = entry->first;
         const bool is_listed =
             std::any_of(databases.begin(), databases.end(), [oid](const Database& each) { return each.oid == oid; });
-        if (!is_listed && entry->second.phase == Phase::kLive && is_live(oid, entry->second)) {
-            let_go(oid, entry->second);
+        if (is_listed || !has_let_go(oid, entry->second)) {
             ++entry;
-        } else if (!is_listed) {
-            if (entry->second.handle != nullptr) pfree(entry->second.handle);
+        } else {
             runtime::forget_database(oid);
             entry = served_.erase(entry);
-        } else {
-            ++entry;
         }
     }
     // A session may have poked for a database that the launcher does not serve. Its slot is freed.
@@ -123,77 +157,89 @@ void Launcher::take_over(const std::vector<Database>& databases) {
     }
 }
 
-void Launcher::let_go(Oid oid, ServedDatabase& served) {
-    if (served.was_asked_to_end) return;
-    served.was_asked_to_end = true;
-    if (served.handle != nullptr) {
-        postgres::guarded([handle = served.handle] { TerminateBackgroundWorker(handle); });
-    } else if (const int pid = runtime::worker_status(oid, kRole).pid; pid != 0) {
+void Launcher::let_go(Oid oid, ServedWorker& worker) {
+    if (worker.was_asked_to_end) return;
+    worker.was_asked_to_end = true;
+    if (worker.handle != nullptr) {
+        postgres::guarded([handle = worker.handle] { TerminateBackgroundWorker(handle); });
+    } else if (const int pid = runtime::worker_status(oid, worker.role).pid; pid != 0) {
         kill(pid, SIGTERM);
     }
 }
 
-void Launcher::has_ended(Oid oid, ServedDatabase& served) {
-    if (served.handle != nullptr) pfree(served.handle);
-    served.handle = nullptr;
-    served.was_asked_to_end = false;
-    const runtime::WorkerStatus status = runtime::worker_status(oid, kRole);
+void Launcher::has_ended(Oid oid, ServedWorker& worker) {
+    if (worker.handle != nullptr) pfree(worker.handle);
+    worker.handle = nullptr;
+    worker.was_asked_to_end = false;
+    const runtime::WorkerStatus status = runtime::worker_status(oid, worker.role);
     if (status.pid != 0) return;  // an earlier launcher's worker was there first, and is the one to watch
     if (status.last_end == runtime::WorkerEnd::kAbsent) {
-        served.failure_count = 0;
-        served.due_at = 0;
-        served.phase = runtime::forget_unless_poked(oid) ? Phase::kAbsent : Phase::kUnknown;
+        worker.failure_count = 0;
+        worker.due_at = 0;
+        const bool is_forgotten = runtime::forget_unless_poked(oid);
+        worker.phase = worker.role != runtime::Role::kProjector ? Phase::kEnded
+                       : is_forgotten                           ? Phase::kAbsent
+                                                                : Phase::kUnknown;
         return;
     }
-    if (now_ - served.live_since >= kHealthyAge) served.failure_count = 0;
-    served.phase = Phase::kEnded;
-    served.due_at = now_;
+    if (now_ - worker.live_since >= kHealthyAge) worker.failure_count = 0;
+    worker.phase = Phase::kEnded;
+    worker.due_at = now_;
     if (status.last_end == runtime::WorkerEnd::kGaveWay || status.last_end == runtime::WorkerEnd::kUnwanted) return;
-    if (served.failure_count > 0) {
-        served.due_at += runtime::delay_after(served.failure_count, kFirstDelay, kLongestDelay);
+    if (worker.failure_count > 0) {
+        worker.due_at += runtime::delay_after(worker.failure_count, kFirstDelay, kLongestDelay);
         const std::string reason =
-            "the worker ended " + std::to_string(served.failure_count + 1) + " times in a row; the server log says why";
-        runtime::report_not_started(oid, kRole, reason.c_str(), served.started_at);
+            "the worker ended " + std::to_string(worker.failure_count + 1) + " times in a row; the server log says why";
+        runtime::report_not_started(oid, worker.role, reason.c_str(), worker.started_at);
     }
-    ++served.failure_count;
+    ++worker.failure_count;
 }
 
-void Launcher::watch(Oid oid, ServedDatabase& served) {
-    if (served.phase == Phase::kLive && !is_live(oid, served)) has_ended(oid, served);
-    if (served.phase == Phase::kAbsent && runtime::is_poked(oid)) served.phase = Phase::kUnknown;
+void Launcher::watch(Oid oid, ServedWorker& worker) {
+    if (worker.phase == Phase::kLive && !is_live(oid, worker)) has_ended(oid, worker);
+    if (worker.phase == Phase::kAbsent && runtime::is_poked(oid)) worker.phase = Phase::kUnknown;
 }
 
 // Logs at most once a minute, because the server is short of slots for all databases alike.
-void Launcher::log_missing_slot(const ServedDatabase& served, const char* reason) {
+void Launcher::log_missing_slot(const std::string& database, const char* reason) {
     if (!log_throttle_.may_log(0, now_)) return;
-    postgres::guarded([name = served.name.c_str(), reason] { runtime::log_missing_slot(name, reason); });
+    postgres::guarded([name = database.c_str(), reason] { runtime::log_missing_slot(name, reason); });
 }
 
-void Launcher::start(Oid oid, ServedDatabase& served) {
-    const DatabaseLockWatch::Sight sight = served.lock_watch.look(oid);
+// A projector is on its own account. It needs a free probe while nobody knows whether the extension is there. It needs no time
+// to wait for one, because the end of a probe wakes the launcher. Another worker needs a projector that has found the
+// extension, and the projector's report wakes the launcher, too.
+bool Launcher::may_start(Oid oid, const ServedDatabase& served, const ServedWorker& worker) const {
+    if (!runtime::is_wanted(worker.role)) return false;
+    if (worker.role == runtime::Role::kProjector) return worker.phase != Phase::kUnknown || count_probes() < kMaxProbes;
+    return served.projector().phase == Phase::kLive && !is_starting(oid, served.projector());
+}
+
+void Launcher::start(Oid oid, const std::string& database, ServedWorker& worker) {
+    const DatabaseLockWatch::Sight sight = worker.lock_watch.look(oid);
     if (sight == DatabaseLockWatch::Sight::kFirst || sight == DatabaseLockWatch::Sight::kSame) {
-        served.due_at = now_ + (sight == DatabaseLockWatch::Sight::kFirst ? DatabaseLockWatch::kSecondLookDelay : kLockedDelay);
+        worker.due_at = now_ + (sight == DatabaseLockWatch::Sight::kFirst ? DatabaseLockWatch::kSecondLookDelay : kLockedDelay);
         return;
     }
-    if (!runtime::report_starting(oid, kRole)) {
-        served.due_at = now_ + kNoSlotDelay;
-        log_missing_slot(served, "More databases have the extension than the server can run workers.");
+    if (!runtime::report_starting(oid, worker.role)) {
+        worker.due_at = now_ + kNoSlotDelay;
+        log_missing_slot(database, "More databases have the extension than the server can run workers.");
         return;
     }
     MemoryContextSwitchTo(handles_context_);
-    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::program_of(kRole), oid);
+    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::program_of(worker.role), oid);
     MemoryContextSwitchTo(turn_context_);
     if (handle == nullptr) {
-        served.due_at = now_ + kNoSlotDelay;
-        runtime::report_not_started(oid, kRole, runtime::kNoWorkerSlot, PG_INT64_MAX);
-        log_missing_slot(served, runtime::kNoWorkerSlot);
+        worker.due_at = now_ + kNoSlotDelay;
+        runtime::report_not_started(oid, worker.role, runtime::kNoWorkerSlot, PG_INT64_MAX);
+        log_missing_slot(database, runtime::kNoWorkerSlot);
         return;
     }
-    served.handle = handle;
-    served.lock_watch = {};
-    served.phase = Phase::kLive;
-    served.started_at = GetCurrentTimestamp();
-    served.live_since = now_;
+    worker.handle = handle;
+    worker.lock_watch = {};
+    worker.phase = Phase::kLive;
+    worker.started_at = GetCurrentTimestamp();
+    worker.live_since = now_;
 }
 
 long Launcher::look() {
@@ -204,13 +250,13 @@ long Launcher::look() {
     take_over(list_databases());
     runtime::SteadyTime next_due_at = now_ + runtime::settings().launcher_interval * runtime::SteadyTime{1000};
     for (auto& [oid, served] : served_) {
-        watch(oid, served);
-        if (looks_everywhere && served.phase == Phase::kAbsent) served.phase = Phase::kUnknown;
-        const bool is_waiting = served.phase == Phase::kUnknown || served.phase == Phase::kEnded;
-        // A database that waits for a free probe needs no time of its own, because the end of a probe wakes the launcher.
-        const bool may_start = served.phase != Phase::kUnknown || count_probes() < kMaxProbes;
-        if (is_waiting && served.due_at <= now_ && may_start && runtime::settings().start_worker) start(oid, served);
-        if (served.due_at > now_ && served.phase != Phase::kLive) next_due_at = std::min(next_due_at, served.due_at);
+        for (ServedWorker& worker : served.workers) {
+            watch(oid, worker);
+            if (looks_everywhere && worker.phase == Phase::kAbsent) worker.phase = Phase::kUnknown;
+            const bool is_waiting = worker.phase == Phase::kUnknown || worker.phase == Phase::kEnded;
+            if (is_waiting && worker.due_at <= now_ && may_start(oid, served, worker)) start(oid, served.name, worker);
+            if (is_waiting && worker.due_at > now_) next_due_at = std::min(next_due_at, worker.due_at);
+        }
     }
     return std::max<long>(1, static_cast<long>((next_due_at - now_ + 999) / 1000));
 }

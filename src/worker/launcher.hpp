@@ -1,4 +1,4 @@
-// The launcher is one process of the server that keeps a projector running in every database that has the extension.
+// The launcher is one process of the server that keeps the wanted workers running in every database that has the extension.
 #pragma once
 
 namespace worker {

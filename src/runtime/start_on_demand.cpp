@@ -1,12 +1,12 @@
-// Finds and starts the projector by what every server has: the lock table and the worker slots.
-#include "runtime/projector_process.hpp"
+// Starts projectors in the server's worker slots, with growing pauses.
+#include "runtime/start_on_demand.hpp"
 
 #include "postgres/error.hpp"
 #include "postgres/server_versions.hpp"
-#include "postgres/transaction.hpp"
 #include "runtime/backoff.hpp"
 #include "runtime/own_lock.hpp"
-#include "runtime/shared_state.hpp"
+#include "runtime/role.hpp"
+#include "runtime/settings.hpp"
 #include "runtime/start_record.hpp"
 
 #include "postgres/pg.hpp"
@@ -20,10 +20,6 @@ constexpr TimestampTz kFirstPause = 200 * 1000;
 constexpr TimestampTz kLongestPause = 60 * USECS_PER_SEC;
 constexpr int kMostAttempts = 10;  // that are counted; then the pause is the longest
 constexpr TimestampTz kPauseAfterFailure = 2 * USECS_PER_SEC;
-
-bool is_same(const LOCKTAG& left, const LOCKTAG& right) {
-    return memcmp(&left, &right, sizeof(LOCKTAG)) == 0;
-}
 
 TimestampTz pause_after(const StartRecord& record) {
     if (record.failed_at != 0) return kPauseAfterFailure;
@@ -60,36 +56,6 @@ void log_missing_slot(const char* database, const char* reason) {
                   errhint("Increase max_worker_processes.")));
 }
 
-bool become_only_projector() {
-    const LOCKTAG tag = tag_of(OwnLock::kProjector);
-    return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-ProjectorProcess find_projector() {
-    return postgres::guarded([] {
-        ProjectorProcess found{kNoProcess, 0};
-        const LOCKTAG tag = tag_of(OwnLock::kProjector);
-        LockData* held = GetLockStatusData();
-        for (int i = 0; i < held->nelements; ++i) {
-            const LockInstanceData& each = held->locks[i];
-            if (each.holdMask == 0 || !is_same(each.locktag, tag)) continue;
-            const PGPROC* process = BackendPidGetProc(each.pid);
-            if (process != nullptr) found = {postgres::number_of_process(process), each.pid};
-        }
-        pfree(held->locks);
-        pfree(held);
-        return found;
-    });
-}
-
-// A process that ends leaves its pid in PGPROC but gives its latch back, so the latch tells whether it is there.
-bool is_there(const ProjectorProcess& projector) noexcept {
-    if (projector.procno == kNoProcess) return false;
-    const PGPROC& process = ProcGlobal->allProcs[projector.procno];
-    return process.procLatch.owner_pid == projector.pid && process.databaseId == MyDatabaseId &&
-           postgres::is_background_worker(process);
-}
-
 bool start_projector() {
     if (IsBinaryUpgrade || !IsUnderPostmaster || RecoveryInProgress()) return false;
     const LOCKTAG tag = tag_of(OwnLock::kStarter);
@@ -101,16 +67,20 @@ bool start_projector() {
     return is_started;
 }
 
-void step_down() {
-    postgres::Transaction transaction;
-    const LOCKTAG tag = tag_of(OwnLock::kProjector);
-    postgres::guarded([&tag] { LockRelease(&tag, ExclusiveLock, true); });
-    transaction.commit();
+// A projector that a command started earlier could not see this transaction yet. So it has found no extension or another
+// version, and has left. The client of that command may never send another one.
+void start_projector_wanted_before(bool is_on_its_way) noexcept {
+    if (!is_wanted(Role::kProjector)) return;
+    const StartRecord record = read_start_record();
+    if (!is_on_its_way && record.tried_at == 0) return;
+    remove_start_record();
+    const bool is_started = postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId);
+    if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 
 // Sessions may start one at the same time. A session that has read the old record starts none, and a second successor finds the
 // lock taken.
-void start_successor() {
+void start_successor() noexcept {
     remove_start_record();
     (void)postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId);
 }

@@ -1,0 +1,16 @@
+// Says by the settings which workers are wanted.
+#include "runtime/role.hpp"
+
+#include "runtime/settings.hpp"
+
+namespace runtime {
+
+bool is_wanted(Role role) noexcept {
+    switch (role) {
+        case Role::kProjector:
+            break;
+    }
+    return settings().start_worker;
+}
+
+}  // namespace runtime
