@@ -37,6 +37,9 @@ constexpr int kBatchNotFound = pack_sqlstate("TC203");  // no such batch, or ret
 constexpr int kTableCarriesObstacle =
     pack_sqlstate("TC204");  // a table of ours carries what native writes would bypass, or a deferred trigger
 
+constexpr int kSubscriptionLost = pack_sqlstate("TC205");  // a subscription can no longer give every event
+constexpr int kLeaseNotHeld = pack_sqlstate("TC206");      // it was answered, or it ended and another consumer has its events
+
 // TC3xx: the installation.
 constexpr int kNotInstalled = pack_sqlstate("TC301");    // library and extension, or log, do not belong together
 constexpr int kCorruptSummary = pack_sqlstate("TC302");  // text or bytes are not a telemetry.summary of a known version

@@ -42,13 +42,39 @@ bool is_reading(Datum type) {
 }
 
 struct Filled {
-    std::int64_t readings, events, rows;
+    std::int64_t kept, events, rows;
     std::uint64_t last_xid;
     std::int64_t last_event_id;
 };
 
+// P. The texts lie in the arena.
+void fill_event(model::Event& event, const WindowScan& scan, TextArena& arena) {
+    event.event_id = model::EventId{scan.current->event_id};
+    event.xid = model::Xid{scan.current->xid};
+    event.device_id = keep_text(arena, value_of(scan, kDeviceId));
+    event.region = is_null(scan, kRegion) ? std::string_view() : keep_text(arena, value_of(scan, kRegion));
+    event.measured_at = DatumGetTimestampTz(value_of(scan, kMeasuredAt));
+    event.received_at = DatumGetTimestampTz(value_of(scan, kReceivedAt));
+    event.temperature = number_of(scan, kTemperature);
+    event.humidity = number_of(scan, kHumidity);
+    event.metrics = {};
+    if (is_null(scan, kMetrics)) return;
+    const Metrics metrics = read_metrics(reinterpret_cast<Jsonb*>(PG_DETOAST_DATUM_COPY(value_of(scan, kMetrics))));
+    event.metrics = {metrics.items, static_cast<std::size_t>(metrics.count)};
+}
+
 // P.
-Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, MemoryContext memory) {
+void fill_logged_event(model::LoggedEvent& event, const WindowScan& scan, TextArena& arena) {
+    fill_event(event, scan, arena);
+    event.type = keep_text(arena, value_of(scan, kType));
+    event.version = DatumGetInt16(value_of(scan, kVersion));
+    event.idempotency_key = std::nullopt;
+    if (!is_null(scan, kIdempotencyKey)) event.idempotency_key = keep_text(arena, value_of(scan, kIdempotencyKey));
+}
+
+// P. Gives each row of the window to `keep`, which returns whether it has kept the event.
+template <typename Keep>
+Filled fill_block(WindowScan& scan, std::int64_t rows, MemoryContext memory, Keep keep) {
     Filled filled{};
     TextArena arena{memory, nullptr, 0};
     MemoryContextReset(memory);
@@ -64,21 +90,7 @@ Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, Mem
         filled.last_event_id = scan.current->event_id;
         if (is_of_other_epoch(scan)) continue;
         ++filled.events;
-        if (!is_reading(value_of(scan, kType))) continue;
-        model::Event& event = events[filled.readings++];
-        event.event_id = model::EventId{filled.last_event_id};
-        event.xid = model::Xid{filled.last_xid};
-        event.device_id = keep_text(arena, value_of(scan, kDeviceId));
-        event.region = is_null(scan, kRegion) ? std::string_view() : keep_text(arena, value_of(scan, kRegion));
-        event.measured_at = DatumGetTimestampTz(value_of(scan, kMeasuredAt));
-        event.received_at = DatumGetTimestampTz(value_of(scan, kReceivedAt));
-        event.temperature = number_of(scan, kTemperature);
-        event.humidity = number_of(scan, kHumidity);
-        event.metrics = {};
-        if (!is_null(scan, kMetrics)) {
-            const Metrics metrics = read_metrics(reinterpret_cast<Jsonb*>(PG_DETOAST_DATUM_COPY(value_of(scan, kMetrics))));
-            event.metrics = {metrics.items, static_cast<std::size_t>(metrics.count)};
-        }
+        if (keep(filled.kept, arena)) ++filled.kept;
     }
     MemoryContextSwitchTo(caller);
     return filled;
@@ -105,21 +117,36 @@ OwnedScanPlan::OwnedScanPlan(const model::Window& window, model::Epoch epoch) {
     plan_ = {steps_.data(), static_cast<int>(steps_.size()), skipped_.data(), static_cast<int>(skipped_.size()), epoch.value};
 }
 
-WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot)
+WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, Wanted wanted)
     : plan_(window, epoch), scan_memory_("telemetry_cqrs window"), block_memory_("telemetry_cqrs block") {
-    postgres::guarded([this, snapshot] {
+    postgres::guarded([this, snapshot, wanted] {
         const MemoryContext caller = MemoryContextSwitchTo(scan_memory_.get());
         open_window(scan_, plan_.view(), snapshot);
-        events_ = static_cast<model::Event*>(palloc(sizeof(model::Event) * kBlockRows));
+        if (wanted == Wanted::kReadings)
+            readings_ = static_cast<model::Event*>(palloc(sizeof(model::Event) * kBlockRows));
+        else
+            logged_ = static_cast<model::LoggedEvent*>(palloc(sizeof(model::LoggedEvent) * kLoggedBlockRows));
         MemoryContextSwitchTo(caller);
     });
 }
 
 Block WindowReader::read(std::int64_t rows) {
-    const std::int64_t wanted = std::min<std::int64_t>(rows, kBlockRows);
-    const Filled filled = postgres::guarded([&] { return fill_block(scan_, events_, wanted, block_memory_.get()); });
+    const std::int64_t most = std::min<std::int64_t>(rows, logged_ != nullptr ? kLoggedBlockRows : kBlockRows);
+    const Filled filled = postgres::guarded([this, most] {
+        if (logged_ != nullptr)
+            return fill_block(scan_, most, block_memory_.get(), [this](std::int64_t i, TextArena& arena) {
+                fill_logged_event(logged_[i], scan_, arena);
+                return true;
+            });
+        return fill_block(scan_, most, block_memory_.get(), [this](std::int64_t i, TextArena& arena) {
+            if (!is_reading(value_of(scan_, kType))) return false;
+            fill_event(readings_[i], scan_, arena);
+            return true;
+        });
+    });
     if (filled.rows > 0) last_row_ = model::Partial{model::Xid{filled.last_xid}, model::EventId{filled.last_event_id}};
-    return {{events_, static_cast<std::size_t>(filled.readings)}, filled.events, filled.rows};
+    const auto kept = static_cast<std::size_t>(filled.kept);
+    return {{readings_, readings_ == nullptr ? 0 : kept}, {logged_, logged_ == nullptr ? 0 : kept}, filled.events, filled.rows};
 }
 
 bool WindowReader::is_at_transaction_end() const noexcept {

@@ -1,6 +1,7 @@
 // Reads and writes rows of telemetry.batch.
 #include "feed/batch.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -70,9 +71,9 @@ postgres::Statement select_after{
     "SELECT batch_id, epoch, events, (from_snapshot, from_partial_xid, from_partial_event_id)::text, "
     "(to_snapshot, to_partial_xid, to_partial_event_id)::text, from_snapshot, from_partial_xid, from_partial_event_id, "
     "to_snapshot, to_partial_xid, to_partial_event_id "
-    "FROM telemetry.batch WHERE batch_id > $1 ORDER BY batch_id LIMIT $2",
-    2,
-    {INT8OID, INT4OID},
+    "FROM telemetry.batch WHERE batch_id > $1 AND batch_id <= $2 ORDER BY batch_id LIMIT $3",
+    3,
+    {INT8OID, INT8OID, INT4OID},
     nullptr};
 enum SelectedColumn {
     kSelectedId = 1,
@@ -113,7 +114,7 @@ StoredPosition selected_position(const postgres::StatementResult& rows, std::uin
 }
 
 // P.
-RunOfRows run_of(const postgres::StatementResult& rows, std::int64_t most_events, MemoryContext memory) {
+RunOfRows run_of(const postgres::StatementResult& rows, std::int64_t most_events, int most_rows, MemoryContext memory) {
     RunOfRows run{};
     std::uint64_t row = 0;
     for (; row < rows.row_count; ++row) {
@@ -127,7 +128,7 @@ RunOfRows run_of(const postgres::StatementResult& rows, std::int64_t most_events
         run.last = integer_of(rows, row, kSelectedId);
         ++run.batches;
     }
-    run.is_newest = row == rows.row_count && rows.row_count < kMostRows;
+    run.is_newest = row == rows.row_count && rows.row_count < static_cast<std::uint64_t>(most_rows);
     if (run.batches == 0) return run;
     run.from = selected_position(rows, 0, kSelectedFrom, memory);
     run.to = selected_position(rows, row - 1, kSelectedTo, memory);
@@ -180,12 +181,14 @@ void write_batch(const Batch& batch, ::Snapshot snapshot) {
     });
 }
 
-std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_events) {
+std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_events, model::BatchId at_most) {
     const postgres::ScopedMemory memory("telemetry_cqrs batches");
-    const RunOfRows run = postgres::guarded([&memory, batch, most_events] {
-        Datum values[] = {Int64GetDatum(batch.value), Int32GetDatum(kMostRows)};
+    // Each batch has an event at least.
+    const int most_rows = static_cast<int>(std::clamp<std::int64_t>(most_events, 1, kMostRows - 1)) + 1;
+    const RunOfRows run = postgres::guarded([&memory, batch, most_events, at_most, most_rows] {
+        Datum values[] = {Int64GetDatum(batch.value), Int64GetDatum(at_most.value), Int32GetDatum(most_rows)};
         const postgres::StatementScope statements = postgres::open_statements();
-        const RunOfRows result = run_of(postgres::execute_kept(select_after, values), most_events, memory.get());
+        const RunOfRows result = run_of(postgres::execute_kept(select_after, values), most_events, most_rows, memory.get());
         postgres::close_statements(statements);
         return result;
     });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "model/identifiers.hpp"
@@ -31,6 +32,8 @@ std::optional<Batch> find_last_batch_of(model::Epoch epoch, model::BatchId at_mo
 // client could read, its number would come again with other events.
 void write_batch(const Batch& batch, ::Snapshot snapshot);
 
+inline constexpr model::BatchId kNoBatchLimit{std::numeric_limits<std::int64_t>::max()};
+
 // Batches of one epoch of which each begins where the one before it ends. Together they hold the events between `from` and
 // `to`.
 struct BatchRun {
@@ -42,8 +45,8 @@ struct BatchRun {
     bool is_newest = false;  // no batch comes after the last one
 };
 
-// Returns the batches after `batch` (0: from the first one on) that adjoin and hold at most `most_events` together, or only the
-// next batch if that one holds more. Nothing: none comes after. It reads under the active snapshot.
-std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_events);
+// Returns the batches after `batch` (0: from the first one on) and up to `at_most` that adjoin and hold at most `most_events`
+// together, or only the next batch if that one holds more. Nothing: none comes after. It reads under the active snapshot.
+std::optional<BatchRun> batches_after(model::BatchId batch, std::int64_t most_events, model::BatchId at_most = kNoBatchLimit);
 
 }  // namespace feed

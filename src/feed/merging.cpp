@@ -6,8 +6,10 @@
 #include "feed/cursor.hpp"
 #include "model/batch_number.hpp"
 #include "postgres/error.hpp"
+#include "postgres/growing_array.hpp"
+#include "postgres/server_versions.hpp"
 #include "postgres/spi.hpp"
-#include "runtime/own_tables.hpp"
+#include "runtime/own_lock.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -38,6 +40,21 @@ postgres::Statement delete_others{postgres::SqlCommand::kDelete,
                                   2,
                                   {INT8OID, INT8OID},
                                   nullptr};
+
+// Besides cursors, leases and places inside a batch end at these batches. A lost subscription waits for nothing.
+postgres::Statement select_subscribed{
+    postgres::SqlCommand::kSelect,
+    "SELECT p.batch_id FROM telemetry.subscription s JOIN telemetry.subscription_share h USING (subscription) CROSS JOIN "
+    "LATERAL "
+    "(SELECT h.batch_id UNION ALL SELECT h.lease_batch_id WHERE h.lease IS NOT NULL UNION ALL "
+    "SELECT pg_catalog.min(b.batch_id) FROM telemetry.batch b WHERE b.batch_id > h.batch_id AND h.partial_xid IS NOT NULL "
+    "UNION ALL "
+    "SELECT pg_catalog.min(b.batch_id) FROM telemetry.batch b WHERE b.batch_id > h.lease_batch_id AND h.lease_partial_xid IS "
+    "NOT NULL) "
+    "AS p (batch_id) WHERE s.required AND s.lost_at IS NULL AND p.batch_id IS NOT NULL",
+    0,
+    {},
+    nullptr};
 
 struct OldBatch {
     model::BatchId batch_id;
@@ -72,11 +89,29 @@ void read_old(model::BatchId after, TimestampTz made_before, OldBatches& old) {
     postgres::close_statements(statements);
 }
 
-// The batches at which cursors stand, ascending.
+// P. Under a snapshot that shows every lease that was committed before this transaction took the lock of merging.
+postgres::GrowingArray<model::BatchId> read_subscribed() {
+    postgres::GrowingArray<model::BatchId> batches{};
+    const MemoryContext caller = CurrentMemoryContext;
+    PushActiveSnapshot(GetLatestSnapshot());
+    const postgres::StatementScope statements = postgres::open_statements();
+    const postgres::StatementResult rows = postgres::execute_kept(select_subscribed, nullptr);
+    const MemoryContext of_statements = MemoryContextSwitchTo(caller);
+    for (std::uint64_t row = 0; row < rows.row_count; ++row)
+        postgres::append(batches, model::BatchId{DatumGetInt64(value_at(rows, row, 1, 0))});
+    MemoryContextSwitchTo(of_statements);
+    postgres::close_statements(statements);
+    PopActiveSnapshot();
+    return batches;
+}
+
+// The batches at which consumers stand, ascending.
 std::vector<model::BatchId> read_places() {
     std::vector<model::BatchId> places;
     for (const auto& [projection, cursor] : read_cursors(postgres::guarded([] { return GetActiveSnapshot(); })))
         if (cursor.is_behind()) places.push_back(cursor.batch);
+    const auto subscribed = postgres::guarded(read_subscribed);
+    places.insert(places.end(), subscribed.begin(), subscribed.end());
     std::sort(places.begin(), places.end());
     return places;
 }
@@ -95,10 +130,12 @@ void merge(model::BatchId first, model::BatchId last, std::int64_t events) {
 }  // namespace
 
 bool Merging::merge_some(Oid log, TimestampTz made_before) {
-    std::vector<model::BatchId> cursors = read_places();
-    if (cursors != cursors_ || log != log_) settled_ = {};
+    if (!postgres::guarded([] { return postgres::try_lock(runtime::tag_of(runtime::OwnLock::kMerging), ExclusiveLock); }))
+        return false;
+    std::vector<model::BatchId> places = read_places();
+    if (places != places_ || log != log_) settled_ = {};
     log_ = log;
-    cursors_ = std::move(cursors);
+    places_ = std::move(places);
     OldBatches batches;
     postgres::guarded([&] { read_old(settled_, made_before, batches); });
 
@@ -106,7 +143,7 @@ bool Merging::merge_some(Oid log, TimestampTz made_before) {
         const OldBatch &batch = batches.rows[i], &before = batches.rows[i - 1];
         return batch.continues && model::is_same_range(batch.batch_id, before.batch_id) &&
                events + batch.events <= kMostMergedEvents &&
-               !std::binary_search(cursors_.begin(), cursors_.end(), before.batch_id);
+               !std::binary_search(places_.begin(), places_.end(), before.batch_id);
     };
     int end = 0;
     while (end < batches.count && batches.rows[end].is_old) {

@@ -22,6 +22,13 @@ struct Event {
     std::span<const Metric> metrics;
 };
 
+// An event of any type, with what only clients of the log want to know of it.
+struct LoggedEvent : Event {
+    std::string_view type;
+    int version;
+    std::optional<std::string_view> idempotency_key;
+};
+
 inline constexpr std::string_view kTelemetryIngested = "telemetry.ingested";
 inline constexpr int kTelemetryIngestedVersion = 1;
 

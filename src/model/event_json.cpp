@@ -10,12 +10,14 @@ namespace model {
 
 namespace {
 
-// Appends members, each after a comma.
+// Appends members, each after `before`: a comma, unless it is the first one.
 struct TextWriter {
     std::string& json;
+    char before = ',';
 
     void name(std::string_view name) {
-        json += ',';
+        json += before;
+        before = ',';
         append_json_string(json, name);
         json += ':';
     }
@@ -33,13 +35,13 @@ struct TextWriter {
     }
     void metrics(std::string_view member, std::span<const Metric> metrics) {
         name(member);
-        char before = '{';
+        char before_metric = '{';
         for (const Metric& metric : metrics) {
-            json += before;
+            json += before_metric;
             append_json_string(json, metric.name);
             json += ':';
             append_json_number(json, metric.value);
-            before = ',';
+            before_metric = ',';
         }
         json += '}';
     }
@@ -65,6 +67,14 @@ void append_event_json(std::string& json, const Event& event) {
     TextWriter writer{json};
     writer.text("type", kTelemetryIngested);
     write_event_members(fields_of(event), event.metrics.empty() ? nullptr : &event.metrics, writer);
+    json += '}';
+}
+
+void append_payload_json(std::string& json, const LoggedEvent& event) {
+    EventFields fields = fields_of(event);
+    fields.idempotency_key = event.idempotency_key;
+    TextWriter writer{json, '{'};
+    write_event_members(fields, event.metrics.empty() ? nullptr : &event.metrics, writer);
     json += '}';
 }
 

@@ -1,6 +1,7 @@
 // Escapes texts and formats numbers for JSON.
 #include "model/json_text.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "model/time_text.hpp"
@@ -47,45 +48,52 @@ char32_t take_character(std::string_view& text) {
     return is_valid ? character : kReplacement;
 }
 
+bool stands_for_itself(char c) noexcept {
+    return c >= 0x20 && c != '"' && c != '\\' && static_cast<unsigned char>(c) < 0x80;
+}
+
+// Takes a character that does not stand for itself off the front, and appends its escape.
+void append_special(std::string& json, std::string_view& text) {
+    const char c = text.front();
+    if (static_cast<unsigned char>(c) >= 0x80) return append_escaped_character(json, take_character(text));
+    text.remove_prefix(1);
+    switch (c) {
+        case '"':
+            json += "\\\"";
+            break;
+        case '\\':
+            json += "\\\\";
+            break;
+        case '\b':
+            json += "\\b";
+            break;
+        case '\f':
+            json += "\\f";
+            break;
+        case '\n':
+            json += "\\n";
+            break;
+        case '\r':
+            json += "\\r";
+            break;
+        case '\t':
+            json += "\\t";
+            break;
+        default:
+            append_escape(json, static_cast<unsigned char>(c));
+    }
+}
+
 }  // namespace
 
 void append_json_string(std::string& json, std::string_view text) {
     json += '"';
     while (!text.empty()) {
-        const char c = text.front();
-        if (static_cast<unsigned char>(c) >= 0x80) {
-            append_escaped_character(json, take_character(text));
-            continue;
-        }
-        text.remove_prefix(1);
-        switch (c) {
-            case '"':
-                json += "\\\"";
-                break;
-            case '\\':
-                json += "\\\\";
-                break;
-            case '\b':
-                json += "\\b";
-                break;
-            case '\f':
-                json += "\\f";
-                break;
-            case '\n':
-                json += "\\n";
-                break;
-            case '\r':
-                json += "\\r";
-                break;
-            case '\t':
-                json += "\\t";
-                break;
-            default:
-                if (c < 0x20)
-                    append_escape(json, static_cast<unsigned>(c));
-                else
-                    json += c;
-        }
+        const auto special = std::find_if(text.begin(), text.end(), [](char c) { return !stands_for_itself(c); });
+        const auto plain = static_cast<std::size_t>(special - text.begin());
+        json.append(text.substr(0, plain));
+        text.remove_prefix(plain);
+        if (!text.empty()) append_special(json, text);
     }
     json += '"';
 }

@@ -2,7 +2,6 @@
 #include "model/time_text.hpp"
 
 #include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -14,12 +13,19 @@ constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
 constexpr std::int64_t kDaysPer400Years = 146'097;
 constexpr std::int64_t kDaysFromMarch0000To2000 = 730'425;  // 0000-03-01 to 2000-01-01
 
-void append_padded(std::string& text, std::int64_t number, std::size_t width) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-    const auto length = static_cast<std::size_t>(end - digits);
-    if (length < width) text.append(width - length, '0');
-    text.append(digits, length);
+// A number that has at most so many digits, with leading zeros.
+char* put_digits(char* target, std::int64_t number, int width) {
+    for (int i = width - 1; i >= 0; --i) {
+        target[i] = static_cast<char>('0' + number % 10);
+        number /= 10;
+    }
+    return target + width;
+}
+
+char* put_year(char* target, std::int64_t year) {
+    if (year < 0) *target++ = '-';
+    year = year < 0 ? -year : year;
+    return year < 10'000 ? put_digits(target, year, 4) : std::to_chars(target, target + 20, year).ptr;
 }
 
 }  // namespace
@@ -48,26 +54,22 @@ void append_time(std::string& text, Micros at) {
     const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;
     const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-    std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+    const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
 
-    if (year < 0) {
-        text += '-';
-        year = -year;
-    }
-    append_padded(text, year, 4);
-    text += '-';
-    append_padded(text, month, 2);
-    text += '-';
-    append_padded(text, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
-    text += 'T';
-    append_padded(text, micros / 3'600'000'000, 2);
-    text += ':';
-    append_padded(text, micros / 60'000'000 % 60, 2);
-    text += ':';
-    append_padded(text, micros / 1'000'000 % 60, 2);
-    text += '.';
-    append_padded(text, micros % 1'000'000, 6);
-    text += 'Z';
+    char shown[64];
+    char* end = put_year(shown, year);
+    const auto put = [&end](char before, std::int64_t number, int width) {
+        *end++ = before;
+        end = put_digits(end, number, width);
+    };
+    put('-', month, 2);
+    put('-', day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
+    put('T', micros / 3'600'000'000, 2);
+    put(':', micros / 60'000'000 % 60, 2);
+    put(':', micros / 1'000'000 % 60, 2);
+    put('.', micros % 1'000'000, 6);
+    *end++ = 'Z';
+    text.append(shown, end);
 }
 
 }  // namespace model

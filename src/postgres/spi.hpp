@@ -10,7 +10,7 @@
 
 namespace postgres {
 
-constexpr int kMostParameters = 8;
+constexpr int kMostParameters = 12;
 
 enum class SqlCommand : int {
     kSelect = SPI_OK_SELECT,  // runs under the active snapshot and writes nothing

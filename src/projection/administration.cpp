@@ -7,7 +7,7 @@
 #include "postgres/catalog.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
-#include "postgres/spi.hpp"
+#include "postgres/internal_function.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 #include "projection/locks.hpp"
@@ -20,53 +20,6 @@
 namespace projection {
 namespace {
 
-// P. The statement that calls the internal function.
-postgres::Statement statement_of(Oid function, bool names_caller) {
-    Oid* types = nullptr;
-    int count = 0;
-    get_func_signature(function, &types, &count);
-    postgres::Statement statement{};
-    statement.command = postgres::SqlCommand::kSelect;
-    statement.parameter_count = count + (names_caller ? 1 : 0);
-    StringInfoData text;
-    initStringInfo(&text);
-    appendStringInfo(&text, "SELECT telemetry.%s_as_owner(", get_func_name(function));
-    if (statement.parameter_count > postgres::kMostParameters) elog(ERROR, "function %u has too many arguments", function);
-    for (int i = 0; i < count; ++i) {
-        appendStringInfo(&text, "%s$%d", i == 0 ? "" : ", ", i + 1);
-        statement.parameter_types[i] = types[i];
-    }
-    if (names_caller) {
-        appendStringInfo(&text, ", $%d", count + 1);
-        statement.parameter_types[count] = TEXTOID;
-    }
-    appendStringInfoChar(&text, ')');
-    statement.text = text.data;
-    return statement;
-}
-
-// P. With `caller`, the role's name is the last argument of the internal function. Returns its result: a bigint, or nothing.
-Datum run(FunctionCallInfo fcinfo, const char* caller) {
-    postgres::Statement statement = statement_of(fcinfo->flinfo->fn_oid, caller != nullptr);
-    Datum values[postgres::kMostParameters + 1];
-    char nulls[postgres::kMostParameters + 1];
-    for (int i = 0; i < fcinfo->nargs; ++i) {
-        values[i] = fcinfo->args[i].value;
-        nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
-    }
-    if (caller != nullptr) {
-        values[fcinfo->nargs] = postgres::text_datum(std::string_view(caller));
-        nulls[fcinfo->nargs] = ' ';
-    }
-    const postgres::StatementScope statements = postgres::open_statements();
-    bool is_null = false;
-    const Datum value = postgres::value_of(postgres::execute(statement, values, nulls), 0, 1, &is_null);
-    const bool is_number = get_func_rettype(fcinfo->flinfo->fn_oid) == INT8OID;
-    const std::int64_t number = is_number ? DatumGetInt64(value) : 0;
-    postgres::close_statements(statements);
-    return is_number ? Int64GetDatum(number) : 0;
-}
-
 // May a pass run beside the function? If not, the function waits for the pass, and the next pass for the function's
 // transaction.
 enum class BesidePasses : std::uint8_t { kYes, kNo };
@@ -77,7 +30,7 @@ Datum administer(FunctionCallInfo fcinfo, const char* caller, BesidePasses besid
     {
         const postgres::AsOwner as_owner(runtime::hold_installed().owner);
         if (beside_passes == BesidePasses::kNo) postgres::guarded(take_apply_lock);
-        result = postgres::guarded([fcinfo, caller] { return run(fcinfo, caller); });
+        result = postgres::guarded([fcinfo, caller] { return postgres::run_internal_function(fcinfo, caller); });
     }
     runtime::wake_at_commit(runtime::Role::kProjector);
     return result;
@@ -95,7 +48,7 @@ TELEMETRY_FUNCTION(telemetry_administer_between_passes) {
 }
 
 TELEMETRY_FUNCTION(telemetry_create_handler_projection) {
-    const char* caller = postgres::guarded([] { return static_cast<const char*>(GetUserNameFromId(GetUserId(), false)); });
+    const char* caller = postgres::guarded(postgres::name_of_current_user);
     projection::administer(fcinfo, caller);
     PG_RETURN_VOID();
 }

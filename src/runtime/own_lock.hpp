@@ -11,6 +11,7 @@ enum class OwnLock : uint32 {
     kProjector = 1,  // the projector holds it as long as it lives
     kApply = 2,      // a writer of the read side holds it to the end of its transaction
     kStarter = 3,    // a session holds it for the moment in which it starts a projector
+    kMerging = 4,    // the merging of batches holds it to the end of its transaction, or consumers that lease old batches do
 };
 
 // The lock that a worker of this role holds as long as it lives.

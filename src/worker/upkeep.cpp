@@ -84,6 +84,8 @@ StepResult run_step(Body&& body, bool tolerates_errors = false) {
 }
 
 constexpr postgres::Statement kAdopt{postgres::SqlCommand::kSelect, "SELECT telemetry.adopt_relations()", 0, {}, nullptr};
+constexpr postgres::Statement kMarkLost{
+    postgres::SqlCommand::kSelect, "SELECT telemetry.mark_lost_subscriptions()", 0, {}, nullptr};
 constexpr postgres::Statement kClearGenerations{
     postgres::SqlCommand::kSelect, "SELECT telemetry.clear_generations($1)", 1, {TEXTOID}, nullptr};
 constexpr postgres::Statement kClearBuckets{postgres::SqlCommand::kSelect,
@@ -203,6 +205,7 @@ bool Upkeep::clear_some() {
     const postgres::StatementScope statements = postgres::guarded([has_new] {
         const postgres::StatementScope scope = postgres::open_statements();
         if (has_new) postgres::execute(kAdopt, nullptr);
+        postgres::execute(kMarkLost, nullptr);
         return scope;
     });
     for (const read_model::Definition& each : registry)

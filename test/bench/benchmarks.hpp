@@ -51,5 +51,7 @@ std::vector<Table> reads(const Setup& setup);
 std::vector<Table> live(const Setup& setup);
 // rebuild.cpp: ingest while a projection is rebuilt, beside ingest alone.
 std::vector<Table> rebuild(const Setup& setup);
+// subscription.cpp: a consumer of a subscription beside one of a PgQ queue.
+std::vector<Table> subscription(const Setup& setup);
 
 }  // namespace bench

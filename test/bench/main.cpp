@@ -34,6 +34,7 @@ constexpr std::pair<std::string_view, bench::Benchmark> kBenchmarks[] = {
     {"live", bench::live},
     {"rebuild", bench::rebuild},
     {"raw", bench::raw},
+    {"subscription", bench::subscription},
     {"checkpoint", bench::ingest_checkpoint},
     {"retries", bench::ingest_retries},
     {"clients2", bench::ingest_two_clients},

@@ -1,0 +1,30 @@
+// Reads the events of a share from the log, from a place on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "feed/batch.hpp"
+#include "model/event.hpp"
+#include "postgres/types.hpp"
+#include "subscription/share.hpp"
+
+namespace subscription {
+
+struct ReadLimits {
+    std::int64_t most_events;                      // that `take` gets
+    std::int64_t most_scanned;                     // about so many events are read for them at most
+    model::BatchId at_most = feed::kNoBatchLimit;  // the last batch that is read
+    std::optional<Place> end;                      // if there is one, reading ends there
+};
+
+// Gets wanted events of a block, in order, and the epoch in which they were written. They live during the call.
+using Take = std::function<void(std::span<const model::LoggedEvent* const>, model::Epoch)>;
+
+// Gives the wanted events after `start` to `take`, as `snapshot` shows them, and returns the place up to which it has read.
+// That place is never inside a batch unless `most_events` were given.
+Place read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot, const Take& take);
+
+}  // namespace subscription
