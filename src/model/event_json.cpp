@@ -70,6 +70,19 @@ void append_event_json(std::string& json, const Event& event) {
     json += '}';
 }
 
+void append_event_json(std::string& json, const LoggedEvent& event) {
+    json += "{\"id\":";
+    append_json_number(json, event.event_id.value);
+    TextWriter writer{json};
+    writer.text("type", event.type);
+    writer.name("version");
+    append_json_number(json, std::int64_t{event.version});
+    EventFields fields = fields_of(event);
+    fields.idempotency_key = event.idempotency_key;
+    write_event_members(fields, event.metrics.empty() ? nullptr : &event.metrics, writer);
+    json += '}';
+}
+
 void append_payload_json(std::string& json, const LoggedEvent& event) {
     EventFields fields = fields_of(event);
     fields.idempotency_key = event.idempotency_key;

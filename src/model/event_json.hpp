@@ -44,6 +44,9 @@ void write_event_members(const EventFields& fields, Metrics* metrics, Writer& wr
 // The texts of the event are in UTF-8.
 void append_event_json(std::string& json, const Event& event);
 
+// Does the same for an event of any type. After the type it also has the version, and at the end the idempotency key.
+void append_event_json(std::string& json, const LoggedEvent& event);
+
 // Appends the members in the same form, as an object of their own. The result is the payload of the event, for clients that get
 // id and type beside it. It also has the idempotency key.
 void append_payload_json(std::string& json, const LoggedEvent& event);

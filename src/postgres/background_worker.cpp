@@ -76,13 +76,11 @@ constexpr SessionSetting kSessionSettings[] = {
     {"temp_tablespaces", ""},
 };
 
-// Ends a worker that was told to end. It writes no FATAL to the server log, because this is the ordinary way to end. With exit
-// code 1 the postmaster starts a static worker again.
+}  // namespace
+
 void leave_if_asked() {
     if (ProcDiePending) proc_exit(1);
 }
-
-}  // namespace
 
 void register_static_worker(const WorkerProgram& program) {
     guarded([&program] {

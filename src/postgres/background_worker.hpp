@@ -38,6 +38,10 @@ void override_setting(const char* name, const char* value);
 // 4. It serves interrupts, and reloads the configuration when the postmaster asked for that.
 void begin_turn(MemoryContext turn);
 
+// P. Ends a worker that was told to end. It writes no FATAL to the server log, because this is the ordinary way to end. With
+// exit code 1 the postmaster starts a static worker again.
+void leave_if_asked();
+
 // Waits for the latch, at most `milliseconds`. Returns whether the latch was set.
 bool wait_for_latch(long milliseconds);
 

@@ -186,6 +186,18 @@ inline bool try_lock(const LOCKTAG& tag, LOCKMODE mode) {
 #endif
 }
 
+// Makes a set of events that lives as long as the process.
+inline WaitEventSet* make_wait_event_set(MemoryContext memory, int event_count) {
+#if PG_VERSION_NUM >= 170000
+    const MemoryContext caller = MemoryContextSwitchTo(memory);
+    WaitEventSet* events = CreateWaitEventSet(nullptr, event_count);
+    MemoryContextSwitchTo(caller);
+    return events;
+#else
+    return CreateWaitEventSet(memory, event_count);
+#endif
+}
+
 // --- memory, for test extensions that replace an allocator of the server's --------------------------------------------------
 
 // Returns what an allocator returns when it has no memory. Up to 16 the caller of the allocator raises the error; from 17 on

@@ -17,6 +17,7 @@
 #include "projection/notification.hpp"
 #include "projection/parking.hpp"
 #include "projection/slices.hpp"
+#include "runtime/wake.hpp"
 
 namespace projection {
 namespace {
@@ -102,6 +103,7 @@ public:
                                 .created_at = context_.taken_at};
         std::string notification = notification_of(batch, context_.snapshot);
         feed::write_batch(batch, context_.snapshot);
+        runtime::wake_at_commit(runtime::Role::kRelay);
         if (!notification.empty()) pass_.notifications.push_back(std::move(notification));
         last_batch_ = state_.last_batch = batch.batch_id;
         state_.batched_to = to;

@@ -6,15 +6,18 @@
 namespace runtime {
 
 enum class Role : int {
-    kProjector  // applies the readings, keeps the statistics, and tells listeners
+    kProjector,  // applies the readings, keeps the statistics, and tells listeners
+    kRelay       // sends events and statistics to servers outside the database
 };
-inline constexpr int kRoleCount = 1;
-inline constexpr Role kRoles[kRoleCount] = {Role::kProjector};
+inline constexpr int kRoleCount = 2;
+inline constexpr Role kRoles[kRoleCount] = {Role::kProjector, Role::kRelay};
 
 // The program of a role's workers. Its argument is the database's oid. If the database has no extension, it ends and leaves
 // "absent" in the shared slot.
 constexpr postgres::WorkerProgram program_of(Role role) noexcept {
     switch (role) {
+        case Role::kRelay:
+            return {"telemetry_relay_main", "telemetry_cqrs relay"};
         case Role::kProjector:
             break;
     }

@@ -35,6 +35,12 @@ void define_int(const char* name, int& value, int min, int max, int unit, const 
     DefineCustomIntVariable(name, description, details, &value, value, min, max, PGC_SIGHUP, unit, nullptr, nullptr, nullptr);
 }
 
+// The setting is seen by superusers and members of pg_read_all_settings only, because a URL may hold a password.
+void define_text(const char* name, char*& value, const char* initially, int flags, const char* description, const char* details,
+                 GucStringCheckHook check = nullptr) {
+    DefineCustomStringVariable(name, description, details, &value, initially, PGC_SIGHUP, flags, check, nullptr, nullptr);
+}
+
 // P.
 void define_all() {
     define_bool("telemetry_cqrs.auto_register", current.auto_register,
@@ -77,6 +83,22 @@ void define_all() {
         "A query of an older one fails with TC103. With 0 no query fails. It is for views with a column as_of, "
         "and for telemetry.as_of().",
         &current.max_staleness, current.max_staleness, 0, kMaxStaleness, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+    define_text(
+        "telemetry_cqrs.nats_url", current.nats_url, "", GUC_SUPERUSER_ONLY,
+        "Sets the NATS servers to which the relay publishes events.",
+        "A list of nats://[user:password@]host[:port] or tls://..., with commas. Empty: the relay publishes nothing there.");
+    define_text("telemetry_cqrs.nats_stream", current.nats_stream, "TELEMETRY", 0,
+                "Sets the JetStream stream that takes the events.",
+                "The relay makes it for the subjects telemetry.> if it is missing and the role may.");
+    define_int("telemetry_cqrs.nats_window", current.nats_window, 1, 65536, 0,
+               "Sets how many messages may be on the way to NATS without an acknowledgement.", nullptr);
+    define_text("telemetry_cqrs.redis_url", current.redis_url, "", GUC_SUPERUSER_ONLY,
+                "Sets the Redis server that gets the statistics of each device.",
+                "redis://[user:password@]host[:port][/database] or rediss://... Empty: the relay sends nothing there.");
+    define_int("telemetry_cqrs.redis_expiry", current.redis_expiry, 0, 10 * kSecondsAYear, GUC_UNIT_S,
+               "Sets how long Redis keeps the statistics of a device that sends nothing.", "With 0 it keeps them for ever.");
+    define_text("telemetry_cqrs.relay_ca_file", current.relay_ca_file, "", GUC_SUPERUSER_ONLY,
+                "Sets a file of certificates (PEM) of the authorities that the relay trusts.", "Empty: those of the system.");
     postgres::define_injection_setting();
     MarkGUCPrefixReserved("telemetry_cqrs");
 }

@@ -12,15 +12,26 @@ struct Settings {
     int max_ahead = 300;                                    // seconds measured_at may be ahead of the server's clock
     int max_batch_readings = 100000;                        // readings that one call may send
     NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries
-    int coalesce = 2;              // least milliseconds for which the projector lets events gather after a busy step
-    int poll_interval = 2000;      // milliseconds after which the projector looks without being woken
-    int batch_retention = 86400;   // seconds for which rows of telemetry.batch are kept; 0: for ever
-    int audit_interval = 0;        // seconds between two audits of a projection; 0: none
-    int max_staleness = 0;         // milliseconds, of the session; 0: any age will do
-    int launcher_interval = 5000;  // milliseconds between two looks for new databases
+    int coalesce = 2;               // least milliseconds for which the projector lets events gather after a busy step
+    int poll_interval = 2000;       // milliseconds after which the projector looks without being woken
+    int batch_retention = 86400;    // seconds for which rows of telemetry.batch are kept; 0: for ever
+    int audit_interval = 0;         // seconds between two audits of a projection; 0: none
+    int max_staleness = 0;          // milliseconds, of the session; 0: any age will do
+    int launcher_interval = 5000;   // milliseconds between two looks for new databases
+    char* nats_url = nullptr;       // empty: the relay sends nothing to NATS
+    char* nats_stream = nullptr;    // its name
+    int nats_window = 4096;         // messages that may lack an acknowledgement
+    char* redis_url = nullptr;      // empty: the relay sends nothing to Redis
+    int redis_expiry = 86400;       // seconds after which Redis forgets a device; 0: never
+    char* relay_ca_file = nullptr;  // certificates of authorities; empty: those of the system
 };
 
 const Settings& settings() noexcept;
+
+// Has a setting of type text a value?
+inline bool is_set(const char* text) noexcept {
+    return text != nullptr && *text != '\0';
+}
 
 // Called once, by _PG_init.
 void define_settings();

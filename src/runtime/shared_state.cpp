@@ -71,6 +71,7 @@ DatabaseSlot* find_or_make_slot_locked(Oid database) {
         worker.error = LastError{};
         pg_atomic_write_u32(&worker.procno, kNoProcess);
     }
+    for (SinkReport& sink : slot->sinks) sink = SinkReport{};
     reset_counters(slot->ingest, GetCurrentTimestamp());
     pg_atomic_write_u32(&slot->database, database);
     return slot;

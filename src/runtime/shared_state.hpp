@@ -60,12 +60,30 @@ struct WorkerSlot {
     LastError error;
 };
 
+// The servers outside to which the relay sends.
+enum class RelaySink : int { kNats, kRedis };
+inline constexpr int kRelaySinks = 2;
+
+enum class SinkCondition : int { kStopped, kConnecting, kConnected, kBackingOff };
+
+// What the relay says of a sink since it started.
+struct SinkReport {
+    SinkCondition condition;
+    TimestampTz since;  // when the condition began; 0: there was none yet
+    char server[160];   // the URL without secrets
+    std::uint64_t sent, acknowledged, duplicates, failures, late_repeats, pending;
+    char note[200];
+    char phase[16];   // of the last failure
+    LastError error;  // the last failure
+};
+
 struct DatabaseSlot {
     pg_atomic_uint32 database;       // oid; InvalidOid: the slot is free
     bool is_poked;                   // a session asked the launcher to look; the launcher clears it when it starts a projector
     WorkerSlot workers[kRoleCount];  // by role
     PassSignal pass_signals[kPassSignalCount];
-    IngestCounters ingest;  // runtime/statistics.hpp
+    SinkReport sinks[kRelaySinks];  // runtime/relay_report.hpp
+    IngestCounters ingest;          // runtime/statistics.hpp
 };
 
 // Locking:

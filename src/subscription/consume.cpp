@@ -1,5 +1,5 @@
-// SQL functions with which consumers answer leases, and administrators define subscriptions. Each function f(...) runs the
-// internal SQL function f_as_owner(..., caller) as the extension's owner.
+// SQL functions with which consumers answer leases, and administrators define subscriptions and instruct the relay. Each
+// function f(...) runs the internal SQL function f_as_owner(..., caller) as the extension's owner.
 #include <string_view>
 
 #include "postgres/as_owner.hpp"
@@ -10,6 +10,7 @@
 #include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 #include "runtime/installed.hpp"
+#include "runtime/wake.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -19,6 +20,15 @@ namespace {
 // It is called for each lease, so its plan is kept.
 postgres::Statement ack{
     postgres::SqlCommand::kSelect, "SELECT telemetry.ack_as_owner($1, $2, $3)", 3, {TEXTOID, INT8OID, TEXTOID}, nullptr};
+
+Datum run_as_owner(FunctionCallInfo fcinfo) {
+    const char* caller = postgres::guarded([fcinfo] {
+        postgres::require_writable(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid)));
+        return postgres::name_of_current_user();
+    });
+    const postgres::AsOwner as_owner(runtime::hold_installed().owner);
+    return postgres::guarded([fcinfo, caller] { return postgres::run_internal_function(fcinfo, caller); });
+}
 
 }  // namespace
 }  // namespace subscription
@@ -40,10 +50,11 @@ TELEMETRY_FUNCTION(telemetry_ack) {
 }
 
 TELEMETRY_FUNCTION(telemetry_use_subscription) {
-    const char* caller = postgres::guarded([fcinfo] {
-        postgres::require_writable(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid)));
-        return postgres::name_of_current_user();
-    });
-    const postgres::AsOwner as_owner(runtime::hold_installed().owner);
-    return postgres::guarded([fcinfo, caller] { return postgres::run_internal_function(fcinfo, caller); });
+    return subscription::run_as_owner(fcinfo);
+}
+
+TELEMETRY_FUNCTION(telemetry_instruct_relay) {
+    const Datum changed = subscription::run_as_owner(fcinfo);
+    runtime::wake_at_commit(runtime::Role::kRelay);
+    return changed;
 }

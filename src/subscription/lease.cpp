@@ -9,6 +9,7 @@
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "postgres/text_array.hpp"
+#include "subscription/stored_place.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -23,12 +24,10 @@ postgres::Statement take{
     {TEXTOID, TEXTOID, INT4OID, INTERVALOID, TEXTOID},
     nullptr};
 enum TakenColumn {
-    kFirstLane = 1,
-    kLastLane,
-    kBatchId,
-    kPartialXid,
-    kPartialEventId,
-    kAtMost,
+    kFirstLaneColumn = 1,
+    kLastLaneColumn,
+    kBatchId,  // a place, of three columns
+    kAtMost = kBatchId + 3,
     kMostEvents,
     kLease,
     kIsRetry,
@@ -74,11 +73,10 @@ using Texts = postgres::GrowingArray<std::string_view>;
 struct Taken {
     bool is_found;
     std::int16_t first_lane, last_lane;
-    std::int64_t batch, at_most, lease;
-    std::uint64_t partial_xid;
-    std::int64_t partial_event_id;
+    StoredPlace place;
+    std::int64_t at_most, lease;
     std::int32_t most_events;
-    bool is_partial, is_retry;
+    bool is_retry;
     Texts devices, regions, types, held;
 };
 
@@ -106,12 +104,9 @@ Taken taken_of(const postgres::StatementResult& rows, MemoryContext memory) {
     taken.lease = DatumGetInt64(taken_value(rows, kLease, 0));
     taken.is_found = taken.lease != 0;
     if (!taken.is_found) return taken;
-    taken.first_lane = DatumGetInt16(taken_value(rows, kFirstLane, 0));
-    taken.last_lane = DatumGetInt16(taken_value(rows, kLastLane, 0));
-    taken.batch = DatumGetInt64(taken_value(rows, kBatchId, 0));
-    taken.partial_xid = U64FromFullTransactionId(DatumGetFullTransactionId(taken_value(rows, kPartialXid, 0)));
-    taken.is_partial = taken.partial_xid != 0;
-    taken.partial_event_id = DatumGetInt64(taken_value(rows, kPartialEventId, 0));
+    taken.first_lane = DatumGetInt16(taken_value(rows, kFirstLaneColumn, 0));
+    taken.last_lane = DatumGetInt16(taken_value(rows, kLastLaneColumn, 0));
+    taken.place = stored_place_of(rows, 0, kBatchId);
     taken.at_most = DatumGetInt64(taken_value(rows, kAtMost, Int64GetDatum(feed::kNoBatchLimit.value)));
     taken.most_events = DatumGetInt32(taken_value(rows, kMostEvents, 0));
     taken.is_retry = DatumGetBool(taken_value(rows, kIsRetry, BoolGetDatum(false)));
@@ -124,16 +119,6 @@ Taken taken_of(const postgres::StatementResult& rows, MemoryContext memory) {
 
 std::vector<std::string> strings_of(const Texts& texts) {
     return {texts.begin(), texts.end()};
-}
-
-// P. A place takes three parameters.
-void set_place(const Place& place, Datum* values, char* nulls) {
-    values[0] = Int64GetDatum(place.batch.value);
-    nulls[1] = nulls[2] = 'n';
-    if (!place.partial) return;
-    values[1] = FullTransactionIdGetDatum(FullTransactionIdFromU64(place.partial->xid.value));
-    values[2] = Int64GetDatum(place.partial->event_id.value);
-    nulls[1] = nulls[2] = ' ';
 }
 
 }  // namespace
@@ -151,14 +136,12 @@ std::optional<Offer> take_share(const LeaseRequest& request) {
     if (!taken.is_found) return std::nullopt;
     Offer offer{.filter = {taken.first_lane, taken.last_lane, strings_of(taken.devices), strings_of(taken.regions),
                            strings_of(taken.types)},
-                .place = {model::BatchId{taken.batch}, std::nullopt},
+                .place = place_of(taken.place),
                 .at_most = model::BatchId{taken.at_most},
                 .most_events = taken.most_events,
                 .lease = taken.lease,
                 .is_retry = taken.is_retry,
                 .held = strings_of(taken.held)};
-    if (taken.is_partial)
-        offer.place.partial = model::Partial{model::Xid{taken.partial_xid}, model::EventId{taken.partial_event_id}};
     std::sort(offer.held.begin(), offer.held.end());
     return offer;
 }

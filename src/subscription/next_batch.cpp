@@ -7,19 +7,18 @@
 #include <string_view>
 #include <vector>
 
-#include "feed/batch.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/internal_function.hpp"
+#include "postgres/latest_snapshot.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 #include "postgres/text_array.hpp"
 #include "runtime/installed.hpp"
-#include "runtime/own_lock.hpp"
-#include "runtime/settings.hpp"
+#include "subscription/kept_batches.hpp"
 #include "subscription/lease.hpp"
 #include "subscription/payloads.hpp"
 #include "subscription/share_reader.hpp"
@@ -32,27 +31,6 @@ namespace {
 constexpr std::int32_t kMostEvents = 100000;
 constexpr std::int64_t kMostScanned = 100000;  // events that the subscription does not want; a call reads so many and returns
 constexpr std::int64_t kUnlimited = PG_INT64_MAX;
-
-// The latest snapshot as the active one. The caller's does not show what this command has written, nor perhaps the batch at
-// which the share stands. After an error the abort pops it.
-class LatestSnapshot {
-public:
-    LatestSnapshot()
-        : snapshot_(postgres::guarded([] {
-              PushActiveSnapshot(GetLatestSnapshot());
-              return GetActiveSnapshot();
-          })) {}
-    LatestSnapshot(const LatestSnapshot&) = delete;
-    LatestSnapshot& operator=(const LatestSnapshot&) = delete;
-
-    ::Snapshot get() const noexcept { return snapshot_; }
-    void pop() const {
-        postgres::guarded([] { PopActiveSnapshot(); });
-    }
-
-private:
-    ::Snapshot snapshot_;
-};
 
 postgres::Statement select_retried{
     postgres::SqlCommand::kSelect,
@@ -136,28 +114,12 @@ void deliver(std::span<const model::LoggedEvent* const> events, model::Epoch epo
     if (!free.empty()) rows.put(free, epoch);
 }
 
-// While this transaction may lease old batches, the projector merges none: the end of a lease must stay the end of a batch.
-// Batches that are younger by this much than the oldest that are kept cannot be merged before the transaction ends.
-constexpr TimestampTz kSafeAge = 600 * USECS_PER_SEC;
-void keep_from_merging(const Place& place) {
-    const TimestampTz retention = runtime::settings().batch_retention * USECS_PER_SEC;
-    if (retention == 0) return;
-    const LatestSnapshot snapshot;
-    const auto next = feed::find_batch_after(place.batch, snapshot.get());
-    snapshot.pop();
-    if (!next || next->created_at > GetCurrentTimestamp() - retention + kSafeAge) return;
-    postgres::guarded([] {
-        const LOCKTAG tag = runtime::tag_of(runtime::OwnLock::kMerging);
-        LockAcquire(&tag, ShareLock, false, false);
-    });
-}
-
 void deliver_batch(FunctionCallInfo fcinfo, const LeaseRequest& request) {
     const auto offer = take_share(request);
     if (!offer) return;
-    keep_from_merging(offer->place);
+    (void)keep_from_merging(offer->place);
     DeliveredRows rows(fcinfo, offer->lease);
-    const LatestSnapshot snapshot;
+    const postgres::LatestSnapshot snapshot;
     if (offer->is_retry) {
         rows.put_retried(request.subscription);
         return snapshot.pop();
@@ -211,7 +173,7 @@ Place place_argument(FunctionCallInfo fcinfo, int first) {
     return place;
 }
 
-enum LeasedArgument { kFirstLane, kLastLane, kStart, kEnd = kStart + 3, kDevices = kEnd + 3, kRegions, kTypes };
+enum LeasedArgument { kFirstLaneArgument, kLastLaneArgument, kStart, kEnd = kStart + 3, kDevices = kEnd + 3, kRegions, kTypes };
 
 // P.
 void put_leased(FunctionCallInfo fcinfo, const Place& start, std::span<const model::LoggedEvent* const> events,
@@ -247,11 +209,11 @@ TELEMETRY_FUNCTION(telemetry_next_batch) {
 TELEMETRY_FUNCTION(telemetry_read_leased_events) {
     using namespace subscription;
     postgres::guarded([fcinfo] { InitMaterializedSRF(fcinfo, 0); });
-    const Filter filter{PG_GETARG_INT16(kFirstLane), PG_GETARG_INT16(kLastLane), list_argument(fcinfo, kDevices),
-                        list_argument(fcinfo, kRegions), list_argument(fcinfo, kTypes)};
+    const Filter filter{PG_GETARG_INT16(kFirstLaneArgument), PG_GETARG_INT16(kLastLaneArgument),
+                        list_argument(fcinfo, kDevices), list_argument(fcinfo, kRegions), list_argument(fcinfo, kTypes)};
     const Place start = place_argument(fcinfo, kStart);
     const ReadLimits limits{.most_events = kUnlimited, .most_scanned = kUnlimited, .end = place_argument(fcinfo, kEnd)};
-    const LatestSnapshot snapshot;
+    const postgres::LatestSnapshot snapshot;
     Payloads payloads;
     (void)read_share(start, filter, limits, snapshot.get(),
                      [&](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {

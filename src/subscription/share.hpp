@@ -21,6 +21,22 @@ struct Place {
     friend bool operator==(const Place&, const Place&) = default;
 };
 
+// A place as plain data, so that a guarded block may return it.
+struct StoredPlace {
+    std::int64_t batch;
+    bool is_partial;
+    std::uint64_t xid;
+    std::int64_t event_id;
+};
+
+inline Place place_of(const StoredPlace& stored) noexcept {
+    Place place{model::BatchId{stored.batch}, std::nullopt};
+    if (stored.is_partial) place.partial = model::Partial{model::Xid{stored.xid}, model::EventId{stored.event_id}};
+    return place;
+}
+
+inline constexpr std::int16_t kLastLane = 255;  // the first one is 0
+
 // The lane of a device. It never changes, because shares are stored.
 std::int16_t lane_of(std::string_view device_id) noexcept;
 

@@ -113,6 +113,17 @@ void DatabaseWorker::wait_ignoring_latch(long milliseconds) {
     }
 }
 
+postgres::EventLoop::WaitEnd DatabaseWorker::wait_in(postgres::EventLoop& loop, long milliseconds) {
+    using WaitEnd = postgres::EventLoop::WaitEnd;
+    for (long left = milliseconds; left > 0;) {
+        const long piece = std::min(left, longest_wait());
+        if (const WaitEnd end = loop.wait(piece); end != WaitEnd::kTime) return end;
+        left -= piece;
+        give_way_if_wanted();
+    }
+    return WaitEnd::kTime;
+}
+
 bool DatabaseWorker::has_reason_to_work() const {
     return tries_again_ || is_server_read_only() || completed_before_turn_ != postgres::completed_transactions();
 }

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "postgres/error.hpp"
+#include "postgres/event_loop.hpp"
 #include "postgres/types.hpp"
 #include "runtime/backoff.hpp"
 #include "runtime/log_throttle.hpp"
@@ -62,6 +63,9 @@ public:
     // was set), or whatever the latch says.
     bool wait_for_latch(long milliseconds);
     void wait_ignoring_latch(long milliseconds);
+
+    // Waits likewise while a loop works, and also until one of its callbacks ends the wait.
+    postgres::EventLoop::WaitEnd wait_in(postgres::EventLoop& loop, long milliseconds);
 
     // pg_stat_activity shows that the worker waits, and why if it cannot work.
     void report_idle();

@@ -1,0 +1,118 @@
+// The role of the relay: it sends events to NATS JetStream, from where each sink stands in the log.
+//
+// A turn looks into the tables, in short transactions, and gives the sinks what comes next. Between two turns libuv serves the
+// sinks, and no transaction is open.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "postgres/entry_point.hpp"
+#include "postgres/event_loop.hpp"
+#include "relay/nats_sink.hpp"
+#include "runtime/relay_report.hpp"
+#include "runtime/settings.hpp"
+#include "worker/database_worker.hpp"
+#include "worker/relay_channel.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+namespace {
+
+constexpr runtime::SteadyTime kMillisecond = 1000;
+
+class Relay : public Work {
+public:
+    void begin_turn() override {}
+    WorkDone do_some() override;
+    void rest(DatabaseWorker& worker) override;
+
+private:
+    void follow_settings();
+
+    postgres::EventLoop loop_;
+    std::string settings_;  // those from which the channels were made
+    std::vector<std::unique_ptr<RelayChannel>> channels_;
+    std::optional<postgres::ErrorReport> flaw_;  // of the settings
+};
+
+std::string texts_of_settings() {
+    const runtime::Settings& current = runtime::settings();
+    return std::string(current.nats_url) + '\n' + current.nats_stream + '\n' + current.redis_url + '\n' + current.relay_ca_file;
+}
+
+// Makes the channels anew when a setting has changed.
+void Relay::follow_settings() {
+    std::string current = texts_of_settings();
+    if (current == settings_) return;
+    settings_ = std::move(current);
+    channels_.clear();
+    flaw_.reset();
+    const runtime::Settings& settings = runtime::settings();
+    if (runtime::is_set(settings.nats_url)) {
+        auto urls = relay::parse_nats_urls(settings.nats_url);
+        if (const auto* flaw = std::get_if<relay::PeerUrlFlaw>(&urls)) {
+            flaw_ =
+                postgres::ErrorReport{ERRCODE_INVALID_PARAMETER_VALUE, "telemetry_cqrs.nats_url: " + flaw->text, {}, {}, {}};
+        } else if (!relay::is_stream_name(settings.nats_stream)) {
+            flaw_ = postgres::ErrorReport{ERRCODE_INVALID_PARAMETER_VALUE,
+                                          "telemetry_cqrs.nats_stream is no name of a stream",
+                                          {},
+                                          "A name has no space, dot, asterisk, greater-than sign or slash.",
+                                          {}};
+        } else {
+            channels_.push_back(std::make_unique<RelayChannel>(
+                runtime::RelaySink::kNats,
+                std::make_unique<relay::NatsSink>(
+                    loop_, relay::NatsSinkOptions{.servers = std::get<0>(std::move(urls)),
+                                                  .stream = settings.nats_stream,
+                                                  .window = static_cast<std::size_t>(settings.nats_window),
+                                                  .authorities = settings.relay_ca_file})));
+        }
+    }
+}
+
+WorkDone Relay::do_some() {
+    postgres::guarded([] { pgstat_report_activity(STATE_RUNNING, "sending"); });
+    follow_settings();
+    WorkDone done;
+    for (const auto& channel : channels_) {
+        channel->look();
+        done.is_absent |= channel->is_absent();
+    }
+    done.failure = flaw_;
+    return done;
+}
+
+// Serves the sinks until there is something to look up in the tables: room for events that there may be, or a place to store.
+void Relay::rest(DatabaseWorker& worker) {
+    using WaitEnd = postgres::EventLoop::WaitEnd;
+    worker.report_idle();
+    const runtime::SteadyTime poll_at = runtime::steady_time() + runtime::settings().poll_interval * kMillisecond;
+    for (WaitEnd end = WaitEnd::kCallback; end != WaitEnd::kLatchSet;) {
+        const runtime::SteadyTime now = runtime::steady_time();
+        if (now >= poll_at) break;
+        runtime::SteadyTime due_at = poll_at;
+        for (const auto& channel : channels_) {
+            channel->serve(now);
+            if (channel->wants_look(now)) return;
+            due_at = std::min(due_at, channel->due_at());
+        }
+        end = worker.wait_in(loop_, std::max<long>(1, static_cast<long>((due_at - now + kMillisecond - 1) / kMillisecond)));
+    }
+    for (const auto& channel : channels_) channel->tell_news();
+}
+
+}  // namespace
+}  // namespace worker
+
+extern "C" PGDLLEXPORT void telemetry_relay_main(Datum database) {
+    postgres::entry_point([database] {
+        worker::serve_database(runtime::Role::kRelay, DatumGetObjectId(database),
+                               []() -> std::unique_ptr<worker::Work> { return std::make_unique<worker::Relay>(); });
+    });
+}

@@ -1,0 +1,140 @@
+// Renders events into chunks, and keeps the places at which the chunks end.
+#include "worker/relay_channel.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "model/event_json.hpp"
+#include "postgres/encoding.hpp"
+#include "postgres/text.hpp"
+#include "relay/message_id.hpp"
+#include "relay/subject.hpp"
+#include "runtime/relay_report.hpp"
+#include "subscription/utf8_event.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+namespace {
+
+constexpr std::int64_t kMostEvents = 1000;                  // of a chunk
+constexpr runtime::SteadyTime kStoreInterval = 200 * 1000;  // a crash in between causes repeats, which the server knows
+constexpr runtime::SteadyTime kReportInterval = 500 * 1000;
+
+void append_message(relay::Chunk& chunk, const model::LoggedEvent& event) {
+    std::string& text = chunk.text();
+    relay::append_subject(text, event.type, event.region, event.device_id);
+    chunk.end_subject();
+    std::string payload;
+    model::append_event_json(payload, event);
+    relay::append_message_id(text, event.event_id, payload);
+    chunk.end_id();
+    text += payload;
+    chunk.end_payload();
+}
+
+void append_messages(relay::Chunk& chunk, std::span<const model::LoggedEvent* const> events) {
+    const auto convert = postgres::utf8_conversion();
+    for (const model::LoggedEvent* event : events) {
+        if (convert == nullptr)
+            append_message(chunk, *event);
+        else
+            append_message(chunk, subscription::Utf8Event(*event, convert).get());
+    }
+}
+
+runtime::SinkCondition condition_of(relay::SinkState state) {
+    switch (state) {
+        case relay::SinkState::kConnecting:
+            return runtime::SinkCondition::kConnecting;
+        case relay::SinkState::kConnected:
+            return runtime::SinkCondition::kConnected;
+        case relay::SinkState::kBackingOff:
+            break;
+    }
+    return runtime::SinkCondition::kBackingOff;
+}
+
+}  // namespace
+
+RelayChannel::RelayChannel(runtime::RelaySink name, std::unique_ptr<relay::Sink> sink)
+    : name_(name), sink_(std::move(sink)), cursor_(name) {}
+
+RelayChannel::~RelayChannel() {
+    runtime::report_sink(name_, {});
+}
+
+void RelayChannel::take_finished() {
+    const auto ticket = sink_->take_finished();
+    if (!ticket) return;
+    while (!chunks_.empty() && chunks_.front().ticket <= *ticket) {
+        arrived_ = chunks_.front().end;
+        chunks_.pop_front();
+    }
+}
+
+void RelayChannel::look() {
+    take_finished();
+    const std::uint64_t ticket = next_ticket_++;
+    relay::Chunk chunk(ticket);
+    subscription::Take take;
+    if (may_have_events_ && sink_->has_room())
+        take = [&chunk](std::span<const model::LoggedEvent* const> events, model::Epoch) { append_messages(chunk, events); };
+    const RelayLook look = cursor_.look(std::exchange(arrived_, std::nullopt), kMostEvents, take);
+    store_at_ = runtime::steady_time() + kStoreInterval;
+    standing_ = look.standing;
+    if (look.has_jumped || !may_send()) {
+        sink_->forget();
+        chunks_.clear();
+    }
+    if (take) may_have_events_ = look.has_read;
+    if (!look.has_read) return;
+    chunks_.push_back({ticket, look.end});
+    sink_->take(std::move(chunk));
+}
+
+bool RelayChannel::wants_look(runtime::SteadyTime now) const {
+    return (arrived_ && now >= store_at_) || (may_send() && may_have_events_ && sink_->has_room());
+}
+
+void RelayChannel::serve(runtime::SteadyTime now) {
+    if (may_send()) sink_->step(now);
+    take_finished();
+    report();
+}
+
+runtime::SteadyTime RelayChannel::due_at() const {
+    runtime::SteadyTime due_at = may_send() ? sink_->due_at() : store_at_ + 2'000'000;
+    if (arrived_) due_at = std::min(due_at, store_at_);
+    if (sink_->status().acknowledged != reported_acknowledged_) due_at = std::min(due_at, report_at_);
+    return due_at;
+}
+
+// The slot gets the figures twice a second, and a change of state at once.
+void RelayChannel::report() {
+    const relay::SinkStatus& status = sink_->status();
+    const runtime::SinkCondition condition = condition_of(status.state);
+    const runtime::SteadyTime now = runtime::steady_time();
+    const bool has_changed = condition != reported_ || status.failures != reported_failures_;
+    if (!has_changed && now < report_at_) return;
+    report_at_ = now + kReportInterval;
+    runtime::SinkReport report = runtime::sink_report(name_);
+    if (status.failures != reported_failures_ && status.failure) {
+        report.error.at = GetCurrentTimestamp();
+        postgres::copy_cut(report.error.text, status.failure->reason.c_str());
+        postgres::copy_cut(report.phase, status.failure->phase.c_str());
+    }
+    reported_ = report.condition = condition;
+    reported_failures_ = status.failures;
+    postgres::copy_cut(report.server, status.server.c_str());
+    postgres::copy_cut(report.note, status.note.c_str());
+    report.sent = status.sent;
+    report.acknowledged = reported_acknowledged_ = status.acknowledged;
+    report.duplicates = status.duplicates;
+    report.failures = status.failures;
+    report.late_repeats = status.late_repeats;
+    report.pending = sink_->pending();
+    runtime::report_sink(name_, report);
+}
+
+}  // namespace worker

@@ -1,0 +1,169 @@
+// Runs the relay's statements as the extension's owner.
+#include "worker/relay_cursor.hpp"
+
+#include "postgres/as_owner.hpp"
+#include "postgres/error.hpp"
+#include "postgres/latest_snapshot.hpp"
+#include "postgres/spi.hpp"
+#include "postgres/text.hpp"
+#include "postgres/transaction.hpp"
+#include "projection/locks.hpp"
+#include "runtime/installed.hpp"
+#include "runtime/relay_report.hpp"
+#include "subscription/kept_batches.hpp"
+#include "subscription/stored_place.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace worker {
+namespace {
+
+using subscription::Place;
+
+constexpr std::int64_t kMostScanned = PG_INT64_MAX;  // the relay wants every event
+
+postgres::Statement select_row{
+    postgres::SqlCommand::kSelect,
+    "SELECT h.batch_id, h.partial_xid, h.partial_event_id, r.paused_at IS NOT NULL, s.lost_at IS NOT NULL, "
+    "(r.system_identifier, r.database, r.log, r.timeline) = (SELECT p.system_identifier, p.database, p.log, p.timeline FROM "
+    "telemetry.current_place() AS p) "
+    "FROM telemetry.relay r JOIN telemetry.subscription s ON s.subscription = $2 "
+    "JOIN telemetry.subscription_share h ON h.subscription = $2 WHERE r.sink = $1",
+    2,
+    {TEXTOID, TEXTOID},
+    nullptr};
+postgres::Statement start_sink{postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1)", 1, {TEXTOID}, nullptr};
+// A place that is no end of a batch any more is passed over, because a later one will come.
+postgres::Statement move{postgres::SqlCommand::kUpdate,
+                         "UPDATE telemetry.subscription_share SET batch_id = $2, partial_xid = $3, partial_event_id = $4, "
+                         "lease = CASE WHEN (lease_batch_id, lease_partial_xid, lease_partial_event_id) IS NOT DISTINCT FROM "
+                         "($2, $3, $4) THEN NULL ELSE "
+                         "lease END "
+                         "WHERE subscription = $1 AND ($2 = 0 OR EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = $2))",
+                         4,
+                         {TEXTOID, INT8OID, XID8OID, INT8OID},
+                         nullptr};
+// The lease keeps the end of what was read from being merged. Nobody has it: the relay finds its share by name.
+postgres::Statement hold_end{postgres::SqlCommand::kUpdate,
+                             "UPDATE telemetry.subscription_share SET lease = 0, lease_batch_id = $2, lease_partial_xid = $3, "
+                             "lease_partial_event_id = $4 "
+                             "WHERE subscription = $1",
+                             4,
+                             {TEXTOID, INT8OID, XID8OID, INT8OID},
+                             nullptr};
+
+// P.
+bool flag_of(const postgres::StatementResult& rows, int column) {
+    bool is_null = false;
+    const Datum value = postgres::value_of(rows, 0, column, &is_null);
+    return !is_null && DatumGetBool(value);
+}
+
+void run_with_place(postgres::Statement& statement, const std::string& name, const Place& place) {
+    postgres::guarded([&] {
+        Datum values[4] = {postgres::text_datum(name)};
+        char nulls[] = "    ";
+        subscription::set_place(place, values + 1, nulls + 1);
+        const postgres::StatementScope statements = postgres::open_statements();
+        postgres::execute_kept(statement, values, nulls);
+        postgres::close_statements(statements);
+    });
+}
+
+}  // namespace
+
+struct RelayCursor::Row {
+    bool is_there = false;
+    subscription::StoredPlace place{};
+    bool is_paused = false, is_lost = false, is_adopted = false;
+};
+
+RelayCursor::RelayCursor(runtime::RelaySink sink) : sink_(runtime::name_of(sink)), subscription_("relay." + sink_) {}
+
+RelayCursor::Row RelayCursor::find_row() const {
+    return postgres::guarded([this] {
+        Datum values[] = {postgres::text_datum(sink_), postgres::text_datum(subscription_)};
+        const postgres::StatementScope statements = postgres::open_statements();
+        const postgres::StatementResult rows = postgres::execute_kept(select_row, values);
+        Row row{};
+        row.is_there = rows.row_count > 0;
+        if (row.is_there) {
+            row.place = subscription::stored_place_of(rows, 0, 1);
+            row.is_paused = flag_of(rows, 4);
+            row.is_lost = flag_of(rows, 5);
+            row.is_adopted = flag_of(rows, 6);
+        }
+        postgres::close_statements(statements);
+        return row;
+    });
+}
+
+void RelayCursor::start() const {
+    postgres::guarded([this] {
+        Datum value = postgres::text_datum(sink_);
+        const postgres::StatementScope statements = postgres::open_statements();
+        postgres::execute_kept(start_sink, &value);
+        postgres::close_statements(statements);
+    });
+}
+
+void RelayCursor::store(const Place& place) {
+    run_with_place(move, subscription_, place);
+}
+
+void RelayCursor::hold(const Place& end) const {
+    run_with_place(hold_end, subscription_, end);
+}
+
+RelayLook RelayCursor::look(const std::optional<Place>& arrived, std::int64_t most_events, const subscription::Take& take) {
+    postgres::Transaction transaction;
+    const bool is_there = postgres::guarded([] {
+        if (!projection::hold_extension()) return false;
+        PushActiveSnapshot(GetTransactionSnapshot());
+        return true;
+    });
+    RelayLook look;
+    if (!is_there) return look;
+    {
+        const postgres::AsOwner as_owner(runtime::installed().owner);
+        Row row = find_row();
+        if (!row.is_there) {
+            start();
+            postgres::guarded(postgres::show_own_writes);
+            row = find_row();
+        }
+        const Place place = subscription::place_of(row.place);
+        look.has_jumped = !stored_ || place != *stored_;
+        if (look.has_jumped) {
+            read_to_ = place;
+            stored_ = place;
+        } else if (arrived && *arrived != place) {
+            store(*arrived);
+            postgres::guarded(postgres::show_own_writes);
+            stored_ = subscription::place_of(find_row().place);
+        }
+        look.standing = row.is_lost      ? RelayStanding::kLost
+                        : row.is_paused  ? RelayStanding::kPaused
+                        : row.is_adopted ? RelayStanding::kMaySend
+                                         : RelayStanding::kNotAdopted;
+        if (look.standing == RelayStanding::kMaySend && take) {
+            const bool is_old = subscription::keep_from_merging(read_to_);
+            const postgres::LatestSnapshot snapshot;
+            const subscription::Filter everything{.first_lane = 0, .last_lane = subscription::kLastLane};
+            look.end = subscription::read_share(read_to_, everything,
+                                                {most_events, kMostScanned, feed::kNoBatchLimit, std::nullopt}, snapshot.get(),
+                                                [&](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
+                                                    look.events += static_cast<std::int64_t>(events.size());
+                                                    take(events, epoch);
+                                                });
+            snapshot.pop();
+            look.has_read = look.end != read_to_;
+            if (look.has_read && is_old) hold(look.end);
+        }
+    }
+    transaction.commit();
+    if (look.has_read) read_to_ = look.end;
+    return look;
+}
+
+}  // namespace worker
