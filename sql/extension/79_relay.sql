@@ -7,8 +7,8 @@ COMMENT ON FUNCTION telemetry.current_place() IS 'Returns the place of this log:
 CREATE FUNCTION telemetry.start_relay(sink text) RETURNS void LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO telemetry.relay (sink, system_identifier, database, log, timeline, adopted_at, adopted_by)
-    SELECT start_relay.sink, p.system_identifier, p.database, p.log, p.timeline, clock_timestamp(), 'the first start' FROM telemetry.current_place() AS p
+    INSERT INTO telemetry.relay (sink, system_identifier, database, log, timeline, adopted_at, adopted_by, refresh_requested_at)
+    SELECT start_relay.sink, p.system_identifier, p.database, p.log, p.timeline, clock_timestamp(), 'the first start', CASE WHEN start_relay.sink = 'redis' THEN clock_timestamp() END FROM telemetry.current_place() AS p
     ON CONFLICT DO NOTHING;
     IF NOT EXISTS (SELECT FROM telemetry.subscription s WHERE s.subscription = 'relay.' || start_relay.sink) THEN
         INSERT INTO telemetry.subscription (subscription, consumer_role, max_attempts, retry_delay, required, max_lag, created_at)
@@ -71,6 +71,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.adopt_relay_as_owner(text, text) IS 'Does the work of telemetry.adopt_relay(). Internal.';
 
+CREATE FUNCTION telemetry.refresh_cache() RETURNS bigint
+    AS 'MODULE_PATHNAME', 'telemetry_instruct_relay' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.refresh_cache() IS 'Lets the relay send the statistics of every device to Redis again, whatever Redis has, as after values were deleted there. It does so by itself when it starts for the first time, and when it finds that Redis has lost what had arrived. Returns 1, or 0 if the relay has never sent to Redis.';
+
+CREATE FUNCTION telemetry.refresh_cache_as_owner(caller text) RETURNS bigint LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changed bigint;
+BEGIN
+    UPDATE telemetry.relay r SET refresh_requested_at = clock_timestamp() WHERE r.sink = 'redis';
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
+COMMENT ON FUNCTION telemetry.refresh_cache_as_owner(text) IS 'Does the work of telemetry.refresh_cache(). Internal.';
+
 CREATE FUNCTION telemetry.require_sink(sink text) RETURNS void LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -115,6 +130,7 @@ CREATE VIEW telemetry.relay_status AS
            r.paused_by,
            r.adopted_at,
            r.adopted_by,
+           r.refresh_requested_at,
            t.pid
     FROM telemetry.relay_report() AS t
     CROSS JOIN telemetry.current_place() AS p

@@ -29,7 +29,7 @@ Statement statement_of(Oid function, bool names_caller) {
         statement.parameter_types[i] = types[i];
     }
     if (names_caller) {
-        appendStringInfo(&text, ", $%d", count + 1);
+        appendStringInfo(&text, "%s$%d", count == 0 ? "" : ", ", count + 1);
         statement.parameter_types[count] = TEXTOID;
     }
     appendStringInfoChar(&text, ')');

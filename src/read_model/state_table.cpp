@@ -11,6 +11,7 @@
 #include "postgres/server_versions.hpp"
 #include "postgres/text.hpp"
 #include "read_model/delta_rows.hpp"
+#include "read_model/state_columns.hpp"
 #include "runtime/own_tables.hpp"
 #include "summary/stored_summary.hpp"
 
@@ -18,25 +19,6 @@
 
 namespace read_model {
 namespace {
-
-enum StateColumn {
-    kGeneration,
-    kKey,
-    kBucket,
-    kPart,
-    kSampleCount,  // this column and those up to the region: in part 0 only
-    kFirstSeen,
-    kLastSeen,
-    kLastReceivedAt,
-    kRegion,
-    kMetricNames,
-    kSummaries
-};
-
-// A row above 2 kB is compressed or goes into a TOAST table, and then costs several times as much to write. So a row has at
-// most so many metrics. A sketch takes some hundred bytes.
-constexpr int kMetricsInRow = 16;
-constexpr int kSketchedMetricsInRow = 6;
 
 constexpr std::size_t kRowsBetweenResets = 256;
 

@@ -2,9 +2,10 @@
 #include "relay/nats_sink.hpp"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 #include <variant>
+
+#include "relay/retry_time.hpp"
 
 namespace relay {
 namespace {
@@ -22,12 +23,6 @@ constexpr std::size_t kMostUnsentBytes = 256 << 10;          // that the socket 
 constexpr std::uint64_t kRequests = std::uint64_t{1} << 63;  // numbers from here on are no messages
 constexpr std::uint64_t kAskForStream = kRequests + 1;
 constexpr std::uint64_t kMakeStream = kRequests + 2;
-
-// Between half of the delay and all of it, so that many clients do not come back at once.
-SteadyTime with_chance(SteadyTime delay) {
-    static std::minstd_rand random(std::random_device{}());
-    return delay / 2 + static_cast<SteadyTime>(random() % static_cast<std::uint64_t>(delay / 2 + 1));
-}
 
 std::string words_of(const JetStreamError& error) {
     return error.description + " (" + std::to_string(error.err_code != 0 ? error.err_code : error.code) + ")";

@@ -51,6 +51,11 @@ public:
     // The ticket of the last chunk that has arrived since the last call, with all before it.
     virtual std::optional<std::uint64_t> take_finished() = 0;
 
+    // For a sink that keeps values: has the server lost some since the last call? Then all of them are to be sent again. The
+    // owner says which mark the server must have at least (redis_sink.hpp).
+    virtual bool take_lost() { return false; }
+    virtual void expect_mark(std::int64_t) {}
+
     // Connects, sends, and gives up a server that is silent. Call it after each wait, and not later than `due_at`.
     virtual void step(runtime::SteadyTime now) = 0;
     virtual runtime::SteadyTime due_at() const = 0;

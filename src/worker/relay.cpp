@@ -1,4 +1,4 @@
-// The role of the relay: it sends events to NATS JetStream, from where each sink stands in the log.
+// The role of the relay: it sends events to NATS JetStream, and the statistics of devices to Redis.
 //
 // A turn looks into the tables, in short transactions, and gives the sinks what comes next. Between two turns libuv serves the
 // sinks, and no transaction is open.
@@ -13,9 +13,12 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/event_loop.hpp"
 #include "relay/nats_sink.hpp"
+#include "relay/redis_sink.hpp"
 #include "runtime/relay_report.hpp"
 #include "runtime/settings.hpp"
 #include "worker/database_worker.hpp"
+#include "worker/device_source.hpp"
+#include "worker/event_source.hpp"
 #include "worker/relay_channel.hpp"
 
 #include "postgres/pg.hpp"
@@ -42,7 +45,8 @@ private:
 
 std::string texts_of_settings() {
     const runtime::Settings& current = runtime::settings();
-    return std::string(current.nats_url) + '\n' + current.nats_stream + '\n' + current.redis_url + '\n' + current.relay_ca_file;
+    return std::string(current.nats_url) + '\n' + current.nats_stream + '\n' + current.redis_url + '\n' +
+           current.relay_ca_file + '\n' + std::to_string(current.nats_window) + '\n' + std::to_string(current.redis_expiry);
 }
 
 // Makes the channels anew when a setting has changed.
@@ -71,7 +75,26 @@ void Relay::follow_settings() {
                     loop_, relay::NatsSinkOptions{.servers = std::get<0>(std::move(urls)),
                                                   .stream = settings.nats_stream,
                                                   .window = static_cast<std::size_t>(settings.nats_window),
-                                                  .authorities = settings.relay_ca_file})));
+                                                  .authorities = settings.relay_ca_file}),
+                std::make_unique<EventSource>()));
+        }
+    }
+    if (runtime::is_set(settings.redis_url)) {
+        auto url = relay::parse_redis_url(settings.redis_url);
+        if (const auto* flaw = std::get_if<relay::PeerUrlFlaw>(&url)) {
+            flaw_ =
+                postgres::ErrorReport{ERRCODE_INVALID_PARAMETER_VALUE, "telemetry_cqrs.redis_url: " + flaw->text, {}, {}, {}};
+        } else {
+            const std::string mark =
+                "telemetry_cqrs:mark:" + std::to_string(GetSystemIdentifier()) + ':' + std::to_string(MyDatabaseId);
+            channels_.push_back(std::make_unique<RelayChannel>(
+                runtime::RelaySink::kRedis,
+                std::make_unique<relay::RedisSink>(loop_, relay::RedisSinkOptions{.server = std::get<0>(std::move(url)),
+                                                                                  .expiry = settings.redis_expiry,
+                                                                                  .channel = "device:stats",
+                                                                                  .mark = mark,
+                                                                                  .authorities = settings.relay_ca_file}),
+                std::make_unique<DeviceSource>(mark)));
         }
     }
 }

@@ -4,44 +4,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "model/event_json.hpp"
-#include "postgres/encoding.hpp"
 #include "postgres/text.hpp"
-#include "relay/message_id.hpp"
-#include "relay/subject.hpp"
 #include "runtime/relay_report.hpp"
-#include "subscription/utf8_event.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace worker {
 namespace {
 
-constexpr std::int64_t kMostEvents = 1000;                  // of a chunk
 constexpr runtime::SteadyTime kStoreInterval = 200 * 1000;  // a crash in between causes repeats, which the server knows
 constexpr runtime::SteadyTime kReportInterval = 500 * 1000;
-
-void append_message(relay::Chunk& chunk, const model::LoggedEvent& event) {
-    std::string& text = chunk.text();
-    relay::append_subject(text, event.type, event.region, event.device_id);
-    chunk.end_subject();
-    std::string payload;
-    model::append_event_json(payload, event);
-    relay::append_message_id(text, event.event_id, payload);
-    chunk.end_id();
-    text += payload;
-    chunk.end_payload();
-}
-
-void append_messages(relay::Chunk& chunk, std::span<const model::LoggedEvent* const> events) {
-    const auto convert = postgres::utf8_conversion();
-    for (const model::LoggedEvent* event : events) {
-        if (convert == nullptr)
-            append_message(chunk, *event);
-        else
-            append_message(chunk, subscription::Utf8Event(*event, convert).get());
-    }
-}
 
 runtime::SinkCondition condition_of(relay::SinkState state) {
     switch (state) {
@@ -57,8 +29,8 @@ runtime::SinkCondition condition_of(relay::SinkState state) {
 
 }  // namespace
 
-RelayChannel::RelayChannel(runtime::RelaySink name, std::unique_ptr<relay::Sink> sink)
-    : name_(name), sink_(std::move(sink)), cursor_(name) {}
+RelayChannel::RelayChannel(runtime::RelaySink name, std::unique_ptr<relay::Sink> sink, std::unique_ptr<RelaySource> source)
+    : name_(name), sink_(std::move(sink)), source_(std::move(source)), cursor_(name) {}
 
 RelayChannel::~RelayChannel() {
     runtime::report_sink(name_, {});
@@ -71,34 +43,40 @@ void RelayChannel::take_finished() {
         arrived_ = chunks_.front().end;
         chunks_.pop_front();
     }
+    if (chunks_.empty()) source_->has_arrived();
 }
 
 void RelayChannel::look() {
     take_finished();
     const std::uint64_t ticket = next_ticket_++;
     relay::Chunk chunk(ticket);
-    subscription::Take take;
-    if (may_have_events_ && sink_->has_room())
-        take = [&chunk](std::span<const model::LoggedEvent* const> events, model::Epoch) { append_messages(chunk, events); };
-    const RelayLook look = cursor_.look(std::exchange(arrived_, std::nullopt), kMostEvents, take);
+    source_->begin(chunk);
+    const bool reads = wants_to_read();
+    const RelayLook look = cursor_.look(std::exchange(arrived_, std::nullopt), reads ? source_.get() : nullptr);
     store_at_ = runtime::steady_time() + kStoreInterval;
     standing_ = look.standing;
     if (look.has_jumped || !may_send()) {
         sink_->forget();
         chunks_.clear();
     }
-    if (take) may_have_events_ = look.has_read;
-    if (!look.has_read) return;
+    if (!source_->has_more()) sink_->expect_mark(look.place.batch.value);
+    if (reads) may_have_events_ = look.has_read;
+    if (!look.has_read && chunk.size() == 0) return;
     chunks_.push_back({ticket, look.end});
     sink_->take(std::move(chunk));
 }
 
+bool RelayChannel::wants_to_read() const {
+    return (may_have_events_ || source_->has_more()) && sink_->has_room();
+}
+
 bool RelayChannel::wants_look(runtime::SteadyTime now) const {
-    return (arrived_ && now >= store_at_) || (may_send() && may_have_events_ && sink_->has_room());
+    return (arrived_ && now >= store_at_) || (may_send() && wants_to_read());
 }
 
 void RelayChannel::serve(runtime::SteadyTime now) {
     if (may_send()) sink_->step(now);
+    if (sink_->take_lost()) source_->begin_anew();
     take_finished();
     report();
 }

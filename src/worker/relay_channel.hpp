@@ -1,22 +1,22 @@
-// A channel of the relay: a sink, and its cursor in the log.
+// A channel of the relay: a sink, what it is given, and its cursor in the log.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
-#include <span>
 
 #include "relay/sink.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/steady_time.hpp"
 #include "worker/relay_cursor.hpp"
+#include "worker/relay_source.hpp"
 
 namespace worker {
 
 class RelayChannel {
 public:
-    RelayChannel(runtime::RelaySink name, std::unique_ptr<relay::Sink> sink);
+    RelayChannel(runtime::RelaySink name, std::unique_ptr<relay::Sink> sink, std::unique_ptr<RelaySource> source);
     RelayChannel(const RelayChannel&) = delete;
     RelayChannel& operator=(const RelayChannel&) = delete;
     ~RelayChannel();
@@ -43,11 +43,13 @@ private:
     };
 
     bool may_send() const noexcept { return standing_ == RelayStanding::kMaySend; }
+    bool wants_to_read() const;
     void take_finished();
     void report();
 
     runtime::RelaySink name_;
     std::unique_ptr<relay::Sink> sink_;
+    std::unique_ptr<RelaySource> source_;
     RelayCursor cursor_;
     RelayStanding standing_ = RelayStanding::kPaused;
     bool may_have_events_ = true;

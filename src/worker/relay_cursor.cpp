@@ -11,6 +11,7 @@
 #include "runtime/installed.hpp"
 #include "runtime/relay_report.hpp"
 #include "subscription/kept_batches.hpp"
+#include "subscription/share_reader.hpp"
 #include "subscription/stored_place.hpp"
 
 #include "postgres/pg.hpp"
@@ -115,7 +116,20 @@ void RelayCursor::hold(const Place& end) const {
     run_with_place(hold_end, subscription_, end);
 }
 
-RelayLook RelayCursor::look(const std::optional<Place>& arrived, std::int64_t most_events, const subscription::Take& take) {
+void RelayCursor::read(RelayReader& reader, RelayLook& look) const {
+    const bool is_old = subscription::keep_from_merging(read_to_);
+    const postgres::LatestSnapshot snapshot;
+    const subscription::Filter everything{.first_lane = 0, .last_lane = subscription::kLastLane};
+    look.end = subscription::read_share(
+        read_to_, everything, {reader.most_events(), kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
+        [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); });
+    reader.complete(look.end, snapshot.get());
+    snapshot.pop();
+    look.has_read = look.end != read_to_;
+    if (look.has_read && is_old) hold(look.end);
+}
+
+RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* reader) {
     postgres::Transaction transaction;
     const bool is_there = postgres::guarded([] {
         if (!projection::hold_extension()) return false;
@@ -146,20 +160,9 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, std::int64_t mo
                         : row.is_paused  ? RelayStanding::kPaused
                         : row.is_adopted ? RelayStanding::kMaySend
                                          : RelayStanding::kNotAdopted;
-        if (look.standing == RelayStanding::kMaySend && take) {
-            const bool is_old = subscription::keep_from_merging(read_to_);
-            const postgres::LatestSnapshot snapshot;
-            const subscription::Filter everything{.first_lane = 0, .last_lane = subscription::kLastLane};
-            look.end = subscription::read_share(read_to_, everything,
-                                                {most_events, kMostScanned, feed::kNoBatchLimit, std::nullopt}, snapshot.get(),
-                                                [&](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
-                                                    look.events += static_cast<std::int64_t>(events.size());
-                                                    take(events, epoch);
-                                                });
-            snapshot.pop();
-            look.has_read = look.end != read_to_;
-            if (look.has_read && is_old) hold(look.end);
-        }
+        look.place = *stored_;
+        look.end = read_to_;
+        if (look.standing == RelayStanding::kMaySend && reader != nullptr) read(*reader, look);
     }
     transaction.commit();
     if (look.has_read) read_to_ = look.end;

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
+#include "feed/batch.hpp"
 #include "model/event.hpp"
+#include "postgres/types.hpp"
 #include "runtime/shared_state.hpp"
 #include "subscription/share.hpp"
-#include "subscription/share_reader.hpp"
 
 namespace worker {
 
@@ -22,12 +23,29 @@ enum class RelayStanding : std::uint8_t {
     kLost         // it lagged for too long
 };
 
+// What a sink is given of the log. The functions run in the cursor's transaction, as the extension's owner.
+class RelayReader {
+public:
+    virtual std::int64_t most_events() const = 0;
+
+    // The last batch that may be read.
+    virtual model::BatchId at_most() { return feed::kNoBatchLimit; }
+
+    virtual void take(std::span<const model::LoggedEvent* const> events) = 0;
+
+    // Everything up to `end` was taken, as `snapshot` shows it.
+    virtual void complete(const subscription::Place& end, ::Snapshot snapshot) = 0;
+
+protected:
+    ~RelayReader() = default;
+};
+
 struct RelayLook {
     RelayStanding standing = RelayStanding::kAbsent;
     bool has_jumped = false;  // somebody has moved the place, so what was read before is void
     bool has_read = false;
-    subscription::Place end;  // of what was read
-    std::int64_t events = 0;  // that were read
+    subscription::Place place;  // up to which the sink has everything, as it is stored
+    subscription::Place end;    // of what was read
 };
 
 class RelayCursor {
@@ -37,9 +55,10 @@ public:
     // In a transaction of its own, which ends before it returns:
     // 1. It stores `arrived`, the place up to which the sink has everything.
     // 2. It looks whether the relay may send. The first look makes the rows of the sink.
-    // 3. If it may, and `take` is there, it reads at most so many events, from the end of the last read on. All of them are of
-    //    batches, so the log that they stand in is on this server's disk.
-    RelayLook look(const std::optional<subscription::Place>& arrived, std::int64_t most_events, const subscription::Take& take);
+    // 3. If it may, and there is a reader, it reads from the end of the last read on. All events are of batches, so the log
+    // that
+    //    they stand in is on this server's disk.
+    RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
 
 private:
     struct Row;
@@ -47,6 +66,7 @@ private:
     void start() const;
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
+    void read(RelayReader& reader, RelayLook& look) const;
 
     std::string sink_;
     std::string subscription_;

@@ -8,7 +8,8 @@ CREATE TABLE telemetry.relay (
     adopted_at        timestamptz NOT NULL,
     adopted_by        text NOT NULL,
     paused_at         timestamptz,
-    paused_by         text
+    paused_by         text,
+    refresh_requested_at timestamptz
 );
-COMMENT ON TABLE telemetry.relay IS 'Holds a row for each sink to which the relay has sent: nats and redis. system_identifier, database, log, timeline: the place from which it may send; a copy of the log at another place sends nothing until telemetry.adopt_relay() is called there. paused_at, paused_by: since when and by whom it is paused. telemetry.relay_status shows them.';
+COMMENT ON TABLE telemetry.relay IS 'Holds a row for each sink to which the relay has sent: nats and redis. system_identifier, database, log, timeline: the place from which it may send; a copy of the log at another place sends nothing until telemetry.adopt_relay() is called there. paused_at, paused_by: since when and by whom it is paused. refresh_requested_at: since when every value is to be sent again (telemetry.refresh_cache()); NULL: not now. telemetry.relay_status shows them.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.relay', '');

@@ -1,0 +1,46 @@
+// The statistics of each device of which events have come are a message for Redis.
+//
+// The value of a device is what the projection "device" has of it. It has no events that the projection has not applied, so the
+// relay reads no further than the projection has. `version` is the last batch in the value, and orders the values of a device.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "postgres/types.hpp"
+#include "worker/relay_source.hpp"
+
+namespace worker {
+
+class DeviceSource final : public RelaySource {
+public:
+    // `mark` is the key of the mark that ends each chunk (relay/redis_sink.hpp).
+    explicit DeviceSource(std::string mark) : mark_(std::move(mark)) {}
+
+    void begin(relay::Chunk& chunk) override;
+    std::int64_t most_events() const override { return 100'000; }
+    model::BatchId at_most() override;
+    void take(std::span<const model::LoggedEvent* const> events) override;
+    void complete(const subscription::Place& end, ::Snapshot snapshot) override;
+
+    // Sends every device, in parts. It begins with the next read.
+    void begin_anew() override { refresh_after_ = std::string(); }
+    void has_arrived() override;
+    bool has_more() const override { return refresh_after_.has_value(); }
+
+private:
+    void look_for_request();
+
+    std::string mark_;
+    relay::Chunk* chunk_ = nullptr;
+    std::set<std::string> devices_;             // that the read has events of
+    std::optional<std::string> refresh_after_;  // the last device that a refresh has sent; nothing: none is under way
+    std::int64_t requested_at_ = 0;             // when an administrator asked for the refresh that was begun last
+    bool is_refresh_sent_ = false;              // its last part is with the sink
+    bool is_refresh_done_ = false;              // and has arrived, which is to be stored
+    std::int32_t generation_ = 0;
+    std::int64_t version_ = 0;
+};
+
+}  // namespace worker

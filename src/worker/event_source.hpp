@@ -1,0 +1,20 @@
+// Each event is a message for NATS.
+#pragma once
+
+#include "postgres/types.hpp"
+#include "worker/relay_source.hpp"
+
+namespace worker {
+
+class EventSource final : public RelaySource {
+public:
+    void begin(relay::Chunk& chunk) override { chunk_ = &chunk; }
+    std::int64_t most_events() const override { return 1000; }
+    void take(std::span<const model::LoggedEvent* const> events) override;
+    void complete(const subscription::Place&, ::Snapshot) override {}
+
+private:
+    relay::Chunk* chunk_ = nullptr;
+};
+
+}  // namespace worker

@@ -1,0 +1,29 @@
+// Makes messages of what is new in the log.
+#pragma once
+
+#include "relay/outbox.hpp"
+#include "worker/relay_cursor.hpp"
+
+namespace worker {
+
+class RelaySource : public RelayReader {
+public:
+    RelaySource() = default;
+    RelaySource(const RelaySource&) = delete;
+    RelaySource& operator=(const RelaySource&) = delete;
+    virtual ~RelaySource() = default;
+
+    // Puts the messages of the next read into this chunk.
+    virtual void begin(relay::Chunk& chunk) = 0;
+
+    // Everything is to be sent again, because the server has lost it.
+    virtual void begin_anew() {}
+
+    // The sink has everything that was read so far.
+    virtual void has_arrived() {}
+
+    // Is there something to read besides new events?
+    virtual bool has_more() const { return false; }
+};
+
+}  // namespace worker
