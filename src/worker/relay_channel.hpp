@@ -45,6 +45,7 @@ private:
     bool may_send() const noexcept { return standing_ == RelayStanding::kMaySend; }
     bool wants_to_read() const;
     void take_finished();
+    void forget_sent();
     void report();
 
     runtime::RelaySink name_;

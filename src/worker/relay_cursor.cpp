@@ -119,7 +119,8 @@ void RelayCursor::hold(const Place& end) const {
 void RelayCursor::read(RelayReader& reader, RelayLook& look) const {
     const bool is_old = subscription::keep_from_merging(read_to_);
     const postgres::LatestSnapshot snapshot;
-    const subscription::Filter everything{.first_lane = 0, .last_lane = subscription::kLastLane};
+    subscription::Filter everything;
+    everything.last_lane = subscription::kLastLane;
     look.end = subscription::read_share(
         read_to_, everything, {reader.most_events(), kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
         [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); });
@@ -127,6 +128,10 @@ void RelayCursor::read(RelayReader& reader, RelayLook& look) const {
     snapshot.pop();
     look.has_read = look.end != read_to_;
     if (look.has_read && is_old) hold(look.end);
+}
+
+void RelayCursor::forget_read() noexcept {
+    if (stored_) read_to_ = *stored_;
 }
 
 RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* reader) {

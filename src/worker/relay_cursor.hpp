@@ -55,10 +55,12 @@ public:
     // In a transaction of its own, which ends before it returns:
     // 1. It stores `arrived`, the place up to which the sink has everything.
     // 2. It looks whether the relay may send. The first look makes the rows of the sink.
-    // 3. If it may, and there is a reader, it reads from the end of the last read on. All events are of batches, so the log
-    // that
-    //    they stand in is on this server's disk.
+    // 3. If it may, and there is a reader, it reads from the end of the last read on. All events are of batches, so the log in
+    //    which they stand is on this server's disk.
     RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
+
+    // What was read and has not arrived is void: the next read begins at the stored place.
+    void forget_read() noexcept;
 
 private:
     struct Row;

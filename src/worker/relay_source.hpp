@@ -22,6 +22,9 @@ public:
     // The sink has everything that was read so far.
     virtual void has_arrived() {}
 
+    // Some of what was read will not arrive. Its events are read again.
+    virtual void has_failed() {}
+
     // Is there something to read besides new events?
     virtual bool has_more() const { return false; }
 };
