@@ -60,6 +60,8 @@ constexpr OwnTable kAuditTable = written_by_statements("audit", kOnInsert | kOnU
 constexpr OwnTable kMetricTable = written_by_statements("metric", kOnInsert | kOnUpdate, true);
 constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnDelete, true);
 
+constexpr OwnTable kRelayTable = written_by_statements("relay", kOnInsert | kOnUpdate, true);
+
 }  // namespace
 
 constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true, kDeviceColumns);
@@ -79,7 +81,7 @@ std::span<const OwnTable* const> own_tables() noexcept {
     static constexpr const OwnTable* kAll[] = {
         &kInstallationTable,      &kEpochTable,   &kDeviceTable, &kRejectedReadingsTable, &kPauseTable,
         &kProjectionSettingTable, &kAuditTable,   &kMetricTable, &kParkedEventTable,      &kBatchTable,
-        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable};
+        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable,       &kRelayTable};
     return kAll;
 }
 

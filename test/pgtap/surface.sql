@@ -27,12 +27,12 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
-    'metric', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
+    'metric', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'relay', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
 SELECT views_are('telemetry', ARRAY[
     'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
     'device_stats_1h_live', 'device_stats_1m', 'device_stats_1m_live', 'device_stats_live', 'events', 'measurements', 'pipeline_status',
     'projection_status', 'region_metric_stats', 'region_metric_stats_live', 'region_stats', 'region_stats_1d', 'region_stats_1d_live',
-    'region_stats_1h', 'region_stats_1h_live', 'region_stats_1m', 'region_stats_1m_live', 'region_stats_live', 'stat_ingest']);
+    'region_stats_1h', 'region_stats_1h_live', 'region_stats_1m', 'region_stats_1m_live', 'region_stats_live', 'relay_status', 'stat_ingest']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'rejected_id_seq']);
 
 -- Each routine has its name, arguments with defaults, result, kind, volatility, strictness, parallel safety and language here.
@@ -45,7 +45,8 @@ SELECT results_eq(
        ORDER BY p.proname COLLATE "C" $$,
     $$ VALUES
         ('add_generation(projection text, purpose text)', 'void', 'f v called u plpgsql'),
-        ('adopt_relations()', 'void', 'f v called u plpgsql'), ('advance_baselines(batch bigint)', 'void', 'f v called u c'),
+        ('adopt_relations()', 'void', 'f v called u plpgsql'), ('adopt_relay(sink text DEFAULT NULL::text)', 'bigint', 'f v called u c'), ('adopt_relay_as_owner(sink text, caller text)', 'bigint', 'f v called u plpgsql'),
+        ('advance_baselines(batch bigint)', 'void', 'f v called u c'),
         ('advance_baselines_as_owner(batch bigint)', 'void', 'f v called u plpgsql'),
         ('announce_installation()', 'void', 'f v called u c'),
         ('announce_registry_change()', 'trigger', 'f v called u c'),
@@ -64,6 +65,7 @@ SELECT results_eq(
         ('create_projection(projection text, grain text, bucket interval DEFAULT NULL::interval, metrics text[] DEFAULT NULL::text[], devices text DEFAULT NULL::text, regions text[] DEFAULT NULL::text[], quantiles boolean DEFAULT true, cadence interval DEFAULT ''00:00:01''::interval)',
             'void', 'f v called u c'),
         ('create_projection_as_owner(projection text, grain text, bucket interval, metrics text[], devices text, regions text[], quantiles boolean, cadence interval)', 'void', 'f v called u plpgsql'),
+        ('current_place(OUT system_identifier bigint, OUT database oid, OUT log oid, OUT timeline integer)', 'record', 'f v called r c'),
         ('differences(projection text, base integer, first_key text, end_before text, OUT key text, OUT bucket timestamp with time zone, OUT metric text, OUT found jsonb, OUT expected jsonb)', 'SETOF record', 'f s called r plpgsql'),
         ('drop_projection(projection text)', 'void', 'f v called u c'), ('drop_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('end_audits()', 'void', 'f v called u sql'),
@@ -98,7 +100,7 @@ SELECT results_eq(
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('merge(telemetry.summary)', 'telemetry.summary', 'a i called s internal'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
-        ('pause_projection(projection text)', 'boolean', 'f v strict u c'),
+        ('pause_projection(projection text)', 'boolean', 'f v strict u c'), ('pause_relay(sink text DEFAULT NULL::text)', 'bigint', 'f v called u c'), ('pause_relay_as_owner(sink text, caller text)', 'bigint', 'f v called u plpgsql'),
         ('project_once()', '', 'p v called u c'),
         ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
         ('quantile(telemetry.summary, fraction double precision)', 'double precision', 'f i strict s c'),
@@ -107,16 +109,19 @@ SELECT results_eq(
         ('reading_index_status(index regclass, OUT table_blocks bigint, OUT tail_blocks bigint, OUT noted_blocks bigint, OUT entries bigint, OUT runs bigint, OUT free_pages bigint)', 'record', 'f v strict r c'),
         ('rebuild_projection(projection text)', 'void', 'f v called u c'), ('rebuild_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('recounted(counter telemetry.summary, projection text, key text, bucket timestamp with time zone, metric text)', 'telemetry.summary', 'f s called r plpgsql'),
+        ('refresh_cache()', 'bigint', 'f v called u c'), ('refresh_cache_as_owner(caller text)', 'bigint', 'f v called u plpgsql'),
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('region_series(region text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r sql'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
+        ('relay_report(OUT sink text, OUT state text, OUT since timestamp with time zone, OUT server text, OUT sent bigint, OUT acknowledged bigint, OUT duplicates bigint, OUT failures bigint, OUT late_repeats bigint, OUT pending bigint, OUT note text, OUT last_failure_phase text, OUT last_error text, OUT last_error_at timestamp with time zone, OUT pid integer)', 'SETOF record', 'f v called r c'),
         ('replay_parked(projection text, events bigint[] DEFAULT NULL::bigint[])', 'bigint', 'f v called u c'), ('replay_parked_as_owner(projection text, events bigint[])', 'bigint', 'f v called u plpgsql'),
         ('require_projection(projection text)', 'void', 'f s strict r c'),
+        ('require_sink(sink text)', 'void', 'f s called u plpgsql'),
         ('require_statistics(projection text)', 'void', 'f s called u plpgsql'),
         ('resets(telemetry.summary)', 'bigint', 'f i strict s c'),
-        ('resume_projection(projection text)', 'boolean', 'f v strict u c'),
+        ('resume_projection(projection text)', 'boolean', 'f v strict u c'), ('resume_relay(sink text DEFAULT NULL::text)', 'bigint', 'f v called u c'), ('resume_relay_as_owner(sink text, caller text)', 'bigint', 'f v called u plpgsql'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
         ('series(device_id text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, statistic text DEFAULT ''avg''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r sql'),
@@ -129,6 +134,7 @@ SELECT results_eq(
         ('settle_readings(index regclass)', 'void', 'f v strict u c'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('shown_generation(projection text, is_guarded boolean)', 'integer', 'f s strict r c'),
+        ('start_relay(sink text)', 'void', 'f v called u plpgsql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('summary(value double precision, at timestamp with time zone)', 'telemetry.summary', 'a i called s internal'),
@@ -238,6 +244,12 @@ SELECT results_eq(
         ('region_stats_1m.max', 'double precision'), ('region_stats_1m.stddev', 'double precision'), ('region_stats_1m.first_value', 'double precision'),
         ('region_stats_1m.last_value', 'double precision'), ('region_stats_1m.p50', 'double precision'), ('region_stats_1m.p95', 'double precision'),
         ('region_stats_1m.p99', 'double precision'), ('region_stats_1m.as_of', 'timestamp with time zone'),
+        ('relay_status.sink', 'text'), ('relay_status.state', 'text'), ('relay_status.since', 'timestamp with time zone'), ('relay_status.server', 'text'),
+        ('relay_status.acknowledged_batch', 'bigint'), ('relay_status.lag_events', 'bigint'), ('relay_status.lag_seconds', 'double precision'), ('relay_status.sent', 'bigint'),
+        ('relay_status.acknowledged', 'bigint'), ('relay_status.duplicates', 'bigint'), ('relay_status.pending', 'bigint'), ('relay_status.failures', 'bigint'),
+        ('relay_status.late_repeats', 'bigint'), ('relay_status.last_failure_phase', 'text'), ('relay_status.last_error', 'text'), ('relay_status.last_error_at', 'timestamp with time zone'),
+        ('relay_status.note', 'text'), ('relay_status.paused_at', 'timestamp with time zone'), ('relay_status.paused_by', 'text'), ('relay_status.adopted_at', 'timestamp with time zone'),
+        ('relay_status.adopted_by', 'text'), ('relay_status.refresh_requested_at', 'timestamp with time zone'), ('relay_status.pid', 'integer'),
         ('stat_ingest.received', 'bigint'), ('stat_ingest.accepted', 'bigint'), ('stat_ingest.duplicates', 'bigint'), ('stat_ingest.conflicts', 'bigint'),
         ('stat_ingest.rejected', 'bigint'), ('stat_ingest.rolled_back', 'bigint'), ('stat_ingest.raised', 'bigint'), ('stat_ingest.commands', 'bigint'),
         ('stat_ingest.batches', 'bigint'), ('stat_ingest.last_error_sqlstate', 'text'), ('stat_ingest.last_error_at', 'timestamp with time zone'),

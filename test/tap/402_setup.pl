@@ -145,7 +145,7 @@ sql("INSERT INTO telemetry.checkpoint SELECT c, epoch, snapshot, partial_xid, pa
 my $views = sql(q{SELECT string_agg(relname, ' ' ORDER BY relname ~ '_live$' DESC, relname) FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' AND relname ~ '^(device|region)_'});
 sql('DROP INDEX telemetry.event_1_readings');
 for my $made ((map { my $name = $_; map { "OPERATOR $_ telemetry.$name USING telemetry_readings" } qw(CLASS FAMILY) } qw(device_ops time_ops)),
-	'ACCESS METHOD telemetry_readings', 'FUNCTION telemetry.handle_reading_index(internal)', (map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
+	'ACCESS METHOD telemetry_readings', 'FUNCTION telemetry.handle_reading_index(internal)', 'VIEW telemetry.relay_status', 'TABLE telemetry.relay', (map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
 	(map { "TABLE telemetry.$_" } qw(projection projection_setting parked_event audit metric pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
 {
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");

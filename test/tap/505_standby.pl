@@ -56,7 +56,8 @@ my @commands = (
 	"SELECT telemetry.grant_reader('reader')", "SELECT telemetry.grant_writer('reader')", "SELECT telemetry.grant_admin('reader')",
 	'CALL telemetry.project_once()', "SELECT telemetry.settle_readings('telemetry.event_1_readings')", "SELECT telemetry.pause_projection('device')", "SELECT telemetry.resume_projection('device')",
 	"SELECT telemetry.set_cadence('device_1m', '2 s')", "SELECT telemetry.set_retention('device_1m', '1 day')", "SELECT telemetry.set_metric('volt', 'counter')", "SELECT telemetry.create_projection('one', 'all')", "SELECT telemetry.create_handler_projection('two', 'now()')",
-	"SELECT telemetry.drop_projection('one')", "SELECT telemetry.rebuild_projection('device')", "SELECT telemetry.cancel_rebuild('device')", "SELECT telemetry.set_failure_policy('device', 'park')", "SELECT telemetry.replay_parked('device')");
+	"SELECT telemetry.drop_projection('one')", "SELECT telemetry.rebuild_projection('device')", "SELECT telemetry.cancel_rebuild('device')", "SELECT telemetry.set_failure_policy('device', 'park')", "SELECT telemetry.replay_parked('device')",
+	'SELECT telemetry.pause_relay()', 'SELECT telemetry.resume_relay()', 'SELECT telemetry.adopt_relay()', 'SELECT telemetry.refresh_cache()');
 $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");
 my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', "reading_index_status('telemetry.event_1_readings')", 'worker_status()', 'library_version()', 'read_events(1)',
