@@ -11,6 +11,7 @@
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
+#include "postgres/transaction.hpp"
 #include "read_model/device_reports.hpp"
 
 #include "postgres/pg.hpp"
