@@ -142,7 +142,7 @@ UNION SELECT typname FROM pg_type WHERE typnamespace = 'telemetry'::regnamespace
 SQL
 for my $name (sort keys %page)
 {
-	my %unknown = map { $_ => 1 } grep { !$known{$_} && !/^(?:lab_15m|everything)/ } $page{$name} =~ /\btelemetry\.([a-z]\w+)\b/g;
+	my %unknown = map { $_ => 1 } grep { !$known{$_} && !/^(?:lab_15m|everything|ingested$)/ } $page{$name} =~ /\btelemetry\.([a-z]\w+)\b/g;
 	is(join(', ', sort keys %unknown), '', "$name.md names no object that does not exist");
 }
 

@@ -16,6 +16,17 @@ use Time::HiRes qw(time usleep);
 NatsServer::require_program();
 my $node = relay_node('streams');
 sub sql { return $node->safe_psql('postgres', $_[0]) }
+# Makes another stream in place of the relay's, while the relay is paused.
+sub replace_stream
+{
+	my ($nats, $name, %config) = @_;
+	sql('SELECT telemetry.pause_relay()');
+	relay_becomes($node, 'nats', 'paused', 'a pause');
+	$nats->client->api('STREAM.DELETE.TELEMETRY');
+	$nats->client->api("STREAM.CREATE.$name", { name => $name, subjects => ['telemetry.>'], %config });
+	sql('SELECT telemetry.resume_relay()');
+	return;
+}
 sub stream { my ($nats) = @_; return $nats->client->api('STREAM.INFO.TELEMETRY')->{config} }
 send_readings($node, 20);
 
@@ -41,14 +52,15 @@ everything_sent($node, 'a stream that was deleted');
 cmp_ok($nats->client->stream_size('TELEMETRY'), '>=', 7, 'it is made again, and has what came since');
 
 # Another stream has the subjects.
-$nats->client->api('STREAM.DELETE.TELEMETRY');
-$nats->client->api('STREAM.CREATE.SOMEBODY', { name => 'SOMEBODY', subjects => ['telemetry.>'] });
+replace_stream($nats, 'SOMEBODY');
 send_readings($node, 7);
 relay_becomes($node, 'nats', "last_failure_phase = 'stream' AND last_error LIKE 'stream TELEMETRY: subjects overlap%'", 'another stream has the subjects');
 $nats->client->api('STREAM.DELETE.SOMEBODY');
+everything_sent($node, 'the subjects are free');
 
 # Made by somebody else: in memory, with a window of 1 s.
-$nats->client->api('STREAM.CREATE.TELEMETRY', { name => 'TELEMETRY', subjects => ['telemetry.>'], storage => 'memory', duplicate_window => 1_000_000_000 });
+replace_stream($nats, 'TELEMETRY', storage => 'memory', duplicate_window => 1_000_000_000);
+send_readings($node, 3);
 relay_becomes($node, 'nats', "note = 'stream TELEMETRY: duplicate window 1 s, 1 replica, in memory: a restart of NATS loses its messages'", 'the note on a stream of somebody else', 60);
 everything_sent($node, 'a stream of somebody else');
 is(stream($nats)->{storage}, 'memory', 'the relay leaves it as it is');
@@ -64,14 +76,12 @@ my $late = sql("SELECT late_repeats FROM telemetry.relay_status WHERE sink = 'na
 cmp_ok($late, '>', 0, "late_repeats counts the messages that may be there twice ($late)");
 
 # It does not take the subjects of ours.
-$nats->client->api('STREAM.DELETE.TELEMETRY');
-$nats->client->api('STREAM.CREATE.TELEMETRY', { name => 'TELEMETRY', subjects => ['elsewhere.>'] });
+replace_stream($nats, 'TELEMETRY', subjects => ['elsewhere.>']);
 send_readings($node, 5);
 relay_becomes($node, 'nats', "last_failure_phase = 'publish' AND last_error LIKE 'no stream takes the subject%'", 'a stream for other subjects');
 
 # It is full, and refuses new messages.
-$nats->client->api('STREAM.DELETE.TELEMETRY');
-$nats->client->api('STREAM.CREATE.TELEMETRY', { name => 'TELEMETRY', subjects => ['telemetry.>'], max_msgs => 3, discard => 'new' });
+replace_stream($nats, 'TELEMETRY', max_msgs => 3, discard => 'new');
 relay_becomes($node, 'nats', "last_failure_phase = 'publish' AND last_error LIKE 'maximum messages exceeded%'", 'a full stream');
 $nats->client->api('STREAM.UPDATE.TELEMETRY', { name => 'TELEMETRY', subjects => ['telemetry.>'], max_msgs => -1, discard => 'new' });
 everything_sent($node, 'a stream with room');
