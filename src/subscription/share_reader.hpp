@@ -27,4 +27,20 @@ using Take = std::function<void(std::span<const model::LoggedEvent* const>, mode
 // That place is never inside a batch unless `most_events` were given.
 Place read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot, const Take& take);
 
+// A window of which at most so many wanted events are read.
+struct BoundedWindow {
+    model::Epoch epoch;
+    const model::Window& window;
+    std::int64_t most_events;
+};
+
+struct WindowRead {
+    std::int64_t scanned = 0;
+    std::int64_t given = 0;                // events
+    std::optional<model::Partial> cut_at;  // the last event that was given, where there are more; nothing: all were read
+};
+
+// Gives the wanted events of a window to `take`.
+WindowRead read_window(const BoundedWindow& window, const Filter& filter, ::Snapshot snapshot, const Take& take);
+
 }  // namespace subscription

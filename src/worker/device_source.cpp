@@ -150,6 +150,11 @@ void DeviceSource::complete(const subscription::Place&, ::Snapshot snapshot) {
     chunk_->end_payload();
 }
 
+void DeviceSource::was_lost() {
+    if (refresh_after_ || is_refresh_sent_) begin_anew();
+    is_refresh_sent_ = is_refresh_done_ = false;
+}
+
 void DeviceSource::has_arrived() {
     if (is_refresh_sent_ && requested_at_ != 0) is_refresh_done_ = true;
     is_refresh_sent_ = false;

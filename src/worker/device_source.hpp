@@ -26,6 +26,7 @@ public:
 
     // Sends every device, in parts. It begins with the next read.
     void begin_anew() override { refresh_after_ = std::string(); }
+    void was_lost() override;
     void has_arrived() override;
     bool has_more() const override { return refresh_after_.has_value(); }
 

@@ -46,18 +46,38 @@ void RelayChannel::take_finished() {
     if (chunks_.empty()) source_->has_arrived();
 }
 
+// Begins again at the stored place.
+void RelayChannel::start_over() {
+    sink_->forget();
+    chunks_.clear();
+    arrived_.reset();
+    source_->was_lost();
+    may_have_events_ = true;
+}
+
 void RelayChannel::look() {
+    try {
+        look_and_read();
+    } catch (...) {
+        cursor_.forget();
+        start_over();
+        throw;
+    }
+}
+
+void RelayChannel::look_and_read() {
     take_finished();
     const std::uint64_t ticket = next_ticket_++;
     relay::Chunk chunk(ticket);
     source_->begin(chunk);
     const bool reads = wants_to_read();
-    const RelayLook look = cursor_.look(std::exchange(arrived_, std::nullopt), reads ? source_.get() : nullptr);
+    const RelayLook look = cursor_.look(arrived_, reads ? source_.get() : nullptr);
+    arrived_.reset();
     store_at_ = runtime::steady_time() + kStoreInterval;
     standing_ = look.standing;
     if (look.has_jumped || !may_send()) {
-        sink_->forget();
-        chunks_.clear();
+        start_over();
+        if (!may_send()) cursor_.forget();
     }
     if (!source_->has_more()) sink_->expect_mark(look.place.batch.value);
     if (reads) may_have_events_ = look.has_read;

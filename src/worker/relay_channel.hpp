@@ -43,6 +43,8 @@ private:
     };
 
     bool may_send() const noexcept { return standing_ == RelayStanding::kMaySend; }
+    void look_and_read();
+    void start_over();
     bool wants_to_read() const;
     void take_finished();
     void report();

@@ -1,12 +1,16 @@
 // Runs the relay's statements as the extension's owner.
 #include "worker/relay_cursor.hpp"
 
+#include <utility>
+
+#include "feed/open_batch.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/latest_snapshot.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
+#include "postgres/wal.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/relay_report.hpp"
@@ -116,17 +120,70 @@ void RelayCursor::hold(const Place& end) const {
     run_with_place(hold_end, subscription_, end);
 }
 
-void RelayCursor::read(RelayReader& reader, RelayLook& look) const {
+// The position of a reader of the window from `from` to `to` that was cut there.
+model::Position cut_position(const model::Position& from, const model::Position& to, const model::Partial& cut_at) {
+    if (to.partial && to.partial->xid == cut_at.xid) return {to.snapshot, cut_at};
+    return model::position_after(from, to.snapshot, cut_at, false);
+}
+
+subscription::Filter everything() {
+    return {.first_lane = 0, .last_lane = subscription::kLastLane, .devices = {}, .regions = {}, .types = {}};
+}
+
+subscription::Take take_of(RelayReader& reader) {
+    return [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); };
+}
+
+// The open batch of which it has read a part may be closed now. Returns whether it has read anything.
+bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
+    const auto batch = feed::find_batch_after(read_to_.batch, snapshot);
+    if (!batch) return false;
+    const Ahead ahead = *std::exchange(ahead_, std::nullopt);
+    if (batch->epoch != ahead.epoch) return false;  // a batch of another epoch came first, so the open one is read again
+    const subscription::WindowRead read = subscription::read_window(
+        {batch->epoch, model::window_between(ahead.position, batch->to), most_events}, everything(), snapshot, take_of(reader));
+    most_events -= read.given;
+    if (read.cut_at)
+        ahead_ = Ahead{ahead.epoch, cut_position(ahead.position, batch->to, *read.cut_at)};
+    else
+        read_to_ = {batch->batch_id, std::nullopt};
+    return true;
+}
+
+bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t most_events) {
+    const auto open = feed::open_batch_after(read_to_.batch, snapshot);
+    if (!open || (ahead_ && ahead_->epoch != open->epoch)) return false;
+    const model::Position from = ahead_ ? ahead_->position : open->from;
+    if (from == open->to) return false;
+    const subscription::WindowRead read = subscription::read_window(
+        {open->epoch, model::window_between(from, open->to), most_events}, everything(), snapshot, take_of(reader));
+    ahead_ = Ahead{open->epoch, read.cut_at ? cut_position(from, open->to, *read.cut_at) : open->to};
+    return true;
+}
+
+void RelayCursor::read(RelayReader& reader, RelayLook& look) {
     const bool is_old = subscription::keep_from_merging(read_to_);
     const postgres::LatestSnapshot snapshot;
-    const subscription::Filter everything{.first_lane = 0, .last_lane = subscription::kLastLane};
-    look.end = subscription::read_share(
-        read_to_, everything, {reader.most_events(), kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
-        [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); });
+    std::int64_t left = reader.most_events();
+    bool has_read = false;
+    if (ahead_) has_read = read_rest_of_batch(reader, snapshot.get(), left);
+    if (!ahead_ && left > 0) {
+        const subscription::Take take = take_of(reader);
+        const Place end = subscription::read_share(
+            read_to_, everything(), {left, kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
+            [&left, &take](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
+                left -= static_cast<std::int64_t>(events.size());
+                take(events, epoch);
+            });
+        has_read |= end != read_to_;
+        read_to_ = end;
+    }
+    if (reader.is_eager() && left > 0 && !read_to_.partial) look.must_flush = read_open_batch(reader, snapshot.get(), left);
+    look.end = read_to_;
+    look.has_read = has_read || look.must_flush;
     reader.complete(look.end, snapshot.get());
     snapshot.pop();
-    look.has_read = look.end != read_to_;
-    if (look.has_read && is_old) hold(look.end);
+    if (has_read && is_old) hold(look.end);
 }
 
 RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* reader) {
@@ -151,6 +208,7 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
         if (look.has_jumped) {
             read_to_ = place;
             stored_ = place;
+            ahead_.reset();
         } else if (arrived && *arrived != place) {
             store(*arrived);
             postgres::guarded(postgres::show_own_writes);
@@ -165,7 +223,7 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
         if (look.standing == RelayStanding::kMaySend && reader != nullptr) read(*reader, look);
     }
     transaction.commit();
-    if (look.has_read) read_to_ = look.end;
+    if (look.must_flush) postgres::guarded(postgres::flush_log);
     return look;
 }
 

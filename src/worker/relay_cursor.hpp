@@ -28,6 +28,9 @@ class RelayReader {
 public:
     virtual std::int64_t most_events() const = 0;
 
+    // Does it take events before they are in a batch, too?
+    virtual bool is_eager() const { return false; }
+
     // The last batch that may be read.
     virtual model::BatchId at_most() { return feed::kNoBatchLimit; }
 
@@ -42,8 +45,9 @@ protected:
 
 struct RelayLook {
     RelayStanding standing = RelayStanding::kAbsent;
-    bool has_jumped = false;  // somebody has moved the place, so what was read before is void
-    bool has_read = false;
+    bool has_jumped = false;    // somebody has moved the place, so what was read before is void
+    bool has_read = false;      // events, or batches without any that is wanted
+    bool must_flush = false;    // it has read events of the open batch, and the log was flushed
     subscription::Place place;  // up to which the sink has everything, as it is stored
     subscription::Place end;    // of what was read
 };
@@ -55,10 +59,14 @@ public:
     // In a transaction of its own, which ends before it returns:
     // 1. It stores `arrived`, the place up to which the sink has everything.
     // 2. It looks whether the relay may send. The first look makes the rows of the sink.
-    // 3. If it may, and there is a reader, it reads from the end of the last read on. All events are of batches, so the log
-    // that
-    //    they stand in is on this server's disk.
+    // 3. If it may, and there is a reader, it reads from the end of the last read on.
+    // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After an eager read
+    //    of the open batch it flushes the log.
+    // After an error the caller forgets what it was given.
     RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
+
+    // The next look begins at the stored place.
+    void forget() noexcept { stored_.reset(); }
 
 private:
     struct Row;
@@ -66,12 +74,22 @@ private:
     void start() const;
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
-    void read(RelayReader& reader, RelayLook& look) const;
+    void read(RelayReader& reader, RelayLook& look);
+    bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
+    bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t most_events);
 
     std::string sink_;
     std::string subscription_;
     std::optional<subscription::Place> stored_;
     subscription::Place read_to_{};
+
+    // How far an eager reader has come in the open batch after `read_to_`. A crash forgets it, and then these events are read
+    // again, under the same ids.
+    struct Ahead {
+        model::Epoch epoch;
+        model::Position position;
+    };
+    std::optional<Ahead> ahead_;
 };
 
 }  // namespace worker

@@ -19,6 +19,9 @@ public:
     // Everything is to be sent again, because the server has lost it.
     virtual void begin_anew() {}
 
+    // What was made since the last `has_arrived` did not get to the sink.
+    virtual void was_lost() {}
+
     // The sink has everything that was read so far.
     virtual void has_arrived() {}
 
