@@ -2,6 +2,7 @@
 #include "feed/open_batch.hpp"
 
 #include "feed/progress.hpp"
+#include "postgres/types.hpp"
 
 namespace feed {
 
