@@ -6,6 +6,7 @@
 
 #include "event_log/metrics.hpp"
 #include "postgres/error.hpp"
+#include "postgres/jsonb.hpp"
 #include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
@@ -37,18 +38,25 @@ std::string_view keep_text(TextArena& arena, Datum value) {
     return {copy, source.size()};
 }
 
-bool is_reading(Datum type) {
+bool is_of_reading(Datum type) {
     return postgres::view_of(type) == model::kTelemetryIngested;
 }
 
+// P. What the type of an event adds, as text of JSON in the current memory context. The view leaves out nulls as well.
+std::string_view details_of(const WindowScan& scan) {
+    if (is_null(scan, kMetrics)) return {};
+    Jsonb* details = postgres::without_nulls(value_of(scan, kMetrics));
+    return JsonbToCString(nullptr, &details->root, static_cast<int>(postgres::size_of(details)));
+}
+
 struct Filled {
-    std::int64_t readings, events, rows;
+    std::int64_t given, events, rows;
     std::uint64_t last_xid;
     std::int64_t last_event_id;
 };
 
 // P.
-Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, MemoryContext memory) {
+Filled fill_block(WindowScan& scan, EventTypes types, model::Event* events, std::int64_t rows, MemoryContext memory) {
     Filled filled{};
     TextArena arena{memory, nullptr, 0};
     MemoryContextReset(memory);
@@ -64,8 +72,9 @@ Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, Mem
         filled.last_event_id = scan.current->event_id;
         if (is_of_other_epoch(scan)) continue;
         ++filled.events;
-        if (!is_reading(value_of(scan, kType))) continue;
-        model::Event& event = events[filled.readings++];
+        const bool is_reading = is_of_reading(value_of(scan, kType));
+        if (!is_reading && types == EventTypes::kReadings) continue;
+        model::Event& event = events[filled.given++];
         event.event_id = model::EventId{filled.last_event_id};
         event.xid = model::Xid{filled.last_xid};
         event.device_id = keep_text(arena, value_of(scan, kDeviceId));
@@ -75,7 +84,9 @@ Filled fill_block(WindowScan& scan, model::Event* events, std::int64_t rows, Mem
         event.temperature = number_of(scan, kTemperature);
         event.humidity = number_of(scan, kHumidity);
         event.metrics = {};
-        if (!is_null(scan, kMetrics)) {
+        event.type = is_reading ? model::kTelemetryIngested : keep_text(arena, value_of(scan, kType));
+        event.details = is_reading ? std::string_view() : details_of(scan);
+        if (is_reading && !is_null(scan, kMetrics)) {
             const Metrics metrics = read_metrics(reinterpret_cast<Jsonb*>(PG_DETOAST_DATUM_COPY(value_of(scan, kMetrics))));
             event.metrics = {metrics.items, static_cast<std::size_t>(metrics.count)};
         }
@@ -105,8 +116,8 @@ OwnedScanPlan::OwnedScanPlan(const model::Window& window, model::Epoch epoch) {
     plan_ = {steps_.data(), static_cast<int>(steps_.size()), skipped_.data(), static_cast<int>(skipped_.size()), epoch.value};
 }
 
-WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot)
-    : plan_(window, epoch), scan_memory_("telemetry_cqrs window"), block_memory_("telemetry_cqrs block") {
+WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, EventTypes types)
+    : types_(types), plan_(window, epoch), scan_memory_("telemetry_cqrs window"), block_memory_("telemetry_cqrs block") {
     postgres::guarded([this, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(scan_memory_.get());
         open_window(scan_, plan_.view(), snapshot);
@@ -117,9 +128,9 @@ WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Sn
 
 Block WindowReader::read(std::int64_t rows) {
     const std::int64_t wanted = std::min<std::int64_t>(rows, kBlockRows);
-    const Filled filled = postgres::guarded([&] { return fill_block(scan_, events_, wanted, block_memory_.get()); });
+    const Filled filled = postgres::guarded([&] { return fill_block(scan_, types_, events_, wanted, block_memory_.get()); });
     if (filled.rows > 0) last_row_ = model::Partial{model::Xid{filled.last_xid}, model::EventId{filled.last_event_id}};
-    return {{events_, static_cast<std::size_t>(filled.readings)}, filled.events, filled.rows};
+    return {{events_, static_cast<std::size_t>(filled.given)}, filled.events, filled.rows};
 }
 
 bool WindowReader::is_at_transaction_end() const noexcept {

@@ -30,17 +30,22 @@ private:
     ScanPlan plan_;
 };
 
+// Which events a reader gives out.
+enum class EventTypes : std::uint8_t { kReadings, kAll };
+
 // The result of one `read`. The views and metrics in it live until the next `read`.
 struct Block {
-    std::span<const model::Event> readings;  // of type telemetry.ingested
-    std::int64_t events = 0;                 // of the window, of any type
-    std::int64_t rows = 0;                   // read for them; rows of other epochs count
+    std::span<const model::Event> given;  // those of the wanted types
+    std::int64_t events = 0;              // of the window, of any type
+    std::int64_t rows = 0;                // read for them; rows of other epochs count
 };
 
-// Reads under `snapshot`, which outlives the reader. If anything fails, the caller aborts its (sub)transaction.
+// Reads under `snapshot`, which outlives the reader. If anything fails, the caller aborts its (sub)transaction. Statistics are
+// those of readings, so this class leaves out events of other types for everybody who folds.
 class WindowReader {
 public:
-    WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot);
+    WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot,
+                 EventTypes types = EventTypes::kReadings);
     WindowReader(const WindowReader&) = delete;
     WindowReader& operator=(const WindowReader&) = delete;
 
@@ -59,6 +64,7 @@ public:
 private:
     static constexpr int kBlockRows = 1024;
 
+    EventTypes types_;
     OwnedScanPlan plan_;
     postgres::ScopedMemory scan_memory_;
     postgres::ScopedMemory block_memory_;

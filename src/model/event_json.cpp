@@ -43,6 +43,12 @@ struct TextWriter {
         }
         json += '}';
     }
+    // The members stand in braces.
+    void members(std::string_view object) {
+        if (object.size() <= 2) return;
+        json += ',';
+        json += object.substr(1, object.size() - 2);
+    }
 };
 
 EventFields fields_of(const Event& event) {
@@ -63,8 +69,11 @@ void append_event_json(std::string& json, const Event& event) {
     json += "{\"id\":";
     append_json_number(json, event.event_id.value);
     TextWriter writer{json};
-    writer.text("type", kTelemetryIngested);
-    write_event_members(fields_of(event), event.metrics.empty() ? nullptr : &event.metrics, writer);
+    writer.text("type", event.type);
+    if (event.type == kTelemetryIngested)
+        write_event_members(fields_of(event), event.metrics.empty() ? nullptr : &event.metrics, writer);
+    else
+        write_other_event_members(fields_of(event), event.details.empty() ? nullptr : &event.details, writer);
     json += '}';
 }
 
