@@ -62,7 +62,7 @@ constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnD
 
 }  // namespace
 
-constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true, kDeviceColumns);
+constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert | kOnUpdate, true, kDeviceColumns);
 constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
 constexpr OwnTable kParkedEventTable =
