@@ -57,6 +57,6 @@ BEGIN
                    'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), telemetry.set_metric(text, text), '
                    'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.cancel_rebuild(text), telemetry.verify_projection(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.offline_device TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';
