@@ -62,7 +62,8 @@ constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnD
 
 }  // namespace
 
-constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true, kDeviceColumns);
+constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert | kOnUpdate, true, kDeviceColumns);
+constexpr OwnTable kOfflineDeviceTable = written_by_statements("offline_device", kOnInsert | kOnDelete, false);
 constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
 constexpr OwnTable kParkedEventTable =
@@ -79,7 +80,7 @@ std::span<const OwnTable* const> own_tables() noexcept {
     static constexpr const OwnTable* kAll[] = {
         &kInstallationTable,      &kEpochTable,   &kDeviceTable, &kRejectedReadingsTable, &kPauseTable,
         &kProjectionSettingTable, &kAuditTable,   &kMetricTable, &kParkedEventTable,      &kBatchTable,
-        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable};
+        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable,       &kOfflineDeviceTable};
     return kAll;
 }
 

@@ -45,7 +45,7 @@ std::optional<Piece> next_piece(const Place& place, std::int64_t most_events, co
 }  // namespace
 
 WindowRead read_window(const BoundedWindow& window, const Filter& filter, ::Snapshot snapshot, const Take& take) {
-    event_log::WindowReader reader(window.window, window.epoch, snapshot, event_log::Wanted::kEvents);
+    event_log::WindowReader reader(window.window, window.epoch, snapshot, event_log::Wanted::kLoggedEvents);
     std::vector<const model::LoggedEvent*> wanted;
     std::optional<model::Partial> last_given;
     WindowRead read;

@@ -17,7 +17,7 @@ FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats
                   'device_stats_1m', 'device_stats_1h', 'device_stats_1d', 'region_stats_1m', 'region_stats_1h', 'region_stats_1d',
                   'device_stats_live', 'device_metric_stats_live', 'region_stats_live', 'region_metric_stats_live',
                   'device_stats_1m_live', 'device_stats_1h_live', 'device_stats_1d_live', 'region_stats_1m_live', 'region_stats_1h_live', 'region_stats_1d_live',
-                  'pipeline_status', 'stat_ingest']) AS o;
+                  'device_liveness', 'pipeline_status', 'stat_ingest']) AS o;
 INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
                            'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
 FROM unnest(ARRAY['avg', 'stddev', 'minimum', 'maximum', 'sample_count', 'first_value', 'first_at', 'last_value', 'last_at', 'increase', 'resets', 'has_overlap']) AS o;
@@ -61,6 +61,8 @@ INSERT INTO surface VALUES
     ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
 -- An admin may call these.
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
+    -- The right is there, but no such device is registered.
+    ('set_expected_interval(text,interval)', '42501', '42501', 'TC002', $$ SELECT telemetry.set_expected_interval('bare-none', '1 minute') $$),
     -- The right is there, but the transaction block is in the way.
     ('project_once()', '42501', '42501', '25001', 'CALL telemetry.project_once()'),
     ('pause_projection(text)', '42501', '42501', '', $$ SELECT telemetry.pause_projection('device') $$),
@@ -97,6 +99,9 @@ INSERT INTO surface VALUES
     ('copy_baseline(text,integer)', '42501', '42501', '42501', $$ SELECT telemetry.copy_baseline('device', 1) $$),
     ('begin_audit(interval)', '42501', '42501', '42501', $$ SELECT telemetry.begin_audit('1 day') $$),
     ('compare_audit(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.compare_audit('device', '') $$),
+    ('note_offline_devices(integer,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.note_offline_devices(1, now()) $$),
+    ('note_online_devices(integer)', '42501', '42501', '42501', $$ SELECT telemetry.note_online_devices(1) $$),
+    ('in_utc(timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.in_utc(now()) $$),
     ('end_audits()', '42501', '42501', '42501', $$ SELECT telemetry.end_audits() $$),
     ('create_projection_as_owner(text,text,interval,text[],text,text[],boolean,interval)', '42501', '42501', '42501', $$ SELECT telemetry.create_projection_as_owner('bare', 'all', NULL, NULL, NULL, NULL, true, '0') $$),
     ('drop_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.drop_projection_as_owner('bare') $$),
@@ -116,7 +121,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',

@@ -27,9 +27,9 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
-    'metric', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
+    'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'region_metric_state', 'region_state', 'rejected_readings', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m']);
 SELECT views_are('telemetry', ARRAY[
-    'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
+    'device_liveness', 'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
     'device_stats_1h_live', 'device_stats_1m', 'device_stats_1m_live', 'device_stats_live', 'events', 'measurements', 'pipeline_status',
     'projection_status', 'region_metric_stats', 'region_metric_stats_live', 'region_stats', 'region_stats_1d', 'region_stats_1d_live',
     'region_stats_1h', 'region_stats_1h_live', 'region_stats_1m', 'region_stats_1m_live', 'region_stats_live', 'stat_ingest']);
@@ -82,6 +82,7 @@ SELECT results_eq(
         ('health(OUT item text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
         ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint)',
             'record', 'f i called s sql'),
+        ('in_utc(at timestamp with time zone)', 'text', 'f s strict u sql'),
         ('increase(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('ingest_statistics(OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT rolled_back bigint, OUT raised bigint, OUT commands bigint, OUT batches bigint, OUT stats_since timestamp with time zone, OUT last_error_sqlstate text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c'),
@@ -98,6 +99,8 @@ SELECT results_eq(
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('merge(telemetry.summary)', 'telemetry.summary', 'a i called s internal'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
+        ('note_offline_devices(most integer, watching_since timestamp with time zone, OUT device_id text, OUT region text, OUT since timestamp with time zone, OUT idempotency_key text, OUT details jsonb)', 'SETOF record', 'f v called u sql'),
+        ('note_online_devices(most integer, OUT device_id text, OUT region text, OUT since timestamp with time zone, OUT idempotency_key text, OUT details jsonb)', 'SETOF record', 'f v called u sql'),
         ('pause_projection(projection text)', 'boolean', 'f v strict u c'),
         ('project_once()', '', 'p v called u c'),
         ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
@@ -123,6 +126,7 @@ SELECT results_eq(
         ('series_of(grain text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, max_points integer, thinning text, time_zone text, statistic text, OUT "time" timestamp with time zone, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r plpgsql'),
         ('set_cadence(projection text, cadence interval)', 'void', 'f v called u c'), ('set_cadence_as_owner(projection text, cadence interval)', 'void', 'f v called u plpgsql'),
+        ('set_expected_interval(device_id text, expected_interval interval)', 'void', 'f v called u c'),
         ('set_failure_policy(projection text, policy text)', 'void', 'f v called u c'), ('set_failure_policy_as_owner(projection text, policy text)', 'void', 'f v called u plpgsql'),
         ('set_metric(name text, kind text)', 'void', 'f v called u c'), ('set_metric_as_owner(name text, kind text)', 'void', 'f v called u plpgsql'),
         ('set_retention(projection text, retention interval)', 'void', 'f v called u c'), ('set_retention_as_owner(projection text, retention interval)', 'void', 'f v called u plpgsql'),
@@ -171,6 +175,9 @@ SELECT results_eq(
         ('batch_receipt.received', 'integer'), ('batch_receipt.accepted', 'integer'), ('batch_receipt.duplicates', 'integer'),
         ('batch_receipt.conflicts', 'integer'), ('batch_receipt.rejected', 'integer'), ('batch_receipt.first_event_id', 'bigint'),
         ('batch_receipt.last_event_id', 'bigint'), ('batch_receipt.token', 'text'),
+        ('device_liveness.device_id', 'text'), ('device_liveness.region', 'text'), ('device_liveness.state', 'text'),
+        ('device_liveness.last_received_at', 'timestamp with time zone'), ('device_liveness.last_measured_at', 'timestamp with time zone'), ('device_liveness.expected_interval', 'interval'),
+        ('device_liveness.overdue_by', 'interval'), ('device_liveness.offline_at', 'timestamp with time zone'), ('device_liveness.as_of', 'timestamp with time zone'),
         ('device_metric_stats.device_id', 'text'), ('device_metric_stats.metric', 'text'), ('device_metric_stats.sample_count', 'bigint'),
         ('device_metric_stats.avg', 'double precision'), ('device_metric_stats.min', 'double precision'), ('device_metric_stats.max', 'double precision'),
         ('device_metric_stats.stddev', 'double precision'), ('device_metric_stats.first_value', 'double precision'),
@@ -333,7 +340,8 @@ SELECT results_eq($$ SELECT c.relation::regclass::text COLLATE "default", c.cond
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
     $$ VALUES ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
+              ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
+              ('telemetry_cqrs.liveness_interval', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'), ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),
               ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup') $$,

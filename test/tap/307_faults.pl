@@ -1,6 +1,6 @@
 # Acceptance check 18. Requests for memory (palloc and new) and statements by SPI fail, one in each call, and a cancel comes at
 # a palloc. The calls are: ingest (single, batch, duplicates, refused readings, new devices, a cold session, the very first
-# reading), the queries, a pass of the projections, and the worker. A call that fails raises an ordinary error, and the next
+# reading), the queries, a pass of the projections, and the worker with its looks at silent devices. A call that fails raises an ordinary error, and the next
 # call in the session works. Nothing is lost or stored twice, nothing leaks, and the process does not grow. At the end the test
 # cancels and terminates at random.
 #
@@ -197,6 +197,28 @@ ok(wait_for($node, "SELECT last_error LIKE '%fault_test: no SQL%' FROM telemetry
 is($node->safe_psql('postgres', 'SELECT fired FROM fault_disarm_projector()'), 't', 'by our doing');
 ok(wait_for($node, 'SELECT count(*) = 1 FROM telemetry.batch', 'the old batches to be merged'), 'and is done later');
 ok(worked('sql'), 'the worker goes on');
+
+# Its looks which devices are silent. Each silence is told once, whichever request fails.
+$node->append_conf('postgresql.conf', "telemetry_cqrs.liveness_interval = 1\n");
+$node->reload;
+my %most_requests = (palloc => 300, new => 10, sql => 2, cancel => 300);    # mostly there are more until the device is told
+my ($silent, $silent_fired) = (0, 0);
+foreach my $kind (sort keys %most_requests)
+{
+	foreach (1 .. $worker_faults / 2)
+	{
+		++$silent;
+		$node->safe_psql('postgres', "SELECT telemetry.register_device('silent-$silent', 'r', '100 ms'), telemetry.ingest_telemetry('silent-$silent', NULL, 1, idempotency_key => 'silent')");
+		wait_for($node, $current, 'the reading to be applied');
+		$node->safe_psql('postgres', "SELECT fault_arm_projector('$kind', " . (1 + int(rand($most_requests{$kind}))) . ')');
+		wait_for($node, "SELECT count(*) > 0 FROM telemetry.events WHERE type = 'device.offline' AND aggregateid = 'silent-$silent'", "the silence of device $silent");
+		$silent_fired += $node->safe_psql('postgres', 'SELECT fired::int FROM fault_disarm_projector()');
+	}
+}
+note "$silent_fired of $silent failed";
+is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT aggregateid) FROM telemetry.events WHERE type LIKE 'device.%'"), "$silent|$silent", 'each silence is told once');
+$node->append_conf('postgresql.conf', "telemetry_cqrs.liveness_interval = 0\n");
+$node->reload;
 
 # Waits until the worker has applied a further reading.
 sub worked
