@@ -72,18 +72,19 @@ std::optional<model::Partial> read_piece(const Piece& piece, const Filter& filte
 
 }  // namespace
 
-Place read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot, const Take& take) {
+ReadStretch read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot,
+                       const Take& take) {
     Place place = start;
     std::int64_t left = limits.most_events, scanned = 0;
     while (left > 0 && scanned < limits.most_scanned && (!limits.end || place != *limits.end)) {
         const auto piece = next_piece(place, left, limits, snapshot);
         if (!piece) break;
         const auto cut_after = read_piece(*piece, filter, left, scanned, snapshot, take);
-        if (cut_after) return {place.batch, cut_after};
-        if (limits.end && limits.end->partial && limits.end->batch == place.batch) return *limits.end;
+        if (cut_after) return {{place.batch, cut_after}, scanned};
+        if (limits.end && limits.end->partial && limits.end->batch == place.batch) return {*limits.end, scanned};
         place = {piece->last, std::nullopt};
     }
-    return place;
+    return {place, scanned};
 }
 
 }  // namespace subscription

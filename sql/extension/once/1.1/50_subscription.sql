@@ -50,8 +50,8 @@ SELECT pg_catalog.pg_extension_config_dump('telemetry.lease_seq', '');
 CREATE TABLE telemetry.subscription_consumer (
     subscription text COLLATE "C",
     consumer     text,
-    seen_at      timestamptz NOT NULL,
-    PRIMARY KEY (subscription, consumer)
+    seen_at      timestamptz,
+    PRIMARY KEY (subscription, consumer, seen_at)  -- so two sessions of one consumer do not wait for each other
 );
 COMMENT ON TABLE telemetry.subscription_consumer IS 'Holds the consumers that found nothing to do while others had all of it, and when. The next lease splits a share for them. Internal.';
 
