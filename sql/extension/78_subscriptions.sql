@@ -279,16 +279,16 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.fail_redelivery(telemetry.subscription, telemetry.redelivery, text) IS 'Counts a failure of an event that was delivered alone. Internal.';
 
-CREATE FUNCTION telemetry.bury_dead(s telemetry.subscription) RETURNS void LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
+CREATE FUNCTION telemetry.bury_dead(s telemetry.subscription) RETURNS void LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     WITH dead AS (
-        DELETE FROM telemetry.redelivery r WHERE r.subscription = (s).subscription AND (s).max_attempts > 0 AND r.attempts >= (s).max_attempts RETURNING r.*)
+        DELETE FROM telemetry.redelivery r WHERE r.subscription = s.subscription AND s.max_attempts > 0 AND r.attempts >= s.max_attempts RETURNING r.*)
     INSERT INTO telemetry.dead_letter (subscription, event_id, epoch, lane, device_id, batch_id, xid, type, version, payload, received_at, attempts, last_error, died_at)
     SELECT d.subscription, d.event_id, d.epoch, d.lane, d.device_id, d.batch_id, d.xid, d.type, d.version, d.payload, d.received_at, d.attempts, d.last_error, clock_timestamp()
     FROM dead d
     ON CONFLICT (subscription, event_id, epoch) DO UPDATE SET attempts = excluded.attempts, last_error = excluded.last_error, died_at = excluded.died_at;
-END;
+END $$;
 COMMENT ON FUNCTION telemetry.bury_dead(telemetry.subscription) IS 'Makes dead letters of the events that have failed too often. Internal.';
 
 CREATE FUNCTION telemetry.leased_events(first_lane smallint, last_lane smallint, start_batch_id bigint, start_partial_xid xid8, start_partial_event_id bigint,
@@ -534,9 +534,11 @@ BEGIN
           FROM telemetry.subscription u JOIN telemetry.subscription_share h ON h.subscription = u.subscription WHERE u.lost_at IS NULL) AS l
     WHERE s.subscription = l.subscription AND s.lost_at IS NULL AND l.because IS NOT NULL;
     GET DIAGNOSTICS lost = ROW_COUNT;
+    -- A consumer may leave word while its subscription is being dropped.
+    DELETE FROM telemetry.subscription_consumer o WHERE NOT EXISTS (SELECT FROM telemetry.subscription s WHERE s.subscription = o.subscription);
     RETURN lost;
 END $$;
-COMMENT ON FUNCTION telemetry.mark_lost_subscriptions() IS 'Marks the subscriptions that lag by more than their limit, or that old batches were not kept for. Returns how many it has marked. Internal.';
+COMMENT ON FUNCTION telemetry.mark_lost_subscriptions() IS 'Marks the subscriptions that lag by more than their limit, or that old batches were not kept for, and returns how many it has marked. Removes what is left of subscriptions that were dropped. Internal.';
 
 CREATE VIEW telemetry.subscription_status AS
     SELECT s.subscription,
