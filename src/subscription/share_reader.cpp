@@ -72,7 +72,8 @@ WindowRead read_window(const BoundedWindow& window, const Filter& filter, ::Snap
     return read;
 }
 
-Place read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot, const Take& take) {
+ReadStretch read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot,
+                       const Take& take) {
     Place place = start;
     std::int64_t left = limits.most_events, scanned = 0;
     while (left > 0 && scanned < limits.most_scanned && (!limits.end || place != *limits.end)) {
@@ -81,11 +82,11 @@ Place read_share(const Place& start, const Filter& filter, const ReadLimits& lim
         const WindowRead read = read_window({piece->epoch, piece->window, left}, filter, snapshot, take);
         left -= read.given;
         scanned += read.scanned;
-        if (read.cut_at) return {place.batch, read.cut_at};
-        if (limits.end && limits.end->partial && limits.end->batch == place.batch) return *limits.end;
+        if (read.cut_at) return {{place.batch, read.cut_at}, scanned};
+        if (limits.end && limits.end->partial && limits.end->batch == place.batch) return {*limits.end, scanned};
         place = {piece->last, std::nullopt};
     }
-    return place;
+    return {place, scanned};
 }
 
 }  // namespace subscription

@@ -170,11 +170,12 @@ void RelayCursor::read(RelayReader& reader, RelayLook& look) {
     if (!ahead_ && left > 0) {
         const subscription::Take take = take_of(reader);
         const Place end = subscription::read_share(
-            read_to_, everything(), {left, kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
-            [&left, &take](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
-                left -= static_cast<std::int64_t>(events.size());
-                take(events, epoch);
-            });
+                              read_to_, everything(), {left, kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
+                              [&left, &take](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
+                                  left -= static_cast<std::int64_t>(events.size());
+                                  take(events, epoch);
+                              })
+                              .end;
         has_read |= end != read_to_;
         read_to_ = end;
     }

@@ -19,7 +19,7 @@ sub content_of
 	local $/;
 	return scalar <$in>;
 }
-my %page = map { $_ => content_of("doc/manual/$_.md") } qw(README concepts reference projections monitoring backup sizing limits);
+my %page = map { $_ => content_of("doc/manual/$_.md") } qw(README concepts reference projections subscriptions monitoring backup sizing limits);
 
 # Returns the tables after the mark "<!-- $mark -->" of a page, up to the next mark or heading of level 1 or 2, as rows of cells. The
 # first row of each table and the line below it are left out. Backticks around a whole cell go.
@@ -81,7 +81,7 @@ SELECT concat_ws(E'\t', p.proname, pg_get_function_arguments(p.oid),
                  CASE WHEN o.columns IS NOT NULL THEN CASE WHEN p.proretset THEN 'setof ' ELSE '' END || o.columns ELSE coalesce(pg_get_function_result(p.oid), '') END)
 FROM pg_proc p
 CROSS JOIN LATERAL (SELECT '(' || string_agg(a.name, ', ' ORDER BY a.place) || ')' AS columns
-                    FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS a (name, mode, place) WHERE a.mode = 'o') AS o
+                    FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS a (name, mode, place) WHERE a.mode IN ('o', 't')) AS o
 WHERE p.pronamespace = 'telemetry'::regnamespace AND %s
 SQL
 my @real;
@@ -169,7 +169,7 @@ sub let_worker_finish
 }
 
 my $blocks = 0;
-for my $name (qw(projections monitoring backup concepts sizing limits reference))
+for my $name (qw(projections subscriptions monitoring backup concepts sizing limits reference))
 {
 	my $number = 0;
 	while ($page{$name} =~ /^```sql\n(.*?)^```$/gms)

@@ -13,7 +13,7 @@ CREATE TABLE telemetry.subscription (
     lost_at       timestamptz,
     lost_because  text
 );
-COMMENT ON TABLE telemetry.subscription IS 'Holds the durable subscriptions (telemetry.create_subscription()). consumer_role: members of this role may consume. devices, regions, types: which events it wants (NULL: all). max_attempts, retry_delay: how often an event is delivered until it is a dead letter, and how long after the first failure. required: old batches are kept for it, until it lags by more than max_lag. lost_at, lost_because: since when and why it can no longer give every event (NULL: it can).';
+COMMENT ON TABLE telemetry.subscription IS 'Holds the durable subscriptions (telemetry.create_subscription()). consumer_role: members of this role may consume. devices, regions, types: which events it wants (NULL: all). max_attempts, retry_delay: how often an event is delivered until it is a dead letter, and how long after the first failure. required: old batches are kept for it, until it lags by more than max_lag. lost_at, lost_because: since when and why it can no longer give every event (NULL: it can). Internal; telemetry.subscription_status shows it.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.subscription', '');
 
 CREATE TABLE telemetry.subscription_share (
@@ -29,7 +29,7 @@ CREATE TABLE telemetry.subscription_share (
     careful_until          bigint NOT NULL,
     last_error             text,
     last_error_at          timestamptz,
-    consumer               text,
+    consumer               text COLLATE "C",
     answered_at            timestamptz,
     lease                  bigint,
     leased_until           timestamptz,
@@ -49,11 +49,12 @@ SELECT pg_catalog.pg_extension_config_dump('telemetry.lease_seq', '');
 
 CREATE TABLE telemetry.subscription_consumer (
     subscription text COLLATE "C",
-    consumer     text,
-    seen_at      timestamptz NOT NULL,
-    PRIMARY KEY (subscription, consumer)
+    consumer     text COLLATE "C",
+    seen_at      timestamptz,
+    PRIMARY KEY (subscription, consumer, seen_at)  -- so two sessions of one consumer do not wait for each other
 );
 COMMENT ON TABLE telemetry.subscription_consumer IS 'Holds the consumers that found nothing to do while others had all of it, and when. The next lease splits a share for them. Internal.';
+SELECT pg_catalog.pg_extension_config_dump('telemetry.subscription_consumer', '');
 
 CREATE TABLE telemetry.redelivery (
     subscription text COLLATE "C",
@@ -95,5 +96,5 @@ CREATE TABLE telemetry.dead_letter (
     died_at      timestamptz NOT NULL,
     PRIMARY KEY (subscription, event_id, epoch)
 );
-COMMENT ON TABLE telemetry.dead_letter IS 'Holds the events that a subscription has given up on. telemetry.dead_letters shows them, telemetry.replay_dead_letters() sends them through again.';
+COMMENT ON TABLE telemetry.dead_letter IS 'Holds the events that a subscription has given up on. Internal; telemetry.dead_letters shows them, telemetry.replay_dead_letters() sends them through again.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.dead_letter', '');
