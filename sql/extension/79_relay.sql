@@ -8,7 +8,8 @@ CREATE FUNCTION telemetry.start_relay(sink text) RETURNS void LANGUAGE plpgsql V
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO telemetry.relay (sink, system_identifier, database, log, timeline, adopted_at, adopted_by, refresh_requested_at)
-    SELECT start_relay.sink, p.system_identifier, p.database, p.log, p.timeline, clock_timestamp(), 'the first start', CASE WHEN start_relay.sink = 'redis' THEN clock_timestamp() END FROM telemetry.current_place() AS p
+    SELECT start_relay.sink, p.system_identifier, p.database, p.log, p.timeline, clock_timestamp(), 'the first start', CASE WHEN start_relay.sink = 'redis' THEN clock_timestamp() END
+    FROM telemetry.current_place() AS p
     ON CONFLICT DO NOTHING;
     IF NOT EXISTS (SELECT FROM telemetry.subscription s WHERE s.subscription = 'relay.' || start_relay.sink) THEN
         INSERT INTO telemetry.subscription (subscription, consumer_role, max_attempts, retry_delay, required, max_lag, created_at)
@@ -54,7 +55,7 @@ COMMENT ON FUNCTION telemetry.resume_relay_as_owner(text, text) IS 'Does the wor
 
 CREATE FUNCTION telemetry.adopt_relay(sink text = NULL) RETURNS bigint
     AS 'MODULE_PATHNAME', 'telemetry_instruct_relay' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.adopt_relay(text) IS 'Lets the relay send from this place of the log (nats | redis; NULL: to both). A restored, copied or promoted log sends nothing before, because the original may still be at work. Call it after a fail-over, or when this log is to take the place of the original. It goes on behind the last event that the original had sent when the copy was made; NATS drops what it has already, as long as the duplicate window of its stream is not over. Returns how many sinks it has changed. 22023 for an unknown sink.';
+COMMENT ON FUNCTION telemetry.adopt_relay(text) IS 'Lets the relay send from this place of the log (nats | redis; NULL: to both). A restored, copied or promoted log sends nothing before, because the original may still be at work. Call it after a fail-over, or when this log is to take the place of the original. It goes on behind the last event that the original had sent when the copy was made; NATS drops what it has already, as long as the duplicate window of its stream is not over, and Redis gets the values of every device again. Returns how many sinks it has changed. 22023 for an unknown sink.';
 
 CREATE FUNCTION telemetry.adopt_relay_as_owner(sink text, caller text) RETURNS bigint LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
@@ -62,7 +63,9 @@ DECLARE
     changed bigint;
 BEGIN
     PERFORM telemetry.require_sink(sink);
-    UPDATE telemetry.relay r SET system_identifier = p.system_identifier, database = p.database, log = p.log, timeline = p.timeline, adopted_at = clock_timestamp(), adopted_by = caller
+    UPDATE telemetry.relay r SET system_identifier = p.system_identifier, database = p.database, log = p.log, timeline = p.timeline, adopted_at = clock_timestamp(), adopted_by = caller,
+        -- Redis may have newer values than this log, of readings that never came here.
+        refresh_requested_at = CASE WHEN r.sink = 'redis' THEN clock_timestamp() END
     FROM telemetry.current_place() AS p
     WHERE r.sink = COALESCE(adopt_relay_as_owner.sink, r.sink)
       AND (r.system_identifier, r.database, r.log, r.timeline) <> (p.system_identifier, p.database, p.log, p.timeline);
@@ -136,4 +139,4 @@ CREATE VIEW telemetry.relay_status AS
     CROSS JOIN telemetry.current_place() AS p
     LEFT JOIN telemetry.relay r ON r.sink = t.sink
     LEFT JOIN telemetry.subscription_status s ON s.subscription = 'relay.' || t.sink;
-COMMENT ON VIEW telemetry.relay_status IS 'Shows how the relay stands with each sink: nats (NATS JetStream) and redis. state: off (its URL is not set) | stopped (no relay runs) | connecting | connected | backing off (it failed and tries again) | paused | not adopted (a copy of the log; telemetry.adopt_relay()) | lost (it lagged by more than 7 days; telemetry.restart_subscription()). acknowledged_batch: the last batch of which every event has arrived. lag_events, lag_seconds: what has not arrived, of closed batches. sent, acknowledged, duplicates: messages since the relay started; duplicates are those that the server had already. pending: messages that the relay holds. failures: of connections; last_failure_phase: resolve | connect | tls | handshake | authentication | stream | publish | acknowledge | read. late_repeats: messages that were sent again after the duplicate window of the stream, so that it may have them twice. note: what the relay found on the server.';
+COMMENT ON VIEW telemetry.relay_status IS 'Shows how the relay stands with each sink: nats (NATS JetStream) and redis. state: off (its URL is not set) | stopped (no relay runs) | connecting | connected | backing off (it failed and tries again) | paused | not adopted (a copy of the log; telemetry.adopt_relay()) | lost (it lagged by more than 7 days; telemetry.restart_subscription()). acknowledged_batch: the last batch of which every event has arrived. lag_events, lag_seconds: what has not arrived, of closed batches. sent, acknowledged, duplicates: messages since the relay started; duplicates are those that the server had already. pending: messages that the relay holds. failures: of connections; last_failure_phase: settings | resolve | connect | tls | handshake | authentication | stream | publish | acknowledge | read. late_repeats: messages that were sent again after the duplicate window of the stream, so that it may have them twice. note: what the relay found on the server.';

@@ -38,7 +38,7 @@ BEGIN
     END;
     FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'reading index', 'triggers']
                           || projections
-                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'subscriptions', 'prepared transactions', 'batch retention'] LOOP
+                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'subscriptions', 'prepared transactions', 'batch retention', 'relay'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
         -- A check that raises an error becomes a row that says so.
         BEGIN
@@ -314,6 +314,36 @@ BEGIN
                     detail := concat(detail, '; ', number, ' old batches are not merged');
                     hint := 'A worker merges old batches: see the checks "worker" and "tables".';
                 END IF;
+
+            WHEN 'relay' THEN
+                WITH sink AS (
+                    SELECT r.sink, r.state, r.last_error, r.note, format('%s: %s, %s events wait, %s s behind', r.sink, r.state, r.lag_events, round(r.lag_seconds::numeric, 1)) AS said,
+                           CASE
+                               WHEN r.state = 'lost' THEN 3
+                               WHEN r.state = 'not adopted' THEN 2
+                               WHEN r.state = 'stopped' AND greatest(pg_postmaster_start_time(), pg_conf_load_time()) < clock_timestamp() - limits.starting
+                                   THEN CASE WHEN worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN 3 ELSE 2 END
+                               WHEN r.lag_seconds >= EXTRACT(epoch FROM limits.lag_error) THEN 3
+                               WHEN r.state = 'paused' OR r.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning) THEN 2
+                               WHEN r.state IN ('stopped', 'connecting', 'backing off') AND r.last_error_at > clock_timestamp() - limits.starting THEN 2
+                               ELSE 1
+                           END AS level,
+                           CASE r.state
+                               WHEN 'lost' THEN format('Subscribers have missed events. SELECT telemetry.restart_subscription(%L) goes on with those that are left.', 'relay.' || r.sink)
+                               WHEN 'not adopted' THEN 'This log is a copy. If the original sends nothing any more, SELECT telemetry.adopt_relay() lets the relay go on here.'
+                               WHEN 'paused' THEN format('SELECT telemetry.resume_relay(%L) lets it go on.', r.sink)
+                               WHEN 'stopped' THEN 'A relay runs where the library is preloaded and telemetry_cqrs.start_worker is on, with a free worker slot.'
+                               ELSE COALESCE(r.last_failure_phase || ': ' || r.last_error, 'The relay or the server is too slow: see telemetry.relay_status.')
+                           END AS remedy
+                    FROM telemetry.relay_status r WHERE r.state <> 'off'
+                )
+                SELECT COALESCE(string_agg(s.said, '; ' ORDER BY s.sink), 'off') AS said, max(s.level) AS level, string_agg(s.sink || ': ' || s.remedy, ' ' ORDER BY s.sink) FILTER (WHERE s.level > 1) AS remedy
+                INTO seen FROM sink s;
+                detail := seen.said;
+                IF seen.level > 1 AND NOT pg_is_in_recovery() THEN
+                    state := CASE seen.level WHEN 3 THEN 'error' ELSE 'warning' END;
+                    hint := seen.remedy;
+                END IF;
             END CASE;
         EXCEPTION WHEN OTHERS THEN
             state := 'error';
@@ -328,4 +358,4 @@ COMMENT ON FUNCTION telemetry.health() IS
 worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. reading index: how many blocks of the log are not yet in the index by device and time; warning from 8,192 blocks (64 MB) and 10 % of the log on. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
 projection ...: a row for each; error when it fails, an audit has found differences, or it is 10 minutes behind its cadence, warning when it is 1 minute behind that, paused, or has parked events. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
 vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day. subscriptions: error when one is lost, warning when one lags by 10 minutes or has dead letters.
-prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time.';
+prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time. relay: error when a sink is lost, 10 minutes behind, or without a relay; warning when it is 1 minute behind, not connected, paused, or not adopted.';

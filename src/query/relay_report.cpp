@@ -15,7 +15,7 @@ namespace {
 
 // P. Text, or NULL for an empty one.
 struct ShownText {
-    explicit ShownText(const char* text) : value(postgres::text_datum(std::string_view(text))), is_null(*text == '\0') {}
+    explicit ShownText(const char* shown) : value(postgres::text_datum(std::string_view(shown))), is_null(*shown == '\0') {}
     Datum value;
     bool is_null;
 };

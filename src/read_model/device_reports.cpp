@@ -9,6 +9,7 @@
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
+#include "postgres/memory.hpp"
 #include "postgres/text.hpp"
 #include "read_model/delta.hpp"
 #include "read_model/delta_rows.hpp"
@@ -158,8 +159,15 @@ DeviceReports::DeviceReports(std::int32_t generation, ::Snapshot snapshot) : gen
 }
 
 bool DeviceReports::append(std::string& json, std::string_view device_id, std::int64_t version) {
-    const auto find = [this, device_id](std::int32_t part) {
-        return postgres::guarded([&] { return find_device(*lookup_, generation_, device_id, part); });
+    const postgres::ScopedMemory memory("telemetry_cqrs device report");
+    const auto find = [this, device_id, &memory](std::int32_t part) {
+        return postgres::guarded([&] {
+            CHECK_FOR_INTERRUPTS();
+            const MemoryContext outer = MemoryContextSwitchTo(memory.get());
+            const DeviceRow found = find_device(*lookup_, generation_, device_id, part);
+            MemoryContextSwitchTo(outer);
+            return found;
+        });
     };
     DeviceRow device = find(0);
     if (!device.is_found) return false;

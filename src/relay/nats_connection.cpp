@@ -35,7 +35,6 @@ NatsConnection::NatsConnection(postgres::EventLoop& loop, NatsUser& user) : user
 void NatsConnection::open(const PeerUrl& url, const std::string& authorities) {
     close();
     url_ = url;
-    if (authorities != authorities_) tls_.reset();
     authorities_ = authorities;
     inbox_ = new_inbox();
     parser_ = NatsParser(NatsLimits{});
@@ -124,8 +123,7 @@ void NatsConnection::take_info(std::string_view json) {
     if (url_.is_tls && !server_.is_tls_required && !server_.is_tls_available)
         return give_up(Phase::kTls, "the server offers no TLS");
     phase_ = Phase::kTls;
-    if (!tls_) tls_ = std::make_unique<TlsContext>(authorities_);
-    stream_.secure(*tls_);
+    stream_.secure(authorities_);
 }
 
 void NatsConnection::log_in() {

@@ -12,7 +12,6 @@
 #include "relay/peer_url.hpp"
 #include "relay/server_info.hpp"
 #include "relay/stream.hpp"
-#include "relay/tls.hpp"
 
 namespace relay {
 
@@ -50,7 +49,7 @@ public:
     // How many times the server has said something.
     std::uint64_t heard() const noexcept { return heard_; }
     // The phase that the connection is in while it opens.
-    Phase phase() const noexcept { return phase_; }
+    Phase phase() const noexcept { return stream_.is_resolving() ? Phase::kResolve : phase_; }
 
 private:
     void opened() override;
@@ -65,7 +64,6 @@ private:
 
     NatsUser& user_;
     Stream stream_;
-    std::unique_ptr<TlsContext> tls_;
     PeerUrl url_;
     std::string authorities_;
     std::string inbox_;  // the subject of replies, up to the number

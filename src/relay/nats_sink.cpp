@@ -74,7 +74,7 @@ void NatsSink::take_stream_reply(std::uint64_t request, int status, std::string_
     }
     check_stream(std::get<StreamInfo>(reply));
     has_stream_ = true;
-    backoff_.succeeded();
+    up_at_ = runtime::steady_time();
     status_.state = SinkState::kConnected;
     status_.failure.reset();
     loop_.end_wait();
@@ -97,6 +97,7 @@ void NatsSink::take_acknowledgement(std::uint64_t number, int status, std::strin
     if (const auto* error = std::get_if<JetStreamError>(&ack)) return give_up(Phase::kPublish, words_of(*error));
     if (!outbox_.acknowledge(number)) return;
     ++status_.acknowledged;
+    backoff_.succeeded();
     if (std::get<PublishAck>(ack).is_duplicate) ++status_.duplicates;
     progress_at_ = runtime::steady_time();
     if (outbox_.in_flight() == 0) sent_unknown_at_ = 0;
@@ -126,6 +127,9 @@ void NatsSink::failed(Phase phase, const std::string& reason) {
     const SteadyTime now = runtime::steady_time();
     if (outbox_.in_flight() > 0 && sent_unknown_at_ == 0) sent_unknown_at_ = progress_at_;
     outbox_.send_again();
+    if (has_stream_ && now - up_at_ >= kLongestRetry) backoff_.succeeded();
+    // A role that may not use the stream is refused by the words for any subject.
+    if (phase == Phase::kPublish && !has_stream_) phase = Phase::kStream;
     has_stream_ = false;
     retry_at_ = now + with_chance(backoff_.failed());
     ++status_.failures;

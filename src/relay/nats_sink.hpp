@@ -59,6 +59,7 @@ private:
     Outbox outbox_;
     SinkStatus status_;
     runtime::Backoff backoff_;
+    runtime::SteadyTime up_at_ = 0;  // when the connection was last ready to send
     std::size_t next_server_ = 0;
     bool has_stream_ = false;
     std::int64_t duplicate_window_ = 0;        // microseconds

@@ -14,6 +14,14 @@ struct FreeReply {
     void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
 };
 
+// No reply to our commands is an array, and hiredis would make room for as many elements as the server says.
+redisReplyObjectFunctions* functions_without_arrays(const redisReader& reader) noexcept {
+    static redisReplyObjectFunctions functions;
+    functions = *reader.fn;
+    functions.createArray = [](const redisReadTask*, auto) -> void* { return nullptr; };
+    return &functions;
+}
+
 RedisReply reply_of(const redisReply& reply) {
     switch (reply.type) {
         case REDIS_REPLY_STRING:
@@ -49,11 +57,12 @@ RedisConnection::~RedisConnection() = default;
 void RedisConnection::open(const PeerUrl& url, const std::string& authorities) {
     close();
     url_ = url;
-    if (authorities != authorities_) tls_.reset();
     authorities_ = authorities;
     reader_.reset(redisReaderCreate());
     if (!reader_) throw std::bad_alloc();
     reader_->maxbuf = 64 * 1024;
+    reader_->fn = functions_without_arrays(*reader_);
+    since_reply_ = 0;
     state_ = State::kOpening;
     phase_ = Phase::kConnect;
     stream_.open(url.host, url.port);
@@ -68,8 +77,7 @@ void RedisConnection::close() noexcept {
 void RedisConnection::opened() {
     if (!url_.is_tls) return log_in();
     phase_ = Phase::kTls;
-    if (!tls_) tls_ = std::make_unique<TlsContext>(authorities_);
-    stream_.secure(*tls_);
+    stream_.secure(authorities_);
 }
 
 void RedisConnection::secured() {
@@ -107,18 +115,20 @@ void RedisConnection::give_up(Phase phase, const std::string& reason) {
 }
 
 void RedisConnection::received(std::string_view bytes) {
+    since_reply_ += bytes.size();
     if (redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK) return give_up(Phase::kRead, "out of memory");
     while (state_ != State::kClosed) {
         void* found = nullptr;
         if (redisReaderGetReply(reader_.get(), &found) != REDIS_OK)
             return give_up(state_ == State::kOpening ? Phase::kHandshake : Phase::kRead,
-                           std::string("the server does not speak Redis: ") + reader_->errstr);
+                           std::string("the server does not speak Redis: ") +
+                               (reader_->err == REDIS_ERR_OOM ? "it sends an array" : reader_->errstr));
         if (found == nullptr) break;
         const std::unique_ptr<redisReply, FreeReply> reply(static_cast<redisReply*>(found));
+        since_reply_ = reader_->len - reader_->pos;
         take(reply_of(*reply));
     }
-    if (state_ != State::kClosed && reader_->len - reader_->pos > kMostOfReply)
-        give_up(Phase::kRead, "a reply of the server is too long");
+    if (state_ != State::kClosed && since_reply_ > kMostOfReply) give_up(Phase::kRead, "a reply of the server is too long");
 }
 
 void RedisConnection::take(const RedisReply& reply) {

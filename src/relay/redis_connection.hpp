@@ -12,7 +12,6 @@
 #include "postgres/event_loop.hpp"
 #include "relay/peer_url.hpp"
 #include "relay/stream.hpp"
-#include "relay/tls.hpp"
 
 struct redisReader;
 
@@ -45,7 +44,7 @@ public:
 
     enum class State { kClosed, kOpening, kReady };
     State state() const noexcept { return state_; }
-    Phase phase() const noexcept { return phase_; }
+    Phase phase() const noexcept { return stream_.is_resolving() ? Phase::kResolve : phase_; }
 
     // While it is ready. Commands gather until `flush`.
     void send(const std::vector<std::string_view>& words);
@@ -68,7 +67,6 @@ private:
 
     RedisUser& user_;
     Stream stream_;
-    std::unique_ptr<TlsContext> tls_;
     std::unique_ptr<redisReader, FreeReader> reader_;
     PeerUrl url_;
     std::string authorities_;
@@ -76,6 +74,7 @@ private:
     Phase phase_ = Phase::kConnect;
     int greetings_ = 0;  // replies that the login still waits for
     std::string output_;
+    std::size_t since_reply_ = 0;  // bytes that have come since the last reply was whole
 };
 
 }  // namespace relay

@@ -27,7 +27,9 @@ constexpr std::size_t kMostUnsentBytes = 256 << 10;
 constexpr std::string_view kScript =
     "local set = 0\n"
     "for i, key in ipairs(KEYS) do\n"
-    "  local known = string.match(redis.call('GETRANGE', key, 0, 31), '^{\"version\":(%d+)')\n"
+    "  local found = redis.pcall('GETRANGE', key, 0, 31)\n"
+    "  if type(found) == 'table' then return redis.error_reply(found.err .. ' (key ' .. key .. ')') end\n"
+    "  local known = string.match(found, '^{\"version\":(%d+)')\n"
     "  local value = ARGV[2 * i + 2]\n"
     "  if not known or tonumber(known) <= tonumber(ARGV[2 * i + 1]) then\n"
     "    if ARGV[1] == '0' then redis.call('SET', key, value) else redis.call('SET', key, value, 'EX', ARGV[1]) end\n"
@@ -108,10 +110,11 @@ void RedisSink::take_mark(const RedisReply& reply) {
         return give_up(Phase::kHandshake, "GET " + options_.mark + ": " + std::string(reply.text));
     if (number_in(reply.text) < mark_) {
         has_lost_ = true;
-        status_.note = "the server had lost values, and all of them are sent again";
+        status_.note = reply.kind == RedisReply::Kind::kNone ? "the server had no values, and all of them are sent"
+                                                             : "the server had lost values, and all of them are sent again";
     }
     is_up_ = true;
-    backoff_.succeeded();
+    up_at_ = runtime::steady_time();
     status_.state = SinkState::kConnected;
     status_.failure.reset();
     loop_.end_wait();
@@ -119,6 +122,7 @@ void RedisSink::take_mark(const RedisReply& reply) {
 
 void RedisSink::take_stored(const RedisReply& reply) {
     if (reply.kind == RedisReply::Kind::kError) return give_up(Phase::kPublish, std::string(reply.text));
+    backoff_.succeeded();
     const Command& command = commands_.front();
     if (command.mark != 0) mark_ = command.mark;
     if (reply.kind == RedisReply::Kind::kInteger)
@@ -178,10 +182,12 @@ void RedisSink::give_up(Phase phase, const std::string& reason) {
 }
 
 void RedisSink::failed(Phase phase, const std::string& reason) {
+    const SteadyTime now = runtime::steady_time();
+    if (is_up_ && now - up_at_ >= kLongestRetry) backoff_.succeeded();
     commands_.clear();
     outbox_.send_again();
     is_up_ = false;
-    retry_at_ = runtime::steady_time() + with_chance(backoff_.failed());
+    retry_at_ = now + with_chance(backoff_.failed());
     ++status_.failures;
     status_.state = SinkState::kBackingOff;
     status_.failure = SinkFailure{word_of(phase), reason};

@@ -71,8 +71,9 @@ private:
     Outbox outbox_;
     SinkStatus status_;
     runtime::Backoff backoff_;
-    std::deque<Command> commands_;  // without a reply
-    std::string script_;            // its digest
+    runtime::SteadyTime up_at_ = 0;  // when the connection was last ready to send
+    std::deque<Command> commands_;   // without a reply
+    std::string script_;             // its digest
     std::string expiry_;
     bool is_up_ = false;
     bool has_lost_ = false;

@@ -2,6 +2,7 @@
 #include "relay/stream.hpp"
 
 #include <array>
+#include <exception>
 #include <utility>
 
 namespace relay {
@@ -45,7 +46,9 @@ Stream::Stream(postgres::EventLoop& loop, StreamUser& user) : loop_(loop), user_
 void Stream::open(const std::string& host, std::uint16_t port) {
     close();
     host_ = host;
+    is_resolving_ = true;
     resolver_.resolve(host, port, [this](std::vector<Address> addresses, const std::string& reason) {
+        is_resolving_ = false;
         if (addresses.empty()) return fail(Phase::kResolve, reason.empty() ? "the name has no address" : reason);
         addresses_.assign(addresses.rbegin(), addresses.rend());
         connect_next();
@@ -94,9 +97,13 @@ void Stream::connected(int status) {
     user_.opened();
 }
 
-void Stream::secure(TlsContext& context) {
-    tls_ = std::make_unique<TlsSession>(context, host_);
+void Stream::secure(const std::string& authorities) {
     is_secured_ = false;
+    try {
+        tls_ = std::make_unique<TlsSession>(authorities, host_);
+    } catch (const std::exception& error) {
+        return fail(Phase::kTls, error.what());
+    }
     if (tls_->shake_hands() == TlsSession::State::kFailed) return fail(Phase::kTls, tls_->reason());
     tls_->take_output(waiting_);
     send();
@@ -110,9 +117,11 @@ void Stream::read(std::string_view bytes) {
 void Stream::read_tls(std::string_view bytes) {
     std::string plain;
     const TlsSession::State state = tls_->receive(bytes, plain);
+    const std::string reason = state == TlsSession::State::kFailed ? tls_->reason() : std::string();
     tls_->take_output(waiting_);
     send();
-    if (state == TlsSession::State::kFailed) return fail(Phase::kTls, tls_->reason());
+    if (socket_ == nullptr) return;
+    if (state == TlsSession::State::kFailed) return fail(is_secured_ ? Phase::kRead : Phase::kTls, reason);
     if (state == TlsSession::State::kOpen && !is_secured_) {
         is_secured_ = true;
         user_.secured();
@@ -158,6 +167,7 @@ void Stream::fail(Phase phase, const std::string& reason) {
 
 void Stream::close() noexcept {
     resolver_.cancel();
+    is_resolving_ = false;
     addresses_.clear();
     waiting_.clear();
     tls_.reset();

@@ -42,8 +42,8 @@ public:
     // Resolves the name and tries its addresses one after the other.
     void open(const std::string& host, std::uint16_t port);
 
-    // Speaks TLS from now on. The certificate must be for the host.
-    void secure(TlsContext& context);
+    // Speaks TLS from now on. The server's certificate must be for the host, and from one of these authorities (relay/tls.hpp).
+    void secure(const std::string& authorities);
 
     void write(std::string_view bytes);
     std::size_t unsent() const noexcept { return waiting_.size() + sending_.size(); }
@@ -51,6 +51,8 @@ public:
     // Ends the connection without a word, and forgets what is unsent. The user gets nothing more.
     void close() noexcept;
     bool is_open() const noexcept { return socket_ != nullptr; }
+    // Does it still look for the addresses of the host?
+    bool is_resolving() const noexcept { return is_resolving_; }
 
 private:
     struct Socket;
@@ -71,6 +73,7 @@ private:
     std::string last_reason_;
     Socket* socket_ = nullptr;
     std::unique_ptr<TlsSession> tls_;
+    bool is_resolving_ = false;
     bool is_secured_ = false;
     std::string waiting_;  // bytes for the socket
     std::string sending_;  // bytes that libuv has

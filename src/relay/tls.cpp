@@ -24,19 +24,28 @@ bool is_address(const std::string& host) {
     return true;
 }
 
-}  // namespace
+struct FreeContext {
+    void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
+};
+using ContextPointer = std::unique_ptr<SSL_CTX, FreeContext>;
 
-TlsContext::TlsContext(const std::string& authorities) : context_(SSL_CTX_new(TLS_client_method())) {
+ContextPointer make_context(const std::string& authorities) {
     ERR_clear_error();
-    if (!context_) throw std::runtime_error("OpenSSL does not start: " + last_error());
-    SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION);
-    SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
-    const int is_loaded = authorities.empty() ? SSL_CTX_set_default_verify_paths(context_.get())
-                                              : SSL_CTX_load_verify_locations(context_.get(), authorities.c_str(), nullptr);
+    ContextPointer context(SSL_CTX_new(TLS_client_method()));
+    if (!context) throw std::runtime_error("OpenSSL does not start: " + last_error());
+    SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    const int is_loaded = authorities.empty() ? SSL_CTX_set_default_verify_paths(context.get())
+                                              : SSL_CTX_load_verify_locations(context.get(), authorities.c_str(), nullptr);
     if (is_loaded != 1) throw std::runtime_error("the certificates of authorities cannot be read: " + last_error());
+    return context;
 }
 
-TlsSession::TlsSession(TlsContext& context, const std::string& host) : session_(SSL_new(context.get())) {
+}  // namespace
+
+TlsSession::TlsSession(const std::string& authorities, const std::string& host) {
+    const ContextPointer context = make_context(authorities);
+    session_.reset(SSL_new(context.get()));  // it keeps the context
     ERR_clear_error();
     if (!session_) throw std::runtime_error("OpenSSL makes no session: " + last_error());
     input_ = BIO_new(BIO_s_mem());

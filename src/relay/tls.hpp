@@ -9,26 +9,12 @@
 
 namespace relay {
 
-// What the sessions share: the certificates of authorities that are trusted.
-class TlsContext {
-public:
-    // `authorities` is a file of certificates in PEM; empty: those of the system. Throws std::runtime_error if it cannot be
-    // read.
-    explicit TlsContext(const std::string& authorities);
-
-    SSL_CTX* get() const noexcept { return context_.get(); }
-
-private:
-    struct Free {
-        void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
-    };
-    std::unique_ptr<SSL_CTX, Free> context_;
-};
-
 class TlsSession {
 public:
-    // The server's certificate must be for `host`, a name or an address.
-    TlsSession(TlsContext& context, const std::string& host);
+    // The server's certificate must be for `host`, a name or an address, and of an authority that is trusted: `authorities` is
+    // a file of certificates in PEM, or empty for those of the system. The file is read each time, because it may have changed.
+    // Throws std::runtime_error if it cannot be read.
+    TlsSession(const std::string& authorities, const std::string& host);
 
     enum class State { kHandshake, kOpen, kEnded, kFailed };
 

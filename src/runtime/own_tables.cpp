@@ -66,6 +66,8 @@ constexpr OwnTable kSubscriptionConsumerTable = written_by_statements("subscript
 constexpr OwnTable kRedeliveryTable = written_by_statements("redelivery", kOnInsert | kOnUpdate | kOnDelete, true);
 constexpr OwnTable kDeadLetterTable = written_by_statements("dead_letter", kOnInsert | kOnUpdate | kOnDelete, true);
 
+constexpr OwnTable kRelayTable = written_by_statements("relay", kOnInsert | kOnUpdate, true);
+
 }  // namespace
 
 constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert | kOnUpdate, true, kDeviceColumns);
@@ -102,7 +104,8 @@ std::span<const OwnTable* const> own_tables() noexcept {
                                                &kSubscriptionConsumerTable,
                                                &kRedeliveryTable,
                                                &kDeadLetterTable,
-                                               &kOfflineDeviceTable};
+                                               &kOfflineDeviceTable,
+                                               &kRelayTable};
     return kAll;
 }
 

@@ -117,9 +117,10 @@ postgres::EventLoop::WaitEnd DatabaseWorker::wait_in(postgres::EventLoop& loop, 
     using WaitEnd = postgres::EventLoop::WaitEnd;
     for (long left = milliseconds; left > 0;) {
         const long piece = std::min(left, longest_wait());
-        if (const WaitEnd end = loop.wait(piece); end != WaitEnd::kTime) return end;
-        left -= piece;
+        const WaitEnd end = loop.wait(piece);
         give_way_if_wanted();
+        if (end != WaitEnd::kTime) return end;
+        left -= piece;
     }
     return WaitEnd::kTime;
 }

@@ -1,6 +1,7 @@
 // Reads the rows of devices by their key, in its order.
 #include "worker/device_source.hpp"
 
+#include <utility>
 #include <vector>
 
 #include "feed/cursor.hpp"
@@ -93,16 +94,17 @@ void DeviceSource::look_for_request() {
     const std::int64_t requested_at = integer_of(select_request);
     if (requested_at == 0 || requested_at == requested_at_) return;
     requested_at_ = requested_at;
-    is_refresh_sent_ = false;
     begin_anew();
 }
 
 model::BatchId DeviceSource::at_most() {
     look_for_request();
-    generation_ = 0;
+    const std::int32_t generation_before = std::exchange(generation_, 0);
     for (const auto& [projection, cursor] : feed::read_cursors(postgres::guarded([] { return GetActiveSnapshot(); }))) {
         if (projection != "device" || !cursor.is_current()) continue;
         generation_ = cursor.generation;
+        // A rebuild has put other statistics in place of those that were sent.
+        if (generation_before != 0 && generation_before != generation_) begin_anew();
         if (!cursor.is_behind()) break;
         version_ = cursor.batch.value;
         return cursor.batch;
@@ -150,9 +152,16 @@ void DeviceSource::complete(const subscription::Place&, ::Snapshot snapshot) {
     chunk_->end_payload();
 }
 
-void DeviceSource::was_lost() {
+void DeviceSource::begin_anew() {
+    refresh_after_ = std::string();
+    is_refresh_sent_ = false;
+}
+
+// A request is found again in the table.
+void DeviceSource::has_failed() {
     if (refresh_after_ || is_refresh_sent_) begin_anew();
-    is_refresh_sent_ = is_refresh_done_ = false;
+    is_refresh_done_ = false;
+    requested_at_ = 0;
 }
 
 void DeviceSource::has_arrived() {

@@ -19,15 +19,15 @@ public:
     explicit DeviceSource(std::string mark) : mark_(std::move(mark)) {}
 
     void begin(relay::Chunk& chunk) override;
-    std::int64_t most_events() const override { return 100'000; }
+    std::int64_t most_events() const override { return 10'000; }
     model::BatchId at_most() override;
     void take(std::span<const model::LoggedEvent* const> events) override;
     void complete(const subscription::Place& end, ::Snapshot snapshot) override;
 
     // Sends every device, in parts. It begins with the next read.
-    void begin_anew() override { refresh_after_ = std::string(); }
-    void was_lost() override;
+    void begin_anew() override;
     void has_arrived() override;
+    void has_failed() override;
     bool has_more() const override { return refresh_after_.has_value(); }
 
 private:

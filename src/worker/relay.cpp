@@ -12,6 +12,7 @@
 
 #include "postgres/entry_point.hpp"
 #include "postgres/event_loop.hpp"
+#include "postgres/text.hpp"
 #include "relay/nats_sink.hpp"
 #include "relay/redis_sink.hpp"
 #include "runtime/relay_report.hpp"
@@ -27,6 +28,7 @@ namespace worker {
 namespace {
 
 constexpr runtime::SteadyTime kMillisecond = 1000;
+constexpr const char* kUrlHint = "The manual's page on the relay has the form of the URLs.";
 
 class Relay : public Work {
 public:
@@ -36,6 +38,7 @@ public:
 
 private:
     void follow_settings();
+    void refuse(runtime::RelaySink sink, const char* setting, const std::string& reason, const char* hint);
 
     postgres::EventLoop loop_;
     std::string settings_;  // those from which the channels were made
@@ -49,6 +52,17 @@ std::string texts_of_settings() {
            current.relay_ca_file + '\n' + std::to_string(current.nats_window) + '\n' + std::to_string(current.redis_expiry);
 }
 
+// relay_status shows the reason, and the log has it.
+void Relay::refuse(runtime::RelaySink sink, const char* setting, const std::string& reason, const char* hint) {
+    flaw_ = postgres::ErrorReport{
+        ERRCODE_INVALID_PARAMETER_VALUE, std::string("telemetry_cqrs.") + setting + ": " + reason, {}, hint, {}};
+    runtime::SinkReport report{};
+    report.error.at = GetCurrentTimestamp();
+    postgres::copy_cut(report.error.text, flaw_->message.c_str());
+    postgres::copy_cut(report.phase, "settings");
+    runtime::report_sink(sink, report);
+}
+
 // Makes the channels anew when a setting has changed.
 void Relay::follow_settings() {
     std::string current = texts_of_settings();
@@ -60,14 +74,10 @@ void Relay::follow_settings() {
     if (runtime::is_set(settings.nats_url)) {
         auto urls = relay::parse_nats_urls(settings.nats_url);
         if (const auto* flaw = std::get_if<relay::PeerUrlFlaw>(&urls)) {
-            flaw_ =
-                postgres::ErrorReport{ERRCODE_INVALID_PARAMETER_VALUE, "telemetry_cqrs.nats_url: " + flaw->text, {}, {}, {}};
+            refuse(runtime::RelaySink::kNats, "nats_url", flaw->text, kUrlHint);
         } else if (!relay::is_stream_name(settings.nats_stream)) {
-            flaw_ = postgres::ErrorReport{ERRCODE_INVALID_PARAMETER_VALUE,
-                                          "telemetry_cqrs.nats_stream is no name of a stream",
-                                          {},
-                                          "A name has no space, dot, asterisk, greater-than sign or slash.",
-                                          {}};
+            refuse(runtime::RelaySink::kNats, "nats_stream", "the text is no name of a stream",
+                   "A name has no space, dot, asterisk, greater-than sign or slash.");
         } else {
             channels_.push_back(std::make_unique<RelayChannel>(
                 runtime::RelaySink::kNats,
@@ -82,8 +92,7 @@ void Relay::follow_settings() {
     if (runtime::is_set(settings.redis_url)) {
         auto url = relay::parse_redis_url(settings.redis_url);
         if (const auto* flaw = std::get_if<relay::PeerUrlFlaw>(&url)) {
-            flaw_ =
-                postgres::ErrorReport{ERRCODE_INVALID_PARAMETER_VALUE, "telemetry_cqrs.redis_url: " + flaw->text, {}, {}, {}};
+            refuse(runtime::RelaySink::kRedis, "redis_url", flaw->text, kUrlHint);
         } else {
             const std::string mark =
                 "telemetry_cqrs:mark:" + std::to_string(GetSystemIdentifier()) + ':' + std::to_string(MyDatabaseId);
@@ -115,6 +124,8 @@ WorkDone Relay::do_some() {
 void Relay::rest(DatabaseWorker& worker) {
     using WaitEnd = postgres::EventLoop::WaitEnd;
     worker.report_idle();
+    // What arrived while the worker looked or backed off comes before the question who is silent.
+    (void)loop_.wait(0);
     const runtime::SteadyTime poll_at = runtime::steady_time() + runtime::settings().poll_interval * kMillisecond;
     for (WaitEnd end = WaitEnd::kCallback; end != WaitEnd::kLatchSet;) {
         const runtime::SteadyTime now = runtime::steady_time();

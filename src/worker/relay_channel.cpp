@@ -2,6 +2,9 @@
 #include "worker/relay_channel.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "postgres/text.hpp"
@@ -14,6 +17,7 @@ namespace {
 
 constexpr runtime::SteadyTime kStoreInterval = 200 * 1000;  // a crash in between causes repeats, which the server knows
 constexpr runtime::SteadyTime kReportInterval = 500 * 1000;
+constexpr runtime::SteadyTime kNever = std::numeric_limits<runtime::SteadyTime>::max();
 
 runtime::SinkCondition condition_of(relay::SinkState state) {
     switch (state) {
@@ -25,6 +29,14 @@ runtime::SinkCondition condition_of(relay::SinkState state) {
             break;
     }
     return runtime::SinkCondition::kBackingOff;
+}
+
+// A server may say any bytes, and the slot takes text of any database.
+std::string printable(std::string_view text) {
+    std::string shown(text);
+    std::replace_if(
+        shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return shown;
 }
 
 }  // namespace
@@ -51,7 +63,7 @@ void RelayChannel::start_over() {
     sink_->forget();
     chunks_.clear();
     arrived_.reset();
-    source_->was_lost();
+    source_->has_failed();
     may_have_events_ = true;
 }
 
@@ -75,10 +87,9 @@ void RelayChannel::look_and_read() {
     arrived_.reset();
     store_at_ = runtime::steady_time() + kStoreInterval;
     standing_ = look.standing;
-    if (look.has_jumped || !may_send()) {
-        start_over();
-        if (!may_send()) cursor_.forget();
-    }
+    if (!may_send()) cursor_.forget();
+    if ((look.has_jumped && !chunks_.empty()) || !may_send()) start_over();
+    if (!may_send()) return;
     if (!source_->has_more()) sink_->expect_mark(look.place.batch.value);
     if (reads) may_have_events_ = look.has_read;
     if (!look.has_read && chunk.size() == 0) return;
@@ -102,7 +113,7 @@ void RelayChannel::serve(runtime::SteadyTime now) {
 }
 
 runtime::SteadyTime RelayChannel::due_at() const {
-    runtime::SteadyTime due_at = may_send() ? sink_->due_at() : store_at_ + 2'000'000;
+    runtime::SteadyTime due_at = may_send() ? sink_->due_at() : kNever;
     if (arrived_) due_at = std::min(due_at, store_at_);
     if (sink_->status().acknowledged != reported_acknowledged_) due_at = std::min(due_at, report_at_);
     return due_at;
@@ -119,13 +130,13 @@ void RelayChannel::report() {
     runtime::SinkReport report = runtime::sink_report(name_);
     if (status.failures != reported_failures_ && status.failure) {
         report.error.at = GetCurrentTimestamp();
-        postgres::copy_cut(report.error.text, status.failure->reason.c_str());
+        postgres::copy_cut(report.error.text, printable(status.failure->reason).c_str());
         postgres::copy_cut(report.phase, status.failure->phase.c_str());
     }
     reported_ = report.condition = condition;
     reported_failures_ = status.failures;
     postgres::copy_cut(report.server, status.server.c_str());
-    postgres::copy_cut(report.note, status.note.c_str());
+    postgres::copy_cut(report.note, printable(status.note).c_str());
     report.sent = status.sent;
     report.acknowledged = reported_acknowledged_ = status.acknowledged;
     report.duplicates = status.duplicates;

@@ -19,11 +19,11 @@ public:
     // Everything is to be sent again, because the server has lost it.
     virtual void begin_anew() {}
 
-    // What was made since the last `has_arrived` did not get to the sink.
-    virtual void was_lost() {}
-
     // The sink has everything that was read so far.
     virtual void has_arrived() {}
+
+    // Some of what was read will not arrive. Its events are read again.
+    virtual void has_failed() {}
 
     // Is there something to read besides new events?
     virtual bool has_more() const { return false; }

@@ -18,7 +18,7 @@ FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats
                   'device_stats_1m', 'device_stats_1h', 'device_stats_1d', 'region_stats_1m', 'region_stats_1h', 'region_stats_1d',
                   'device_stats_live', 'device_metric_stats_live', 'region_stats_live', 'region_metric_stats_live',
                   'device_stats_1m_live', 'device_stats_1h_live', 'device_stats_1d_live', 'region_stats_1m_live', 'region_stats_1h_live', 'region_stats_1d_live',
-                  'device_liveness', 'pipeline_status', 'stat_ingest', 'subscription_status', 'dead_letters']) AS o;
+                  'device_liveness', 'pipeline_status', 'stat_ingest', 'subscription_status', 'dead_letters', 'relay_status']) AS o;
 INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
                            'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
 FROM unnest(ARRAY['avg', 'stddev', 'minimum', 'maximum', 'sample_count', 'first_value', 'first_at', 'last_value', 'last_at', 'increase', 'resets', 'has_overlap']) AS o;
@@ -93,7 +93,20 @@ INSERT INTO surface VALUES
     ('health()', '42501', '42501', '', 'SELECT * FROM telemetry.health()'),
     ('setup()', '42501', '42501', '', 'SELECT * FROM telemetry.setup()'),
     ('stat_ingest_reset()', '42501', '42501', '', 'SELECT telemetry.stat_ingest_reset()'),
+-- The right is there, but nothing was ever sent.
+    ('pause_relay(text)', '42501', '42501', '22023', $$ SELECT telemetry.pause_relay('nats') $$),
+    ('resume_relay(text)', '42501', '42501', '22023', $$ SELECT telemetry.resume_relay('nats') $$),
+    ('adopt_relay(text)', '42501', '42501', '', 'SELECT telemetry.adopt_relay()'),
+    ('refresh_cache()', '42501', '42501', '', 'SELECT telemetry.refresh_cache()'),
+    ('relay_report()', '', '42501', '', 'SELECT * FROM telemetry.relay_report()'),
+    ('current_place()', '', '42501', '', 'SELECT * FROM telemetry.current_place()'),
 -- These are for the owner of the extension.
+    ('start_relay(text)', '42501', '42501', '42501', $$ SELECT telemetry.start_relay('nats') $$),
+    ('require_sink(text)', '42501', '42501', '42501', $$ SELECT telemetry.require_sink('nats') $$),
+    ('pause_relay_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.pause_relay_as_owner(NULL, 'me') $$),
+    ('resume_relay_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.resume_relay_as_owner(NULL, 'me') $$),
+    ('adopt_relay_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.adopt_relay_as_owner(NULL, 'me') $$),
+    ('refresh_cache_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.refresh_cache_as_owner('me') $$),
     ('grant_reader(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_reader('telemetry_test_reader') $$),
     ('grant_writer(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$),
     ('grant_admin(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader') $$),
@@ -154,7 +167,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings']) AS o;
+FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['checkpoint', 'dead_letter', 'redelivery', 'subscription', 'subscription_consumer', 'subscription_share', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',

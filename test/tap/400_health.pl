@@ -89,7 +89,7 @@ sub reload { sql("ALTER SYSTEM SET $_[0]"); sql('SELECT pg_reload_conf()'); retu
 
 all_ok('a fresh extension');
 is(sql("SELECT string_agg(item, ', ') FROM telemetry.health()"),
-	'worker, worker slots, library, event log, reading index, triggers, projection device, projection device_1d, projection device_1h, projection device_1m, projection region, projection region_1d, projection region_1h, projection region_1m, tables, locks, vacuum, notification queue, rejected readings, subscriptions, prepared transactions, batch retention',
+	'worker, worker slots, library, event log, reading index, triggers, projection device, projection device_1d, projection device_1h, projection device_1m, projection region, projection region_1d, projection region_1h, projection region_1m, tables, locks, vacuum, notification queue, rejected readings, subscriptions, prepared transactions, batch retention, relay',
 	'the checks');
 send_readings(10);
 wait_applied($node);

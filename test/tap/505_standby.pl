@@ -59,7 +59,8 @@ my @commands = (
 	"SELECT telemetry.set_cadence('device_1m', '2 s')", "SELECT telemetry.set_retention('device_1m', '1 day')", "SELECT telemetry.set_metric('volt', 'counter')", "SELECT telemetry.create_projection('one', 'all')", "SELECT telemetry.create_handler_projection('two', 'now()')",
 	"SELECT telemetry.drop_projection('one')", "SELECT telemetry.rebuild_projection('device')", "SELECT telemetry.cancel_rebuild('device')", "SELECT telemetry.set_failure_policy('device', 'park')", "SELECT telemetry.replay_parked('device')",
 	"SELECT telemetry.create_subscription('two')", "SELECT telemetry.restart_subscription('one')", "SELECT telemetry.drop_subscription('one')", "SELECT * FROM telemetry.next_batch('one')", "SELECT telemetry.ack('one', 1)", "SELECT telemetry.nack('one', 1)",
-	"SELECT telemetry.extend_lease('one', 1, '1 s')", "SELECT telemetry.replay_dead_letters('one')");
+	"SELECT telemetry.extend_lease('one', 1, '1 s')", "SELECT telemetry.replay_dead_letters('one')",
+	'SELECT telemetry.pause_relay()', 'SELECT telemetry.resume_relay()', 'SELECT telemetry.adopt_relay()', 'SELECT telemetry.refresh_cache()');
 $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");
 my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', "reading_index_status('telemetry.event_1_readings')", 'worker_status()', 'library_version()', 'read_events(1)',
