@@ -395,8 +395,10 @@ SELECT results_eq(
               ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.liveness_interval', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
-              ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'), ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'),
-              ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup') $$,
+              ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'),
+              ('telemetry_cqrs.nats_stream', 'string', '', 'sighup'), ('telemetry_cqrs.nats_url', 'string', '', 'sighup'), ('telemetry_cqrs.nats_window', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'), ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.redis_expiry', 'integer', 's', 'sighup'),
+              ('telemetry_cqrs.redis_url', 'string', '', 'sighup'), ('telemetry_cqrs.relay_ca_file', 'string', '', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup') $$,
     'settings');
 SELECT is(current_setting('telemetry_cqrs.auto_register'), 'on', 'unknown devices are registered unless told otherwise');
 SELECT is(current_setting('telemetry_cqrs.max_ahead')::interval, '5 minutes', 'clocks may be five minutes ahead unless told otherwise');

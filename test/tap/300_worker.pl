@@ -203,7 +203,7 @@ is(in_database('postgres', "SELECT string_agg(name || ' ' || setting || coalesce
 		'telemetry_cqrs.launcher_interval 500ms sighup', 'telemetry_cqrs.liveness_interval 0s sighup', 'telemetry_cqrs.max_ahead 300s sighup', 'telemetry_cqrs.max_batch_readings 100000 sighup',
 		'telemetry_cqrs.max_staleness 0ms user',
 		'telemetry_cqrs.nats_stream TELEMETRY sighup', 'telemetry_cqrs.nats_url  sighup', 'telemetry_cqrs.nats_window 4096 sighup', 'telemetry_cqrs.notify_payload events sighup',
-		'telemetry_cqrs.poll_interval 1000ms sighup', 'telemetry_cqrs.redis_expiry 0s sighup', 'telemetry_cqrs.redis_url  sighup',
+		'telemetry_cqrs.poll_interval 1000ms sighup', 'telemetry_cqrs.redis_expiry 86400s sighup', 'telemetry_cqrs.redis_url  sighup',
 		'telemetry_cqrs.relay_ca_file  sighup', 'telemetry_cqrs.start_worker on sighup'),
 	'the settings, their units and contexts');
 my ($status, $out, $err) = $node->psql('postgres', "SET telemetry_cqrs.poll_intervall = 5");

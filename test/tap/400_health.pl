@@ -329,7 +329,7 @@ like(health_of('event log', $node, 'copy'), qr/^ok\|open, epoch 2/, 'event log: 
 
 sql('CREATE ROLE operator; CREATE ROLE dashboard');
 sql("SELECT telemetry.grant_admin('operator'), telemetry.grant_reader('dashboard')");
-is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '22', 'an operator sees it all');
+is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '23', 'an operator sees it all');
 $blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.state_device IN SHARE MODE');
 limits(blocked_warning => "interval '0'");
 like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE item = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and the session that is in the way, of whatever role');
