@@ -70,16 +70,17 @@ async function store(client, subscription, lease, events) {
         }
     }
     await client.query('BEGIN');
-    await client.query(
-        `INSERT INTO processed (event_id, epoch, device_id, fahrenheit)
-         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::float8[])`,
-        ['id', 'epoch', 'device', 'fahrenheit'].map((column) => results.map((result) => result[column])));
+    // The answer comes first: from now on no other consumer can get the events, unless this transaction fails.
     if (failed.length > 0) {
         // Those that failed come again, with the later ones of their devices. The others count as processed.
         await client.query('SELECT telemetry.nack($1, $2, $3, $4::bigint[])', [subscription, lease, reason, failed]);
     } else {
         await client.query('SELECT telemetry.ack($1, $2)', [subscription, lease]);
     }
+    await client.query(
+        `INSERT INTO processed (event_id, epoch, device_id, fahrenheit)
+         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::float8[])`,
+        ['id', 'epoch', 'device', 'fahrenheit'].map((column) => results.map((result) => result[column])));
     await client.query('COMMIT');
     console.log(`processed ${results.length}` + (failed.length > 0 ? `, gave back ${failed.length}: ${reason}` : ''));
 }

@@ -52,14 +52,15 @@ def store(connection, subscription, lease, events):
             reason = reason or f"event {event_id}: {error!r}"
             failed.setdefault(device, []).append(event_id)
     with connection.transaction():
-        with connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO processed (event_id, epoch, device_id, fahrenheit) VALUES (%s, %s, %s, %s)", results)
+        # The answer comes first: from now on no other consumer can get the events, unless this transaction fails.
         if failed:
             # Those that failed come again, with the later ones of their devices. The others count as processed.
             ids = [event_id for of_device in failed.values() for event_id in of_device]
             connection.execute("SELECT telemetry.nack(%s, %s, %s, %s)", (subscription, lease, reason, ids))
         else:
             connection.execute("SELECT telemetry.ack(%s, %s)", (subscription, lease))
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO processed (event_id, epoch, device_id, fahrenheit) VALUES (%s, %s, %s, %s)", results)
     print(f"processed {len(results)}" + (f", gave back {len(events) - len(results)}: {reason}" if failed else ""), flush=True)
 
 
