@@ -137,7 +137,7 @@ void RedisSink::take_stored(const RedisReply& reply) {
 void RedisSink::send_some() {
     const bool was_idle = outbox_.in_flight() == 0;
     std::vector<std::string_view> words;
-    while (outbox_.in_flight() < kMostInFlight && connection_.unsent() < kMostUnsentBytes) {
+    while (is_up_ && outbox_.in_flight() < kMostInFlight && connection_.unsent() < kMostUnsentBytes) {
         Command command{Expected::kStored, {}};
         std::vector<OutgoingMessage> messages;
         while (messages.size() < kMessagesInCall) {
@@ -171,9 +171,9 @@ void RedisSink::send_some() {
             connection_.send({"SET", mark->subject, mark->payload});
             commands_.push_back({Expected::kStored, {command.numbers.back()}, number_in(mark->payload)});
         }
+        connection_.flush();  // the server works on them while more are put together; it may end the connection
     }
     if (was_idle && outbox_.in_flight() > 0) progress_at_ = runtime::steady_time();
-    connection_.flush();
 }
 
 void RedisSink::give_up(Phase phase, const std::string& reason) {

@@ -80,6 +80,7 @@ void DeviceSource::begin(relay::Chunk& chunk) {
     devices_.clear();
 }
 
+// A request may have come while the last one was under way, so it looks for one in any case.
 void DeviceSource::look_for_request() {
     if (is_refresh_done_) {
         is_refresh_done_ = false;
@@ -89,7 +90,6 @@ void DeviceSource::look_for_request() {
             postgres::execute_kept(end_request, &value);
             postgres::close_statements(statements);
         });
-        return;
     }
     const std::int64_t requested_at = integer_of(select_request);
     if (requested_at == 0 || requested_at == requested_at_) return;
