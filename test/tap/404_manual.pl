@@ -119,7 +119,7 @@ same_list([ map { $_->[0] } rows_of('reference', 'types') ], \@types, 'every typ
 # Settings: default, unit, range or values, context.
 my @settings = lines_of(<<'SQL');
 LOAD 'telemetry_cqrs';
-SELECT concat_ws(' ', name, boot_val, coalesce(unit, '-'), CASE vartype WHEN 'bool' THEN 'on, off' WHEN 'enum' THEN array_to_string(enumvals, ', ') ELSE min_val || ' to ' || max_val END, context)
+SELECT concat_ws(' ', name, coalesce(nullif(boot_val, ''), 'empty'), coalesce(unit, '-'), CASE vartype WHEN 'string' THEN 'text' WHEN 'bool' THEN 'on, off' WHEN 'enum' THEN array_to_string(enumvals, ', ') ELSE min_val || ' to ' || max_val END, context)
 FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%'
 SQL
 same_list([ map { join ' ', @$_[ 0 .. 4 ] } rows_of('reference', 'settings') ], \@settings, 'every setting is in reference.md, with default, unit, range and context');
