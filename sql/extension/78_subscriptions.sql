@@ -544,7 +544,7 @@ CREATE VIEW telemetry.subscription_status AS
     SELECT s.subscription,
            CASE
                WHEN s.lost_at IS NOT NULL THEN 'lost'
-               WHEN c.failures > 0 OR r.failing > 0 THEN 'retrying'
+               WHEN c.failures > 0 AND l.events > 0 OR r.failing > 0 THEN 'retrying'
                WHEN c.leases > 0 THEN 'working'
                WHEN l.events > 0 OR r.events > 0 THEN 'waiting'
                ELSE 'current'
