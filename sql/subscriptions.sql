@@ -257,6 +257,7 @@ SELECT events_of(take('ending', lease_time => '1 us'));
 SELECT events_of(take('ending', lease_time => '1 us'));
 SELECT events_of(take('ending', lease_time => '1 us'));
 SELECT device_id, attempts, last_error FROM telemetry.dead_letters WHERE subscription = 'ending';
+SELECT * FROM status WHERE subscription = 'ending';
 
 -- Two consumers share the devices. When one of them has gone, the other one gets all.
 SELECT telemetry.create_subscription('shared');

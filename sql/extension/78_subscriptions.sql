@@ -18,7 +18,7 @@ COMMENT ON FUNCTION telemetry.place_at(timestamptz) IS 'Returns the last batch t
 CREATE FUNCTION telemetry.start_share(subscription text, starts_at timestamptz) RETURNS void LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, not_before, failures, caution, careful_until)
+    INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, not_before, failures, caution, careful_events)
     VALUES (start_share.subscription, 0, 255, telemetry.place_at(start_share.starts_at), '-infinity', 0, 0, 0);
 END;
 COMMENT ON FUNCTION telemetry.start_share(text, timestamptz) IS 'Makes the one share with which a subscription begins. Internal.';
@@ -152,8 +152,8 @@ BEGIN
     END IF;
     IF shares < consumers AND h.first_lane < h.last_lane THEN
         halfway := (h.first_lane + h.last_lane) / 2;
-        INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, partial_xid, partial_event_id, not_before, failures, caution, careful_until)
-        VALUES (h.subscription, halfway + 1, h.last_lane, h.batch_id, h.partial_xid, h.partial_event_id, h.not_before, h.failures, h.caution, h.careful_until);
+        INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, partial_xid, partial_event_id, not_before, failures, caution, careful_events)
+        VALUES (h.subscription, halfway + 1, h.last_lane, h.batch_id, h.partial_xid, h.partial_event_id, h.not_before, h.failures, h.caution, h.careful_events);
         UPDATE telemetry.subscription_share c SET last_lane = halfway WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
         h.last_lane := halfway;
     ELSIF shares > consumers THEN
@@ -166,7 +166,7 @@ BEGIN
             h.last_lane := greatest(h.last_lane, neighbour.last_lane);
             UPDATE telemetry.subscription_share c
             SET last_lane = h.last_lane, failures = greatest(h.failures, neighbour.failures), caution = greatest(h.caution, neighbour.caution),
-                careful_until = greatest(h.careful_until, neighbour.careful_until)
+                careful_events = greatest(h.careful_events, neighbour.careful_events)
             WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
         ELSIF FOUND AND neighbour.batch_id > h.batch_id THEN
             at_most := neighbour.batch_id;  -- there the two can be joined
@@ -241,11 +241,13 @@ BEGIN
             h.batch_id := h.lease_batch_id;
             h.partial_xid := h.lease_partial_xid;
             h.partial_event_id := h.lease_partial_event_id;
+            h.caution := 0;
+            h.careful_events := 0;
         ELSE
             DELETE FROM telemetry.redelivery r WHERE r.subscription = h.subscription AND r.lease = h.lease;
             IF counts THEN
                 h.caution := least(h.caution + 1, 9);
-                h.careful_until := greatest(h.careful_until, h.lease_batch_id + CASE WHEN h.lease_partial_xid IS NULL THEN 0 ELSE 1 END);
+                h.careful_events := greatest(h.careful_events, h.lease_events);
             END IF;
         END IF;
         h.not_before := moment + COALESCE(delay, CASE WHEN counts THEN telemetry.retry_pause(s.retry_delay, h.failures) ELSE interval '0' END);
@@ -259,7 +261,7 @@ BEGIN
     h.retried_device := NULL;
     UPDATE telemetry.subscription_share c
     SET batch_id = h.batch_id, partial_xid = h.partial_xid, partial_event_id = h.partial_event_id, not_before = h.not_before, failures = h.failures, caution = h.caution,
-        careful_until = h.careful_until, last_error = h.last_error, last_error_at = h.last_error_at, answered_at = moment, lease = NULL, leased_until = NULL, retried_device = NULL
+        careful_events = h.careful_events, last_error = h.last_error, last_error_at = h.last_error_at, answered_at = moment, lease = NULL, leased_until = NULL, retried_device = NULL
     WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
     RETURN h;
 END $$;
@@ -369,7 +371,8 @@ BEGIN
         UPDATE telemetry.redelivery r SET lease = NULL WHERE r.subscription = h.subscription AND r.lease = h.lease;
         UPDATE telemetry.subscription_share c
         SET batch_id = h.lease_batch_id, partial_xid = h.lease_partial_xid, partial_event_id = h.lease_partial_event_id, failures = 0,
-            caution = CASE WHEN h.careful_until <= h.lease_batch_id THEN 0 ELSE h.caution END, answered_at = clock_timestamp(), lease = NULL, leased_until = NULL
+            caution = CASE WHEN h.careful_events <= h.lease_events THEN 0 ELSE h.caution END,
+            careful_events = greatest(h.careful_events - h.lease_events, 0), answered_at = clock_timestamp(), lease = NULL, leased_until = NULL
         WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
     END IF;
 END $$;
@@ -544,7 +547,7 @@ CREATE VIEW telemetry.subscription_status AS
     SELECT s.subscription,
            CASE
                WHEN s.lost_at IS NOT NULL THEN 'lost'
-               WHEN c.failures > 0 OR r.failing > 0 THEN 'retrying'
+               WHEN c.failures > 0 AND l.events > 0 OR r.failing > 0 THEN 'retrying'
                WHEN c.leases > 0 THEN 'working'
                WHEN l.events > 0 OR r.events > 0 THEN 'waiting'
                ELSE 'current'

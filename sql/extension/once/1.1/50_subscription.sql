@@ -26,7 +26,7 @@ CREATE TABLE telemetry.subscription_share (
     not_before             timestamptz NOT NULL,
     failures               integer NOT NULL,
     caution                smallint NOT NULL,
-    careful_until          bigint NOT NULL,
+    careful_events         integer NOT NULL,
     last_error             text,
     last_error_at          timestamptz,
     consumer               text COLLATE "C",
@@ -40,7 +40,7 @@ CREATE TABLE telemetry.subscription_share (
     retried_device         text COLLATE "C",
     PRIMARY KEY (subscription, first_lane)
 ) WITH (fillfactor = 40, vacuum_index_cleanup = on);
-COMMENT ON TABLE telemetry.subscription_share IS 'Says for each share of a subscription (the devices of some lanes) how far it has been consumed: the batch, and possibly a place inside the next one. consumer, answered_at: who has worked on it last, and until when. lease, leased_until: of the consumer that works on it now; the lease_* columns say up to where. not_before, failures, caution, careful_until, last_error: of the last failures. Internal.';
+COMMENT ON TABLE telemetry.subscription_share IS 'Says for each share of a subscription (the devices of some lanes) how far it has been consumed: the batch, and possibly a place inside the next one. consumer, answered_at: who has worked on it last, and until when. lease, leased_until: of the consumer that works on it now; the lease_* columns say up to where. not_before, failures, last_error: of the last failures. caution, careful_events: for so many events leases have a tenth, a hundredth, .. of the events. Internal.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.subscription_share', '');
 
 CREATE SEQUENCE telemetry.lease_seq;
