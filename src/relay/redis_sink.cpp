@@ -24,14 +24,18 @@ constexpr std::size_t kMostBytes = 8 << 20;
 constexpr std::size_t kMostUnsentBytes = 256 << 10;
 
 // KEYS: the keys. ARGV: expiry in seconds, channel, then version and value for each key. Returns how many were set.
+// It does not look at what is there if the version is kHighestVersion, because that look takes a quarter of its time.
+static_assert(kHighestVersion == 9007199254740991);
 constexpr std::string_view kScript =
     "local set = 0\n"
     "for i, key in ipairs(KEYS) do\n"
-    "  local found = redis.pcall('GETRANGE', key, 0, 31)\n"
-    "  if type(found) == 'table' then return redis.error_reply(found.err .. ' (key ' .. key .. ')') end\n"
-    "  local known = string.match(found, '^{\"version\":(%d+)')\n"
-    "  local value = ARGV[2 * i + 2]\n"
-    "  if not known or tonumber(known) <= tonumber(ARGV[2 * i + 1]) then\n"
+    "  local version, value, known = tonumber(ARGV[2 * i + 1]), ARGV[2 * i + 2], nil\n"
+    "  if version < 9007199254740991 then\n"
+    "    local found = redis.pcall('GETRANGE', key, 0, 31)\n"
+    "    if type(found) == 'table' then return redis.error_reply(found.err .. ' (key ' .. key .. ')') end\n"
+    "    known = string.match(found, '^{\"version\":(%d+)')\n"
+    "  end\n"
+    "  if not known or tonumber(known) <= version then\n"
     "    if ARGV[1] == '0' then redis.call('SET', key, value) else redis.call('SET', key, value, 'EX', ARGV[1]) end\n"
     "    redis.call('PUBLISH', ARGV[2], value)\n"
     "    set = set + 1\n"

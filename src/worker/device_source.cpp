@@ -12,6 +12,7 @@
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "read_model/device_reports.hpp"
+#include "relay/redis_sink.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::int64_t kRefreshedAtOnce = 1000;  // devices
 constexpr std::string_view kKeyPrefix = "device:stats:";
-constexpr std::int64_t kForced = (std::int64_t{1} << 53) - 1;  // a version that no stored value exceeds
 
 postgres::Statement select_request{
     postgres::SqlCommand::kSelect, "SELECT refresh_requested_at FROM telemetry.relay WHERE sink = 'redis'", 0, {}, nullptr};
@@ -134,7 +134,7 @@ void DeviceSource::complete(const subscription::Place&, ::Snapshot snapshot) {
     for (const std::string& device : devices_) append(device, version_);
     if (refresh_after_) {
         const std::vector<std::string> devices = devices_after(*refresh_after_, generation_);
-        for (const std::string& device : devices) append(device, kForced);
+        for (const std::string& device : devices) append(device, relay::kHighestVersion);
         if (static_cast<std::int64_t>(devices.size()) < kRefreshedAtOnce) {
             refresh_after_.reset();
             is_refresh_sent_ = true;

@@ -91,7 +91,7 @@ void RelayChannel::look_and_read() {
     if ((look.has_jumped && !chunks_.empty()) || !may_send()) start_over();
     if (!may_send()) return;
     if (!source_->has_more()) sink_->expect_mark(look.place.batch.value);
-    if (reads) may_have_events_ = look.has_read;
+    if (reads) may_have_events_ = look.has_more;
     if (!look.has_read && chunk.size() == 0) return;
     chunks_.push_back({ticket, look.end});
     sink_->take(std::move(chunk));

@@ -150,20 +150,23 @@ bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, s
     return true;
 }
 
-bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t most_events) {
+bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
     const auto open = feed::open_batch_after(read_to_.batch, snapshot);
     if (!open || (ahead_ && ahead_->epoch != open->epoch)) return false;
     const model::Position from = ahead_ ? ahead_->position : open->from;
     if (from == open->to) return false;
     const subscription::WindowRead read = subscription::read_window(
         {open->epoch, model::window_between(from, open->to), most_events}, everything(), snapshot, take_of(reader));
+    most_events -= read.given;
     ahead_ = Ahead{open->epoch, read.cut_at ? cut_position(from, open->to, *read.cut_at) : open->to};
     return true;
 }
 
-void RelayCursor::read(RelayReader& reader, RelayLook& look) {
+// Returns the place in the server's log up to which it must be flushed, because events of the open batch were read.
+std::optional<std::uint64_t> RelayCursor::read(RelayReader& reader, RelayLook& look) {
     const bool is_old = subscription::keep_from_merging(read_to_);
     const postgres::LatestSnapshot snapshot;
+    const std::uint64_t logged_to = postgres::guarded(postgres::end_of_log);
     std::int64_t left = reader.most_events();
     bool has_read = false;
     if (ahead_) has_read = read_rest_of_batch(reader, snapshot.get(), left);
@@ -179,12 +182,15 @@ void RelayCursor::read(RelayReader& reader, RelayLook& look) {
         has_read |= end != read_to_;
         read_to_ = end;
     }
-    if (reader.is_eager() && left > 0 && !read_to_.partial) look.must_flush = read_open_batch(reader, snapshot.get(), left);
+    bool has_read_open = false;
+    if (reader.is_eager() && left > 0 && !read_to_.partial) has_read_open = read_open_batch(reader, snapshot.get(), left);
     look.end = read_to_;
-    look.has_read = has_read || look.must_flush;
+    look.has_read = has_read || has_read_open;
+    look.has_more = left <= 0;
     reader.complete(look.end, snapshot.get());
     snapshot.pop();
     if (has_read && is_old) hold(look.end);
+    return has_read_open ? std::optional(logged_to) : std::nullopt;
 }
 
 RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* reader) {
@@ -196,6 +202,7 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
     });
     RelayLook look;
     if (!is_there) return look;
+    std::optional<std::uint64_t> flush_to;
     {
         const postgres::AsOwner as_owner(runtime::installed().owner);
         Row row = find_row();
@@ -221,10 +228,10 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
                                          : RelayStanding::kNotAdopted;
         look.place = *stored_;
         look.end = read_to_;
-        if (look.standing == RelayStanding::kMaySend && reader != nullptr) read(*reader, look);
+        if (look.standing == RelayStanding::kMaySend && reader != nullptr) flush_to = read(*reader, look);
     }
     transaction.commit();
-    if (look.must_flush) postgres::guarded(postgres::flush_log);
+    if (flush_to) postgres::guarded([end = *flush_to] { postgres::flush_log(end); });
     return look;
 }
 

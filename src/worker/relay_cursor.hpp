@@ -47,7 +47,7 @@ struct RelayLook {
     RelayStanding standing = RelayStanding::kAbsent;
     bool has_jumped = false;    // somebody has moved the place, so what was read before is void
     bool has_read = false;      // events, or batches without any that is wanted
-    bool must_flush = false;    // it has read events of the open batch, and the log was flushed
+    bool has_more = false;      // it has read as much as the reader wanted, and there may be more
     subscription::Place place;  // up to which the sink has everything, as it is stored
     subscription::Place end;    // of what was read
 };
@@ -61,7 +61,7 @@ public:
     // 2. It looks whether the relay may send. The first look makes the rows of the sink.
     // 3. If it may, and there is a reader, it reads from the end of the last read on.
     // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After an eager read
-    //    of the open batch it flushes the log.
+    //    of the open batch it flushes the log, up to where it was when the snapshot was taken.
     // After an error the caller forgets what it was given.
     RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
 
@@ -74,9 +74,9 @@ private:
     void start() const;
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
-    void read(RelayReader& reader, RelayLook& look);
+    std::optional<std::uint64_t> read(RelayReader& reader, RelayLook& look);
     bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
-    bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t most_events);
+    bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
 
     std::string sink_;
     std::string subscription_;
