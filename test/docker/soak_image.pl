@@ -41,7 +41,7 @@ sub tree
 }
 
 # Debian's own image leaves out documents and has the updates of security; this tree has neither difference in programs.
-my ($status, $output) = tree("mkdir -p '$cache/trees'; tree_make bookworm '$base'");
+my ($status, $output) = tree("mkdir -p '$cache/trees'; exec 8>'$base.lock'; flock 8; tree_make bookworm '$base'");
 $status == 0 or die "the tree of Debian 12 cannot be made: $output";
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -83,9 +83,9 @@ sub copied
 	my ($stage, @paths) = @_;
 	my $to = pop @paths;
 	$to = "$image->{folder}/$to" if $to !~ m{^/};
-	my @sources;
 	if (defined $stage) { return (tree("cp -a '$tree_of{$stage}$paths[0]'. '$image->{tree}$to'"))[1] }
 	my @files = context($project);
+	my @sources;
 	foreach my $path (@paths)
 	{
 		my @here = grep { $_ eq $path || index($_, "$path/") == 0 } @files or return "no $path";
@@ -108,8 +108,7 @@ my (undef, $libraries) = in_image('ldd /usr/lib/postgresql/15/lib/telemetry_cqrs
 like($libraries, qr/libuv.*=> /, 'the library finds libuv');
 unlike($libraries, qr/not found/, 'and every other library') or diag($libraries);
 is((in_image("id -u $image->{user}; stat -c %U $image->{VOLUME}"))[1], "999\n$image->{user}\n", 'the volume belongs to the user');
-my ($said, $size) = tree("du -sm '$image->{tree}'");
-note("the image has $size");
+note('megabytes of the image: ' . (tree("du -sm '$image->{tree}'"))[1]);
 
 # --- a server in it ---------------------------------------------------------------------------------------------------
 
