@@ -4,9 +4,13 @@ CREATE FUNCTION telemetry.current_place(OUT system_identifier bigint, OUT databa
     AS 'MODULE_PATHNAME', 'telemetry_get_current_place' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION telemetry.current_place() IS 'Returns the place of this log: server, database, log table and timeline. Internal.';
 
-CREATE FUNCTION telemetry.start_relay(sink text) RETURNS void LANGUAGE plpgsql VOLATILE
+-- A log in which nothing was accepted here may be one that is being restored, and the dump has rows of its own.
+CREATE FUNCTION telemetry.start_relay(sink text, starts_at timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF (SELECT l.state FROM telemetry.log_status() AS l) <> 'open' THEN
+        RETURN false;
+    END IF;
     INSERT INTO telemetry.relay (sink, system_identifier, database, log, timeline, adopted_at, adopted_by, refresh_requested_at)
     SELECT start_relay.sink, p.system_identifier, p.database, p.log, p.timeline, clock_timestamp(), 'the first start', CASE WHEN start_relay.sink = 'redis' THEN clock_timestamp() END
     FROM telemetry.current_place() AS p
@@ -14,10 +18,11 @@ BEGIN
     IF NOT EXISTS (SELECT FROM telemetry.subscription s WHERE s.subscription = 'relay.' || start_relay.sink) THEN
         INSERT INTO telemetry.subscription (subscription, consumer_role, max_attempts, retry_delay, required, max_lag, created_at)
         SELECT 'relay.' || start_relay.sink, current_user, 0, '0', true, '7 days', clock_timestamp();
-        PERFORM telemetry.start_share('relay.' || start_relay.sink, 'infinity');
+        PERFORM telemetry.start_share('relay.' || start_relay.sink, starts_at);
     END IF;
+    RETURN true;
 END $$;
-COMMENT ON FUNCTION telemetry.start_relay(text) IS 'Makes the rows of a sink before its first message. Internal.';
+COMMENT ON FUNCTION telemetry.start_relay(text, timestamptz) IS 'Makes the rows of a sink before its first message, which is of the first batch since that time. Returns false, and makes none, before a reading was accepted at this place. Internal.';
 
 CREATE FUNCTION telemetry.pause_relay(sink text = NULL) RETURNS bigint
     AS 'MODULE_PATHNAME', 'telemetry_instruct_relay' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -108,7 +113,8 @@ COMMENT ON FUNCTION telemetry.relay_report() IS 'Returns what the relay of this 
 CREATE VIEW telemetry.relay_status AS
     SELECT t.sink,
            CASE
-               WHEN t.state = 'off' THEN 'off'
+               WHEN t.state IN ('off', 'stopped') AND (t.state = 'off' OR r.sink IS NULL) THEN t.state
+               WHEN r.sink IS NULL THEN 'waiting'
                WHEN r.paused_at IS NOT NULL THEN 'paused'
                WHEN r.sink IS NOT NULL AND (r.system_identifier, r.database, r.log, r.timeline) <> (p.system_identifier, p.database, p.log, p.timeline) THEN 'not adopted'
                WHEN s.lost_at IS NOT NULL THEN 'lost'
@@ -139,4 +145,4 @@ CREATE VIEW telemetry.relay_status AS
     CROSS JOIN telemetry.current_place() AS p
     LEFT JOIN telemetry.relay r ON r.sink = t.sink
     LEFT JOIN telemetry.subscription_status s ON s.subscription = 'relay.' || t.sink;
-COMMENT ON VIEW telemetry.relay_status IS 'Shows how the relay stands with each sink: nats (NATS JetStream) and redis. state: off (its URL is not set) | stopped (no relay runs) | connecting | connected | backing off (it failed and tries again) | paused | not adopted (a copy of the log; telemetry.adopt_relay()) | lost (it lagged by more than 7 days; telemetry.restart_subscription()). acknowledged_batch: the last batch of which every event has arrived. lag_events, lag_seconds: what has not arrived, of closed batches. sent, acknowledged, duplicates: messages since the relay started; duplicates are those that the server had already. pending: messages that the relay holds. failures: of connections; last_failure_phase: settings | resolve | connect | tls | handshake | authentication | stream | publish | acknowledge | read. late_repeats: messages that were sent again after the duplicate window of the stream, so that it may have them twice. note: what the relay found on the server.';
+COMMENT ON VIEW telemetry.relay_status IS 'Shows how the relay stands with each sink: nats (NATS JetStream) and redis. state: off (its URL is not set) | stopped (no relay runs) | waiting (nothing was accepted here yet) | connecting | connected | backing off (it failed and tries again) | paused | not adopted (a copy of the log; telemetry.adopt_relay()) | lost (it lagged by more than 7 days; telemetry.restart_subscription()). acknowledged_batch: the last batch of which every event has arrived. lag_events, lag_seconds: what has not arrived, of closed batches. sent, acknowledged, duplicates: messages since the relay started; duplicates are those that the server had already. pending: messages that the relay holds. failures: of connections; last_failure_phase: settings | resolve | connect | tls | handshake | authentication | stream | publish | acknowledge | read. late_repeats: messages that were sent again after the duplicate window of the stream, so that it may have them twice. note: what the relay found on the server.';

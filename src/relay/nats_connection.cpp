@@ -56,7 +56,9 @@ void NatsConnection::opened() {
     phase_ = Phase::kHandshake;
 }
 
+// What came in plain text may come from somebody between the two.
 void NatsConnection::secured() {
+    parser_ = NatsParser(NatsLimits{});
     log_in();
 }
 
@@ -80,7 +82,9 @@ void NatsConnection::received(std::string_view bytes) {
             continue;
         }
         if (parser_.flaw() != NatsFlaw::kNone)
-            give_up(state_ == State::kOpening ? Phase::kHandshake : Phase::kRead,
+            give_up(state_ != State::kOpening ? Phase::kRead
+                    : phase_ == Phase::kTls   ? Phase::kTls
+                                              : Phase::kHandshake,
                     "the server does not speak NATS: " + std::string(words_of(parser_.flaw())));
         break;
     }
@@ -88,6 +92,7 @@ void NatsConnection::received(std::string_view bytes) {
 }
 
 void NatsConnection::take(const NatsFrame& frame) {
+    if (phase_ == Phase::kTls) return give_up(Phase::kTls, "the server sends plain text where TLS begins");
     switch (frame.kind) {
         case NatsFrameKind::kInfo:
             return take_info(frame.text);

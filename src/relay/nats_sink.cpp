@@ -96,6 +96,9 @@ void NatsSink::take_acknowledgement(std::uint64_t number, int status, std::strin
     if (const auto* flaw = std::get_if<JsonFlaw>(&ack))
         return give_up(Phase::kAcknowledge, "the server's reply: " + flaw->text);
     if (const auto* error = std::get_if<JetStreamError>(&ack)) return give_up(Phase::kPublish, words_of(*error));
+    // Another stream took the message, as after ours was deleted: its readers do not find the message in ours.
+    if (const std::string& taker = std::get<PublishAck>(ack).stream; taker != options_.stream)
+        return give_up(Phase::kPublish, "stream " + taker + " took the message");
     if (!outbox_.acknowledge(number)) return;
     ++status_.acknowledged;
     backoff_.succeeded();

@@ -16,19 +16,14 @@ OutgoingMessage Chunk::message(std::size_t index) const noexcept {
 
 void Outbox::push(Chunk chunk) {
     const std::size_t size = chunk.size();
-    if (size == 0) {
-        if (chunks_.empty()) finished_ = chunk.ticket();
-        if (chunks_.empty()) return;
+    if (size == 0 && chunks_.empty()) {
+        finished_ = chunk.ticket();
+        return;
     }
     bytes_ += chunk.bytes();
     chunks_.push_back({std::move(chunk), next_number_, std::vector<bool>(size)});
     next_number_ += size;
-}
-
-std::size_t Outbox::unsent() const noexcept {
-    std::size_t count = 0;
-    for (std::size_t i = sending_; i < chunks_.size(); ++i) count += chunks_[i].chunk.size() - chunks_[i].sent;
-    return count;
+    unsent_ += size;
 }
 
 std::optional<NumberedMessage> Outbox::take() {
@@ -40,6 +35,7 @@ std::optional<NumberedMessage> Outbox::take() {
             const bool was_sent = index < entry.most_sent;
             entry.most_sent = std::max(entry.most_sent, entry.sent);
             ++in_flight_;
+            --unsent_;
             return NumberedMessage{entry.first + index, entry.chunk.message(index), was_sent};
         }
     }
@@ -72,7 +68,7 @@ bool Outbox::acknowledge(std::uint64_t number) {
 void Outbox::send_again() noexcept {
     for (Entry& entry : chunks_) entry.sent = 0;
     sending_ = 0;
-    in_flight_ = 0;
+    unsent_ += std::exchange(in_flight_, 0);
 }
 
 std::optional<std::uint64_t> Outbox::take_finished() noexcept {
@@ -81,7 +77,7 @@ std::optional<std::uint64_t> Outbox::take_finished() noexcept {
 
 void Outbox::clear() noexcept {
     chunks_.clear();
-    bytes_ = in_flight_ = sending_ = 0;
+    bytes_ = unsent_ = in_flight_ = sending_ = 0;
     finished_.reset();
 }
 

@@ -55,7 +55,7 @@ public:
 
     std::size_t bytes() const noexcept { return bytes_; }
     bool is_empty() const noexcept { return chunks_.empty(); }
-    std::size_t unsent() const noexcept;
+    std::size_t unsent() const noexcept { return unsent_; }
     std::size_t in_flight() const noexcept { return in_flight_; }
 
     // The next message to be sent. It counts as in flight.
@@ -87,6 +87,7 @@ private:
     std::deque<Entry> chunks_;
     std::uint64_t next_number_ = 1;
     std::size_t bytes_ = 0;
+    std::size_t unsent_ = 0;
     std::size_t in_flight_ = 0;
     std::size_t sending_ = 0;  // the index of the chunk of which messages go out
     std::optional<std::uint64_t> finished_;

@@ -11,6 +11,7 @@
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
+#include "postgres/transaction.hpp"
 #include "read_model/device_reports.hpp"
 #include "relay/redis_sink.hpp"
 
@@ -24,6 +25,12 @@ constexpr std::string_view kKeyPrefix = "device:stats:";
 
 postgres::Statement select_request{
     postgres::SqlCommand::kSelect, "SELECT refresh_requested_at FROM telemetry.relay WHERE sink = 'redis'", 0, {}, nullptr};
+postgres::Statement make_request{
+    postgres::SqlCommand::kUpdate,
+    "UPDATE telemetry.relay SET refresh_requested_at = pg_catalog.clock_timestamp() WHERE sink = 'redis'",
+    0,
+    {},
+    nullptr};
 postgres::Statement end_request{
     postgres::SqlCommand::kUpdate,
     "UPDATE telemetry.relay SET refresh_requested_at = NULL WHERE sink = 'redis' AND refresh_requested_at = $1",
@@ -82,6 +89,16 @@ void DeviceSource::begin(relay::Chunk& chunk) {
 
 // A request may have come while the last one was under way, so it looks for one in any case.
 void DeviceSource::look_for_request() {
+    if (is_request_missing_) {
+        is_request_missing_ = false;
+        is_refresh_done_ = false;
+        postgres::guarded([] {
+            const postgres::StatementScope statements = postgres::open_statements();
+            postgres::execute_kept(make_request, nullptr);
+            postgres::close_statements(statements);
+            postgres::show_own_writes();
+        });
+    }
     if (is_refresh_done_) {
         is_refresh_done_ = false;
         postgres::guarded([at = requested_at_] {
@@ -94,7 +111,7 @@ void DeviceSource::look_for_request() {
     const std::int64_t requested_at = integer_of(select_request);
     if (requested_at == 0 || requested_at == requested_at_) return;
     requested_at_ = requested_at;
-    begin_anew();
+    begin_refresh();
 }
 
 model::BatchId DeviceSource::at_most() {
@@ -153,6 +170,11 @@ void DeviceSource::complete(const subscription::Place&, ::Snapshot snapshot) {
 }
 
 void DeviceSource::begin_anew() {
+    begin_refresh();
+    is_request_missing_ = true;
+}
+
+void DeviceSource::begin_refresh() {
     refresh_after_ = std::string();
     is_refresh_sent_ = false;
 }

@@ -33,12 +33,14 @@ public:
 
 private:
     void look_for_request();
+    void begin_refresh();
 
     std::string mark_;
     relay::Chunk* chunk_ = nullptr;
     std::set<std::string> devices_;             // that the read has events of
     std::optional<std::string> refresh_after_;  // the last device that a refresh has sent; nothing: none is under way
     std::int64_t requested_at_ = 0;             // when an administrator asked for the refresh that was begun last
+    bool is_request_missing_ = false;           // a refresh is under way for which the table has no request
     bool is_refresh_sent_ = false;              // its last part is with the sink
     bool is_refresh_done_ = false;              // and has arrived, which is to be stored
     std::int32_t generation_ = 0;

@@ -37,7 +37,8 @@ postgres::Statement select_row{
     2,
     {TEXTOID, TEXTOID},
     nullptr};
-postgres::Statement start_sink{postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1)", 1, {TEXTOID}, nullptr};
+postgres::Statement start_sink{
+    postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1, $2)", 2, {TEXTOID, TIMESTAMPTZOID}, nullptr};
 // A place that is no end of a batch any more is passed over, because a later one will come.
 postgres::Statement move{postgres::SqlCommand::kUpdate,
                          "UPDATE telemetry.subscription_share SET batch_id = $2, partial_xid = $3, partial_event_id = $4, "
@@ -103,12 +104,15 @@ RelayCursor::Row RelayCursor::find_row() const {
     });
 }
 
-void RelayCursor::start() const {
-    postgres::guarded([this] {
-        Datum value = postgres::text_datum(sink_);
+bool RelayCursor::start() {
+    return postgres::guarded([this] {
+        if (starts_at_ == 0) starts_at_ = GetCurrentTimestamp();
+        Datum values[] = {postgres::text_datum(sink_), TimestampTzGetDatum(starts_at_)};
         const postgres::StatementScope statements = postgres::open_statements();
-        postgres::execute_kept(start_sink, &value);
+        const bool is_started = flag_of(postgres::execute_kept(start_sink, values), 1);
         postgres::close_statements(statements);
+        if (is_started) postgres::show_own_writes();
+        return is_started;
     });
 }
 
@@ -193,6 +197,30 @@ std::optional<std::uint64_t> RelayCursor::read(RelayReader& reader, RelayLook& l
     return has_read_open ? std::optional(logged_to) : std::nullopt;
 }
 
+std::optional<std::uint64_t> RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, RelayReader* reader,
+                                                  RelayLook& look) {
+    starts_at_ = 0;
+    const Place place = subscription::place_of(row.place);
+    look.has_jumped = !stored_ || place != *stored_;
+    if (look.has_jumped) {
+        read_to_ = place;
+        stored_ = place;
+        ahead_.reset();
+    } else if (arrived && *arrived != place) {
+        store(*arrived);
+        postgres::guarded(postgres::show_own_writes);
+        stored_ = subscription::place_of(find_row().place);
+    }
+    look.standing = row.is_lost      ? RelayStanding::kLost
+                    : row.is_paused  ? RelayStanding::kPaused
+                    : row.is_adopted ? RelayStanding::kMaySend
+                                     : RelayStanding::kNotAdopted;
+    look.place = *stored_;
+    look.end = read_to_;
+    if (look.standing != RelayStanding::kMaySend || reader == nullptr) return std::nullopt;
+    return read(*reader, look);
+}
+
 RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* reader) {
     postgres::Transaction transaction;
     const bool is_there = postgres::guarded([] {
@@ -206,29 +234,11 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
     {
         const postgres::AsOwner as_owner(runtime::installed().owner);
         Row row = find_row();
-        if (!row.is_there) {
-            start();
-            postgres::guarded(postgres::show_own_writes);
-            row = find_row();
-        }
-        const Place place = subscription::place_of(row.place);
-        look.has_jumped = !stored_ || place != *stored_;
-        if (look.has_jumped) {
-            read_to_ = place;
-            stored_ = place;
-            ahead_.reset();
-        } else if (arrived && *arrived != place) {
-            store(*arrived);
-            postgres::guarded(postgres::show_own_writes);
-            stored_ = subscription::place_of(find_row().place);
-        }
-        look.standing = row.is_lost      ? RelayStanding::kLost
-                        : row.is_paused  ? RelayStanding::kPaused
-                        : row.is_adopted ? RelayStanding::kMaySend
-                                         : RelayStanding::kNotAdopted;
-        look.place = *stored_;
-        look.end = read_to_;
-        if (look.standing == RelayStanding::kMaySend && reader != nullptr) flush_to = read(*reader, look);
+        if (!row.is_there && start()) row = find_row();
+        if (row.is_there)
+            flush_to = look_at(row, arrived, reader, look);
+        else
+            look.standing = RelayStanding::kWaiting;
     }
     transaction.commit();
     if (flush_to) postgres::guarded([end = *flush_to] { postgres::flush_log(end); });

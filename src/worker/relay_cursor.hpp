@@ -16,7 +16,8 @@
 namespace worker {
 
 enum class RelayStanding : std::uint8_t {
-    kAbsent,  // the extension is gone
+    kAbsent,   // the extension is gone
+    kWaiting,  // nothing was accepted here yet
     kMaySend,
     kPaused,      // an administrator has paused it
     kNotAdopted,  // the log is a copy
@@ -58,7 +59,9 @@ public:
 
     // In a transaction of its own, which ends before it returns:
     // 1. It stores `arrived`, the place up to which the sink has everything.
-    // 2. It looks whether the relay may send. The first look makes the rows of the sink.
+    // 2. It looks whether the relay may send. The rows of the sink are made once a reading was accepted at this place of the
+    // log:
+    //    before, a restore may be under way. The first message is of the first batch since the first look.
     // 3. If it may, and there is a reader, it reads from the end of the last read on.
     // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After an eager read
     //    of the open batch it flushes the log, up to where it was when the snapshot was taken.
@@ -71,7 +74,9 @@ public:
 private:
     struct Row;
     Row find_row() const;
-    void start() const;
+    bool start();
+    std::optional<std::uint64_t> look_at(const Row& row, const std::optional<subscription::Place>& arrived, RelayReader* reader,
+                                         RelayLook& look);
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
     std::optional<std::uint64_t> read(RelayReader& reader, RelayLook& look);
@@ -80,6 +85,7 @@ private:
 
     std::string sink_;
     std::string subscription_;
+    std::int64_t starts_at_ = 0;  // when there were no rows at first; 0: there were
     std::optional<subscription::Place> stored_;
     subscription::Place read_to_{};
 

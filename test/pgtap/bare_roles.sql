@@ -101,7 +101,7 @@ INSERT INTO surface VALUES
     ('relay_report()', '', '42501', '', 'SELECT * FROM telemetry.relay_report()'),
     ('current_place()', '', '42501', '', 'SELECT * FROM telemetry.current_place()'),
 -- These are for the owner of the extension.
-    ('start_relay(text)', '42501', '42501', '42501', $$ SELECT telemetry.start_relay('nats') $$),
+    ('start_relay(text,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.start_relay('nats', now()) $$),
     ('require_sink(text)', '42501', '42501', '42501', $$ SELECT telemetry.require_sink('nats') $$),
     ('pause_relay_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.pause_relay_as_owner(NULL, 'me') $$),
     ('resume_relay_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.resume_relay_as_owner(NULL, 'me') $$),

@@ -167,7 +167,7 @@ SELECT results_eq(
         ('settle_readings(index regclass)', 'void', 'f v strict u c'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
         ('shown_generation(projection text, is_guarded boolean)', 'integer', 'f s strict r c'),
-        ('start_relay(sink text)', 'void', 'f v called u plpgsql'),
+        ('start_relay(sink text, starts_at timestamp with time zone)', 'boolean', 'f v called u plpgsql'),
         ('start_share(subscription text, starts_at timestamp with time zone)', 'void', 'f v called u sql'),
         ('stat_ingest_reset()', 'void', 'f v called r c'),
         ('stddev(telemetry.summary)', 'double precision', 'f i strict s c'),

@@ -24,6 +24,8 @@ sub new
 	if ($pid == 0)
 	{
 		POSIX::setpgid(0, 0);
+		# A session of the test would not end while this process holds its pipe.
+		foreach my $file (3 .. 255) { POSIX::close($file) if $file != fileno $listener }
 		$SIG{CHLD} = 'IGNORE';
 		$SIG{PIPE} = 'IGNORE';
 		while (my $socket = $listener->accept)
@@ -31,7 +33,7 @@ sub new
 			open my $file, '>>', $count;
 			print $file '.';
 			close $file;
-			next if fork();
+			if (fork()) { close $socket; next }
 			close $listener;
 			$socket->autoflush(1);
 			eval { $behaviour->($socket) };

@@ -40,6 +40,8 @@ sub start
 	my $pid = fork() // die "fork: $!";
 	if ($pid == 0)
 	{
+		# A session of the test would not end while this process holds its pipe.
+		foreach my $file (3 .. 255) { POSIX::close($file) }
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>>', "$self->{folder}/output";
 		open STDERR, '>&', \*STDOUT;

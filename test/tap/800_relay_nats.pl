@@ -26,9 +26,13 @@ sub error_of
 
 # --- the way of an event -------------------------------------------------------------------------------------------------------
 
+relay_becomes($node, 'nats', "state = 'waiting' AND pid IS NOT NULL", 'before the first reading the relay waits');
+is($nats->client->stream_size('TELEMETRY'), -1, 'and makes no stream');
+send_readings($node, 1);
 relay_becomes($node, 'nats', 'connected', 'the relay connects');
+everything_sent($node, 'the first reading');
 like(sql('SELECT note FROM telemetry.relay_status WHERE sink = \'nats\''), qr/^stream TELEMETRY: duplicate window 120 s, 1 replica$/, 'the stream is made, and the note says what it is');
-is($nats->client->stream_size('TELEMETRY'), 0, 'it is empty');
+is($nats->client->stream_size('TELEMETRY'), 1, 'and the first reading is in it');
 is(sql("SELECT state, pid IS NOT NULL FROM telemetry.relay_status WHERE sink = 'redis'"), 'off|t', 'Redis is off');
 
 # Names with every kind of character that has a meaning in a subject.
