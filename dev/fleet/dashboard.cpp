@@ -33,6 +33,8 @@ void Dashboard::loop() {
         connection.prepare(
             "lag", "SELECT max(lag_events), 1000 * max(lag_seconds) FROM telemetry.projection_status WHERE cadence = '0'");
         view_.begin(connection);
+        FarSide far_side;
+        far_side.begin(connection);
 
         const auto begin = Clock::now();
         auto interval_began = begin;
@@ -47,6 +49,7 @@ void Dashboard::loop() {
                 found.lag_ms.push_back(lag.number(0, 1));
                 for (const client::Notification& n : connection.notifications()) found.payloads.push_back(n.payload);
             }
+            found.relay = far_side.look(connection);
             const auto now = Clock::now();
             const std::int64_t sent = totals_.sent;
             found.at = std::chrono::duration<double>(now - begin).count();

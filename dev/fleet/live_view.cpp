@@ -105,6 +105,7 @@ public:
 
         lines_.clear();
         draw_figures(i);
+        draw_relay(i.relay);
         draw_regions(regions);
         const int left = rows - static_cast<int>(lines_.size()) - 2 - 2;  // two headings with an empty line above
         const int payloads = std::clamp(left / 3, 0, kMostPayloads);
@@ -156,6 +157,32 @@ private:
             .put(grouped(totals_.refused), totals_.refused > 0 ? Style::kYellow : Style::kBold);
         if (totals_.simulated) counts.put("   late ", Style::kDim).put(grouped(totals_.late), Style::kBold);
         add(counts);
+    }
+
+    // What the relay has sent, and a line of what arrived.
+    void draw_relay(const RelayFigures& relay) {
+        if (!relay.has_nats && !relay.has_redis) return;
+        add(line());
+        const auto head = [this](const char* name, const std::string& state, const char* done, std::int64_t count,
+                                 std::int64_t lag) {
+            Line l = line();
+            l.left(name, 13, Style::kDim).left(state, 12, state == "connected" ? Style::kGreen : Style::kYellow);
+            l.put(done, Style::kDim)
+                .put(grouped(count), Style::kBold)
+                .put("   waiting ", Style::kDim)
+                .put(grouped(lag), Style::kBold);
+            return l;
+        };
+        if (relay.has_nats) {
+            Line l = head(" NATS", relay.nats_state, "acknowledged ", relay.nats_acknowledged, relay.nats_lag);
+            l.put("   a subscriber has ", Style::kDim).put(grouped(relay.nats_received), Style::kBold);
+            add(l);
+            add(line().put("   " + relay.subject + "  " + relay.payload, Style::kDim));
+        }
+        if (relay.has_redis) {
+            add(head(" Redis", relay.redis_state, "values set ", relay.redis_sent, relay.redis_lag));
+            add(line().put("   GET " + relay.key + "  " + relay.value, Style::kDim));
+        }
     }
 
     void draw_regions(const client::Result& regions) {

@@ -40,6 +40,16 @@ public:
                     grouped(totals_.accepted).c_str(), grouped(totals_.duplicates).c_str(), grouped(totals_.refused).c_str(),
                     totals_.simulated ? grouped(totals_.late).c_str() : "-", grouped(i.lag_events).c_str(), lag_ms,
                     i.payloads.size(), shortened(payload, kPayloadShown).c_str());
+        const RelayFigures& relay = i.relay;
+        if (relay.has_nats)
+            std::printf("        NATS  %s: acknowledged %s, waiting %s; a subscriber has %s: %s %s\n", relay.nats_state.c_str(),
+                        grouped(relay.nats_acknowledged).c_str(), grouped(relay.nats_lag).c_str(),
+                        grouped(relay.nats_received).c_str(), relay.subject.c_str(),
+                        shortened(relay.payload, kPayloadShown).c_str());
+        if (relay.has_redis)
+            std::printf("        Redis %s: values set %s, waiting %s; GET %s: %s\n", relay.redis_state.c_str(),
+                        grouped(relay.redis_sent).c_str(), grouped(relay.redis_lag).c_str(), relay.key.c_str(),
+                        shortened(relay.value, kPayloadShown).c_str());
         std::fflush(stdout);
     }
 

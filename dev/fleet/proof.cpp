@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "connection.hpp"
+#include "far_side.hpp"
 #include "terminal.hpp"
 #include "view.hpp"
 
@@ -16,6 +17,14 @@ constexpr int kWidth = 79;
 
 void print_line(const Line& line) {
     std::printf("%s\n", line.text().c_str());
+}
+
+// Until everything has arrived, or for ten seconds; the counts tell then.
+void wait_for_relay(client::Connection& connection) {
+    for (int looks = 0; looks < 200; ++looks) {
+        if (connection.run_integer("SELECT sum(lag_events + pending) FROM telemetry.relay_status") == 0) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
 }
 
 }  // namespace
@@ -62,6 +71,12 @@ bool prove(const Totals& totals) {
         equal &= same("duplicates = readings the fleet sent again", totals.duplicates, totals.retries);
         equal &= same("rejected = faulty readings the fleet sent", totals.refused, totals.faulty);
     }
+    FarSide far_side;
+    if (far_side.is_there()) wait_for_relay(connection);
+    if (const auto messages = FarSide::messages_in_stream())
+        equal &= same("messages in the stream of NATS", *messages, accepted);
+    if (const auto readings = far_side.readings_in_redis(connection))
+        equal &= same("sum of sample_count in the values of Redis", *readings, accepted);
     return equal;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "connection.hpp"
+#include "far_side.hpp"
 #include "totals.hpp"
 
 namespace fleet {
@@ -19,6 +20,7 @@ struct Interval {
     std::int64_t lag_events = 0;  // the greatest of its looks
     std::vector<double> lag_ms;   // one a look
     std::vector<std::string> payloads;
+    RelayFigures relay;
 };
 
 class View {

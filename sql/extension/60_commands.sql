@@ -38,4 +38,4 @@ CREATE FUNCTION telemetry.register_device(
     attributes        jsonb = NULL
 ) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_register_device' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.register_device(text, text, interval, jsonb) IS 'Registers a device. Returns true if the device is new; returns false and changes nothing if it is known already. Readings without a region get the region of their device. Errors: TC001, TC007.';
+COMMENT ON FUNCTION telemetry.register_device(text, text, interval, jsonb) IS 'Registers a device. Returns true if the device is new; returns false and changes nothing if it is known already. Readings without a region get the region of their device. expected_interval: how often it is expected to send (telemetry.device_liveness). Errors: TC001, TC007; 22023 for an expected_interval outside of 0 to 365 days.';

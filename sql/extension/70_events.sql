@@ -12,13 +12,16 @@ CREATE VIEW telemetry.events AS
            device_id AS aggregateid,
            type,
            version,
-           pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+           pg_catalog.jsonb_strip_nulls(CASE type WHEN 'telemetry.ingested' THEN pg_catalog.jsonb_build_object(
                'device_id', device_id, 'region', region, 'measured_at', measured_at, 'received_at', received_at,
-               'temperature', temperature, 'humidity', humidity, 'metrics', metrics, 'idempotency_key', idempotency_key)) AS payload,
+               'temperature', temperature, 'humidity', humidity, 'metrics', metrics, 'idempotency_key', idempotency_key)
+           ELSE pg_catalog.jsonb_build_object(
+               'device_id', device_id, 'region', region, 'since', measured_at, 'received_at', received_at)
+               || COALESCE(metrics, '{}') || pg_catalog.jsonb_build_object('idempotency_key', idempotency_key) END) AS payload,
            received_at AS created_at,
            epoch
     FROM telemetry.event;
-COMMENT ON VIEW telemetry.events IS 'Shows the event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at. epoch is the epoch in which the event was stored; each place of the log (server, database, log table, timeline) has epochs of its own.';
+COMMENT ON VIEW telemetry.events IS 'Shows the event log in the shape of an outbox: id, aggregatetype, aggregateid, type, version, payload, created_at. type: telemetry.ingested (a reading) | device.offline | device.online. The payload of the last two has state (offline | online), since (from when on it is so), last_received_at and expected_interval in seconds, and device.online has silent_since, when the reading before was received. epoch is the epoch in which the event was stored; each place of the log (server, database, log table, timeline) has epochs of its own.';
 
 CREATE FUNCTION telemetry.read_events(batch bigint) RETURNS SETOF telemetry.events
     AS 'MODULE_PATHNAME', 'telemetry_read_events' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1000;

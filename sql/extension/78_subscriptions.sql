@@ -5,7 +5,7 @@ CREATE FUNCTION telemetry.create_subscription(subscription text, starts_at times
     AS 'MODULE_PATHNAME', 'telemetry_use_subscription' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.create_subscription(text, timestamptz, text[], text[], text[], text, integer, interval, boolean, interval) IS
 'Creates a durable subscription: telemetry.next_batch() delivers each of its events until telemetry.ack() says that it was processed. starts_at: where it begins; infinity: with what is committed from now on; -infinity: with the oldest event in the log; otherwise with the batch of that time, so that some older events may come, too. devices, regions, types: it wants only events of these (NULL: all; a region must be the one that was recorded). consumer_role: members of this role may consume (NULL: the caller).
-max_attempts: an event that has failed so often is put aside as a dead letter (0: never). retry_delay: the pause after its first failure; it doubles up to a minute. required: telemetry.batch keeps the batches that the subscription has not consumed, until it lags by more than max_lag; then it is marked as lost. One that is not required is lost when telemetry_cqrs.batch_retention passes it.
+max_attempts: an event that has failed so often is put aside as a dead letter (0: never). retry_delay: the pause after its first failure, at most a day; it doubles up to a minute. required: telemetry.batch keeps the batches that the subscription has not consumed, until it lags by more than max_lag; then it is marked as lost. One that is not required is lost when telemetry_cqrs.batch_retention passes it.
 42710 if the subscription exists, 22023 for an invalid argument, 42704 for an unknown role.';
 
 CREATE FUNCTION telemetry.place_at(starts_at timestamptz) RETURNS bigint LANGUAGE sql STABLE
@@ -18,7 +18,7 @@ COMMENT ON FUNCTION telemetry.place_at(timestamptz) IS 'Returns the last batch t
 CREATE FUNCTION telemetry.start_share(subscription text, starts_at timestamptz) RETURNS void LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, not_before, failures, caution, careful_until)
+    INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, not_before, failures, caution, careful_events)
     VALUES (start_share.subscription, 0, 255, telemetry.place_at(start_share.starts_at), '-infinity', 0, 0, 0);
 END;
 COMMENT ON FUNCTION telemetry.start_share(text, timestamptz) IS 'Makes the one share with which a subscription begins. Internal.';
@@ -38,15 +38,15 @@ BEGIN
             DETAIL = 'starts_at, max_attempts, retry_delay, required and max_lag must not be NULL.', HINT = 'Leave the argument out to get its default.';
     END IF;
     FOR given IN SELECT * FROM (VALUES ('devices', devices), ('regions', regions), ('types', types)) AS v (name, items) LOOP
-        IF cardinality(given.items) = 0 OR array_position(given.items, NULL) IS NOT NULL OR array_ndims(given.items) > 1 THEN
+        IF cardinality(given.items) = 0 OR array_ndims(given.items) > 1 OR EXISTS (SELECT FROM unnest(given.items) AS i WHERE i IS NULL) THEN
             RAISE EXCEPTION 'invalid list of %', given.name USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The list is %L.', given.items),
                 HINT = 'Give a list of texts without NULL, or NULL for all.';
         END IF;
     END LOOP;
-    IF max_attempts < 0 OR max_attempts > 1000000 OR retry_delay < interval '0' OR max_lag <= interval '0' THEN
+    IF max_attempts < 0 OR max_attempts > 1000000 OR retry_delay < interval '0' OR retry_delay > interval '1 day' OR max_lag <= interval '0' THEN
         RAISE EXCEPTION 'an argument is out of range' USING ERRCODE = 'invalid_parameter_value',
             DETAIL = format('max_attempts is %s, retry_delay %s, max_lag %s.', max_attempts, retry_delay, max_lag),
-            HINT = 'max_attempts is 0 to 1000000, retry_delay is not negative, and max_lag is positive.';
+            HINT = 'max_attempts is 0 to 1000000, retry_delay is 0 to a day, and max_lag is positive.';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = COALESCE(consumer_role, caller)) THEN
         RAISE EXCEPTION 'there is no role %', quote_ident(consumer_role) USING ERRCODE = 'undefined_object', HINT = 'Give the name of a role that CREATE ROLE has made.';
@@ -139,11 +139,6 @@ BEGIN
     IF h.lease IS NOT NULL THEN
         h := telemetry.fail_share(s, h, format('The lease of consumer %s ended without an answer.', h.consumer), interval '0', true);
     END IF;
-    IF h.batch_id > 0 AND NOT EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = h.batch_id) THEN
-        RAISE EXCEPTION 'subscription "%" is lost', s.subscription USING ERRCODE = 'TC205',
-            DETAIL = format('Batch %s, where it stands, has been merged with others.', h.batch_id),
-            HINT = 'Take what its consumers lack from telemetry.events or from the statistics, then call telemetry.restart_subscription().';
-    END IF;
 
     -- There are as many shares as consumers, where that can be had. A share is split in two halves, and two shares that stand at the
     -- same place are joined.
@@ -157,13 +152,13 @@ BEGIN
     END IF;
     IF shares < consumers AND h.first_lane < h.last_lane THEN
         halfway := (h.first_lane + h.last_lane) / 2;
-        INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, partial_xid, partial_event_id, not_before, failures, caution, careful_until)
-        VALUES (h.subscription, halfway + 1, h.last_lane, h.batch_id, h.partial_xid, h.partial_event_id, h.not_before, h.failures, h.caution, h.careful_until);
+        INSERT INTO telemetry.subscription_share (subscription, first_lane, last_lane, batch_id, partial_xid, partial_event_id, not_before, failures, caution, careful_events)
+        VALUES (h.subscription, halfway + 1, h.last_lane, h.batch_id, h.partial_xid, h.partial_event_id, h.not_before, h.failures, h.caution, h.careful_events);
         UPDATE telemetry.subscription_share c SET last_lane = halfway WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
         h.last_lane := halfway;
     ELSIF shares > consumers THEN
         SELECT c.* INTO neighbour FROM telemetry.subscription_share c
-        WHERE c.subscription = h.subscription AND c.lease IS NULL AND (c.first_lane = h.last_lane + 1 OR c.last_lane = h.first_lane - 1)
+        WHERE c.subscription = h.subscription AND c.lease IS NULL AND c.not_before <= moment AND (c.first_lane = h.last_lane + 1 OR c.last_lane = h.first_lane - 1)
         ORDER BY c.batch_id, c.first_lane LIMIT 1 FOR UPDATE SKIP LOCKED;
         IF FOUND AND (neighbour.batch_id, neighbour.partial_xid, neighbour.partial_event_id) IS NOT DISTINCT FROM (h.batch_id, h.partial_xid, h.partial_event_id) THEN
             DELETE FROM telemetry.subscription_share c WHERE c.subscription = h.subscription AND c.first_lane = greatest(h.first_lane, neighbour.first_lane);
@@ -171,7 +166,7 @@ BEGIN
             h.last_lane := greatest(h.last_lane, neighbour.last_lane);
             UPDATE telemetry.subscription_share c
             SET last_lane = h.last_lane, failures = greatest(h.failures, neighbour.failures), caution = greatest(h.caution, neighbour.caution),
-                careful_until = greatest(h.careful_until, neighbour.careful_until)
+                careful_events = greatest(h.careful_events, neighbour.careful_events)
             WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
         ELSIF FOUND AND neighbour.batch_id > h.batch_id THEN
             at_most := neighbour.batch_id;  -- there the two can be joined
@@ -228,25 +223,31 @@ DECLARE
 BEGIN
     IF h.retried_device IS NOT NULL THEN
         SELECT r.* INTO head FROM telemetry.redelivery r WHERE r.subscription = h.subscription AND r.lease = h.lease ORDER BY r.batch_id, r.xid, r.event_id LIMIT 1;
-        pause := COALESCE(delay, telemetry.retry_pause(s.retry_delay, head.attempts + 1));
+        pause := COALESCE(delay, CASE WHEN counts THEN telemetry.retry_pause(s.retry_delay, head.attempts + 1) ELSE interval '0' END);
         UPDATE telemetry.redelivery r SET lease = NULL, due_at = moment + pause
         WHERE r.subscription = head.subscription AND r.lane = head.lane AND r.device_id = head.device_id;
         IF counts THEN
             PERFORM telemetry.fail_redelivery(s, head, reason);
         END IF;
     ELSE
-        DELETE FROM telemetry.redelivery r WHERE r.subscription = h.subscription AND r.lease = h.lease;
         IF counts THEN
             h.failures := h.failures + 1;
-            IF h.lease_events = 1 THEN
-                -- The event is to blame. It goes on alone, and the share goes on without it.
-                PERFORM telemetry.put_aside(s, h, NULL, reason, COALESCE(delay, telemetry.retry_pause(s.retry_delay, 1)));
-                h.batch_id := h.lease_batch_id;
-                h.partial_xid := h.lease_partial_xid;
-                h.partial_event_id := h.lease_partial_event_id;
-            ELSE
+        END IF;
+        IF counts AND h.lease_events = 1 THEN
+            -- The event is to blame. It goes on alone, and the share goes on without it. Those that the lease has held back were not
+            -- delivered, so they go on waiting.
+            PERFORM telemetry.put_aside(s, h, NULL, reason, COALESCE(delay, telemetry.retry_pause(s.retry_delay, 1)), true);
+            UPDATE telemetry.redelivery r SET lease = NULL WHERE r.subscription = h.subscription AND r.lease = h.lease;
+            h.batch_id := h.lease_batch_id;
+            h.partial_xid := h.lease_partial_xid;
+            h.partial_event_id := h.lease_partial_event_id;
+            h.caution := 0;
+            h.careful_events := 0;
+        ELSE
+            DELETE FROM telemetry.redelivery r WHERE r.subscription = h.subscription AND r.lease = h.lease;
+            IF counts THEN
                 h.caution := least(h.caution + 1, 9);
-                h.careful_until := greatest(h.careful_until, h.lease_batch_id + CASE WHEN h.lease_partial_xid IS NULL THEN 0 ELSE 1 END);
+                h.careful_events := greatest(h.careful_events, h.lease_events);
             END IF;
         END IF;
         h.not_before := moment + COALESCE(delay, CASE WHEN counts THEN telemetry.retry_pause(s.retry_delay, h.failures) ELSE interval '0' END);
@@ -260,7 +261,7 @@ BEGIN
     h.retried_device := NULL;
     UPDATE telemetry.subscription_share c
     SET batch_id = h.batch_id, partial_xid = h.partial_xid, partial_event_id = h.partial_event_id, not_before = h.not_before, failures = h.failures, caution = h.caution,
-        careful_until = h.careful_until, last_error = h.last_error, last_error_at = h.last_error_at, answered_at = moment, lease = NULL, leased_until = NULL, retried_device = NULL
+        careful_events = h.careful_events, last_error = h.last_error, last_error_at = h.last_error_at, answered_at = moment, lease = NULL, leased_until = NULL, retried_device = NULL
     WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
     RETURN h;
 END $$;
@@ -268,7 +269,7 @@ COMMENT ON FUNCTION telemetry.fail_share(telemetry.subscription, telemetry.subsc
 
 CREATE FUNCTION telemetry.retry_pause(first_pause interval, attempts integer) RETURNS interval LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
-RETURN least(first_pause * (2 ^ least(attempts - 1, 30)), greatest(first_pause, interval '60 s'));
+RETURN CASE WHEN first_pause > interval '60 s' THEN first_pause ELSE least(first_pause * (2 ^ least(attempts - 1, 30)), interval '60 s') END;
 COMMENT ON FUNCTION telemetry.retry_pause(interval, integer) IS 'Returns the pause after so many failures in a row. Internal.';
 
 CREATE FUNCTION telemetry.fail_redelivery(s telemetry.subscription, head telemetry.redelivery, reason text) RETURNS void LANGUAGE plpgsql VOLATILE
@@ -280,16 +281,16 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.fail_redelivery(telemetry.subscription, telemetry.redelivery, text) IS 'Counts a failure of an event that was delivered alone. Internal.';
 
-CREATE FUNCTION telemetry.bury_dead(s telemetry.subscription) RETURNS void LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
+CREATE FUNCTION telemetry.bury_dead(s telemetry.subscription) RETURNS void LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     WITH dead AS (
-        DELETE FROM telemetry.redelivery r WHERE r.subscription = (s).subscription AND (s).max_attempts > 0 AND r.attempts >= (s).max_attempts RETURNING r.*)
+        DELETE FROM telemetry.redelivery r WHERE r.subscription = s.subscription AND s.max_attempts > 0 AND r.attempts >= s.max_attempts RETURNING r.*)
     INSERT INTO telemetry.dead_letter (subscription, event_id, epoch, lane, device_id, batch_id, xid, type, version, payload, received_at, attempts, last_error, died_at)
     SELECT d.subscription, d.event_id, d.epoch, d.lane, d.device_id, d.batch_id, d.xid, d.type, d.version, d.payload, d.received_at, d.attempts, d.last_error, clock_timestamp()
     FROM dead d
     ON CONFLICT (subscription, event_id, epoch) DO UPDATE SET attempts = excluded.attempts, last_error = excluded.last_error, died_at = excluded.died_at;
-END;
+END $$;
 COMMENT ON FUNCTION telemetry.bury_dead(telemetry.subscription) IS 'Makes dead letters of the events that have failed too often. Internal.';
 
 CREATE FUNCTION telemetry.leased_events(first_lane smallint, last_lane smallint, start_batch_id bigint, start_partial_xid xid8, start_partial_event_id bigint,
@@ -299,26 +300,35 @@ CREATE FUNCTION telemetry.leased_events(first_lane smallint, last_lane smallint,
 COMMENT ON FUNCTION telemetry.leased_events(smallint, smallint, bigint, xid8, bigint, bigint, xid8, bigint, text[], text[], text[]) IS 'Returns the events of a share between two places. Internal.';
 
 -- Puts events of a lease aside: these, or all of the lease. Returns how many.
-CREATE FUNCTION telemetry.put_aside(s telemetry.subscription, h telemetry.subscription_share, events bigint[], reason text, pause interval) RETURNS bigint LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION telemetry.put_aside(s telemetry.subscription, h telemetry.subscription_share, events bigint[], reason text, pause interval, counts boolean) RETURNS bigint LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
     put bigint;
 BEGIN
-    INSERT INTO telemetry.redelivery (subscription, lane, device_id, batch_id, xid, event_id, epoch, type, version, payload, received_at, attempts, due_at, last_error)
+    IF EXISTS (SELECT FROM unnest(ARRAY[h.batch_id, h.lease_batch_id]) AS place WHERE place > 0 AND NOT EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = place)) THEN
+        RAISE EXCEPTION 'subscription "%" is lost', s.subscription USING ERRCODE = 'TC205',
+            DETAIL = 'Batches of the lease have been merged with others.', HINT = 'Take what its consumers lack from telemetry.events or from the statistics, then call telemetry.restart_subscription().';
+    END IF;
+    INSERT INTO telemetry.redelivery AS r (subscription, lane, device_id, batch_id, xid, event_id, epoch, type, version, payload, received_at, attempts, due_at, last_error)
     SELECT s.subscription, e.lane, e.device_id, e.batch_id, e.xid, e.event_id, e.epoch, e.type, e.version, e.payload, e.received_at,
            -- The first failure of a device may be the cause of those that follow.
-           CASE WHEN row_number() OVER (PARTITION BY e.device_id ORDER BY e.batch_id, e.xid, e.event_id) = 1 THEN 1 ELSE 0 END, moment + pause, reason
+           CASE WHEN counts AND row_number() OVER (PARTITION BY e.device_id ORDER BY e.batch_id, e.xid, e.event_id) = 1 THEN 1 ELSE 0 END, moment + pause, reason
     FROM telemetry.leased_events(h.first_lane, h.last_lane, h.batch_id, h.partial_xid, h.partial_event_id,
                                  h.lease_batch_id, h.lease_partial_xid, h.lease_partial_event_id, s.devices, s.regions, s.types) AS e
     WHERE (events IS NULL OR e.event_id = ANY (events))
-      AND NOT EXISTS (SELECT FROM telemetry.redelivery o WHERE o.subscription = s.subscription AND o.lease = h.lease AND o.device_id = e.device_id);
+      AND NOT EXISTS (SELECT FROM telemetry.redelivery o WHERE o.subscription = s.subscription AND o.lease = h.lease AND o.device_id = e.device_id)
+    -- An event that was a dead letter may be there already.
+    ON CONFLICT (subscription, lane, device_id, batch_id, xid, event_id) DO UPDATE
+        SET attempts = r.attempts + excluded.attempts, due_at = excluded.due_at, last_error = excluded.last_error;
     GET DIAGNOSTICS put = ROW_COUNT;
-    PERFORM telemetry.bury_dead(s);
-    UPDATE telemetry.subscription_share c SET last_error = reason, last_error_at = moment WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
+    IF counts THEN
+        PERFORM telemetry.bury_dead(s);
+        UPDATE telemetry.subscription_share c SET last_error = reason, last_error_at = moment WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
+    END IF;
     RETURN put;
 END $$;
-COMMENT ON FUNCTION telemetry.put_aside(telemetry.subscription, telemetry.subscription_share, bigint[], text, interval) IS 'Puts events of a lease aside, to be delivered again by themselves. Internal.';
+COMMENT ON FUNCTION telemetry.put_aside(telemetry.subscription, telemetry.subscription_share, bigint[], text, interval, boolean) IS 'Puts events of a lease aside, to be delivered again by themselves. TC205 if the batches of the lease are not there any more. Internal.';
 
 CREATE FUNCTION telemetry.require_lease(subscription text, lease bigint) RETURNS telemetry.subscription_share LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
@@ -361,7 +371,8 @@ BEGIN
         UPDATE telemetry.redelivery r SET lease = NULL WHERE r.subscription = h.subscription AND r.lease = h.lease;
         UPDATE telemetry.subscription_share c
         SET batch_id = h.lease_batch_id, partial_xid = h.lease_partial_xid, partial_event_id = h.lease_partial_event_id, failures = 0,
-            caution = CASE WHEN h.careful_until <= h.lease_batch_id THEN 0 ELSE h.caution END, answered_at = clock_timestamp(), lease = NULL, leased_until = NULL
+            caution = CASE WHEN h.careful_events <= h.lease_events THEN 0 ELSE h.caution END,
+            careful_events = greatest(h.careful_events - h.lease_events, 0), answered_at = clock_timestamp(), lease = NULL, leased_until = NULL
         WHERE c.subscription = h.subscription AND c.first_lane = h.first_lane;
     END IF;
 END $$;
@@ -372,7 +383,7 @@ CREATE FUNCTION telemetry.nack(subscription text, lease bigint, reason text = NU
 COMMENT ON FUNCTION telemetry.nack(text, bigint, text, bigint[], interval, boolean) IS
 'Gives the events of a lease back. Without events all of them come again, ever fewer at a time, until the event that fails comes alone. With events only these (their ids) come again, each device by itself, and the others count as processed; name the event that failed and the later ones of its device. Meanwhile the other devices go on, and later events of the same device wait. An event that has failed max_attempts times alone becomes a dead letter.
 reason: is shown by telemetry.subscription_status and telemetry.dead_letters. delay: when they come again (NULL: after retry_delay, which doubles with each failure up to a minute). counts: false if the events are not to blame, as when the consumer shuts down; then no failure is counted, and they come again after delay or at once.
-TC206 if the lease is not held, 22023 for an event that is not of the lease.';
+TC206 if the lease is not held, 22023 for an event that is not of the lease or a delay that is out of range, TC205 if the subscription is lost and the events cannot be found any more.';
 
 CREATE FUNCTION telemetry.nack_as_owner(subscription text, lease bigint, reason text, events bigint[], delay interval, counts boolean, caller text) RETURNS void LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
@@ -383,8 +394,11 @@ DECLARE
     wanted bigint;
     put bigint;
 BEGIN
-    IF delay < interval '0' THEN
-        RAISE EXCEPTION 'delay must not be negative' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', delay), HINT = 'Leave it out to get the pause of the subscription.';
+    IF delay < interval '0' OR delay > interval '1 year' THEN
+        RAISE EXCEPTION 'delay is out of range' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', delay), HINT = 'Give a time of a year at most, or leave it out to get the pause of the subscription.';
+    END IF;
+    IF EXISTS (SELECT FROM unnest(events) AS e WHERE e IS NULL) THEN
+        RAISE EXCEPTION 'an event is NULL' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give ids that telemetry.next_batch() returned with this lease.';
     END IF;
     IF events IS NULL THEN
         PERFORM telemetry.fail_share(s, h, COALESCE(reason, 'The consumer gave the events back.'), delay, blames);
@@ -394,7 +408,7 @@ BEGIN
     IF h.retried_device IS NOT NULL THEN
         SELECT count(*) INTO put FROM telemetry.redelivery r WHERE r.subscription = h.subscription AND r.lease = h.lease AND r.event_id = ANY (events);
     ELSE
-        put := telemetry.put_aside(s, h, events, COALESCE(reason, 'The consumer gave the event back.'), COALESCE(delay, CASE WHEN blames THEN telemetry.retry_pause(s.retry_delay, 1) ELSE interval '0' END));
+        put := telemetry.put_aside(s, h, events, COALESCE(reason, 'The consumer gave the event back.'), COALESCE(delay, CASE WHEN blames THEN telemetry.retry_pause(s.retry_delay, 1) ELSE interval '0' END), blames);
     END IF;
     IF put <> wanted THEN
         RAISE EXCEPTION 'an event is not of lease %', lease USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Of %s events %s are of the lease.', wanted, put),
@@ -438,7 +452,7 @@ COMMENT ON FUNCTION telemetry.require_lease_time(interval) IS 'Checks how long a
 
 CREATE FUNCTION telemetry.replay_dead_letters(subscription text, events bigint[] = NULL) RETURNS bigint
     AS 'MODULE_PATHNAME', 'telemetry_use_subscription' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.replay_dead_letters(text, bigint[]) IS 'Lets a subscription deliver dead letters once more: these (telemetry.dead_letters.id), or all if NULL. Each comes by itself and before later events of its device that wait; those that were processed meanwhile do not come again. Returns how many. 22023 for an unknown subscription.';
+COMMENT ON FUNCTION telemetry.replay_dead_letters(text, bigint[]) IS 'Lets a subscription deliver dead letters once more: these (telemetry.dead_letters.id), or all if NULL. Each comes by itself and before later events of its device that wait; those that were processed meanwhile do not come again. If an event of the device has just failed, they wait until it is tried again. Returns how many. 22023 for an unknown subscription.';
 
 CREATE FUNCTION telemetry.replay_dead_letters_as_owner(subscription text, events bigint[], caller text) RETURNS bigint LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
@@ -449,12 +463,27 @@ BEGIN
     WITH risen AS (
         DELETE FROM telemetry.dead_letter d WHERE d.subscription = s.subscription AND (events IS NULL OR d.event_id = ANY (events)) RETURNING d.*)
     INSERT INTO telemetry.redelivery (subscription, lane, device_id, batch_id, xid, event_id, epoch, type, version, payload, received_at, attempts, due_at, last_error)
-    SELECT d.subscription, d.lane, d.device_id, d.batch_id, d.xid, d.event_id, d.epoch, d.type, d.version, d.payload, d.received_at, 0, '-infinity', d.last_error FROM risen d
+    SELECT d.subscription, d.lane, d.device_id, d.batch_id, d.xid, d.event_id, d.epoch, d.type, d.version, d.payload, d.received_at, 0,
+           -- All events of a device are due at one time.
+           COALESCE((SELECT max(r.due_at) FROM telemetry.redelivery r WHERE r.subscription = d.subscription AND r.lane = d.lane AND r.device_id = d.device_id), '-infinity'), d.last_error
+    FROM risen d
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS replayed = ROW_COUNT;
     RETURN replayed;
 END $$;
 COMMENT ON FUNCTION telemetry.replay_dead_letters_as_owner(text, bigint[], text) IS 'Does the work of telemetry.replay_dead_letters(). Internal.';
+
+-- A consumer that held the lock of a share may have split it, and the other half is in no snapshot that was taken before. When no
+-- share is left, none can come.
+CREATE FUNCTION telemetry.remove_shares(subscription text) RETURNS void LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    LOOP
+        DELETE FROM telemetry.subscription_share c WHERE c.subscription = remove_shares.subscription;
+        EXIT WHEN NOT FOUND;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION telemetry.remove_shares(text) IS 'Removes the shares of a subscription, and waits for transactions that hold one. Internal.';
 
 CREATE FUNCTION telemetry.restart_subscription(subscription text, starts_at timestamptz = 'infinity') RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_use_subscription' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -468,7 +497,7 @@ BEGIN
     IF starts_at IS NULL THEN
         RAISE EXCEPTION 'starts_at is NULL' USING ERRCODE = 'invalid_parameter_value', DETAIL = 'It says where the subscription begins.', HINT = 'Give a time, infinity or -infinity.';
     END IF;
-    DELETE FROM telemetry.subscription_share c WHERE c.subscription = s.subscription;
+    PERFORM telemetry.remove_shares(s.subscription);
     DELETE FROM telemetry.redelivery r WHERE r.subscription = s.subscription;
     DELETE FROM telemetry.subscription_consumer c WHERE c.subscription = s.subscription;
     UPDATE telemetry.subscription c SET lost_at = NULL, lost_because = NULL WHERE c.subscription = s.subscription;
@@ -485,7 +514,7 @@ CREATE FUNCTION telemetry.drop_subscription_as_owner(subscription text, caller t
 DECLARE
     s CONSTANT telemetry.subscription := telemetry.require_subscription(drop_subscription_as_owner.subscription, NULL, true);
 BEGIN
-    DELETE FROM telemetry.subscription_share c WHERE c.subscription = s.subscription;
+    PERFORM telemetry.remove_shares(s.subscription);
     DELETE FROM telemetry.redelivery r WHERE r.subscription = s.subscription;
     DELETE FROM telemetry.dead_letter d WHERE d.subscription = s.subscription;
     DELETE FROM telemetry.subscription_consumer c WHERE c.subscription = s.subscription;
@@ -502,23 +531,25 @@ BEGIN
     UPDATE telemetry.subscription s SET lost_at = clock_timestamp(), lost_because = l.because
     FROM (SELECT u.subscription, CASE
                  WHEN h.batch_id > 0 AND NOT EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = h.batch_id) THEN format('Batch %s, where it stands, has been merged with others.', h.batch_id)
-                 WHEN (SELECT b.created_at FROM telemetry.batch b WHERE b.batch_id > h.batch_id ORDER BY b.batch_id LIMIT 1) < clock_timestamp() - u.max_lag
+                 WHEN (SELECT clock_timestamp() - b.created_at FROM telemetry.batch b WHERE b.batch_id > h.batch_id ORDER BY b.batch_id LIMIT 1) > u.max_lag
                      THEN format('It lagged by more than %s, behind batch %s.', u.max_lag, h.batch_id)
              END AS because
           FROM telemetry.subscription u JOIN telemetry.subscription_share h ON h.subscription = u.subscription WHERE u.lost_at IS NULL) AS l
     WHERE s.subscription = l.subscription AND s.lost_at IS NULL AND l.because IS NOT NULL;
     GET DIAGNOSTICS lost = ROW_COUNT;
+    -- A consumer may leave word while its subscription is being dropped.
+    DELETE FROM telemetry.subscription_consumer o WHERE NOT EXISTS (SELECT FROM telemetry.subscription s WHERE s.subscription = o.subscription);
     RETURN lost;
 END $$;
-COMMENT ON FUNCTION telemetry.mark_lost_subscriptions() IS 'Marks the subscriptions that lag by more than their limit, or that old batches were not kept for. Returns how many it has marked. Internal.';
+COMMENT ON FUNCTION telemetry.mark_lost_subscriptions() IS 'Marks the subscriptions that lag by more than their limit, or that old batches were not kept for, and returns how many it has marked. Removes what is left of subscriptions that were dropped. Internal.';
 
 CREATE VIEW telemetry.subscription_status AS
     SELECT s.subscription,
            CASE
                WHEN s.lost_at IS NOT NULL THEN 'lost'
-               WHEN c.failures > 0 OR r.failing > 0 THEN 'retrying'
+               WHEN c.failures > 0 AND l.events > 0 OR r.failing > 0 THEN 'retrying'
                WHEN c.leases > 0 THEN 'working'
-               WHEN l.events > 0 THEN 'waiting'
+               WHEN l.events > 0 OR r.events > 0 THEN 'waiting'
                ELSE 'current'
            END AS state,
            s.consumer_role,

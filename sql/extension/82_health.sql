@@ -3,11 +3,11 @@
 CREATE FUNCTION telemetry.health_limits(
     OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval,
     OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision,
-    OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint)
+    OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint, OUT consumer_warning interval)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '1 minute'::interval, '10 minutes'::interval, '5 seconds'::interval, '1 minute'::interval,
            '5 minutes'::interval, '1 hour'::interval, 1000::bigint, 0.1::double precision, 0.5::double precision,
-           '1 day'::interval, '1 minute'::interval, '10 minutes'::interval, 100::bigint
+           '1 day'::interval, '1 minute'::interval, '10 minutes'::interval, 100::bigint, '10 minutes'::interval
 $$;
 COMMENT ON FUNCTION telemetry.health_limits() IS 'Returns the limits from which telemetry.health() warns. Internal.';
 
@@ -38,7 +38,7 @@ BEGIN
     END;
     FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'reading index', 'triggers']
                           || projections
-                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'prepared transactions', 'batch retention', 'relay'] LOOP
+                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'subscriptions', 'prepared transactions', 'batch retention', 'relay'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
         -- A check that raises an error becomes a row that says so.
         BEGIN
@@ -262,6 +262,27 @@ BEGIN
                     hint := 'SELECT sqlstate, reason, payload FROM telemetry.rejected_readings ORDER BY rejected_id DESC says why.';
                 END IF;
 
+            WHEN 'subscriptions' THEN
+                -- A lost one is not counted as lagging, too.
+                SELECT count(*) AS total,
+                       string_agg(s.subscription || ' is lost', ', ' ORDER BY s.subscription) FILTER (WHERE s.state = 'lost') AS lost,
+                       string_agg(format('SELECT telemetry.restart_subscription(%L)', s.subscription), '; ' ORDER BY s.subscription) FILTER (WHERE s.state = 'lost') AS remedy,
+                       string_agg(format('%s has %s dead letters', s.subscription, s.dead_letters), ', ' ORDER BY s.subscription) FILTER (WHERE s.dead_letters > 0) AS dead,
+                       string_agg(format('%s lags by %s s', s.subscription, round(s.lag_seconds::numeric)), ', ' ORDER BY s.subscription)
+                           FILTER (WHERE s.state <> 'lost' AND s.lag_seconds >= EXTRACT(epoch FROM limits.consumer_warning)) AS lagging
+                INTO seen FROM telemetry.subscription_status s;
+                detail := concat(seen.total, ': ' || NULLIF(concat_ws(', ', seen.lost, seen.lagging, seen.dead), ''));
+                IF seen.lost IS NOT NULL THEN
+                    state := 'error';
+                    hint := 'Their consumers have missed events (telemetry.subscription_status.lost_because). Take what they lack from telemetry.events or from the statistics, then let them begin anew: ' || seen.remedy;
+                ELSIF seen.lagging IS NOT NULL THEN
+                    state := 'warning';
+                    hint := 'No consumer works, or it is too slow or fails: see telemetry.subscription_status.';
+                ELSIF seen.dead IS NOT NULL THEN
+                    state := 'warning';
+                    hint := 'telemetry.dead_letters says why. When the cause is gone, telemetry.replay_dead_letters() delivers them once more.';
+                END IF;
+
             WHEN 'prepared transactions' THEN
                 -- A prepared transaction blocks nothing here, but its readings count only from COMMIT PREPARED on.
                 SELECT count(*), string_agg(quote_literal(p.gid) || ' since ' || p.prepared, ', ' ORDER BY p.prepared) FILTER (WHERE p.rank <= most)
@@ -336,5 +357,5 @@ COMMENT ON FUNCTION telemetry.health() IS
 'Returns a row for each check: item, state (ok | warning | error), detail (what the check saw) and hint (what to do). It raises no error, not even on a standby or without preloading: a check that fails is a row with state error. Details name culprits by pid, prepared transaction or replication slot.
 worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. reading index: how many blocks of the log are not yet in the index by device and time; warning from 8,192 blocks (64 MB) and 10 % of the log on. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
 projection ...: a row for each; error when it fails, an audit has found differences, or it is 10 minutes behind its cadence, warning when it is 1 minute behind that, paused, or has parked events. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
-vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day.
+vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day. subscriptions: error when one is lost, warning when one lags by 10 minutes or has dead letters.
 prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time. relay: error when a sink is lost, 10 minutes behind, or without a relay; warning when it is 1 minute behind, not connected, paused, or not adopted.';

@@ -15,7 +15,7 @@ BEGIN
                    'telemetry.region_stats_1m, telemetry.region_stats_1h, telemetry.region_stats_1d, '
                    'telemetry.device_stats_live, telemetry.device_metric_stats_live, telemetry.region_stats_live, telemetry.region_metric_stats_live, '
                    'telemetry.device_stats_1m_live, telemetry.device_stats_1h_live, telemetry.device_stats_1d_live, telemetry.region_stats_1m_live, telemetry.region_stats_1h_live, telemetry.region_stats_1d_live, '
-                   'telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest, telemetry.batch, telemetry.subscription_status, telemetry.dead_letters, telemetry.relay_status TO %s', role);
+                   'telemetry.device_liveness, telemetry.projection_status, telemetry.pipeline_status, telemetry.stat_ingest, telemetry.batch, telemetry.subscription_status, telemetry.dead_letters, telemetry.relay_status TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.sample_count(telemetry.summary), telemetry.avg(telemetry.summary), '
                    'telemetry.stddev(telemetry.summary), telemetry.minimum(telemetry.summary), telemetry.maximum(telemetry.summary), '
                    'telemetry.first_value(telemetry.summary), telemetry.first_at(telemetry.summary), '
@@ -54,13 +54,13 @@ CREATE FUNCTION telemetry.grant_admin(role regrole) RETURNS void LANGUAGE plpgsq
 BEGIN
     PERFORM telemetry.grant_reader(role);
     PERFORM telemetry.grant_writer(role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
+    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.set_expected_interval(text, interval), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
                    'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), telemetry.set_metric(text, text), '
                    'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.cancel_rebuild(text), telemetry.verify_projection(text), '
                    'telemetry.create_subscription(text, timestamptz, text[], text[], text[], text, integer, interval, boolean, interval), telemetry.restart_subscription(text, timestamptz), telemetry.drop_subscription(text), '
                    'telemetry.pause_relay(text), telemetry.resume_relay(text), telemetry.adopt_relay(text), telemetry.refresh_cache() TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.relay TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.offline_device, telemetry.relay TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, instruct the relay, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';

@@ -325,4 +325,20 @@ bool register_one(text* device_id, text* region, Interval* expected_interval, Js
     });
 }
 
+bool set_expected_interval(text* device_id, Interval* expected_interval) {
+    return postgres::guarded([=] {
+        constexpr postgres::Statement kSet{postgres::SqlCommand::kUpdate,
+                                           "UPDATE telemetry.device SET expected_interval = $2 WHERE device_id = $1",
+                                           2,
+                                           {TEXTOID, INTERVALOID},
+                                           nullptr};
+        Datum values[] = {PointerGetDatum(device_id), PointerGetDatum(expected_interval)};
+        postgres::refuse_statement_obstacle(runtime::kDeviceTable);
+        const postgres::StatementScope statements = postgres::open_statements();
+        const bool is_known = postgres::execute(kSet, values, expected_interval == nullptr ? " n" : nullptr).row_count == 1;
+        postgres::close_statements(statements);
+        return is_known;
+    });
+}
+
 }  // namespace device

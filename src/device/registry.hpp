@@ -30,4 +30,7 @@ void resolve(Entry* entries, std::uint32_t count, bool auto_register);
 // Registers one device. False: it is known already. `region`, `expected_interval` and `attributes` may be null.
 bool register_one(text* device_id, text* region, Interval* expected_interval, Jsonb* attributes);
 
+// Sets how often a device is expected to send; null: nothing is said of it. False: no such device is registered.
+bool set_expected_interval(text* device_id, Interval* expected_interval);
+
 }  // namespace device

@@ -1,4 +1,4 @@
-// Appends readings to the event log, each identity once.
+// Appends events to the event log, each identity once.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,11 @@
-// The readings of one call on their way into the log, with the answer that the append gives for each.
+// The events of one call on their way into the log, with the answer that the append gives for each.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "event_log/epoch.hpp"
+#include "model/event.hpp"
 #include "model/fingerprint.hpp"
 #include "model/identifiers.hpp"
 #include "model/reading.hpp"
@@ -19,8 +21,8 @@ enum class AppendOutcome : std::uint8_t {
     kAbsent,     // the call only looks the reading up, and it is not stored
 };
 
-// A valid reading on its way into the log, as plain data. Its texts and jsonb are detoasted values of the server, and they
-// outlive the call.
+// A valid reading, or an event of another type, on its way into the log, as plain data. Its texts and jsonb are detoasted
+// values of the server, and they outlive the call.
 struct Candidate {
     model::Reading reading;  // what the client sent
     text* device_id;
@@ -47,10 +49,12 @@ struct Candidate {
     ItemPointerData tid;
 };
 
-// The values that all rows of one call have in common.
+// The values that all rows of one call have in common. Events of two types never have the same identity.
 struct Stamp {
     Opened opened;
     model::Micros received_at;
+    std::string_view type = model::kTelemetryIngested;
+    int version = model::kTelemetryIngestedVersion;
 };
 
 }  // namespace event_log

@@ -37,11 +37,13 @@ bool same_metrics(Datum stored, bool stored_null, std::span<const model::Metric>
     return true;
 }
 
-// Does the row have the candidate's identity? That is device and key, or without a key device and reading.
-bool is_same_identity(TupleTableSlot* row, const Candidate& candidate) {
+// Does the row have the candidate's identity? That is type, device and key, or without a key type, device and reading.
+bool is_same_identity(const SegmentAppender& appender, const Candidate& candidate) {
+    TupleTableSlot* row = appender.probed_row;
     slot_getallattrs(row);
     const Datum* value = row->tts_values;
     const bool* isnull = row->tts_isnull;
+    if (!equals(value[kType], appender.stamp->type)) return false;
     if (!equals(value[kDeviceId], candidate.reading.device_id)) return false;
     if (candidate.reading.idempotency_key)
         return !isnull[kIdempotencyKey] && equals(value[kIdempotencyKey], *candidate.reading.idempotency_key);
@@ -119,7 +121,7 @@ bool probe_index(SegmentAppender& appender, int index, Candidate& candidate) {
             *appender.waits_for_rival = false;
             continue;
         }
-        const bool found = is_same_identity(appender.probed_row, candidate);
+        const bool found = is_same_identity(appender, candidate);
         if (found) judge(appender, candidate);
         ExecClearTuple(appender.probed_row);
         let_go(probe, key);
@@ -157,7 +159,7 @@ void open_appender(SegmentAppender& appender, const runtime::Installed& relation
     appender.xid = GetTopFullTransactionId();
     appender.command = GetCurrentCommandId(true);
     appender.command_begun = postgres::command_begun();
-    appender.event_type = postgres::text_datum(model::kTelemetryIngested);
+    appender.event_type = postgres::text_datum(stamp.type);
     appender.stamp = &stamp;
     appender.waits_for_rival = waits_for_rival;
 }
@@ -192,7 +194,7 @@ TupleTableSlot* fill_row(SegmentAppender& appender, int index, const Candidate& 
     value[kFingerprint] = fingerprint_datum(candidate);
     isnull[kFingerprint] = !candidate.has_identity;
     value[kEpoch] = Int32GetDatum(appender.stamp->opened.epoch.value);
-    value[kVersion] = Int16GetDatum(model::kTelemetryIngestedVersion);
+    value[kVersion] = Int16GetDatum(static_cast<int16>(appender.stamp->version));
     value[kType] = appender.event_type;
     value[kDeviceId] = PointerGetDatum(candidate.device_id);
     value[kRegion] = PointerGetDatum(candidate.region);

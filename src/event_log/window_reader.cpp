@@ -6,6 +6,7 @@
 
 #include "event_log/metrics.hpp"
 #include "postgres/error.hpp"
+#include "postgres/jsonb.hpp"
 #include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
@@ -37,8 +38,15 @@ std::string_view keep_text(TextArena& arena, Datum value) {
     return {copy, source.size()};
 }
 
-bool is_reading(Datum type) {
+bool is_of_reading(Datum type) {
     return postgres::view_of(type) == model::kTelemetryIngested;
+}
+
+// P. What the type of an event adds, as text of JSON in the current memory context. The view leaves out nulls as well.
+std::string_view details_of(const WindowScan& scan) {
+    if (is_null(scan, kMetrics)) return {};
+    Jsonb* details = postgres::without_nulls(value_of(scan, kMetrics));
+    return JsonbToCString(nullptr, &details->root, static_cast<int>(postgres::size_of(details)));
 }
 
 struct Filled {
@@ -48,7 +56,7 @@ struct Filled {
 };
 
 // P. The texts lie in the arena.
-void fill_event(model::Event& event, const WindowScan& scan, TextArena& arena) {
+void fill_event(model::Event& event, const WindowScan& scan, bool is_reading, TextArena& arena) {
     event.event_id = model::EventId{scan.current->event_id};
     event.xid = model::Xid{scan.current->xid};
     event.device_id = keep_text(arena, value_of(scan, kDeviceId));
@@ -58,15 +66,16 @@ void fill_event(model::Event& event, const WindowScan& scan, TextArena& arena) {
     event.temperature = number_of(scan, kTemperature);
     event.humidity = number_of(scan, kHumidity);
     event.metrics = {};
-    if (is_null(scan, kMetrics)) return;
+    event.type = is_reading ? model::kTelemetryIngested : keep_text(arena, value_of(scan, kType));
+    event.details = is_reading ? std::string_view() : details_of(scan);
+    if (!is_reading || is_null(scan, kMetrics)) return;
     const Metrics metrics = read_metrics(reinterpret_cast<Jsonb*>(PG_DETOAST_DATUM_COPY(value_of(scan, kMetrics))));
     event.metrics = {metrics.items, static_cast<std::size_t>(metrics.count)};
 }
 
 // P.
-void fill_logged_event(model::LoggedEvent& event, const WindowScan& scan, TextArena& arena) {
-    fill_event(event, scan, arena);
-    event.type = keep_text(arena, value_of(scan, kType));
+void fill_logged_event(model::LoggedEvent& event, const WindowScan& scan, bool is_reading, TextArena& arena) {
+    fill_event(event, scan, is_reading, arena);
     event.version = DatumGetInt16(value_of(scan, kVersion));
     event.idempotency_key = std::nullopt;
     if (!is_null(scan, kIdempotencyKey)) event.idempotency_key = keep_text(arena, value_of(scan, kIdempotencyKey));
@@ -118,12 +127,12 @@ OwnedScanPlan::OwnedScanPlan(const model::Window& window, model::Epoch epoch) {
 }
 
 WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, Wanted wanted)
-    : plan_(window, epoch), scan_memory_("telemetry_cqrs window"), block_memory_("telemetry_cqrs block") {
-    postgres::guarded([this, snapshot, wanted] {
+    : wanted_(wanted), plan_(window, epoch), scan_memory_("telemetry_cqrs window"), block_memory_("telemetry_cqrs block") {
+    postgres::guarded([this, snapshot] {
         const MemoryContext caller = MemoryContextSwitchTo(scan_memory_.get());
         open_window(scan_, plan_.view(), snapshot);
-        if (wanted == Wanted::kReadings)
-            readings_ = static_cast<model::Event*>(palloc(sizeof(model::Event) * kBlockRows));
+        if (wanted_ != Wanted::kLoggedEvents)
+            events_ = static_cast<model::Event*>(palloc(sizeof(model::Event) * kBlockRows));
         else
             logged_ = static_cast<model::LoggedEvent*>(palloc(sizeof(model::LoggedEvent) * kLoggedBlockRows));
         MemoryContextSwitchTo(caller);
@@ -133,20 +142,19 @@ WindowReader::WindowReader(const model::Window& window, model::Epoch epoch, ::Sn
 Block WindowReader::read(std::int64_t rows) {
     const std::int64_t most = std::min<std::int64_t>(rows, logged_ != nullptr ? kLoggedBlockRows : kBlockRows);
     const Filled filled = postgres::guarded([this, most] {
-        if (logged_ != nullptr)
-            return fill_block(scan_, most, block_memory_.get(), [this](std::int64_t i, TextArena& arena) {
-                fill_logged_event(logged_[i], scan_, arena);
-                return true;
-            });
         return fill_block(scan_, most, block_memory_.get(), [this](std::int64_t i, TextArena& arena) {
-            if (!is_reading(value_of(scan_, kType))) return false;
-            fill_event(readings_[i], scan_, arena);
+            const bool is_reading = is_of_reading(value_of(scan_, kType));
+            if (!is_reading && wanted_ == Wanted::kReadings) return false;
+            if (logged_ != nullptr)
+                fill_logged_event(logged_[i], scan_, is_reading, arena);
+            else
+                fill_event(events_[i], scan_, is_reading, arena);
             return true;
         });
     });
     if (filled.rows > 0) last_row_ = model::Partial{model::Xid{filled.last_xid}, model::EventId{filled.last_event_id}};
     const auto kept = static_cast<std::size_t>(filled.kept);
-    return {{readings_, readings_ == nullptr ? 0 : kept}, {logged_, logged_ == nullptr ? 0 : kept}, filled.events, filled.rows};
+    return {{events_, events_ == nullptr ? 0 : kept}, {logged_, logged_ == nullptr ? 0 : kept}, filled.events, filled.rows};
 }
 
 bool WindowReader::is_at_transaction_end() const noexcept {

@@ -30,18 +30,19 @@ private:
     ScanPlan plan_;
 };
 
-// What a reader of a window wants of it.
-enum class Wanted : std::uint8_t { kReadings, kEvents };
+// What a reader of a window gives out.
+enum class Wanted : std::uint8_t { kReadings, kEvents, kLoggedEvents };
 
 // The result of one `read`. The views and metrics in it live until the next `read`.
 struct Block {
-    std::span<const model::Event> readings;      // of type telemetry.ingested, if these are wanted
-    std::span<const model::LoggedEvent> logged;  // of any type, if these are wanted
+    std::span<const model::Event> given;         // readings, or events of all types, if these are wanted
+    std::span<const model::LoggedEvent> logged;  // of all types, if these are wanted
     std::int64_t events = 0;                     // of the window, of any type
     std::int64_t rows = 0;                       // read for them; rows of other epochs count
 };
 
-// Reads under `snapshot`, which outlives the reader. If anything fails, the caller aborts its (sub)transaction.
+// Reads under `snapshot`, which outlives the reader. If anything fails, the caller aborts its (sub)transaction. Statistics are
+// those of readings, so this class leaves out events of other types for everybody who folds.
 class WindowReader {
 public:
     WindowReader(const model::Window& window, model::Epoch epoch, ::Snapshot snapshot, Wanted wanted = Wanted::kReadings);
@@ -65,11 +66,12 @@ private:
     static constexpr int kLoggedBlockRows =
         128;  // few, because their texts are rendered while they are in the processor's cache
 
+    Wanted wanted_;
     OwnedScanPlan plan_;
     postgres::ScopedMemory scan_memory_;
     postgres::ScopedMemory block_memory_;
     WindowScan scan_{};
-    model::Event* readings_ = nullptr;
+    model::Event* events_ = nullptr;
     model::LoggedEvent* logged_ = nullptr;  // one of the two is null
     std::optional<model::Partial> last_row_;
 };

@@ -41,17 +41,19 @@ postgres::Statement delete_others{postgres::SqlCommand::kDelete,
                                   {INT8OID, INT8OID},
                                   nullptr};
 
-// Besides cursors, leases and places inside a batch end at these batches. A lost subscription waits for nothing.
+// Besides cursors, leases and places of required subscriptions end at these batches. A batch of which a share has consumed a
+// part stays as it is for every subscription: in a larger batch the events would have another order, and the place would mean
+// other events. A lost subscription waits for nothing.
 postgres::Statement select_subscribed{
     postgres::SqlCommand::kSelect,
     "SELECT p.batch_id FROM telemetry.subscription s JOIN telemetry.subscription_share h USING (subscription) CROSS JOIN "
     "LATERAL "
-    "(SELECT h.batch_id UNION ALL SELECT h.lease_batch_id WHERE h.lease IS NOT NULL UNION ALL "
+    "(SELECT h.batch_id WHERE s.required UNION ALL SELECT h.lease_batch_id WHERE s.required AND h.lease IS NOT NULL UNION ALL "
     "SELECT pg_catalog.min(b.batch_id) FROM telemetry.batch b WHERE b.batch_id > h.batch_id AND h.partial_xid IS NOT NULL "
     "UNION ALL "
     "SELECT pg_catalog.min(b.batch_id) FROM telemetry.batch b WHERE b.batch_id > h.lease_batch_id AND h.lease_partial_xid IS "
     "NOT NULL) "
-    "AS p (batch_id) WHERE s.required AND s.lost_at IS NULL AND p.batch_id IS NOT NULL",
+    "AS p (batch_id) WHERE s.lost_at IS NULL AND p.batch_id IS NOT NULL",
     0,
     {},
     nullptr};

@@ -1,4 +1,4 @@
-// A reading as it was recorded: the event log holds it, and projections fold it.
+// An event as it was recorded. The event log holds readings, which projections fold, and events of other types.
 #pragma once
 
 #include <optional>
@@ -10,6 +10,16 @@
 
 namespace model {
 
+// A reading is an event of this type.
+inline constexpr std::string_view kTelemetryIngested = "telemetry.ingested";
+inline constexpr int kTelemetryIngestedVersion = 1;
+
+// A device has been silent for too long, and it has sent a reading again.
+inline constexpr std::string_view kDeviceOffline = "device.offline";
+inline constexpr std::string_view kDeviceOnline = "device.online";
+inline constexpr int kLivenessVersion = 1;
+
+// `measured_at` of an event that is no reading is the time from which on it is true. It has no values.
 struct Event {
     EventId event_id;
     Xid xid;
@@ -20,16 +30,14 @@ struct Event {
     std::optional<double> temperature;
     std::optional<double> humidity;
     std::span<const Metric> metrics;
+    std::string_view type = kTelemetryIngested;
+    std::string_view details;  // of an event of another type: further members as JSON text, in braces
 };
 
-// An event of any type, with what only clients of the log want to know of it.
+// An event with what only clients of the log want to know of it.
 struct LoggedEvent : Event {
-    std::string_view type;
     int version;
     std::optional<std::string_view> idempotency_key;
 };
-
-inline constexpr std::string_view kTelemetryIngested = "telemetry.ingested";
-inline constexpr int kTelemetryIngestedVersion = 1;
 
 }  // namespace model

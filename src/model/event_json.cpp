@@ -45,6 +45,12 @@ struct TextWriter {
         }
         json += '}';
     }
+    // The members stand in braces.
+    void members(std::string_view object) {
+        if (object.size() <= 2) return;
+        json += ',';
+        json += object.substr(1, object.size() - 2);
+    }
 };
 
 EventFields fields_of(const Event& event) {
@@ -59,14 +65,27 @@ EventFields fields_of(const Event& event) {
     return fields;
 }
 
+EventFields fields_of(const LoggedEvent& event) {
+    EventFields fields = fields_of(static_cast<const Event&>(event));
+    fields.idempotency_key = event.idempotency_key;
+    return fields;
+}
+
+void write_members(const EventFields& fields, const Event& event, TextWriter& writer) {
+    if (event.type == kTelemetryIngested)
+        write_event_members(fields, event.metrics.empty() ? nullptr : &event.metrics, writer);
+    else
+        write_other_event_members(fields, event.details.empty() ? nullptr : &event.details, writer);
+}
+
 }  // namespace
 
 void append_event_json(std::string& json, const Event& event) {
     json += "{\"id\":";
     append_json_number(json, event.event_id.value);
     TextWriter writer{json};
-    writer.text("type", kTelemetryIngested);
-    write_event_members(fields_of(event), event.metrics.empty() ? nullptr : &event.metrics, writer);
+    writer.text("type", event.type);
+    write_members(fields_of(event), event, writer);
     json += '}';
 }
 
@@ -77,17 +96,13 @@ void append_event_json(std::string& json, const LoggedEvent& event) {
     writer.text("type", event.type);
     writer.name("version");
     append_json_number(json, std::int64_t{event.version});
-    EventFields fields = fields_of(event);
-    fields.idempotency_key = event.idempotency_key;
-    write_event_members(fields, event.metrics.empty() ? nullptr : &event.metrics, writer);
+    write_members(fields_of(event), event, writer);
     json += '}';
 }
 
 void append_payload_json(std::string& json, const LoggedEvent& event) {
-    EventFields fields = fields_of(event);
-    fields.idempotency_key = event.idempotency_key;
     TextWriter writer{json, '{'};
-    write_event_members(fields, event.metrics.empty() ? nullptr : &event.metrics, writer);
+    write_members(fields_of(event), event, writer);
     json += '}';
 }
 

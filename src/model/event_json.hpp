@@ -22,8 +22,8 @@ struct EventFields {
     std::optional<std::string_view> idempotency_key;
 };
 
-// Gives each member to `writer`, which decides how a value looks. `metrics` have a form that the writer knows; null: absent.
-// This function holds nothing that has a destructor, so that the writer may be server code.
+// Gives each member of a reading to `writer`, which decides how a value looks. `metrics` have a form that the writer knows;
+// null: absent. This function and the next one hold nothing that has a destructor, so that the writer may be server code.
 template <typename Metrics, typename Writer>
 void write_event_members(const EventFields& fields, Metrics* metrics, Writer& writer) {
     if (fields.device_id) writer.text("device_id", *fields.device_id);
@@ -36,10 +36,24 @@ void write_event_members(const EventFields& fields, Metrics* metrics, Writer& wr
     if (fields.idempotency_key) writer.text("idempotency_key", *fields.idempotency_key);
 }
 
+// The same for an event that is no reading. What its type adds stands in `details`, an object whose members become members of
+// the event; null: absent.
+template <typename Details, typename Writer>
+void write_other_event_members(const EventFields& fields, Details* details, Writer& writer) {
+    if (fields.device_id) writer.text("device_id", *fields.device_id);
+    if (fields.region) writer.text("region", *fields.region);
+    if (fields.measured_at) writer.time("since", *fields.measured_at);
+    if (fields.received_at) writer.time("received_at", *fields.received_at);
+    if (details != nullptr) writer.members(*details);
+    if (fields.idempotency_key) writer.text("idempotency_key", *fields.idempotency_key);
+}
+
 // Appends the event as JSON text in ASCII. Times are in UTC, and numbers read back the same:
 //
 //   {"id":12,"type":"telemetry.ingested","device_id":"sensor-1","region":"eu-west","measured_at":"2026-01-02T03:04:05.000000Z",
 //    "received_at":"2026-01-02T03:04:05.200000Z","temperature":21.5,"humidity":40.25,"metrics":{"co2":412}}
+//   {"id":13,"type":"device.offline","device_id":"sensor-1","region":"eu-west","since":"2026-01-02T03:07:05.200000Z",
+//    "received_at":"2026-01-02T03:07:09.000000Z","state":"offline","last_received_at":"2026-01-02T03:04:05.200000Z"}
 //
 // The texts of the event are in UTF-8.
 void append_event_json(std::string& json, const Event& event);

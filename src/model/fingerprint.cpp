@@ -52,4 +52,16 @@ Fingerprint derived_fingerprint(const Secret& secret, const Reading& reading, un
     return put_together(KeyClass::kDerived, static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0)), hash.finish());
 }
 
+Secret secret_of_type(const Secret& secret, std::string_view type) noexcept {
+    Secret made;
+    for (std::size_t half = 0; half < 2; ++half) {
+        auto hash = begin_hash(secret, HashPurpose::kType, kFingerprintVersion);
+        hash.update(std::uint64_t{half});
+        hash.update_prefixed(type);
+        const std::uint64_t word = hash.finish();
+        for (std::size_t i = 0; i < 8; ++i) made.bytes[8 * half + i] = static_cast<unsigned char>(word >> (8 * i));
+    }
+    return made;
+}
+
 }  // namespace model

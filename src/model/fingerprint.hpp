@@ -31,4 +31,8 @@ Fingerprint keyed_fingerprint(const Secret& secret, std::string_view device_id, 
 // For a reading without a key: device, measured_at (which must be present) and values identify it. The region does not.
 Fingerprint derived_fingerprint(const Secret& secret, const Reading& reading, unsigned salt) noexcept;
 
+// The secret with which events of a type are hashed that are no readings. So their fingerprints are not those of readings with
+// the same device and key, and no client can hold one in an open transaction.
+Secret secret_of_type(const Secret& secret, std::string_view type) noexcept;
+
 }  // namespace model

@@ -14,6 +14,7 @@ enum class HashPurpose : std::uint64_t {
     kScatter = 2,  // further bits where that key shows no order
     kValues = 3,   // fingerprint of a reading without a key
     kRequest = 4,  // request digest
+    kType = 5,     // secret of the events of a type
 };
 
 // Begins a message with its purpose and its version (below 2^32).

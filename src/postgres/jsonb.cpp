@@ -83,6 +83,15 @@ void add_jsonb(JsonbBuilder& builder, std::string_view name, const Jsonb* value)
     add(builder, name, nested);
 }
 
+void add_members(JsonbBuilder& builder, Jsonb* object) {
+    if (!JB_ROOT_IS_OBJECT(object)) return;
+    JsonbIterator* iterator = JsonbIteratorInit(&object->root);
+    JsonbValue item;
+    (void)JsonbIteratorNext(&iterator, &item, true);  // WJB_BEGIN_OBJECT
+    for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_END_OBJECT;)
+        pushJsonbValue(&builder.state, token, &item);
+}
+
 void add_double(JsonbBuilder& builder, std::string_view name, double value) {
     auto* digits = static_cast<char*>(palloc(DOUBLE_SHORTEST_DECIMAL_LEN));
     double_to_shortest_decimal_buf(value, digits);

@@ -42,6 +42,9 @@ void add_text(JsonbBuilder& builder, std::string_view name, std::string_view val
 void add_integer(JsonbBuilder& builder, std::string_view name, std::int64_t value);
 void add_jsonb(JsonbBuilder& builder, std::string_view name, const Jsonb* value);
 
+// Adds each member of an object; of another value, none.
+void add_members(JsonbBuilder& builder, Jsonb* object);
+
 // Adds the exact value, whatever the session's extra_float_digits is. JSON has no NaN and no infinity, so these are added as
 // text.
 void add_double(JsonbBuilder& builder, std::string_view name, double value);

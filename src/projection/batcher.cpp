@@ -103,7 +103,6 @@ public:
                                 .created_at = context_.taken_at};
         std::string notification = notification_of(batch, context_.snapshot);
         feed::write_batch(batch, context_.snapshot);
-        runtime::wake_at_commit(runtime::Role::kRelay);
         if (!notification.empty()) pass_.notifications.push_back(std::move(notification));
         last_batch_ = state_.last_batch = batch.batch_id;
         state_.batched_to = to;
@@ -216,6 +215,7 @@ std::optional<Pass> Batcher::read_epoch(const Progress& progress, std::size_t nu
         is_closed = attempt(context, kBatches, pass, close_rest);
     if (is_closed) pass.succeeded.emplace_back(kBatches);
     feed::write_batcher(epoch.epoch, before, now, context.snapshot);
+    runtime::wake_at_commit(runtime::Role::kRelay);
 
     pass.has_open_batch = now.open_events > 0;
     pass.has_more = !read.is_complete || number + 1 < progress.epochs.size();

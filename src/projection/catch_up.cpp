@@ -70,7 +70,7 @@ std::optional<Consumed> consume_batches(const std::vector<const Consumer*>& serv
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
             if (block.rows == 0) break;
             consumed.events += block.events;
-            targets.add(block.readings);
+            targets.add(block.given);
             // So the memory of a pass is bounded although a batch may have very many metrics.
             if (targets.are_full()) targets.spill(reach, snapshot);
         }

@@ -90,10 +90,10 @@ void put_folded(FunctionCallInfo fcinfo, bool is_of_other_generation) {
             const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
             if (block.rows == 0) break;
             if (sought.is_all()) {
-                gathered.add(block.readings);
+                gathered.add(block.given);
             } else {
                 readings.clear();
-                std::copy_if(block.readings.begin(), block.readings.end(), std::back_inserter(readings),
+                std::copy_if(block.given.begin(), block.given.end(), std::back_inserter(readings),
                              [&](const model::Event& each) { return sought.has(each, definition.grain); });
                 gathered.add(readings);
             }

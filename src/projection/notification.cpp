@@ -23,15 +23,16 @@ bool is_ascii(std::string_view text) {
 }
 
 bool is_ascii(const model::Event& event) {
-    return is_ascii(event.device_id) && is_ascii(event.region) &&
+    return is_ascii(event.device_id) && is_ascii(event.region) && is_ascii(event.type) &&
            std::all_of(event.metrics.begin(), event.metrics.end(),
                        [](const model::Metric& each) { return is_ascii(each.name); });
 }
 
-// The model escapes UTF-8. In a database of another encoding it can tell only ASCII.
-bool can_be_told(std::span<const model::Event> readings) {
-    return GetDatabaseEncoding() == PG_UTF8 ||
-           std::all_of(readings.begin(), readings.end(), [](const model::Event& each) { return is_ascii(each); });
+// The model escapes UTF-8, but not in details. In a database of another encoding it can tell only ASCII.
+bool can_be_told(std::span<const model::Event> events) {
+    const bool is_utf8 = GetDatabaseEncoding() == PG_UTF8;
+    return std::all_of(events.begin(), events.end(),
+                       [is_utf8](const model::Event& each) { return is_ascii(each.details) && (is_utf8 || is_ascii(each)); });
 }
 
 }  // namespace
@@ -42,11 +43,12 @@ std::string notification_of(const feed::Batch& batch, ::Snapshot snapshot) {
     if (wanted == NotifyPayload::kOff) return {};
     if (wanted == NotifyPayload::kPointer || batch.events > kMostTold)
         return model::notification_payload(batch.batch_id, batch.epoch, batch.events, {});
-    event_log::WindowReader reader(model::window_between(batch.from, batch.to), batch.epoch, snapshot);
+    event_log::WindowReader reader(model::window_between(batch.from, batch.to), batch.epoch, snapshot,
+                                   event_log::Wanted::kEvents);
     const event_log::Block block = reader.read(kMostRows);
-    const bool is_whole = reader.at_end() && can_be_told(block.readings);
+    const bool is_whole = reader.at_end() && can_be_told(block.given);
     std::string payload = model::notification_payload(batch.batch_id, batch.epoch, batch.events,
-                                                      is_whole ? block.readings : std::span<const model::Event>{});
+                                                      is_whole ? block.given : std::span<const model::Event>{});
     reader.close();
     return payload;
 }

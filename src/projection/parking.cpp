@@ -62,7 +62,7 @@ void apply(const Consumer& consumer, const feed::Batch& batch, Events events, co
         const event_log::Block block = reader.read(std::numeric_limits<std::int64_t>::max());
         if (block.rows == 0) break;
         readings.clear();
-        for (const model::Event& each : block.readings)
+        for (const model::Event& each : block.given)
             if (std::binary_search(selected.begin(), selected.end(), each.event_id)) readings.push_back(each);
         targets.add(readings);
         if (targets.are_full()) targets.spill(reach, snapshot);

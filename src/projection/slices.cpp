@@ -21,7 +21,7 @@ ReadSlices read_slices(const model::Window& window, model::Epoch epoch, ::Snapsh
         if (block.rows == 0) break;
         rows += block.rows;
         room -= block.rows;
-        targets.add(block.readings);
+        targets.add(block.given);
         read.rest = {read.rest.events + block.events, reader.last_row(), reader.is_at_transaction_end()};
         if (room > 0) continue;
         // Rows that are no events leave room.

@@ -22,7 +22,7 @@ namespace {
 using event_log::EventColumn;
 using event_log::WindowScan;
 
-// P. Writes members as jsonb_build_object does in the view.
+// P. Writes members as the view does.
 struct JsonbWriter {
     postgres::JsonbBuilder payload;
 
@@ -32,6 +32,7 @@ struct JsonbWriter {
     void metrics(std::string_view member, Datum metrics) {
         postgres::add_jsonb(payload, member, postgres::without_nulls(metrics));
     }
+    void members(Datum details) { postgres::add_members(payload, postgres::without_nulls(details)); }
 };
 
 // P.
@@ -50,9 +51,13 @@ Jsonb* payload_of(const WindowScan& scan) {
                                     .humidity = number_of(scan, event_log::kHumidity),
                                     .idempotency_key = text_of(scan, event_log::kIdempotencyKey)};
     const Datum metrics = event_log::value_of(scan, event_log::kMetrics);
+    const Datum* present_metrics = event_log::is_null(scan, event_log::kMetrics) ? nullptr : &metrics;
     JsonbWriter writer{};
     postgres::open_object(writer.payload);
-    model::write_event_members(fields, event_log::is_null(scan, event_log::kMetrics) ? nullptr : &metrics, writer);
+    if (postgres::view_of(event_log::value_of(scan, event_log::kType)) == model::kTelemetryIngested)
+        model::write_event_members(fields, present_metrics, writer);
+    else
+        model::write_other_event_members(fields, present_metrics, writer);
     return postgres::finish_object(writer.payload);
 }
 

@@ -20,6 +20,7 @@ constexpr SteadyTime kQuiet = 20 * kSecond;  // then the server is asked whether
 
 constexpr std::size_t kMostBytes = 8 << 20;                  // of messages that are held
 constexpr std::size_t kMostUnsentBytes = 256 << 10;          // that the socket has not taken
+constexpr std::size_t kMessagesInWrite = 128;                // the server works on them while more are put together
 constexpr std::uint64_t kRequests = std::uint64_t{1} << 63;  // numbers from here on are no messages
 constexpr std::uint64_t kAskForStream = kRequests + 1;
 constexpr std::uint64_t kMakeStream = kRequests + 2;
@@ -110,13 +111,15 @@ void NatsSink::take_acknowledgement(std::uint64_t number, int status, std::strin
 
 void NatsSink::publish_some() {
     const SteadyTime now = runtime::steady_time();
-    while (outbox_.in_flight() < options_.window && connection_.unsent() < kMostUnsentBytes) {
+    std::size_t gathered = 0;
+    while (has_stream_ && outbox_.in_flight() < options_.window && connection_.unsent() < kMostUnsentBytes) {
         const auto next = outbox_.take();
         if (!next) break;
         if (outbox_.in_flight() == 1) progress_at_ = now;
         if (next->was_sent && sent_unknown_at_ != 0 && now - sent_unknown_at_ > duplicate_window_) ++status_.late_repeats;
         connection_.publish(next->message.subject, next->message.id, next->message.payload, next->number);
         ++status_.sent;
+        if (++gathered % kMessagesInWrite == 0) connection_.flush();  // may end the connection
     }
     connection_.flush();
 }

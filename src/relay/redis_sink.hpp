@@ -22,6 +22,9 @@
 
 namespace relay {
 
+// No stored value exceeds this version, and Redis's numbers are exact up to it.
+inline constexpr std::int64_t kHighestVersion = (std::int64_t{1} << 53) - 1;
+
 struct RedisSinkOptions {
     PeerUrl server;
     std::int64_t expiry = 0;  // seconds; 0: none

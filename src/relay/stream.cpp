@@ -141,8 +141,14 @@ void Stream::write(std::string_view bytes) {
     send();
 }
 
+// The socket takes what it has room for at once, so that unsent() is what is really left. libuv writes the rest.
 void Stream::send() {
     if (socket_ == nullptr || !sending_.empty() || waiting_.empty()) return;
+    const uv_buf_t waiting = uv_buf_init(waiting_.data(), static_cast<unsigned>(waiting_.size()));
+    const int taken = uv_try_write(reinterpret_cast<uv_stream_t*>(&socket_->tcp), &waiting, 1);
+    if (taken < 0 && taken != UV_EAGAIN) return fail(Phase::kRead, uv_strerror(taken));
+    if (taken > 0) waiting_.erase(0, static_cast<std::size_t>(taken));
+    if (waiting_.empty()) return;
     sending_.swap(waiting_);
     sending_.reserve(64);  // the bytes must not lie in the string itself, because close() hands them on
     const uv_buf_t buffer = uv_buf_init(sending_.data(), static_cast<unsigned>(sending_.size()));

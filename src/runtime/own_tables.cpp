@@ -59,12 +59,19 @@ constexpr OwnTable kProjectionSettingTable =
 constexpr OwnTable kAuditTable = written_by_statements("audit", kOnInsert | kOnUpdate | kOnDelete, true);
 constexpr OwnTable kMetricTable = written_by_statements("metric", kOnInsert | kOnUpdate, true);
 constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnDelete, true);
+constexpr OwnTable kSubscriptionTable = written_by_statements("subscription", kOnInsert | kOnUpdate | kOnDelete, true);
+constexpr OwnTable kSubscriptionShareTable =
+    written_by_statements("subscription_share", kOnInsert | kOnUpdate | kOnDelete, false);
+constexpr OwnTable kSubscriptionConsumerTable = written_by_statements("subscription_consumer", kOnInsert | kOnDelete, true);
+constexpr OwnTable kRedeliveryTable = written_by_statements("redelivery", kOnInsert | kOnUpdate | kOnDelete, true);
+constexpr OwnTable kDeadLetterTable = written_by_statements("dead_letter", kOnInsert | kOnUpdate | kOnDelete, true);
 
 constexpr OwnTable kRelayTable = written_by_statements("relay", kOnInsert | kOnUpdate, true);
 
 }  // namespace
 
-constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert, true, kDeviceColumns);
+constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert | kOnUpdate, true, kDeviceColumns);
+constexpr OwnTable kOfflineDeviceTable = written_by_statements("offline_device", kOnInsert | kOnDelete, false);
 constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
 constexpr OwnTable kParkedEventTable =
@@ -78,10 +85,27 @@ OwnTable state_table(const char* name) noexcept {
 }
 
 std::span<const OwnTable* const> own_tables() noexcept {
-    static constexpr const OwnTable* kAll[] = {
-        &kInstallationTable,      &kEpochTable,   &kDeviceTable, &kRejectedReadingsTable, &kPauseTable,
-        &kProjectionSettingTable, &kAuditTable,   &kMetricTable, &kParkedEventTable,      &kBatchTable,
-        &kProjectionFailureTable, &kBatcherTable, &kCursorTable, &kCheckpointTable,       &kRelayTable};
+    static constexpr const OwnTable* kAll[] = {&kInstallationTable,
+                                               &kEpochTable,
+                                               &kDeviceTable,
+                                               &kRejectedReadingsTable,
+                                               &kPauseTable,
+                                               &kProjectionSettingTable,
+                                               &kAuditTable,
+                                               &kMetricTable,
+                                               &kParkedEventTable,
+                                               &kBatchTable,
+                                               &kProjectionFailureTable,
+                                               &kBatcherTable,
+                                               &kCursorTable,
+                                               &kCheckpointTable,
+                                               &kSubscriptionTable,
+                                               &kSubscriptionShareTable,
+                                               &kSubscriptionConsumerTable,
+                                               &kRedeliveryTable,
+                                               &kDeadLetterTable,
+                                               &kOfflineDeviceTable,
+                                               &kRelayTable};
     return kAll;
 }
 

@@ -76,6 +76,13 @@ void define_all() {
     define_int("telemetry_cqrs.audit_interval", current.audit_interval, 0, 10 * kSecondsAYear, GUC_UNIT_S,
                "Sets how often the projector computes each projection anew and compares.",
                "telemetry.audit has the results. With 0 it does not.");
+    define_int(
+        "telemetry_cqrs.expected_interval", current.expected_interval, 0, kSecondsAYear, GUC_UNIT_S,
+        "Sets how often a device is expected to send, unless its registration says otherwise.",
+        "telemetry.device_liveness shows which devices are late and offline. With 0 nothing is expected of such a device.");
+    define_int("telemetry_cqrs.liveness_interval", current.liveness_interval, 0, 86400, GUC_UNIT_S,
+               "Sets how often the projector looks which devices have gone offline or come back.",
+               "It stores an event device.offline or device.online for each change. With 0 it does not.");
     define_int("telemetry_cqrs.launcher_interval", current.launcher_interval, 100, 600000, GUC_UNIT_MS,
                "Sets how often the launcher looks for new databases.", nullptr);
     DefineCustomIntVariable(

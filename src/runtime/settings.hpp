@@ -16,6 +16,8 @@ struct Settings {
     int poll_interval = 2000;       // milliseconds after which the projector looks without being woken
     int batch_retention = 86400;    // seconds for which rows of telemetry.batch are kept; 0: for ever
     int audit_interval = 0;         // seconds between two audits of a projection; 0: none
+    int expected_interval = 0;      // seconds between two readings of a device of which nothing else is said; 0: not known
+    int liveness_interval = 0;      // seconds between two looks which devices are offline; 0: none
     int max_staleness = 0;          // milliseconds, of the session; 0: any age will do
     int launcher_interval = 5000;   // milliseconds between two looks for new databases
     char* nats_url = nullptr;       // empty: the relay sends nothing to NATS

@@ -57,7 +57,9 @@ postgres::Statement hold{
     "received_at, attempts, due_at, lease) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::json, $11, 0, "
     "(SELECT pg_catalog.max(r.due_at) FROM telemetry.redelivery r WHERE r.subscription = $1 AND r.lane = $2 AND r.device_id = "
     "$3), "
-    "$12",
+    "$12 "
+    // It is there already if it was a dead letter.
+    "ON CONFLICT (subscription, lane, device_id, batch_id, xid, event_id) DO NOTHING",
     12,
     {TEXTOID, INT2OID, TEXTOID, INT8OID, XID8OID, INT8OID, INT4OID, TEXTOID, INT2OID, TEXTOID, TIMESTAMPTZOID, INT8OID},
     nullptr};

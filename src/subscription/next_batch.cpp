@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "error_codes.hpp"
+#include "feed/batch.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -29,6 +31,7 @@ namespace subscription {
 namespace {
 
 constexpr std::int32_t kMostEvents = 100000;
+constexpr std::size_t kLongestConsumer = 255;  // bytes; the name is in an index
 constexpr std::int64_t kMostScanned = 100000;  // events that the subscription does not want; a call reads so many and returns
 constexpr std::int64_t kUnlimited = PG_INT64_MAX;
 
@@ -114,28 +117,55 @@ void deliver(std::span<const model::LoggedEvent* const> events, model::Epoch epo
     if (!free.empty()) rows.put(free, epoch);
 }
 
-void deliver_batch(FunctionCallInfo fcinfo, const LeaseRequest& request) {
-    const auto offer = take_share(request);
-    if (!offer) return;
-    (void)keep_from_merging(offer->place);
-    DeliveredRows rows(fcinfo, offer->lease);
+// A place is the end of a batch that is in the list.
+void require_place(const LeaseRequest& request, const Place& place, ::Snapshot snapshot) {
+    if (place.batch.value == 0 || feed::find_batch(place.batch, snapshot)) return;
+    throw postgres::Error(error_codes::kSubscriptionLost, "subscription \"" + request.subscription + "\" is lost",
+                          "Batch " + std::to_string(place.batch.value) + ", where it stands, has been merged with others.",
+                          "Take what its consumers lack from telemetry.events or from the statistics, then call "
+                          "telemetry.restart_subscription().");
+}
+
+// Delivers events of the share. Returns how many it has read of which none is delivered; 0: it has delivered some, or there are
+// none.
+std::int64_t deliver_from(const Offer& offer, const LeaseRequest& request, DeliveredRows& rows) {
+    (void)keep_from_merging(offer.place);
     const postgres::LatestSnapshot snapshot;
-    if (offer->is_retry) {
+    if (offer.is_retry) {
         rows.put_retried(request.subscription);
-        return snapshot.pop();
+        snapshot.pop();
+        return 0;
     }
-    const ReadLimits limits{offer->most_events, kMostScanned, offer->at_most, std::nullopt};
+    require_place(request, offer.place, snapshot.get());
+    const ReadLimits limits{offer.most_events, kMostScanned, offer.at_most, std::nullopt};
     bool has_held_back = false;
-    const Place end = read_share(offer->place, offer->filter, limits, snapshot.get(),
-                                 [&](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
-                                     const std::int64_t before = rows.count();
-                                     deliver(events, epoch, request, *offer, rows);
-                                     has_held_back |= rows.count() - before < static_cast<std::int64_t>(events.size());
-                                 });
+    const auto [end, scanned] = read_share(offer.place, offer.filter, limits, snapshot.get(),
+                                           [&](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
+                                               const std::int64_t before = rows.count();
+                                               deliver(events, epoch, request, offer, rows);
+                                               has_held_back |=
+                                                   rows.count() - before < static_cast<std::int64_t>(events.size());
+                                           });
     snapshot.pop();
-    if (rows.count() > 0) return grant_lease(request, *offer, end, rows.count());
-    if (has_held_back) let_wait(request, *offer);
-    if (end != offer->place) skip_to(request, *offer, end);
+    if (rows.count() > 0) {
+        grant_lease(request, offer, end, rows.count());
+        return 0;
+    }
+    if (has_held_back) let_wait(request, offer);
+    if (end != offer.place) skip_to(request, offer, end);
+    return scanned;
+}
+
+// A share of which no event can be delivered has gone on, so the next one is tried.
+void deliver_batch(FunctionCallInfo fcinfo, const LeaseRequest& request) {
+    std::int64_t scanned = 0, scanned_now = 0;
+    do {
+        const auto offer = take_share(request);
+        if (!offer) return;
+        DeliveredRows rows(fcinfo, offer->lease);
+        scanned_now = deliver_from(*offer, request, rows);
+        scanned += scanned_now;
+    } while (scanned_now > 0 && scanned < kMostScanned);
 }
 
 LeaseRequest request_of(FunctionCallInfo fcinfo) {
@@ -143,17 +173,21 @@ LeaseRequest request_of(FunctionCallInfo fcinfo) {
         throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "an argument is NULL",
                               "subscription, max_events and lease_time must not be NULL.",
                               "Leave max_events and lease_time out to get their defaults.");
+    const std::string_view consumer = PG_ARGISNULL(3) ? std::string_view() : postgres::text_argument(fcinfo, 3);
+    if (consumer.size() > kLongestConsumer)
+        throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "the name of the consumer is too long",
+                              "It has " + std::to_string(consumer.size()) + " bytes.",
+                              "Give a name of at most " + std::to_string(kLongestConsumer) + " bytes.");
     const std::int32_t most_events = PG_GETARG_INT32(1);
     if (most_events < 1 || most_events > kMostEvents)
         throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "max_events is out of range",
                               "It is " + std::to_string(most_events) + ".",
                               "Give a number from 1 to " + std::to_string(kMostEvents) + ".");
-    return {
-        .subscription = std::string(postgres::text_argument(fcinfo, 0)),
-        .consumer = PG_ARGISNULL(3) ? "process " + std::to_string(MyProcPid) : std::string(postgres::text_argument(fcinfo, 3)),
-        .most_events = most_events,
-        .lease_time = PG_GETARG_DATUM(2),
-        .caller = postgres::guarded(postgres::name_of_current_user)};
+    return {.subscription = std::string(postgres::text_argument(fcinfo, 0)),
+            .consumer = PG_ARGISNULL(3) ? "process " + std::to_string(MyProcPid) : std::string(consumer),
+            .most_events = most_events,
+            .lease_time = PG_GETARG_DATUM(2),
+            .caller = postgres::guarded(postgres::name_of_current_user)};
 }
 
 // Texts that a filter wants; NULL: all.

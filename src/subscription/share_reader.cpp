@@ -42,48 +42,51 @@ std::optional<Piece> next_piece(const Place& place, std::int64_t most_events, co
                  batch->batch_id};
 }
 
-// Reads a piece. Returns the last event that was given, where the piece has more than `most_events`.
-std::optional<model::Partial> read_piece(const Piece& piece, const Filter& filter, std::int64_t& most_events,
-                                         std::int64_t& scanned, ::Snapshot snapshot, const Take& take) {
-    event_log::WindowReader reader(piece.window, piece.epoch, snapshot, event_log::Wanted::kEvents);
+}  // namespace
+
+WindowRead read_window(const BoundedWindow& window, const Filter& filter, ::Snapshot snapshot, const Take& take) {
+    event_log::WindowReader reader(window.window, window.epoch, snapshot, event_log::Wanted::kLoggedEvents);
     std::vector<const model::LoggedEvent*> wanted;
     std::optional<model::Partial> last_given;
+    WindowRead read;
     bool is_whole = true;
     while (!reader.at_end() && is_whole) {
         const event_log::Block block = reader.read(kWholeBlock);
-        scanned += block.rows;
+        read.scanned += block.rows;
         wanted.clear();
         for (const model::LoggedEvent& event : block.logged) {
             if (!filter.wants(event)) continue;
-            if (most_events == 0) {
+            if (read.given == window.most_events) {
                 is_whole = false;
                 break;
             }
-            --most_events;
+            ++read.given;
             wanted.push_back(&event);
         }
         if (wanted.empty()) continue;
         last_given = model::Partial{wanted.back()->xid, wanted.back()->event_id};
-        take(wanted, piece.epoch);
+        take(wanted, window.epoch);
     }
     reader.close();
-    return is_whole ? std::nullopt : last_given;
+    if (!is_whole) read.cut_at = last_given;
+    return read;
 }
 
-}  // namespace
-
-Place read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot, const Take& take) {
+ReadStretch read_share(const Place& start, const Filter& filter, const ReadLimits& limits, ::Snapshot snapshot,
+                       const Take& take) {
     Place place = start;
     std::int64_t left = limits.most_events, scanned = 0;
     while (left > 0 && scanned < limits.most_scanned && (!limits.end || place != *limits.end)) {
         const auto piece = next_piece(place, left, limits, snapshot);
         if (!piece) break;
-        const auto cut_after = read_piece(*piece, filter, left, scanned, snapshot, take);
-        if (cut_after) return {place.batch, cut_after};
-        if (limits.end && limits.end->partial && limits.end->batch == place.batch) return *limits.end;
+        const WindowRead read = read_window({piece->epoch, piece->window, left}, filter, snapshot, take);
+        left -= read.given;
+        scanned += read.scanned;
+        if (read.cut_at) return {{place.batch, read.cut_at}, scanned};
+        if (limits.end && limits.end->partial && limits.end->batch == place.batch) return {*limits.end, scanned};
         place = {piece->last, std::nullopt};
     }
-    return place;
+    return {place, scanned};
 }
 
 }  // namespace subscription

@@ -13,6 +13,7 @@
 #include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "read_model/device_reports.hpp"
+#include "relay/redis_sink.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -21,7 +22,6 @@ namespace {
 
 constexpr std::int64_t kRefreshedAtOnce = 1000;  // devices
 constexpr std::string_view kKeyPrefix = "device:stats:";
-constexpr std::int64_t kForced = (std::int64_t{1} << 53) - 1;  // a version that no stored value exceeds
 
 postgres::Statement select_request{
     postgres::SqlCommand::kSelect, "SELECT refresh_requested_at FROM telemetry.relay WHERE sink = 'redis'", 0, {}, nullptr};
@@ -87,6 +87,7 @@ void DeviceSource::begin(relay::Chunk& chunk) {
     devices_.clear();
 }
 
+// A request may have come while the last one was under way, so it looks for one in any case.
 void DeviceSource::look_for_request() {
     if (is_request_missing_) {
         is_request_missing_ = false;
@@ -106,7 +107,6 @@ void DeviceSource::look_for_request() {
             postgres::execute_kept(end_request, &value);
             postgres::close_statements(statements);
         });
-        return;
     }
     const std::int64_t requested_at = integer_of(select_request);
     if (requested_at == 0 || requested_at == requested_at_) return;
@@ -151,7 +151,7 @@ void DeviceSource::complete(const subscription::Place&, ::Snapshot snapshot) {
     for (const std::string& device : devices_) append(device, version_);
     if (refresh_after_) {
         const std::vector<std::string> devices = devices_after(*refresh_after_, generation_);
-        for (const std::string& device : devices) append(device, kForced);
+        for (const std::string& device : devices) append(device, relay::kHighestVersion);
         if (static_cast<std::int64_t>(devices.size()) < kRefreshedAtOnce) {
             refresh_after_.reset();
             is_refresh_sent_ = true;

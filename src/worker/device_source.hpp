@@ -28,6 +28,7 @@ public:
     void begin_anew() override;
     void has_arrived() override;
     void has_failed() override;
+    bool may_gather() const override { return !refresh_after_; }
     bool has_more() const override { return refresh_after_.has_value(); }
 
 private:

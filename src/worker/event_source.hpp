@@ -10,6 +10,7 @@ class EventSource final : public RelaySource {
 public:
     void begin(relay::Chunk& chunk) override { chunk_ = &chunk; }
     std::int64_t most_events() const override { return 1000; }
+    bool is_eager() const override { return true; }
     void take(std::span<const model::LoggedEvent* const> events) override;
     void complete(const subscription::Place&, ::Snapshot) override {}
 

@@ -121,22 +121,27 @@ WorkDone Relay::do_some() {
 }
 
 // Serves the sinks until there is something to look up in the tables: room for events that there may be, or a place to store.
+// The next turn begins by resetting the latch, so from now on whatever set it is news.
 void Relay::rest(DatabaseWorker& worker) {
     using WaitEnd = postgres::EventLoop::WaitEnd;
     worker.report_idle();
     // What arrived while the worker looked or backed off comes before the question who is silent.
     (void)loop_.wait(0);
     const runtime::SteadyTime poll_at = runtime::steady_time() + runtime::settings().poll_interval * kMillisecond;
-    for (WaitEnd end = WaitEnd::kCallback; end != WaitEnd::kLatchSet;) {
+    bool is_over = false;
+    while (!is_over) {
         const runtime::SteadyTime now = runtime::steady_time();
         if (now >= poll_at) break;
         runtime::SteadyTime due_at = poll_at;
         for (const auto& channel : channels_) {
             channel->serve(now);
-            if (channel->wants_look(now)) return;
+            is_over |= channel->wants_look(now);
             due_at = std::min(due_at, channel->due_at());
         }
-        end = worker.wait_in(loop_, std::max<long>(1, static_cast<long>((due_at - now + kMillisecond - 1) / kMillisecond)));
+        if (is_over) break;
+        const WaitEnd end =
+            worker.wait_in(loop_, std::max<long>(1, static_cast<long>((due_at - now + kMillisecond - 1) / kMillisecond)));
+        is_over = end == WaitEnd::kLatchSet;
     }
     for (const auto& channel : channels_) channel->tell_news();
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "postgres/text.hpp"
+#include "runtime/processor_time.hpp"
 #include "runtime/relay_report.hpp"
 
 #include "postgres/pg.hpp"
@@ -17,6 +18,10 @@ namespace {
 
 constexpr runtime::SteadyTime kStoreInterval = 200 * 1000;  // a crash in between causes repeats, which the server knows
 constexpr runtime::SteadyTime kReportInterval = 500 * 1000;
+// Where events may gather, the channel reads again after this many times the processor time of the last read. So a small read
+// is repeated soon, and a stream of many events costs a tenth of a processor.
+constexpr runtime::SteadyTime kRestPerWork = 9;
+constexpr runtime::SteadyTime kLongestRest = 1000 * 1000;
 constexpr runtime::SteadyTime kNever = std::numeric_limits<runtime::SteadyTime>::max();
 
 runtime::SinkCondition condition_of(relay::SinkState state) {
@@ -58,46 +63,55 @@ void RelayChannel::take_finished() {
     if (chunks_.empty()) source_->has_arrived();
 }
 
-// The server may have some of the messages. They go out again, and the server knows them.
-void RelayChannel::forget_sent() {
+// Begins again at the stored place.
+void RelayChannel::start_over() {
     sink_->forget();
     chunks_.clear();
+    arrived_.reset();
     source_->has_failed();
     may_have_events_ = true;
 }
 
 void RelayChannel::look() {
+    try {
+        look_and_read();
+    } catch (...) {
+        cursor_.forget();
+        start_over();
+        throw;
+    }
+}
+
+void RelayChannel::look_and_read() {
     take_finished();
     const std::uint64_t ticket = next_ticket_++;
     relay::Chunk chunk(ticket);
     source_->begin(chunk);
-    const bool reads = wants_to_read();
-    RelayLook look;
-    try {
-        look = cursor_.look(arrived_, reads ? source_.get() : nullptr);
-    } catch (...) {
-        if (reads) source_->has_failed();
-        throw;
-    }
+    const bool reads = wants_to_read(runtime::steady_time());
+    const runtime::SteadyTime used_before = runtime::processor_time();
+    const RelayLook look = cursor_.look(arrived_, reads ? source_.get() : nullptr);
     arrived_.reset();
-    store_at_ = runtime::steady_time() + kStoreInterval;
+    const runtime::SteadyTime now = runtime::steady_time();
+    store_at_ = now + kStoreInterval;
+    if (look.has_read && source_->may_gather())
+        read_at_ = now + std::min(kRestPerWork * (runtime::processor_time() - used_before), kLongestRest);
     standing_ = look.standing;
-    if (!may_send()) cursor_.forget_read();
-    if (look.has_jumped || !may_send()) forget_sent();
+    if (!may_send()) cursor_.forget();
+    if ((look.has_jumped && !chunks_.empty()) || !may_send()) start_over();
     if (!may_send()) return;
     if (!source_->has_more()) sink_->expect_mark(look.place.batch.value);
-    if (reads) may_have_events_ = look.has_read;
+    if (reads) may_have_events_ = look.has_more;
     if (!look.has_read && chunk.size() == 0) return;
     chunks_.push_back({ticket, look.end});
     sink_->take(std::move(chunk));
 }
 
-bool RelayChannel::wants_to_read() const {
-    return (may_have_events_ || source_->has_more()) && sink_->has_room();
+bool RelayChannel::wants_to_read(runtime::SteadyTime now) const {
+    return ((may_have_events_ && now >= read_at_) || source_->has_more()) && sink_->has_room();
 }
 
 bool RelayChannel::wants_look(runtime::SteadyTime now) const {
-    return (arrived_ && now >= store_at_) || (may_send() && wants_to_read());
+    return (arrived_ && now >= store_at_) || (may_send() && wants_to_read(now));
 }
 
 void RelayChannel::serve(runtime::SteadyTime now) {
@@ -110,6 +124,7 @@ void RelayChannel::serve(runtime::SteadyTime now) {
 runtime::SteadyTime RelayChannel::due_at() const {
     runtime::SteadyTime due_at = may_send() ? sink_->due_at() : kNever;
     if (arrived_) due_at = std::min(due_at, store_at_);
+    if (may_send() && may_have_events_ && sink_->has_room()) due_at = std::min(due_at, read_at_);
     if (sink_->status().acknowledged != reported_acknowledged_) due_at = std::min(due_at, report_at_);
     return due_at;
 }

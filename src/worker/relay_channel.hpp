@@ -43,9 +43,10 @@ private:
     };
 
     bool may_send() const noexcept { return standing_ == RelayStanding::kMaySend; }
-    bool wants_to_read() const;
+    void look_and_read();
+    void start_over();
+    bool wants_to_read(runtime::SteadyTime now) const;
     void take_finished();
-    void forget_sent();
     void report();
 
     runtime::RelaySink name_;
@@ -58,6 +59,7 @@ private:
     std::deque<ReadChunk> chunks_;                // that the sink has
     std::optional<subscription::Place> arrived_;  // the sink has everything up to there, and it is not stored yet
     runtime::SteadyTime store_at_ = 0;            // not before
+    runtime::SteadyTime read_at_ = 0;             // new events, not before
     runtime::SteadyTime report_at_ = 0;
     runtime::SinkCondition reported_ = runtime::SinkCondition::kStopped;
     std::uint64_t reported_failures_ = 0;

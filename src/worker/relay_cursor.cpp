@@ -1,12 +1,16 @@
 // Runs the relay's statements as the extension's owner.
 #include "worker/relay_cursor.hpp"
 
+#include <utility>
+
+#include "feed/open_batch.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/latest_snapshot.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
+#include "postgres/wal.hpp"
 #include "projection/locks.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/relay_report.hpp"
@@ -120,31 +124,88 @@ void RelayCursor::hold(const Place& end) const {
     run_with_place(hold_end, subscription_, end);
 }
 
-void RelayCursor::read(RelayReader& reader, RelayLook& look) const {
+// The position of a reader of the window from `from` to `to` that was cut there.
+model::Position cut_position(const model::Position& from, const model::Position& to, const model::Partial& cut_at) {
+    if (to.partial && to.partial->xid == cut_at.xid) return {to.snapshot, cut_at};
+    return model::position_after(from, to.snapshot, cut_at, false);
+}
+
+subscription::Filter everything() {
+    return {.first_lane = 0, .last_lane = subscription::kLastLane, .devices = {}, .regions = {}, .types = {}};
+}
+
+subscription::Take take_of(RelayReader& reader) {
+    return [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); };
+}
+
+// The open batch of which it has read a part may be closed now. Returns whether it has read anything.
+bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
+    const auto batch = feed::find_batch_after(read_to_.batch, snapshot);
+    if (!batch) return false;
+    const Ahead ahead = *std::exchange(ahead_, std::nullopt);
+    if (batch->epoch != ahead.epoch) return false;  // a batch of another epoch came first, so the open one is read again
+    const subscription::WindowRead read = subscription::read_window(
+        {batch->epoch, model::window_between(ahead.position, batch->to), most_events}, everything(), snapshot, take_of(reader));
+    most_events -= read.given;
+    if (read.cut_at)
+        ahead_ = Ahead{ahead.epoch, cut_position(ahead.position, batch->to, *read.cut_at)};
+    else
+        read_to_ = {batch->batch_id, std::nullopt};
+    return true;
+}
+
+bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
+    const auto open = feed::open_batch_after(read_to_.batch, snapshot);
+    if (!open || (ahead_ && ahead_->epoch != open->epoch)) return false;
+    const model::Position from = ahead_ ? ahead_->position : open->from;
+    if (from == open->to) return false;
+    const subscription::WindowRead read = subscription::read_window(
+        {open->epoch, model::window_between(from, open->to), most_events}, everything(), snapshot, take_of(reader));
+    most_events -= read.given;
+    ahead_ = Ahead{open->epoch, read.cut_at ? cut_position(from, open->to, *read.cut_at) : open->to};
+    return true;
+}
+
+// Returns the place in the server's log up to which it must be flushed, because events of the open batch were read.
+std::optional<std::uint64_t> RelayCursor::read(RelayReader& reader, RelayLook& look) {
     const bool is_old = subscription::keep_from_merging(read_to_);
     const postgres::LatestSnapshot snapshot;
-    subscription::Filter everything;
-    everything.last_lane = subscription::kLastLane;
-    look.end = subscription::read_share(
-        read_to_, everything, {reader.most_events(), kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
-        [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); });
+    const std::uint64_t logged_to = postgres::guarded(postgres::end_of_log);
+    std::int64_t left = reader.most_events();
+    bool has_read = false;
+    if (ahead_) has_read = read_rest_of_batch(reader, snapshot.get(), left);
+    if (!ahead_ && left > 0) {
+        const subscription::Take take = take_of(reader);
+        const Place end = subscription::read_share(
+                              read_to_, everything(), {left, kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
+                              [&left, &take](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
+                                  left -= static_cast<std::int64_t>(events.size());
+                                  take(events, epoch);
+                              })
+                              .end;
+        has_read |= end != read_to_;
+        read_to_ = end;
+    }
+    bool has_read_open = false;
+    if (reader.is_eager() && left > 0 && !read_to_.partial) has_read_open = read_open_batch(reader, snapshot.get(), left);
+    look.end = read_to_;
+    look.has_read = has_read || has_read_open;
+    look.has_more = left <= 0;
     reader.complete(look.end, snapshot.get());
     snapshot.pop();
-    look.has_read = look.end != read_to_;
-    if (look.has_read && is_old) hold(look.end);
+    if (has_read && is_old) hold(look.end);
+    return has_read_open ? std::optional(logged_to) : std::nullopt;
 }
 
-void RelayCursor::forget_read() noexcept {
-    if (stored_) read_to_ = *stored_;
-}
-
-void RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, RelayReader* reader, RelayLook& look) {
+std::optional<std::uint64_t> RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, RelayReader* reader,
+                                                  RelayLook& look) {
     starts_at_ = 0;
     const Place place = subscription::place_of(row.place);
     look.has_jumped = !stored_ || place != *stored_;
     if (look.has_jumped) {
         read_to_ = place;
         stored_ = place;
+        ahead_.reset();
     } else if (arrived && *arrived != place) {
         store(*arrived);
         postgres::guarded(postgres::show_own_writes);
@@ -156,7 +217,8 @@ void RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, R
                                      : RelayStanding::kNotAdopted;
     look.place = *stored_;
     look.end = read_to_;
-    if (look.standing == RelayStanding::kMaySend && reader != nullptr) read(*reader, look);
+    if (look.standing != RelayStanding::kMaySend || reader == nullptr) return std::nullopt;
+    return read(*reader, look);
 }
 
 RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* reader) {
@@ -168,17 +230,18 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
     });
     RelayLook look;
     if (!is_there) return look;
+    std::optional<std::uint64_t> flush_to;
     {
         const postgres::AsOwner as_owner(runtime::installed().owner);
         Row row = find_row();
         if (!row.is_there && start()) row = find_row();
         if (row.is_there)
-            look_at(row, arrived, reader, look);
+            flush_to = look_at(row, arrived, reader, look);
         else
             look.standing = RelayStanding::kWaiting;
     }
     transaction.commit();
-    if (look.has_read) read_to_ = look.end;
+    if (flush_to) postgres::guarded([end = *flush_to] { postgres::flush_log(end); });
     return look;
 }
 

@@ -29,6 +29,9 @@ class RelayReader {
 public:
     virtual std::int64_t most_events() const = 0;
 
+    // Does it take events before they are in a batch, too?
+    virtual bool is_eager() const { return false; }
+
     // The last batch that may be read.
     virtual model::BatchId at_most() { return feed::kNoBatchLimit; }
 
@@ -43,8 +46,9 @@ protected:
 
 struct RelayLook {
     RelayStanding standing = RelayStanding::kAbsent;
-    bool has_jumped = false;  // somebody has moved the place, so what was read before is void
-    bool has_read = false;
+    bool has_jumped = false;    // somebody has moved the place, so what was read before is void
+    bool has_read = false;      // events, or batches without any that is wanted
+    bool has_more = false;      // it has read as much as the reader wanted, and there may be more
     subscription::Place place;  // up to which the sink has everything, as it is stored
     subscription::Place end;    // of what was read
 };
@@ -58,27 +62,40 @@ public:
     // 2. It looks whether the relay may send. The rows of the sink are made once a reading was accepted at this place of the
     // log:
     //    before, a restore may be under way. The first message is of the first batch since the first look.
-    // 3. If it may, and there is a reader, it reads from the end of the last read on. All events are of batches, so the log in
-    //    which they stand is on this server's disk.
+    // 3. If it may, and there is a reader, it reads from the end of the last read on.
+    // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After an eager read
+    //    of the open batch it flushes the log, up to where it was when the snapshot was taken.
+    // After an error the caller forgets what it was given.
     RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
 
-    // What was read and has not arrived is void: the next read begins at the stored place.
-    void forget_read() noexcept;
+    // The next look begins at the stored place.
+    void forget() noexcept { stored_.reset(); }
 
 private:
     struct Row;
     Row find_row() const;
     bool start();
-    void look_at(const Row& row, const std::optional<subscription::Place>& arrived, RelayReader* reader, RelayLook& look);
+    std::optional<std::uint64_t> look_at(const Row& row, const std::optional<subscription::Place>& arrived, RelayReader* reader,
+                                         RelayLook& look);
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
-    void read(RelayReader& reader, RelayLook& look) const;
+    std::optional<std::uint64_t> read(RelayReader& reader, RelayLook& look);
+    bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
+    bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
 
     std::string sink_;
     std::string subscription_;
     std::int64_t starts_at_ = 0;  // when there were no rows at first; 0: there were
     std::optional<subscription::Place> stored_;
     subscription::Place read_to_{};
+
+    // How far an eager reader has come in the open batch after `read_to_`. A crash forgets it, and then these events are read
+    // again, under the same ids.
+    struct Ahead {
+        model::Epoch epoch;
+        model::Position position;
+    };
+    std::optional<Ahead> ahead_;
 };
 
 }  // namespace worker

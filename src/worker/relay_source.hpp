@@ -25,6 +25,9 @@ public:
     // Some of what was read will not arrive. Its events are read again.
     virtual void has_failed() {}
 
+    // May new events wait for a while, because one message serves all of a device that have gathered?
+    virtual bool may_gather() const { return false; }
+
     // Is there something to read besides new events?
     virtual bool has_more() const { return false; }
 };

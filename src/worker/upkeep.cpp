@@ -12,6 +12,7 @@
 #include "error_codes.hpp"
 #include "feed/cursor.hpp"
 #include "feed/progress.hpp"
+#include "liveness/changes.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/own_table.hpp"
@@ -40,6 +41,9 @@ constexpr runtime::SteadyTime kLongestUncleared = 600 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kIntervalOfAudit = USECS_PER_SEC;
 constexpr runtime::SteadyTime kBetweenComparisons = 100'000;
 constexpr std::int64_t kTailOfAudit = 500;  // batches that a comparison may have to read
+
+// A look at the devices may come so much later than it is due, because passes and other upkeep come before it.
+constexpr TimestampTz kGapOfLooks = 10 * USECS_PER_SEC;
 
 // The interval between looks for rows to settle when no event comes, and the delay after events, in which more gather. While
 // events wait, that delay is also the one between two steps. So settling takes about a twentieth of the time at most.
@@ -160,13 +164,14 @@ void log_obstacle(const char* recovered, const char* obstructed, const std::opti
 }  // namespace
 
 runtime::SteadyTime Upkeep::due_at() const noexcept {
-    return std::min({merging_due_at_, clearing_due_at_, audit_due_at_, settling_due_at_});
+    return std::min({merging_due_at_, clearing_due_at_, audit_due_at_, liveness_due_at_, settling_due_at_});
 }
 
 void Upkeep::do_when_due() {
     merge_when_due();
     clear_when_due();
     audit_when_due();
+    tell_liveness_when_due();
 }
 
 void Upkeep::merge_when_due() {
@@ -312,6 +317,28 @@ void Upkeep::audit_when_due() {
     if (audited.obstacle.has_value() == is_audit_obstructed_) return;
     is_audit_obstructed_ = audited.obstacle.has_value();
     log_obstacle("audits again", "does not audit", audited.obstacle);
+}
+
+// While this process does not look, the server may receive nothing: it may be down, read-only or suspended. So after a gap
+// nobody counts as offline before he has been silent for long enough since.
+void Upkeep::tell_liveness_when_due() {
+    const runtime::SteadyTime now = runtime::steady_time();
+    const int interval = runtime::settings().liveness_interval;
+    if (now < liveness_due_at_ && liveness_setting_ == interval) return;
+    liveness_setting_ = interval;
+    liveness_due_at_ = now + (interval == 0 ? kLongestInterval : interval * USECS_PER_SEC);
+    if (interval == 0) return;
+    const TimestampTz look_at = GetCurrentTimestamp();
+    const TimestampTz longest_gap =
+        interval * USECS_PER_SEC + runtime::settings().poll_interval * TimestampTz{1000} + kGapOfLooks;
+    if (look_at - liveness_told_at_ > longest_gap) watching_since_ = look_at;
+    liveness_told_at_ = look_at;
+    const StepResult told =
+        run_step([this](const runtime::Installed&) { return liveness::tell_some_changes(watching_since_); }, true);
+    if (told.has_more) liveness_due_at_ = now;
+    if (told.obstacle.has_value() == is_liveness_obstructed_) return;
+    is_liveness_obstructed_ = told.obstacle.has_value();
+    log_obstacle("tells again which devices are offline", "does not tell which devices are offline", told.obstacle);
 }
 
 }  // namespace worker

@@ -1,11 +1,12 @@
-// The upkeep between passes: it merges old batches, deletes rows of state tables that nobody needs, audits projections, and
-// settles the index by device and time.
+// The upkeep between passes: it merges old batches, deletes rows of state tables that nobody needs, audits projections, tells
+// which devices go offline and come back, and settles the index by device and time.
 #pragma once
 
 #include <map>
 #include <string>
 
 #include "feed/merging.hpp"
+#include "postgres/types.hpp"
 #include "runtime/steady_time.hpp"
 
 namespace worker {
@@ -38,6 +39,7 @@ private:
     bool clear_some();
     void audit_when_due();
     bool audit_some(int interval);
+    void tell_liveness_when_due();
 
     feed::Merging merging_;
     runtime::SteadyTime merging_due_at_ = 0;
@@ -56,8 +58,14 @@ private:
     bool had_audits_ = true;      // an audit may be under way
     bool is_audit_obstructed_ = false;
 
-    runtime::SteadyTime settling_due_at_ = 0;
+    runtime::SteadyTime liveness_due_at_ = 0;
+    TimestampTz liveness_told_at_ = 0;  // the last look
+    TimestampTz watching_since_ = 0;    // since then there was no long gap between two looks
+    int liveness_setting_ = -1;         // seconds; the setting from which `liveness_due_at_` was computed
+    bool is_liveness_obstructed_ = false;
+
     bool is_settling_obstructed_ = false;
+    runtime::SteadyTime settling_due_at_ = 0;
 };
 
 }  // namespace worker

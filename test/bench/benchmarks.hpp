@@ -14,6 +14,7 @@ struct Setup {
     Servers servers;
     int rounds = 3;
     bool quick = false;
+    int nats_port = 0, redis_port = 0;  // of servers on this machine, for the benchmarks of the relay
 
     std::int64_t stored_before() const { return quick ? 50'000 : 5'000'000; }
     std::int64_t per_run() const { return quick ? 20'000 : 500'000; }
@@ -53,5 +54,11 @@ std::vector<Table> live(const Setup& setup);
 std::vector<Table> rebuild(const Setup& setup);
 // subscription.cpp: a consumer of a subscription beside one of a PgQ queue.
 std::vector<Table> subscription(const Setup& setup);
+// relay/throughput.cpp and relay/latency.cpp: the relay beside clients of NATS and Redis. They are compiled WITH_RELAY only,
+// because they need the libraries of both.
+std::vector<Table> relay_nats(const Setup& setup);
+std::vector<Table> relay_redis(const Setup& setup);
+std::vector<Table> relay_latency(const Setup& setup);
+std::vector<Table> relay_ingest(const Setup& setup);
 
 }  // namespace bench

@@ -40,11 +40,17 @@ constexpr std::pair<std::string_view, bench::Benchmark> kBenchmarks[] = {
     {"clients2", bench::ingest_two_clients},
     {"uuid4", bench::ingest_uuid4},
     {"uuid7", bench::ingest_uuid7},
+#ifdef WITH_RELAY
+    {"relay_nats", bench::relay_nats},
+    {"relay_redis", bench::relay_redis},
+    {"relay_latency", bench::relay_latency},
+    {"relay_ingest", bench::relay_ingest},
+#endif
 };
 
 int usage() {
     std::cerr << "telemetry_bench --stopped CONNINFO --running CONNINFO [--quick] [--rounds N] [--tsv FILE] [--json FILE] "
-                 "[--environment JSON] NAME...\n";
+                 "[--environment JSON] [--nats-port N --redis-port N] NAME...\n";
     return 2;
 }
 
@@ -78,6 +84,10 @@ int main(int argc, char** argv) {
             setup.servers.running = argv[++i];
         else if (argument == "--rounds" && has_value)
             setup.rounds = std::atoi(argv[++i]);
+        else if (argument == "--nats-port" && has_value)
+            setup.nats_port = std::atoi(argv[++i]);
+        else if (argument == "--redis-port" && has_value)
+            setup.redis_port = std::atoi(argv[++i]);
         else if (argument == "--json" && has_value)
             json_file = argv[++i];
         else if (argument == "--tsv" && has_value)

@@ -138,8 +138,8 @@ $psql->finish;
 
 # --- tables ---------------------------------------------------------------------------------------------------------------
 
-my %told = $readme =~ /^\| `(telemetry_cqrs\.\w+)` \| `([^`]*)` \|/gm;
-my %real = map { split /\|/ } split /\n/, sql(
+my %told = $readme =~ /^\| `(telemetry_cqrs\.\w+)` \| `?([^`|]*?)`? ?\|/gm;
+my %real = map { split /\|/, $_, 2 } split /\n/, sql(
     "LOAD 'telemetry_cqrs'; SELECT name, boot_val || coalesce(unit, '') FROM pg_settings WHERE name LIKE 'telemetry_cqrs.%'");
 is_deeply([ sort keys %told ], [ sort keys %real ], 'each setting is in the table');
 for my $name (sort keys %real) {

@@ -9,6 +9,7 @@ CREATE ROLE telemetry_test_reader;
 CREATE ROLE telemetry_test_writer;
 CREATE ROLE telemetry_test_admin;
 SELECT lives_ok($$ SELECT telemetry.grant_reader('telemetry_test_reader'), telemetry.grant_writer('telemetry_test_writer'), telemetry.grant_admin('telemetry_test_admin') $$, 'three bare roles');
+SELECT lives_ok($$ SELECT telemetry.create_subscription('bare', consumer_role => 'telemetry_test_reader') $$, 'a subscription for the reader');
 
 CREATE TEMP TABLE surface (object text PRIMARY KEY, reader text, writer text, admin text, command text);
 -- Every reader may query these.
@@ -17,7 +18,7 @@ FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'device_metric_stats
                   'device_stats_1m', 'device_stats_1h', 'device_stats_1d', 'region_stats_1m', 'region_stats_1h', 'region_stats_1d',
                   'device_stats_live', 'device_metric_stats_live', 'region_stats_live', 'region_metric_stats_live',
                   'device_stats_1m_live', 'device_stats_1h_live', 'device_stats_1d_live', 'region_stats_1m_live', 'region_stats_1h_live', 'region_stats_1d_live',
-                  'pipeline_status', 'stat_ingest', 'relay_status']) AS o;
+                  'device_liveness', 'pipeline_status', 'stat_ingest', 'subscription_status', 'dead_letters', 'relay_status']) AS o;
 INSERT INTO surface SELECT o || '(telemetry.summary)', '', '42501', '',
                            'SELECT telemetry.' || o || $$('{"version":1,"count":2,"mean":3,"m2":2,"min":2,"max":4,"first_value":2,"last_value":4,"first_at":767872800000000,"last_at":767872801000000}'::telemetry.summary)$$
 FROM unnest(ARRAY['avg', 'stddev', 'minimum', 'maximum', 'sample_count', 'first_value', 'first_at', 'last_value', 'last_at', 'increase', 'resets', 'has_overlap']) AS o;
@@ -52,6 +53,12 @@ INSERT INTO surface VALUES
     -- The right is there, but there is no batch 0.
     ('read_events(bigint)', 'TC203', '42501', 'TC203', 'SELECT * FROM telemetry.read_events(0)'),
     ('follow_from(bigint)', '', '42501', '', 'SELECT telemetry.follow_from(1)'),
+    -- A consumer needs the rights of a reader, and must be a member of the consumer_role. There is no lease 0.
+    ('next_batch(text,integer,interval,text)', '', '42501', '42501', $$ SELECT * FROM telemetry.next_batch('bare') $$),
+    ('ack(text,bigint)', 'TC206', '42501', '42501', $$ SELECT telemetry.ack('bare', 0) $$),
+    ('nack(text,bigint,text,bigint[],interval,boolean)', 'TC206', '42501', '42501', $$ SELECT telemetry.nack('bare', 0) $$),
+    ('extend_lease(text,bigint,interval)', 'TC206', '42501', '42501', $$ SELECT telemetry.extend_lease('bare', 0, '1 s') $$),
+    ('replay_dead_letters(text,bigint[])', '', '42501', '42501', $$ SELECT telemetry.replay_dead_letters('bare') $$),
 -- A writer may call these.
     ('ingest_telemetry(text,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry('bare-1', now(), 1, 2, 'k', '{"a": 3}', 'hall') $$),
@@ -61,6 +68,8 @@ INSERT INTO surface VALUES
     ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
 -- An admin may call these.
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
+    -- The right is there, but no such device is registered.
+    ('set_expected_interval(text,interval)', '42501', '42501', 'TC002', $$ SELECT telemetry.set_expected_interval('bare-none', '1 minute') $$),
     -- The right is there, but the transaction block is in the way.
     ('project_once()', '42501', '42501', '25001', 'CALL telemetry.project_once()'),
     ('pause_projection(text)', '42501', '42501', '', $$ SELECT telemetry.pause_projection('device') $$),
@@ -78,6 +87,9 @@ INSERT INTO surface VALUES
     ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
     ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
     ('set_metric(text,text)', '42501', '42501', '', $$ SELECT telemetry.set_metric('a', 'counter') $$),
+    ('create_subscription(text,timestamp with time zone,text[],text[],text[],text,integer,interval,boolean,interval)', '42501', '42501', '', $$ SELECT telemetry.create_subscription('bare_too') $$),
+    ('restart_subscription(text,timestamp with time zone)', '42501', '42501', '', $$ SELECT telemetry.restart_subscription('bare') $$),
+    ('drop_subscription(text)', '42501', '42501', '', $$ SELECT telemetry.drop_subscription('bare') $$),
     ('health()', '42501', '42501', '', 'SELECT * FROM telemetry.health()'),
     ('setup()', '42501', '42501', '', 'SELECT * FROM telemetry.setup()'),
     ('stat_ingest_reset()', '42501', '42501', '', 'SELECT telemetry.stat_ingest_reset()'),
@@ -110,6 +122,9 @@ INSERT INTO surface VALUES
     ('copy_baseline(text,integer)', '42501', '42501', '42501', $$ SELECT telemetry.copy_baseline('device', 1) $$),
     ('begin_audit(interval)', '42501', '42501', '42501', $$ SELECT telemetry.begin_audit('1 day') $$),
     ('compare_audit(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.compare_audit('device', '') $$),
+    ('note_offline_devices(integer,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.note_offline_devices(1, now()) $$),
+    ('note_online_devices(integer)', '42501', '42501', '42501', $$ SELECT telemetry.note_online_devices(1) $$),
+    ('in_utc(timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.in_utc(now()) $$),
     ('end_audits()', '42501', '42501', '42501', $$ SELECT telemetry.end_audits() $$),
     ('create_projection_as_owner(text,text,interval,text[],text,text[],boolean,interval)', '42501', '42501', '42501', $$ SELECT telemetry.create_projection_as_owner('bare', 'all', NULL, NULL, NULL, NULL, true, '0') $$),
     ('drop_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.drop_projection_as_owner('bare') $$),
@@ -121,6 +136,29 @@ INSERT INTO surface VALUES
     ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),
     ('set_retention_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_retention_as_owner('device_1m', '1 day') $$),
     ('set_metric_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.set_metric_as_owner('a', 'counter') $$),
+    ('ack_as_owner(text,bigint,text)', '42501', '42501', '42501', $$ SELECT telemetry.ack_as_owner('bare', 0, 'postgres') $$),
+    ('bury_dead(telemetry.subscription)', '42501', '42501', '42501', $$ SELECT telemetry.bury_dead(NULL) $$),
+    ('create_subscription_as_owner(text,timestamp with time zone,text[],text[],text[],text,integer,interval,boolean,interval,text)', '42501', '42501', '42501', $$ SELECT telemetry.create_subscription_as_owner('bare_too', 'infinity', NULL, NULL, NULL, NULL, 1, '0', true, '1 day', 'postgres') $$),
+    ('drop_subscription_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.drop_subscription_as_owner('bare', 'postgres') $$),
+    ('end_lease(telemetry.subscription_share)', '42501', '42501', '42501', $$ SELECT telemetry.end_lease(NULL) $$),
+    ('extend_lease_as_owner(text,bigint,interval,text)', '42501', '42501', '42501', $$ SELECT telemetry.extend_lease_as_owner('bare', 0, '1 s', 'postgres') $$),
+    ('fail_redelivery(telemetry.subscription,telemetry.redelivery,text)', '42501', '42501', '42501', $$ SELECT telemetry.fail_redelivery(NULL, NULL, NULL) $$),
+    ('fail_share(telemetry.subscription,telemetry.subscription_share,text,interval,boolean)', '42501', '42501', '42501', $$ SELECT telemetry.fail_share(NULL, NULL, NULL, NULL, true) $$),
+    ('leased_events(smallint,smallint,bigint,xid8,bigint,bigint,xid8,bigint,text[],text[],text[])', '42501', '42501', '42501', $$ SELECT * FROM telemetry.leased_events(0::smallint, 255::smallint, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL) $$),
+    ('mark_lost_subscriptions()', '42501', '42501', '42501', $$ SELECT telemetry.mark_lost_subscriptions() $$),
+    ('nack_as_owner(text,bigint,text,bigint[],interval,boolean,text)', '42501', '42501', '42501', $$ SELECT telemetry.nack_as_owner('bare', 0, NULL, NULL, NULL, true, 'postgres') $$),
+    ('place_at(timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.place_at(now()) $$),
+    ('put_aside(telemetry.subscription,telemetry.subscription_share,bigint[],text,interval,boolean)', '42501', '42501', '42501', $$ SELECT telemetry.put_aside(NULL, NULL, NULL, NULL, NULL, true) $$),
+    ('remove_shares(text)', '42501', '42501', '42501', $$ SELECT telemetry.remove_shares('bare') $$),
+    ('replay_dead_letters_as_owner(text,bigint[],text)', '42501', '42501', '42501', $$ SELECT telemetry.replay_dead_letters_as_owner('bare', NULL, 'postgres') $$),
+    ('require_lease(text,bigint)', '42501', '42501', '42501', $$ SELECT telemetry.require_lease('bare', 0) $$),
+    ('require_lease_time(interval)', '42501', '42501', '42501', $$ SELECT telemetry.require_lease_time('1 s') $$),
+    ('require_subscription(text,text,boolean)', '42501', '42501', '42501', $$ SELECT telemetry.require_subscription('bare', 'postgres', true) $$),
+    ('restart_subscription_as_owner(text,timestamp with time zone,text)', '42501', '42501', '42501', $$ SELECT telemetry.restart_subscription_as_owner('bare', now(), 'postgres') $$),
+    ('retry_pause(interval,integer)', '42501', '42501', '42501', $$ SELECT telemetry.retry_pause('1 s', 1) $$),
+    ('start_share(text,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.start_share('bare', now()) $$),
+    ('take_share(text,text,integer,interval,text)', '42501', '42501', '42501', $$ SELECT telemetry.take_share('bare', 'one', 1, '1 s', 'postgres') $$),
+    ('lease_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.lease_seq') $$),
     ('health_limits()', '42501', '42501', '42501', 'SELECT * FROM telemetry.health_limits()'),
     ('reading_index_status(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.reading_index_status('telemetry.event_1_readings') $$),
     ('settle_readings(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.settle_readings('telemetry.event_1_readings') $$),
@@ -129,10 +167,10 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
+FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['checkpoint', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
+FROM unnest(ARRAY['checkpoint', 'dead_letter', 'redelivery', 'subscription', 'subscription_consumer', 'subscription_share', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
                   'state_region_1d', 'state_region_1h', 'state_region_1m']) AS o;
 -- Only the server calls trigger functions, the functions of the type and of its aggregates, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL

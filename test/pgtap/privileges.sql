@@ -45,16 +45,17 @@ INSERT INTO reads SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['measurements
     'region_stats', 'region_metric_stats', 'device_stats_1m', 'device_stats_1h', 'device_stats_1d', 'region_stats_1m', 'region_stats_1h', 'region_stats_1d',
     'device_stats_live', 'device_metric_stats_live', 'region_stats_live', 'region_metric_stats_live',
     'device_stats_1m_live', 'device_stats_1h_live', 'device_stats_1d_live', 'region_stats_1m_live', 'region_stats_1h_live', 'region_stats_1d_live',
-    'projection_status', 'pipeline_status', 'stat_ingest', 'batch', 'relay_status']) AS o;
+    'device_liveness', 'projection_status', 'pipeline_status', 'stat_ingest', 'batch', 'subscription_status', 'dead_letters', 'relay_status']) AS o;
 INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count', 'avg', 'stddev', 'minimum', 'maximum', 'first_value', 'first_at',
     'last_value', 'last_at', 'quantile', 'increase', 'resets', 'has_overlap', 'recounted', 'with_known_resets', 'summary', 'counter_summary', 'merge', 'read_events', 'follow_from', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
-    'batch_tail', 'folded_tail', 'series', 'region_series', 'series_of', 'wait_for', 'relay_report', 'current_place']) AS o;
+    'batch_tail', 'folded_tail', 'series', 'region_series', 'series_of', 'wait_for', 'next_batch', 'ack', 'nack', 'extend_lease', 'replay_dead_letters', 'relay_report', 'current_place']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
 INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE');
 CREATE TEMP TABLE administers (LIKE reads);
-INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'project_once', 'health', 'setup', 'stat_ingest_reset',
-    'pause_projection', 'resume_projection', 'set_cadence', 'set_retention', 'set_metric', 'set_failure_policy', 'replay_parked', 'create_projection', 'create_handler_projection', 'drop_projection', 'rebuild_projection', 'cancel_rebuild', 'verify_projection', 'is_background_worker', 'pause_relay', 'resume_relay', 'adopt_relay', 'refresh_cache']) AS o;
-INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure', 'projection', 'projection_setting', 'parked_event', 'audit', 'pause', 'metric', 'relay']) AS o;
+INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'set_expected_interval', 'project_once', 'health', 'setup', 'stat_ingest_reset',
+    'pause_projection', 'resume_projection', 'set_cadence', 'set_retention', 'set_metric', 'set_failure_policy', 'replay_parked', 'create_projection', 'create_handler_projection', 'drop_projection', 'rebuild_projection', 'cancel_rebuild', 'verify_projection', 'is_background_worker',
+    'create_subscription', 'restart_subscription', 'drop_subscription', 'pause_relay', 'resume_relay', 'adopt_relay', 'refresh_cache']) AS o;
+INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure', 'projection', 'projection_setting', 'parked_event', 'audit', 'pause', 'metric', 'offline_device', 'relay']) AS o;
 
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_reader'::regrole $$,
     'SELECT * FROM reads', 'the rights of a reader');

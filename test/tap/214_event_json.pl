@@ -82,6 +82,50 @@ SQL
 "idempotency_key": "key \\"of\\" \\\\ 鍵 /"}
 JSON
 
+# Events of other types have no values, and what their type adds stands beside the members that every event has. The extension stores only
+# events of devices (315_liveness.pl); a superuser stores odd ones. A notification tells details in ASCII only, as they are.
+my @odd = (
+	q({"state": "offline", "last_received_at": "2026-01-02T03:04:05.200000Z", "expected_interval": 0.5}), q({"a": {"b": [1, null, {"c": "\\"d\\""}]}, "n": null, "region": "of the details", "idempotency_key": "not this one"}), q({}), 'NULL', q({"Höhe": "🌡"}));
+my $odd_events = "INSERT INTO telemetry.event_1 (event_id, xid, measured_at, received_at, fingerprint, epoch, version, type, device_id, region, idempotency_key, metrics)
+SELECT nextval('telemetry.event_id_seq'), pg_current_xact_id(), '2024-02-29 23:59:59.999999+00', '2024-03-01 00:00:00+00', gen_random_uuid(), (SELECT max(epoch) FROM telemetry.epoch), 1, 'device.odd', 'ü \"%s\"', %s, 'key %s', %s;\nCALL telemetry.project_once();\n";
+my $odd_script = "LISTEN telemetry_ingested;\n";
+for my $i (0 .. $#odd)
+{
+	my $details = $odd[$i] eq 'NULL' ? 'NULL' : "'$odd[$i]'";
+	$odd_script .= sprintf $odd_events, $i, $i % 2 ? 'NULL' : q('Zürich'), $i, $details;
+}
+($out, $err) = psql_finish(psql_start($node, $odd_script));
+is($err, '', 'odd events are stored and told');
+my @odd_payloads = $out =~ /with payload "(.*)" received from/g;
+is(scalar @odd_payloads, scalar @odd, 'each in a notification of its own');
+is(scalar(grep { /[^ -~]/ } @odd_payloads), 0, 'in printable ASCII');
+$node->safe_psql('postgres', 'CREATE TABLE odd_told (payload jsonb)');
+$node->safe_psql('postgres', 'INSERT INTO odd_told VALUES ' . join(', ', map { "(\$told\$$_\$told\$)" } @odd_payloads));
+is($node->safe_psql('postgres', "SELECT count(*) FROM odd_told WHERE NOT payload ? 'events'"), '1', 'one has details that cannot be told');
+counted(<<'SQL', @odd - 1, 'a notification says what the view says of them');
+SELECT count(*) FROM odd_told AS told, jsonb_array_elements(told.payload -> 'events') AS t (event)
+JOIN telemetry.events e ON e.id = (t.event ->> 'id')::bigint AND e.type = t.event ->> 'type' AND e.aggregateid = t.event ->> 'device_id'
+WHERE t.event - '{id,type,since,received_at,idempotency_key}'::text[] = e.payload - '{idempotency_key,since,received_at}'::text[]
+  AND t.event ->> 'since' = '2024-02-29T23:59:59.999999Z' AND (e.payload ->> 'since')::timestamptz = '2024-02-29 23:59:59.999999+00'
+SQL
+for my $settings ([ 'UTC', 'ISO' ], [ 'Asia/Kathmandu', 'German' ])
+{
+	my ($zone, $style) = @$settings;
+	counted(<<"SQL", scalar @odd, "read_events() gives the rows of the view: $zone, $style");
+SET timezone = '$zone'; SET datestyle = '$style';
+SELECT count(*) FROM telemetry.batch b, telemetry.read_events(b.batch_id) AS r JOIN telemetry.events e ON e.id = r.id
+WHERE e = r AND e.payload::text = r.payload::text AND e.type = 'device.odd'
+SQL
+}
+is($node->safe_psql('postgres', "SELECT string_agg(payload::text, E'\n' ORDER BY id) FROM telemetry.events WHERE type = 'device.odd'"), <<'JSON' =~ s/\n\z//r, 'written out');
+{"since": "2024-02-29T23:59:59.999999+00:00", "state": "offline", "region": "Zürich", "device_id": "ü \"0\"", "received_at": "2024-03-01T00:00:00+00:00", "idempotency_key": "key 0", "last_received_at": "2026-01-02T03:04:05.200000Z", "expected_interval": 0.5}
+{"a": {"b": [1, null, {"c": "\"d\""}]}, "since": "2024-02-29T23:59:59.999999+00:00", "region": "of the details", "device_id": "ü \"1\"", "received_at": "2024-03-01T00:00:00+00:00", "idempotency_key": "key 1"}
+{"since": "2024-02-29T23:59:59.999999+00:00", "region": "Zürich", "device_id": "ü \"2\"", "received_at": "2024-03-01T00:00:00+00:00", "idempotency_key": "key 2"}
+{"since": "2024-02-29T23:59:59.999999+00:00", "device_id": "ü \"3\"", "received_at": "2024-03-01T00:00:00+00:00", "idempotency_key": "key 3"}
+{"Höhe": "🌡", "since": "2024-02-29T23:59:59.999999+00:00", "region": "Zürich", "device_id": "ü \"4\"", "received_at": "2024-03-01T00:00:00+00:00", "idempotency_key": "key 4"}
+JSON
+is($node->safe_psql('postgres', "SELECT (SELECT count(*) FROM telemetry.measurements), (SELECT sum(sample_count) FROM telemetry.device_stats), (SELECT count(*) FROM telemetry.verify_projection('device'))"), "$events|$events|0", 'none of them is a reading');
+
 # No event holds an infinite time, a number that is none, or a control character.
 for my $refused (
 	[ 'TC004', q('d', 'infinity') ],

@@ -1,6 +1,7 @@
 # Acceptance check 18. Requests for memory (palloc and new) and statements by SPI fail, one in each call, and a cancel comes at
 # a palloc. The calls are: ingest (single, batch, duplicates, refused readings, new devices, a cold session, the very first
-# reading), the queries, a pass of the projections, and the worker. A call that fails raises an ordinary error, and the next
+# reading), the queries, leases of a subscription, a pass of the projections, and the worker with its looks at silent devices. A call
+# that fails raises an ordinary error, and the next
 # call in the session works. Nothing is lost or stored twice, nothing leaks, and the process does not grow. At the end the test
 # cancels and terminates at random.
 #
@@ -63,6 +64,8 @@ my $token = q{SELECT token FROM telemetry.ingest_telemetry('d1', NULL, 20, 40, :
 my $few = q{SELECT accepted + duplicates AS stored FROM telemetry.ingest_telemetry_batch(ARRAY['d1', 'x-' || :'what', 'd1'], NULL, ARRAY[1, 2, 3], NULL,
 	ARRAY[:'what' || 'a', :'what' || 'b', :'what' || 'c'])};
 
+my $anew = "SELECT telemetry.restart_subscription('faulty', '-infinity') \\g /dev/null";
+
 # Each row has the call, what must be true afterwards, and what comes before; :what is different each time. `after` is also the
 # proof that the session can go on; it gives t.
 my @calls = (
@@ -91,6 +94,12 @@ my @calls = (
 		after => "SELECT telemetry.pause_projection('region') AND telemetry.resume_projection('region')" },
 	{ name => 'a wait in vain', before => $token, call => "SELECT telemetry.wait_for(:'token', '1 ms')", after => "SELECT telemetry.wait_for(:'token', '0') = 'timeout'" },
 	{ name => 'a wait', before => "$token\nCALL telemetry.project_once();", call => "SELECT telemetry.wait_for(:'token')", after => "SELECT telemetry.wait_for(:'token', '0') = 'applied'" },
+	{ name => 'a lease that is acknowledged', before => "$anew", call => "SELECT telemetry.ack('faulty', max(lease)) FROM telemetry.next_batch('faulty', 20)", after => "SELECT count(*) = 20 FROM telemetry.next_batch('faulty', 20)" },
+	{ name => 'a lease, cold', before => "$anew\nSELECT fault_forget() \\g /dev/null", call => "SELECT telemetry.ack('faulty', max(lease)) FROM telemetry.next_batch('faulty', 20)",
+		after => "SELECT count(*) = 20 FROM telemetry.next_batch('faulty', 20)" },
+	{ name => 'events that are given back', before => $anew, call => "SELECT telemetry.nack('faulty', max(lease), 'no', (array_agg(id))[2:4]) FROM telemetry.next_batch('faulty', 20)", after => "SELECT count(*) > 0 FROM telemetry.next_batch('faulty', 20)" },
+	{ name => 'events that come again', before => "$anew\nSELECT telemetry.nack('faulty', max(lease), 'no', array_agg(id)) FROM telemetry.next_batch('faulty', 20) \\g /dev/null",
+		call => "SELECT telemetry.nack('faulty', max(lease)) FROM telemetry.next_batch('faulty', 20)", after => "SELECT count(*) > 0 FROM telemetry.next_batch('faulty', 20)" },
 	{ name => 'a pass', before => "$new_device \\g /dev/null", call => 'CALL telemetry.project_once()', after => 'CALL telemetry.project_once(); SELECT bool_and(lag_events = 0) FROM telemetry.projection_status',
 		heavy => 1 },
 	{ name => 'a pass over a batch, cold', before => "$batch \\g /dev/null\nSELECT fault_forget() \\g /dev/null", call => 'CALL telemetry.project_once()', heavy => 1,
@@ -112,11 +121,15 @@ run_ok(<<"SQL");
 SELECT telemetry.ingest_telemetry('d' || i % 5, '2024-05-01 00:00:00+00'::timestamptz + i * interval '1 second', i, nullif(i % 3, 0), 'before-' || i, CASE WHEN i % 4 = 0 THEN '{"light": 1.5, "b": null}' END::jsonb, 'r' || i % 2)
 FROM generate_series(0, 4) AS i;
 SELECT telemetry.ingest_telemetry('d0', '2024-05-01', 1, 1, 'taken');
+SELECT telemetry.create_subscription('faulty', retry_delay => '0', max_attempts => 0);
 $batch;
 CALL telemetry.project_once();
 SQL
 sweep($_) foreach @calls;
 note "$total calls with a fault; errors: " . join(', ', map { "$_ $raised{$_}" } sort keys %raised);
+
+# It would keep the batches at which it stands from being merged.
+run_ok("SELECT telemetry.drop_subscription('faulty')");
 
 # --- what is left of it all -------------------------------------------------------------------------------------------
 
@@ -197,6 +210,28 @@ ok(wait_for($node, "SELECT last_error LIKE '%fault_test: no SQL%' FROM telemetry
 is($node->safe_psql('postgres', 'SELECT fired FROM fault_disarm_projector()'), 't', 'by our doing');
 ok(wait_for($node, 'SELECT count(*) = 1 FROM telemetry.batch', 'the old batches to be merged'), 'and is done later');
 ok(worked('sql'), 'the worker goes on');
+
+# Its looks which devices are silent. Each silence is told once, whichever request fails.
+$node->append_conf('postgresql.conf', "telemetry_cqrs.liveness_interval = 1\n");
+$node->reload;
+my %most_requests = (palloc => 300, new => 10, sql => 2, cancel => 300);    # mostly there are more until the device is told
+my ($silent, $silent_fired) = (0, 0);
+foreach my $kind (sort keys %most_requests)
+{
+	foreach (1 .. $worker_faults / 2)
+	{
+		++$silent;
+		$node->safe_psql('postgres', "SELECT telemetry.register_device('silent-$silent', 'r', '100 ms'), telemetry.ingest_telemetry('silent-$silent', NULL, 1, idempotency_key => 'silent')");
+		wait_for($node, $current, 'the reading to be applied');
+		$node->safe_psql('postgres', "SELECT fault_arm_projector('$kind', " . (1 + int(rand($most_requests{$kind}))) . ')');
+		wait_for($node, "SELECT count(*) > 0 FROM telemetry.events WHERE type = 'device.offline' AND aggregateid = 'silent-$silent'", "the silence of device $silent");
+		$silent_fired += $node->safe_psql('postgres', 'SELECT fired::int FROM fault_disarm_projector()');
+	}
+}
+note "$silent_fired of $silent failed";
+is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT aggregateid) FROM telemetry.events WHERE type LIKE 'device.%'"), "$silent|$silent", 'each silence is told once');
+$node->append_conf('postgresql.conf', "telemetry_cqrs.liveness_interval = 0\n");
+$node->reload;
 
 # Waits until the worker has applied a further reading.
 sub worked

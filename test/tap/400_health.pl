@@ -36,19 +36,19 @@ sub send_readings
 my %limit = (
 	lag_warning => "interval '1 minute'", lag_error => "interval '10 minutes'", blocked_warning => "interval '5 seconds'", blocked_error => "interval '1 minute'",
 	held_warning => "interval '5 minutes'", held_error => "interval '1 hour'", dead_rows => '1000::bigint', queue_warning => '0.1::float8', queue_error => '0.5::float8',
-	rejected_warning => "interval '1 day'", starting => "interval '1 minute'", retention_margin => "interval '10 minutes'", unmerged => '100::bigint');
+	rejected_warning => "interval '1 day'", starting => "interval '1 minute'", retention_margin => "interval '10 minutes'", unmerged => '100::bigint', consumer_warning => "interval '10 minutes'");
 # Sets limits from which health() warns. A limit that is not named is as it was shipped.
 sub limits
 {
 	my (%other) = @_;
 	my %now = (%limit, %other);
-	my @names = qw(lag_warning lag_error blocked_warning blocked_error held_warning held_error dead_rows queue_warning queue_error rejected_warning starting retention_margin unmerged);
+	my @names = qw(lag_warning lag_error blocked_warning blocked_error held_warning held_error dead_rows queue_warning queue_error rejected_warning starting retention_margin unmerged consumer_warning);
 	my $out = join ', ', map { "OUT $_ " . ($now{$_} =~ /^interval/ ? 'interval' : $now{$_} =~ /bigint/ ? 'bigint' : 'float8') } @names;
 	my $values = join ', ', map { $now{$_} } @names;
 	sql("CREATE OR REPLACE FUNCTION telemetry.health_limits($out) LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS \$\$SELECT $values\$\$");
 	return;
 }
-is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|00:01:00|00:05:00|01:00:00|1000|0.1|0.5|1 day|00:01:00|00:10:00|100', 'limits as shipped');
+is(sql('SELECT * FROM telemetry.health_limits()'), '00:01:00|00:10:00|00:00:05|00:01:00|00:05:00|01:00:00|1000|0.1|0.5|1 day|00:01:00|00:10:00|100|00:10:00', 'limits as shipped');
 
 # Returns "state|detail|hint" of a check.
 sub health_of { my ($name, $on, $database) = @_; return ($on // $node)->safe_psql($database // 'postgres', "SELECT state, detail, hint FROM telemetry.health() WHERE item = '$name'"); }
@@ -89,7 +89,7 @@ sub reload { sql("ALTER SYSTEM SET $_[0]"); sql('SELECT pg_reload_conf()'); retu
 
 all_ok('a fresh extension');
 is(sql("SELECT string_agg(item, ', ') FROM telemetry.health()"),
-	'worker, worker slots, library, event log, reading index, triggers, projection device, projection device_1d, projection device_1h, projection device_1m, projection region, projection region_1d, projection region_1h, projection region_1m, tables, locks, vacuum, notification queue, rejected readings, prepared transactions, batch retention, relay',
+	'worker, worker slots, library, event log, reading index, triggers, projection device, projection device_1d, projection device_1h, projection device_1m, projection region, projection region_1d, projection region_1h, projection region_1m, tables, locks, vacuum, notification queue, rejected readings, subscriptions, prepared transactions, batch retention, relay',
 	'the checks');
 send_readings(10);
 wait_applied($node);
@@ -257,6 +257,24 @@ like(health_of('projection device'), qr/^ok\|current, 0 events wait/, 'the other
 sql('DROP INDEX telemetry.refusing');
 becomes('projection region', 'ok', qr/current/, 'it works again');
 
+# --- subscriptions ------------------------------------------------------------------------------------------------------------------
+
+sql("SELECT telemetry.create_subscription('late', max_attempts => 1), telemetry.create_subscription('lost')");
+like(health_of('subscriptions'), qr/^ok\|2/, 'subscriptions that lag by nothing');
+send_readings(2);
+wait_applied($node);
+limits(consumer_warning => "interval '0'");
+becomes('subscriptions', 'warning', qr/late lags by \d+ s/, 'one lags');
+limits();
+sql("UPDATE telemetry.subscription SET max_lag = '1 us' WHERE subscription = 'lost'; SELECT telemetry.mark_lost_subscriptions()");
+becomes('subscriptions', 'error', qr/lost is lost.*restart_subscription\('lost'\)/, 'one is lost');
+sql("SELECT telemetry.restart_subscription('lost')");
+becomes('subscriptions', 'ok', qr/2/, 'it began anew');
+sql("SELECT telemetry.nack('late', (array_agg(lease))[1], 'no', array_agg(id)) FROM telemetry.next_batch('late')");
+becomes('subscriptions', 'warning', qr/late has \d+ dead letters.*replay_dead_letters/, 'there are dead letters');
+sql("SELECT telemetry.drop_subscription(subscription) FROM telemetry.subscription_status");
+like(health_of('subscriptions'), qr/^ok\|0/, 'no subscription');
+
 # --- batches that are not merged --------------------------------------------------------------------------------------------------
 
 sql(q{CREATE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$});
@@ -311,7 +329,7 @@ like(health_of('event log', $node, 'copy'), qr/^ok\|open, epoch 2/, 'event log: 
 
 sql('CREATE ROLE operator; CREATE ROLE dashboard');
 sql("SELECT telemetry.grant_admin('operator'), telemetry.grant_reader('dashboard')");
-is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '21', 'an operator sees it all');
+is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '23', 'an operator sees it all');
 $blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.state_device IN SHARE MODE');
 limits(blocked_warning => "interval '0'");
 like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE item = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and the session that is in the way, of whatever role');

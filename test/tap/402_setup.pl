@@ -145,8 +145,10 @@ sql("INSERT INTO telemetry.checkpoint SELECT c, epoch, snapshot, partial_xid, pa
 my $views = sql(q{SELECT string_agg(relname, ' ' ORDER BY relname ~ '_live$' DESC, relname) FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' AND relname ~ '^(device|region)_'});
 sql('DROP INDEX telemetry.event_1_readings');
 for my $made ((map { my $name = $_; map { "OPERATOR $_ telemetry.$name USING telemetry_readings" } qw(CLASS FAMILY) } qw(device_ops time_ops)),
-	'ACCESS METHOD telemetry_readings', 'FUNCTION telemetry.handle_reading_index(internal)', 'VIEW telemetry.relay_status', 'TABLE telemetry.relay', (map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
-	(map { "TABLE telemetry.$_" } qw(projection projection_setting parked_event audit metric pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
+	'ACCESS METHOD telemetry_readings', 'FUNCTION telemetry.handle_reading_index(internal)', (map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
+	'VIEW telemetry.relay_status', 'TABLE telemetry.relay', 'VIEW telemetry.dead_letters', 'VIEW telemetry.subscription_status',
+	(map { "FUNCTION telemetry.$_" } 'fail_redelivery', 'fail_share', 'put_aside', 'bury_dead', 'end_lease', 'require_lease', 'require_subscription', 'start_share'), 'SEQUENCE telemetry.lease_seq',
+	(map { "TABLE telemetry.$_" } qw(subscription_share subscription_consumer redelivery dead_letter subscription projection projection_setting parked_event audit metric offline_device pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
 {
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");
 }

@@ -19,7 +19,7 @@ sub content_of
 	local $/;
 	return scalar <$in>;
 }
-my %page = map { $_ => content_of("doc/manual/$_.md") } qw(README concepts reference projections relay monitoring backup sizing limits);
+my %page = map { $_ => content_of("doc/manual/$_.md") } qw(README concepts reference projections subscriptions relay monitoring backup sizing limits);
 
 # Returns the tables after the mark "<!-- $mark -->" of a page, up to the next mark or heading of level 1 or 2, as rows of cells. The
 # first row of each table and the line below it are left out. Backticks around a whole cell go.
@@ -81,7 +81,7 @@ SELECT concat_ws(E'\t', p.proname, pg_get_function_arguments(p.oid),
                  CASE WHEN o.columns IS NOT NULL THEN CASE WHEN p.proretset THEN 'setof ' ELSE '' END || o.columns ELSE coalesce(pg_get_function_result(p.oid), '') END)
 FROM pg_proc p
 CROSS JOIN LATERAL (SELECT '(' || string_agg(a.name, ', ' ORDER BY a.place) || ')' AS columns
-                    FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS a (name, mode, place) WHERE a.mode = 'o') AS o
+                    FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS a (name, mode, place) WHERE a.mode IN ('o', 't')) AS o
 WHERE p.pronamespace = 'telemetry'::regnamespace AND %s
 SQL
 my @real;
@@ -119,7 +119,7 @@ same_list([ map { $_->[0] } rows_of('reference', 'types') ], \@types, 'every typ
 # Settings: default, unit, range or values, context.
 my @settings = lines_of(<<'SQL');
 LOAD 'telemetry_cqrs';
-SELECT concat_ws(' ', name, boot_val, coalesce(unit, '-'), CASE vartype WHEN 'string' THEN 'text' WHEN 'bool' THEN 'on, off' WHEN 'enum' THEN array_to_string(enumvals, ', ') ELSE min_val || ' to ' || max_val END, context)
+SELECT concat_ws(' ', name, coalesce(nullif(boot_val, ''), 'empty'), coalesce(unit, '-'), CASE vartype WHEN 'string' THEN 'text' WHEN 'bool' THEN 'on, off' WHEN 'enum' THEN array_to_string(enumvals, ', ') ELSE min_val || ' to ' || max_val END, context)
 FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%'
 SQL
 same_list([ map { join ' ', @$_[ 0 .. 4 ] } rows_of('reference', 'settings') ], \@settings, 'every setting is in reference.md, with default, unit, range and context');
@@ -169,7 +169,7 @@ sub let_worker_finish
 }
 
 my $blocks = 0;
-for my $name (qw(projections relay monitoring backup concepts sizing limits reference))
+for my $name (qw(projections subscriptions relay monitoring backup concepts sizing limits reference))
 {
 	my $number = 0;
 	while ($page{$name} =~ /^```sql\n(.*?)^```$/gms)

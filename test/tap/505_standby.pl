@@ -14,6 +14,7 @@ use TelemetryNode;
 my $primary = telemetry_primary('primary', conf => "hot_standby_feedback = on\n");
 $primary->safe_psql('postgres', "SELECT status FROM telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')");
 $primary->safe_psql('postgres', "SELECT telemetry.create_projection('own', 'device', '1 hour', regions => ARRAY['r1'])");
+$primary->safe_psql('postgres', "SELECT telemetry.create_subscription('one', '-infinity')");
 wait_applied($primary);
 wait_for($primary, "SELECT count(*) = (SELECT count(*) FROM telemetry.projection) FROM telemetry.cursor", 'each projection to begin');
 $primary->backup('backup');
@@ -52,11 +53,13 @@ my @commands = (
 	"SELECT telemetry.ingest_telemetry('d', NULL, 1)",
 	"SELECT telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')",
 	"SELECT telemetry.ingest_telemetry_batch(ARRAY['d'], NULL, ARRAY[1], NULL)",
-	"SELECT telemetry.register_device('e')",
+	"SELECT telemetry.register_device('e')", "SELECT telemetry.set_expected_interval('e', '1 h')",
 	"SELECT telemetry.grant_reader('reader')", "SELECT telemetry.grant_writer('reader')", "SELECT telemetry.grant_admin('reader')",
 	'CALL telemetry.project_once()', "SELECT telemetry.settle_readings('telemetry.event_1_readings')", "SELECT telemetry.pause_projection('device')", "SELECT telemetry.resume_projection('device')",
 	"SELECT telemetry.set_cadence('device_1m', '2 s')", "SELECT telemetry.set_retention('device_1m', '1 day')", "SELECT telemetry.set_metric('volt', 'counter')", "SELECT telemetry.create_projection('one', 'all')", "SELECT telemetry.create_handler_projection('two', 'now()')",
 	"SELECT telemetry.drop_projection('one')", "SELECT telemetry.rebuild_projection('device')", "SELECT telemetry.cancel_rebuild('device')", "SELECT telemetry.set_failure_policy('device', 'park')", "SELECT telemetry.replay_parked('device')",
+	"SELECT telemetry.create_subscription('two')", "SELECT telemetry.restart_subscription('one')", "SELECT telemetry.drop_subscription('one')", "SELECT * FROM telemetry.next_batch('one')", "SELECT telemetry.ack('one', 1)", "SELECT telemetry.nack('one', 1)",
+	"SELECT telemetry.extend_lease('one', 1, '1 s')", "SELECT telemetry.replay_dead_letters('one')",
 	'SELECT telemetry.pause_relay()', 'SELECT telemetry.resume_relay()', 'SELECT telemetry.adopt_relay()', 'SELECT telemetry.refresh_cache()');
 $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");

@@ -26,6 +26,7 @@ sub sqlstate_of
 }
 
 my ($round, $refused) = (0, 0);
+my $consumer;
 # Returns a query that sends readings of a known and a new device in one call, with a region and a further metric. One is refused.
 sub batch_of_readings
 {
@@ -47,12 +48,31 @@ sub everything_is_right
 	is($node->safe_psql('postgres', "SELECT (SELECT count(*) FROM telemetry.rejected_readings), (SELECT sum(events) = (SELECT count(*) FROM telemetry.event) FROM telemetry.batch),
 			(SELECT count(*) FROM (SELECT DISTINCT device_id FROM telemetry.event EXCEPT SELECT device_id FROM telemetry.device) AS d),
 			(SELECT string_agg(detail, '; ') FROM telemetry.health() WHERE item = 'tables' AND state <> 'ok')"), "$refused|t|0|", "$what: quarantine, batches and registry are complete, health() is content");
+	consumes_everything($what);
 }
 
+# A consumer gets every event that is new. One of them fails until it is a dead letter, and is replayed. A subscription comes and goes.
+sub consumes_everything
+{
+	my ($what) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$consumer //= session($node);
+	$consumer->query_safe("SELECT telemetry.create_subscription('brief'); SELECT telemetry.drop_subscription('brief')");
+	my ($lease, $first) = split /\|/, $consumer->query_safe("SELECT max(lease), min(id) FROM telemetry.next_batch('dba')");
+	$consumer->query_safe("SELECT telemetry.nack('dba', $lease, 'not this one', ARRAY[$first])");
+	$consumer->query_safe("SELECT telemetry.nack('dba', max(lease), 'nor now') FROM telemetry.next_batch('dba')");
+	is($consumer->query_safe('SELECT count(*) FROM telemetry.dead_letters'), '1', "$what: an event becomes a dead letter");
+	is($consumer->query_safe("SELECT telemetry.replay_dead_letters('dba')"), '1', "$what: it is replayed");
+	is($consumer->query_safe("SELECT string_agg(id::text, ' ') || '|' || count(telemetry.ack('dba', lease)) FROM telemetry.next_batch('dba')"), "$first|1", "$what: it is processed");
+	is($consumer->query_safe("SELECT state || consumed_batch - (SELECT max(batch_id) FROM telemetry.batch) FROM telemetry.subscription_status"), 'current0', "$what: a consumer has processed everything");
+	return;
+}
+
+sql("SELECT telemetry.create_subscription('dba', retry_delay => '0', max_attempts => 2)");
 everything_is_right('at the beginning');
 my @tables = split /\n/, sql("SELECT relname FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' ORDER BY relname");
 my @read_side = qw(batch batcher cursor state_device state_device_1d state_device_1h state_device_1m state_region state_region_1d state_region_1h state_region_1m);
-is_deeply(\@tables, [ sort @read_side, qw(audit checkpoint device device_metric_state device_state epoch event event_1 installation metric parked_event pause projection projection_failure projection_setting region_metric_state region_state rejected_readings relay) ], 'the tables of the extension');
+is_deeply(\@tables, [ sort @read_side, qw(audit checkpoint dead_letter device device_metric_state device_state epoch event event_1 installation metric offline_device parked_event pause projection projection_failure projection_setting redelivery region_metric_state region_state rejected_readings relay subscription subscription_consumer subscription_share) ], 'the tables of the extension');
 my %first_column = map { split /\|/ } split /\n/, sql("SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = 1 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'");
 sql(<<'SQL');
 CREATE TABLE audit (table_name text, row_data jsonb);
@@ -63,6 +83,7 @@ SQL
 # refuses commands for the log (TC202) and the registry (TC204), and passes for the read side (TC204), because native writes would
 # bypass the change there. With '' it refuses nothing, and health() reports the change all the same. %t: the table, %c: its first
 # column.
+my @subscribing = qw(subscription subscription_consumer redelivery dead_letter);
 my %native = (event_1 => 'TC202', map { $_ => 'TC204' } @read_side);
 my %of_log = (event => 'TC202', event_1 => 'TC202');    # what the segment inherits
 my @things = (
@@ -73,7 +94,7 @@ my @things = (
 	[ 'row trigger', 'CREATE TRIGGER dba AFTER INSERT OR UPDATE OR DELETE ON telemetry.%t FOR EACH ROW EXECUTE FUNCTION audit()', 'DROP TRIGGER dba ON telemetry.%t', \%native ],
 	[ 'statement trigger', 'CREATE TRIGGER dba BEFORE INSERT OR UPDATE OR DELETE ON telemetry.%t FOR EACH STATEMENT EXECUTE FUNCTION audit()', 'DROP TRIGGER dba ON telemetry.%t', \%native ],
 	[ 'rule', 'CREATE RULE dba AS ON DELETE TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', {} ],
-	[ 'rule on INSERT', 'CREATE RULE dba AS ON INSERT TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', { %native, device => 'TC204', pause => '', relay => '', projection_setting => '', audit => '', metric => '' } ],
+	[ 'rule on INSERT', 'CREATE RULE dba AS ON INSERT TO telemetry.%t DO ALSO NOTHING', 'DROP RULE dba ON telemetry.%t', { %native, device => 'TC204', pause => '', relay => '', projection_setting => '', audit => '', metric => '', map { $_ => '' } @subscribing } ],
 	[ 'row security', 'ALTER TABLE telemetry.%t ENABLE ROW LEVEL SECURITY', 'ALTER TABLE telemetry.%t DISABLE ROW LEVEL SECURITY', \%native ],
 	[ 'column', 'ALTER TABLE telemetry.%t ADD COLUMN dba text', 'ALTER TABLE telemetry.%t DROP COLUMN dba', \%of_log ],
 	[ 'column with default', "ALTER TABLE telemetry.%t ADD COLUMN dba text NOT NULL DEFAULT 'x'", 'ALTER TABLE telemetry.%t DROP COLUMN dba', { %native, %of_log } ],
@@ -121,7 +142,7 @@ foreach my $thing (@things)
 	}
 	everything_is_right("$what, gone") if grep { exists $refusals->{$_} } @tables;
 }
-is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'device rejected_readings', 'triggers saw the registrations and the refused readings, and nothing by half');
+is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'dead_letter device redelivery rejected_readings subscription subscription_consumer subscription_share', 'triggers saw the registrations, the refused readings and what consumers did, and nothing by half');
 # A trigger that keeps a row out which opens the log: the command says so, and the next one goes on when it is gone.
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 $node->safe_psql('fresh', <<'SQL');
@@ -137,6 +158,7 @@ foreach my $table ('installation', 'epoch')
 	$node->safe_psql('fresh', "DROP TRIGGER keep_out ON telemetry.$table");
 }
 is($node->safe_psql('fresh', "SELECT status FROM telemetry.ingest_telemetry('d', NULL, 1)"), 'accepted', 'and goes on when it is gone');
+$consumer->quit;
 $session->{run}->finish if eval { $session->quit; 0 };
 $node->stop;
 done_testing();

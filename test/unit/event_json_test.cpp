@@ -82,6 +82,26 @@ TEST(EventJson, KeepsEveryDigit) {
         R"("received_at":"2026-01-02T03:04:05.200000Z","temperature":1.7976931348623157e+308,"humidity":5e-324})");
 }
 
+// The members that the type adds are given as they are.
+TEST(EventJson, TellsEventsOfOtherTypes) {
+    Event event = bare_event(13);
+    event.type = model::kDeviceOffline;
+    event.temperature = 21.5;  // such an event has no values
+    const std::string bare =
+        R"({"id":13,"type":"device.offline","device_id":"d","since":"2026-01-02T03:04:05.000000Z","received_at":"2026-01-02T03:04:05.200000Z")";
+    EXPECT_EQ(text_of(event), bare + "}");
+    event.details = "{}";
+    EXPECT_EQ(text_of(event), bare + "}");
+    event.details = R"({"state": "offline", "expected_interval": 60})";
+    EXPECT_EQ(text_of(event), bare + R"(,"state": "offline", "expected_interval": 60})");
+    event.region = "eu-west";
+    event.type = model::kDeviceOnline;
+    event.details = {};
+    EXPECT_EQ(
+        text_of(event),
+        R"({"id":13,"type":"device.online","device_id":"d","region":"eu-west","since":"2026-01-02T03:04:05.000000Z","received_at":"2026-01-02T03:04:05.200000Z"})");
+}
+
 // A writer of its own decides how values look, and is asked for those that are there only.
 struct NameWriter {
     std::string names;
@@ -90,6 +110,7 @@ struct NameWriter {
     void time(std::string_view name, Micros) { add("time", name); }
     void number(std::string_view name, double) { add("number", name); }
     void metrics(std::string_view name, int) { add("metrics", name); }
+    void members(int) { add("members", "of details"); }
 };
 
 TEST(EventJson, NamesEachMemberOnce) {
@@ -99,7 +120,11 @@ TEST(EventJson, NamesEachMemberOnce) {
     EXPECT_EQ(writer.names,
               "text device_id;text region;time measured_at;time received_at;number temperature;number humidity;"
               "metrics metrics;text idempotency_key;");
+    NameWriter other;
+    model::write_other_event_members(EventFields{"d", "r", test::kMeasuredAt, test::kMeasuredAt, 1, 2, "k"}, &metrics, other);
+    EXPECT_EQ(other.names, "text device_id;text region;time since;time received_at;members of details;text idempotency_key;");
     NameWriter nothing;
+    model::write_other_event_members(EventFields{}, static_cast<int*>(nullptr), nothing);
     model::write_event_members(EventFields{}, static_cast<int*>(nullptr), nothing);
     EXPECT_EQ(nothing.names, "");
 }

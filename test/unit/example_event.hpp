@@ -19,7 +19,8 @@ inline model::Event bare_event(std::int64_t id) {
             .received_at = kMeasuredAt + 200000,
             .temperature = {},
             .humidity = {},
-            .metrics = {}};
+            .metrics = {},
+            .details = {}};
 }
 
 }  // namespace test

@@ -18,6 +18,7 @@ using model::keyed_fingerprint;
 using model::Metric;
 using model::Reading;
 using model::Secret;
+using model::secret_of_type;
 
 Secret reference_key() {
     Secret secret;
@@ -128,6 +129,18 @@ TEST(Fingerprint, OfAReadingIsLedByItsMeasuredSecond) {
         reading.measured_at = out_of_range;
         EXPECT_EQ(hex(derived_fingerprint(reference_key(), reading, 0)).substr(0, 2), "01");
     }
+}
+
+TEST(Fingerprint, IsAnotherOneForEachType) {
+    const std::string key = "device.offline 2026-01-02T03:04:05.200000Z";
+    const Fingerprint of_reading = of_key("d", key);
+    const Fingerprint offline = keyed_fingerprint(secret_of_type(reference_key(), "device.offline"), "d", key, 0);
+    const Fingerprint online = keyed_fingerprint(secret_of_type(reference_key(), "device.online"), "d", key, 0);
+    EXPECT_NE(of_reading, offline);
+    EXPECT_NE(of_reading, online);
+    EXPECT_NE(offline, online);
+    EXPECT_EQ(offline, keyed_fingerprint(secret_of_type(reference_key(), "device.offline"), "d", key, 0));
+    EXPECT_NE(secret_of_type(reference_key(), "device.offline").bytes, secret_of_type(Secret{}, "device.offline").bytes);
 }
 
 }  // namespace

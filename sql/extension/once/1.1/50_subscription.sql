@@ -13,7 +13,7 @@ CREATE TABLE telemetry.subscription (
     lost_at       timestamptz,
     lost_because  text
 );
-COMMENT ON TABLE telemetry.subscription IS 'Holds the durable subscriptions (telemetry.create_subscription()). consumer_role: members of this role may consume. devices, regions, types: which events it wants (NULL: all). max_attempts, retry_delay: how often an event is delivered until it is a dead letter, and how long after the first failure. required: old batches are kept for it, until it lags by more than max_lag. lost_at, lost_because: since when and why it can no longer give every event (NULL: it can).';
+COMMENT ON TABLE telemetry.subscription IS 'Holds the durable subscriptions (telemetry.create_subscription()). consumer_role: members of this role may consume. devices, regions, types: which events it wants (NULL: all). max_attempts, retry_delay: how often an event is delivered until it is a dead letter, and how long after the first failure. required: old batches are kept for it, until it lags by more than max_lag. lost_at, lost_because: since when and why it can no longer give every event (NULL: it can). Internal; telemetry.subscription_status shows it.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.subscription', '');
 
 CREATE TABLE telemetry.subscription_share (
@@ -26,10 +26,10 @@ CREATE TABLE telemetry.subscription_share (
     not_before             timestamptz NOT NULL,
     failures               integer NOT NULL,
     caution                smallint NOT NULL,
-    careful_until          bigint NOT NULL,
+    careful_events         integer NOT NULL,
     last_error             text,
     last_error_at          timestamptz,
-    consumer               text,
+    consumer               text COLLATE "C",
     answered_at            timestamptz,
     lease                  bigint,
     leased_until           timestamptz,
@@ -40,7 +40,7 @@ CREATE TABLE telemetry.subscription_share (
     retried_device         text COLLATE "C",
     PRIMARY KEY (subscription, first_lane)
 ) WITH (fillfactor = 40, vacuum_index_cleanup = on);
-COMMENT ON TABLE telemetry.subscription_share IS 'Says for each share of a subscription (the devices of some lanes) how far it has been consumed: the batch, and possibly a place inside the next one. consumer, answered_at: who has worked on it last, and until when. lease, leased_until: of the consumer that works on it now; the lease_* columns say up to where. not_before, failures, caution, careful_until, last_error: of the last failures. Internal.';
+COMMENT ON TABLE telemetry.subscription_share IS 'Says for each share of a subscription (the devices of some lanes) how far it has been consumed: the batch, and possibly a place inside the next one. consumer, answered_at: who has worked on it last, and until when. lease, leased_until: of the consumer that works on it now; the lease_* columns say up to where. not_before, failures, last_error: of the last failures. caution, careful_events: for so many events leases have a tenth, a hundredth, .. of the events. Internal.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.subscription_share', '');
 
 CREATE SEQUENCE telemetry.lease_seq;
@@ -49,11 +49,12 @@ SELECT pg_catalog.pg_extension_config_dump('telemetry.lease_seq', '');
 
 CREATE TABLE telemetry.subscription_consumer (
     subscription text COLLATE "C",
-    consumer     text,
-    seen_at      timestamptz NOT NULL,
-    PRIMARY KEY (subscription, consumer)
+    consumer     text COLLATE "C",
+    seen_at      timestamptz,
+    PRIMARY KEY (subscription, consumer, seen_at)  -- so two sessions of one consumer do not wait for each other
 );
 COMMENT ON TABLE telemetry.subscription_consumer IS 'Holds the consumers that found nothing to do while others had all of it, and when. The next lease splits a share for them. Internal.';
+SELECT pg_catalog.pg_extension_config_dump('telemetry.subscription_consumer', '');
 
 CREATE TABLE telemetry.redelivery (
     subscription text COLLATE "C",
@@ -95,5 +96,5 @@ CREATE TABLE telemetry.dead_letter (
     died_at      timestamptz NOT NULL,
     PRIMARY KEY (subscription, event_id, epoch)
 );
-COMMENT ON TABLE telemetry.dead_letter IS 'Holds the events that a subscription has given up on. telemetry.dead_letters shows them, telemetry.replay_dead_letters() sends them through again.';
+COMMENT ON TABLE telemetry.dead_letter IS 'Holds the events that a subscription has given up on. Internal; telemetry.dead_letters shows them, telemetry.replay_dead_letters() sends them through again.';
 SELECT pg_catalog.pg_extension_config_dump('telemetry.dead_letter', '');
