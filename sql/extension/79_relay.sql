@@ -115,9 +115,10 @@ CREATE VIEW telemetry.relay_status AS
            CASE
                WHEN t.state IN ('off', 'stopped') AND (t.state = 'off' OR r.sink IS NULL) THEN t.state
                WHEN r.sink IS NULL THEN 'waiting'
-               WHEN r.paused_at IS NOT NULL THEN 'paused'
+               WHEN r.paused_at IS NOT NULL THEN CASE WHEN t.state IN ('stopped', 'resting') THEN 'paused' ELSE 'pausing' END
                WHEN r.sink IS NOT NULL AND (r.system_identifier, r.database, r.log, r.timeline) <> (p.system_identifier, p.database, p.log, p.timeline) THEN 'not adopted'
                WHEN s.lost_at IS NOT NULL THEN 'lost'
+               WHEN t.state = 'resting' THEN 'connecting'
                ELSE t.state
            END AS state,
            t.since,
@@ -145,4 +146,4 @@ CREATE VIEW telemetry.relay_status AS
     CROSS JOIN telemetry.current_place() AS p
     LEFT JOIN telemetry.relay r ON r.sink = t.sink
     LEFT JOIN telemetry.subscription_status s ON s.subscription = 'relay.' || t.sink;
-COMMENT ON VIEW telemetry.relay_status IS 'Shows how the relay stands with each sink: nats (NATS JetStream) and redis. state: off (its URL is not set) | stopped (no relay runs) | waiting (nothing was accepted here yet) | connecting | connected | backing off (it failed and tries again) | paused | not adopted (a copy of the log; telemetry.adopt_relay()) | lost (it lagged by more than 7 days; telemetry.restart_subscription()). acknowledged_batch: the last batch of which every event has arrived. lag_events, lag_seconds: what has not arrived, of closed batches. sent, acknowledged, duplicates: messages since the relay started; duplicates are those that the server had already. pending: messages that the relay holds. failures: of connections; last_failure_phase: settings | resolve | connect | tls | handshake | authentication | stream | publish | acknowledge | read. late_repeats: messages that were sent again after the duplicate window of the stream, so that it may have them twice. note: what the relay found on the server.';
+COMMENT ON VIEW telemetry.relay_status IS 'Shows how the relay stands with each sink: nats (NATS JetStream) and redis. state: off (its URL is not set) | stopped (no relay runs) | waiting (nothing was accepted here yet) | connecting | connected | backing off (it failed and tries again) | pausing | paused | not adopted (a copy of the log; telemetry.adopt_relay()) | lost (it lagged by more than 7 days; telemetry.restart_subscription()). acknowledged_batch: the last batch of which every event has arrived. lag_events, lag_seconds: what has not arrived, of closed batches. sent, acknowledged, duplicates: messages since the relay started; duplicates are those that the server had already. pending: messages that the relay holds. failures: of connections; last_failure_phase: settings | resolve | connect | tls | handshake | authentication | stream | publish | acknowledge | read. late_repeats: messages that were sent again after the duplicate window of the stream, so that it may have them twice. note: what the relay found on the server.';

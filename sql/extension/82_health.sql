@@ -324,13 +324,14 @@ BEGIN
                                WHEN r.state = 'stopped' AND greatest(pg_postmaster_start_time(), pg_conf_load_time()) < clock_timestamp() - limits.starting
                                    THEN CASE WHEN worker.preloaded AND current_setting('telemetry_cqrs.start_worker') = 'on' THEN 3 ELSE 2 END
                                WHEN r.lag_seconds >= EXTRACT(epoch FROM limits.lag_error) THEN 3
-                               WHEN r.state = 'paused' OR r.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning) THEN 2
+                               WHEN r.state IN ('pausing', 'paused') OR r.lag_seconds >= EXTRACT(epoch FROM limits.lag_warning) THEN 2
                                WHEN r.state IN ('stopped', 'connecting', 'backing off') AND r.last_error_at > clock_timestamp() - limits.starting THEN 2
                                ELSE 1
                            END AS level,
                            CASE r.state
                                WHEN 'lost' THEN format('Subscribers have missed events. SELECT telemetry.restart_subscription(%L) goes on with those that are left.', 'relay.' || r.sink)
                                WHEN 'not adopted' THEN 'This log is a copy. If the original sends nothing any more, SELECT telemetry.adopt_relay() lets the relay go on here.'
+                               WHEN 'pausing' THEN format('SELECT telemetry.resume_relay(%L) lets it go on.', r.sink)
                                WHEN 'paused' THEN format('SELECT telemetry.resume_relay(%L) lets it go on.', r.sink)
                                WHEN 'stopped' THEN 'A relay runs where the library is preloaded and telemetry_cqrs.start_worker is on, with a free worker slot.'
                                ELSE COALESCE(r.last_failure_phase || ': ' || r.last_error, 'The relay or the server is too slow: see telemetry.relay_status.')

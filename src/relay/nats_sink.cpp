@@ -49,6 +49,14 @@ void NatsSink::connect(SteadyTime now) {
     connection_.open(url, options_.authorities);
 }
 
+void NatsSink::rest() {
+    forget();
+    connection_.close();
+    has_stream_ = false;
+    retry_at_ = 0;
+    status_.state = SinkState::kConnecting;
+}
+
 void NatsSink::ready() {
     progress_at_ = runtime::steady_time();
     connection_.request(stream_info_subject(options_.stream), {}, kAskForStream);

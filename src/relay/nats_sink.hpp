@@ -34,6 +34,7 @@ public:
     bool has_room() const override;
     void take(Chunk chunk) override { outbox_.push(std::move(chunk)); }
     void forget() override { outbox_.clear(); }
+    void rest() override;
     std::optional<std::uint64_t> take_finished() override { return outbox_.take_finished(); }
     void step(runtime::SteadyTime now) override;
     runtime::SteadyTime due_at() const override;

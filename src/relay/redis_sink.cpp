@@ -64,8 +64,13 @@ bool RedisSink::has_room() const {
     return is_up_ && outbox_.unsent() < kMostInFlight / 2 && outbox_.bytes() < kMostBytes;
 }
 
-void RedisSink::forget() {
-    outbox_.clear();
+void RedisSink::rest() {
+    forget();
+    connection_.close();
+    commands_.clear();
+    is_up_ = false;
+    retry_at_ = 0;
+    status_.state = SinkState::kConnecting;
 }
 
 void RedisSink::expect_mark(std::int64_t mark) {

@@ -48,6 +48,9 @@ public:
     // Sends nothing more of what it has taken.
     virtual void forget() = 0;
 
+    // Forgets, and ends the connection without a failure. The next step connects again.
+    virtual void rest() = 0;
+
     // The ticket of the last chunk that has arrived since the last call, with all before it.
     virtual std::optional<std::uint64_t> take_finished() = 0;
 

@@ -19,6 +19,8 @@ const char* name_of(SinkCondition condition) noexcept {
     switch (condition) {
         case SinkCondition::kStopped:
             return "stopped";
+        case SinkCondition::kResting:
+            return "resting";
         case SinkCondition::kConnecting:
             return "connecting";
         case SinkCondition::kConnected:

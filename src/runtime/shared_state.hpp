@@ -64,7 +64,7 @@ struct WorkerSlot {
 enum class RelaySink : int { kNats, kRedis };
 inline constexpr int kRelaySinks = 2;
 
-enum class SinkCondition : int { kStopped, kConnecting, kConnected, kBackingOff };
+enum class SinkCondition : int { kStopped, kResting, kConnecting, kConnected, kBackingOff };
 
 // What the relay says of a sink since it started.
 struct SinkReport {

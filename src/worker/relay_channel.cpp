@@ -96,9 +96,12 @@ void RelayChannel::look_and_read() {
     if (look.has_read && source_->may_gather())
         read_at_ = now + std::min(kRestPerWork * (runtime::processor_time() - used_before), kLongestRest);
     standing_ = look.standing;
-    if (!may_send()) cursor_.forget();
     if ((look.has_jumped && !chunks_.empty()) || !may_send()) start_over();
-    if (!may_send()) return;
+    if (!may_send()) {
+        cursor_.forget();
+        sink_->rest();
+        return;
+    }
     if (!source_->has_more()) sink_->expect_mark(look.place.batch.value);
     if (reads) may_have_events_ = look.has_more;
     if (!look.has_read && chunk.size() == 0) return;
@@ -132,7 +135,7 @@ runtime::SteadyTime RelayChannel::due_at() const {
 // The slot gets the figures twice a second, and a change of state at once.
 void RelayChannel::report() {
     const relay::SinkStatus& status = sink_->status();
-    const runtime::SinkCondition condition = condition_of(status.state);
+    const runtime::SinkCondition condition = may_send() ? condition_of(status.state) : runtime::SinkCondition::kResting;
     const runtime::SteadyTime now = runtime::steady_time();
     const bool has_changed = condition != reported_ || status.failures != reported_failures_;
     if (!has_changed && now < report_at_) return;

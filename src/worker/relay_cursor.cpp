@@ -106,7 +106,7 @@ RelayCursor::Row RelayCursor::find_row() const {
 
 bool RelayCursor::start() {
     return postgres::guarded([this] {
-        if (starts_at_ == 0) starts_at_ = GetCurrentTimestamp();
+        if (starts_at_ == 0) starts_at_ = PgReloadTime;
         Datum values[] = {postgres::text_datum(sink_), TimestampTzGetDatum(starts_at_)};
         const postgres::StatementScope statements = postgres::open_statements();
         const bool is_started = flag_of(postgres::execute_kept(start_sink, values), 1);

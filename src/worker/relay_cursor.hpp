@@ -61,7 +61,7 @@ public:
     // 1. It stores `arrived`, the place up to which the sink has everything.
     // 2. It looks whether the relay may send. The rows of the sink are made once a reading was accepted at this place of the
     // log:
-    //    before, a restore may be under way. The first message is of the first batch since the first look.
+    //    before, a restore may be under way. The first message is of the first batch since the server loaded its settings.
     // 3. If it may, and there is a reader, it reads from the end of the last read on.
     // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After an eager read
     //    of the open batch it flushes the log, up to where it was when the snapshot was taken.
@@ -85,7 +85,7 @@ private:
 
     std::string sink_;
     std::string subscription_;
-    std::int64_t starts_at_ = 0;  // when there were no rows at first; 0: there were
+    std::int64_t starts_at_ = 0;  // when the settings were loaded, while there are no rows; 0: there are
     std::optional<subscription::Place> stored_;
     subscription::Place read_to_{};
 

@@ -86,7 +86,7 @@ is($new->safe_psql('copy', "SELECT min(event_id), (SELECT max(rejected_id) FROM 
 
 # pgcopydb copies by COPY the rows of each relation that the extension registers for dumps, and cannot copy a sequence. When the sequences are
 # taken from that list before, it works: the first command moves them.
-$old->safe_psql('postgres', "ALTER EXTENSION telemetry_cqrs DROP SEQUENCE telemetry.$_; ALTER EXTENSION telemetry_cqrs ADD SEQUENCE telemetry.$_") for qw(event_id_seq rejected_id_seq);
+$old->safe_psql('postgres', "ALTER EXTENSION telemetry_cqrs DROP SEQUENCE telemetry.$_; ALTER EXTENSION telemetry_cqrs ADD SEQUENCE telemetry.$_") for qw(event_id_seq lease_seq rejected_id_seq);
 $new->safe_psql('postgres', 'CREATE DATABASE copied');
 $new->safe_psql('copied', 'CREATE EXTENSION telemetry_cqrs');
 my $file = $old->basedir . '/rows';

@@ -118,7 +118,8 @@ $node->safe_psql('postgres', 'ALTER TABLE telemetry.device DROP CONSTRAINT devic
 }
 $node->safe_psql('postgres', 'ALTER TABLE telemetry.device ADD PRIMARY KEY (device_id); DROP INDEX telemetry.of_dba');
 stores('with a primary key of another name');
-$node->safe_psql('postgres', 'DROP INDEX telemetry.device_pkey; ALTER TABLE telemetry.device ALTER device_id TYPE text COLLATE "en-x-icu"');
+# The view of the devices' liveness, which holds the column, is left out for the rest of the test.
+$node->safe_psql('postgres', 'ALTER EXTENSION telemetry_cqrs DROP VIEW telemetry.device_liveness; DROP VIEW telemetry.device_liveness; DROP INDEX telemetry.device_pkey; ALTER TABLE telemetry.device ALTER device_id TYPE text COLLATE "en-x-icu"');
 stores('with a primary key of another collation');
 $node->safe_psql('postgres', 'ALTER TABLE telemetry.device ALTER device_id TYPE text COLLATE "C"');
 
