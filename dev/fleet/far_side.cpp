@@ -1,9 +1,10 @@
 #include "far_side.hpp"
 
+#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -15,7 +16,7 @@ namespace fleet {
 namespace {
 
 int port_of(const char* variable) {
-    const char* text = std::getenv(variable);
+    const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nobody changes the environment
     return text == nullptr ? 0 : std::atoi(text);
 }
 
@@ -27,7 +28,7 @@ Socket::Socket(int port) : descriptor_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXE
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (descriptor_ < 0 || connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        const std::string reason = std::strerror(errno);
+        const std::string reason = std::generic_category().message(errno);
         if (descriptor_ >= 0) close(descriptor_);
         throw std::runtime_error("port " + std::to_string(port) + ": " + reason);
     }

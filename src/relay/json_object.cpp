@@ -21,7 +21,7 @@ JsonObject::JsonObject(std::string_view text) : parsed_(std::make_unique<Parsed>
     unsigned char stack[1024];
     boost::json::parser parser({}, options, stack);
     parser.reset(&parsed_->memory);
-    boost::json::error_code error;
+    boost::system::error_code error;
     parser.write(text.data(), text.size(), error);
     if (error) {
         flaw_ = JsonFlaw{"it is not JSON: " + error.message()};

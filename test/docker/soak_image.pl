@@ -172,11 +172,26 @@ end
 cmd=$1
 shift
 begin "$@"
-tries=0
-until [ "$(query 'SELECT count(*) FROM telemetry.relay_status WHERE acknowledged > 0 AND lag_events = 0')" = 2 ] || [ "$tries" = 600 ]; do
-    tries=$((tries + 1))
-    sleep 0.1
-done
+until_is() {
+    tries=0
+    until [ "$("${@:2}")" = "$1" ] || [ "$tries" = 600 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+cached() {
+    exec 3<>/dev/tcp/redis/6379
+    printf 'GET device:stats:d\r\n' >&3
+    read -r -t 5 <&3
+    read -r -t 5 answer <&3
+    exec 3>&-
+    grep -o '"sample_count":[0-9]*' <<<"$answer"
+}
+# NATS gets what is stored after the relay began, and Redis the statistics of all.
+until_is 2 query "SELECT count(*) FROM telemetry.relay_status WHERE state = 'connected'"
+look 'next reading' query "SELECT status FROM telemetry.ingest_telemetry('d', '2026-01-01 00:01+00', 20, 40, 'k2')"
+until_is 1 query "SELECT acknowledged FROM telemetry.relay_status WHERE sink = 'nats'"
+until_is '"sample_count":2' cached
 look 'relay of compose' query "SELECT string_agg(concat_ws(' ', sink, state, last_error), ', ' ORDER BY sink) FROM telemetry.relay_status"
 end
 CHECK
@@ -247,10 +262,11 @@ is_deeply(
 		'kept: d|1',
 		'argument again: 4MB',
 		'end: 0 in time 1',
+		'next reading: accepted',
 		'relay of compose: nats connected, redis connected',
 		'end: 0 in time 1',
 		'stream: "messages":1 "name":"TELEMETRY"',
-		'cache: "device_id":"d" "sample_count":1',
+		'cache: "device_id":"d" "sample_count":2',
 	],
 	'it is the first process, has the extension, listens on each address, keeps what it has, and relays it'
 ) or diag($output);

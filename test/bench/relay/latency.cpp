@@ -162,7 +162,7 @@ private:
 };
 
 std::string make_outbox(const Setup& setup) {
-    const std::string conninfo = make_database(setup.servers.running, "relay_outbox");
+    std::string conninfo = make_database(setup.servers.running, "relay_outbox");
     make_plain_table(conninfo);
     Connection connection(conninfo);
     connection.run(

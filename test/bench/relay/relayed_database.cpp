@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::string make_with_extension(const Setup& setup, const std::string& name) {
-    const std::string conninfo = make_database(setup.servers.running, name);
+    std::string conninfo = make_database(setup.servers.running, name);
     install_extension(conninfo, ProjectorState::kRunning);
     return conninfo;
 }
