@@ -85,13 +85,15 @@ is(sql('SELECT telemetry.resume_relay()'), '0', 'once more');
 everything_sent($node, 'after the pause');
 stream_is_log($node, $nats, 'after the pause', ordered => 1);
 
-# The relay is paused while it has messages that the server does not acknowledge. They must come after the pause.
+# The relay is paused while it has messages that the server does not acknowledge, and the server dies with them. They must come after
+# the pause.
 $nats->freeze;
 send_readings($node, 3000);
 relay_becomes($node, 'nats', 'pending > 0', 'messages are on their way to a frozen server');
 sql('SELECT telemetry.pause_relay()');
 relay_becomes($node, 'nats', "state = 'paused' AND pending = 0", 'paused with messages on the way');
-$nats->thaw;
+$nats->stop('KILL');
+$nats->start;
 sql('SELECT telemetry.resume_relay()');
 everything_sent($node, 'paused with messages on the way');
 stream_is_log($node, $nats, 'paused with messages on the way', ordered => 1);

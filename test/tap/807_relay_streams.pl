@@ -16,7 +16,7 @@ use Time::HiRes qw(time usleep);
 NatsServer::require_program();
 my $node = relay_node('streams');
 sub sql { return $node->safe_psql('postgres', $_[0]) }
-# Makes another stream in place of the relay's, while the relay is paused.
+# Makes another stream in place of the relay's, while the relay is paused. The relay asks for the stream when it connects.
 sub replace_stream
 {
 	my ($nats, $name, %config) = @_;
@@ -24,6 +24,7 @@ sub replace_stream
 	relay_becomes($node, 'nats', 'paused', 'a pause');
 	$nats->client->api('STREAM.DELETE.TELEMETRY');
 	$nats->client->api("STREAM.CREATE.$name", { name => $name, subjects => ['telemetry.>'], %config });
+	sql("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs relay'");
 	sql('SELECT telemetry.resume_relay()');
 	return;
 }

@@ -18,7 +18,6 @@
 namespace {
 
 using relay::Chunk;
-using relay::NumberedMessage;
 using relay::Outbox;
 
 // A chunk whose messages have these payloads.
