@@ -179,7 +179,11 @@ BEGIN
     partial_xid := h.partial_xid;
     partial_event_id := h.partial_event_id;
     most_events := greatest(1, most / (10 ^ h.caution)::integer);
-    lease := nextval('telemetry.lease_seq');
+    LOOP
+        lease := nextval('telemetry.lease_seq');
+        -- Logical replication brings the shares, but leaves the sequence behind.
+        EXIT WHEN NOT EXISTS (SELECT FROM telemetry.subscription_share c WHERE c.subscription = s.subscription AND c.lease = take_share.lease);
+    END LOOP;
     devices := s.devices;
     regions := s.regions;
     types := s.types;

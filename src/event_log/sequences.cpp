@@ -25,14 +25,6 @@ constexpr postgres::Statement kMoves[] = {
      0,
      {},
      nullptr},
-    {postgres::SqlCommand::kSelect,
-     "SELECT pg_catalog.setval('telemetry.lease_seq', m.last) "
-     "FROM (SELECT pg_catalog.max(lease) AS last FROM (SELECT lease FROM telemetry.subscription_share "
-     "UNION ALL SELECT lease FROM telemetry.redelivery) AS held) AS m, telemetry.lease_seq AS s "
-     "WHERE m.last OPERATOR(pg_catalog.>=) s.last_value",
-     0,
-     {},
-     nullptr},
 };
 
 }  // namespace

@@ -9,8 +9,8 @@
 
 namespace event_log {
 
-// Moves the sequences of event ids, of rejected readings and of leases up to the greatest stored number, never down. This reads
-// the whole log, because event ids have no index of their own. The caller runs as the extension's owner, has statements open
+// Moves the sequences of event ids and of rejected readings up to the greatest stored number, never down. This reads the whole
+// log, because event ids have no index of their own. The caller runs as the extension's owner, has statements open
 // (postgres/spi.hpp), and makes sure that no session takes numbers meanwhile.
 void move_sequences_past_stored_rows();
 

@@ -20,6 +20,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 # What was stored before the relay first started is in Redis as well.
 send_readings($node, 2500, 1300);
+wait_applied($node);
 relay_settings($node, redis_url => $redis->url(undef, 3), redis_expiry => '1000s');
 everything_sent($node, 'the first start');
 cache_is_stats($node, $redis, 'the first start', database => 3);

@@ -79,17 +79,19 @@ is(scalar @{ $redis->client->command('KEYS', 'telemetry_cqrs:mark:*') }, 2, 'eac
 
 my $pid = relay_pid($node);
 sub used { return (split ' ', slurp_file("/proc/$pid/stat") =~ s/^.*\) //r)[11] + (split ' ', slurp_file("/proc/$pid/stat") =~ s/^.*\) //r)[12] }    # ticks of 10 ms
-my $xid = sql('SELECT txid_snapshot_xmax(txid_current_snapshot())');
-my ($ticks, $until, $held) = (used(), time + 5, 0);
+# Other processes take numbers now and then, but not in each of several periods.
+sub next_xid { return sql('SELECT txid_snapshot_xmax(txid_current_snapshot())') }
+my ($xid, $ticks, $until, $held, $periods) = (next_xid(), used(), time + 5, 0, 1);
 while (time < $until)
 {
 	$held += sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs relay' AND state = 'idle' AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)");
 	usleep(200_000);
+	($xid, $ticks, $until, $periods) = (next_xid(), used(), time + 5, $periods + 1) if time >= $until && next_xid() ne $xid && $periods < 6;
 }
 my $used = used() - $ticks;
 note "the relay has used $used ticks in 5 s at rest";
 is($held, 0, 'a relay at rest holds no transaction');
-is(sql('SELECT txid_snapshot_xmax(txid_current_snapshot())'), $xid, 'and takes no transaction number');
+is(next_xid(), $xid, 'and takes no transaction number');
 cmp_ok($used, '<', 50, 'and hardly any processor time');
 $node->stop;
 done_testing();
