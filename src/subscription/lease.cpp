@@ -1,4 +1,4 @@
-// Runs the statements of leases. The rules are in sql/extension/78_subscriptions.sql.
+// Runs the statements of leases. The rules are in sql/extension/78_leases.sql.
 #include "subscription/lease.hpp"
 
 #include <algorithm>
