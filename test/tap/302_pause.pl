@@ -1,5 +1,6 @@
 # Acceptance check 16, in part. A pause survives a restart and a dump, ends with a wake-up, and loses nothing under load. A
 # resume opens a restored log.
+# Begins early.
 use strict;
 use warnings;
 

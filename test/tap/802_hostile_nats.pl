@@ -1,6 +1,7 @@
 # NATS servers that are silent, broken or malicious. In each case relay_status says the state, the phase and the error. The relay holds no
 # transaction, has one thread and the signal handlers of any worker, and keeps nobody waiting: neither the projector, nor a shutdown, nor
 # statements on databases. It tries again without a storm, and its memory stays as it is.
+# Begins early.
 use strict;
 use warnings;
 
