@@ -12,13 +12,19 @@
 namespace event_log {
 namespace {
 
-// P. Does what pg_xact_status() does. The caller holds XactTruncationLock, so that the server does not remove the record
-// meanwhile.
-Fate look_up(std::uint64_t xid, std::uint64_t next) {
+// P. Has the server removed the record of what became of the transaction? The caller holds XactTruncationLock, so that the
+// server does not remove it meanwhile.
+bool is_forgotten(std::uint64_t xid, std::uint64_t next) {
     const auto low = static_cast<TransactionId>(xid);
     const std::uint64_t epoch = xid >> 32, next_epoch = next >> 32;
     const bool is_a_wrap_behind = epoch + 1 < next_epoch || (epoch + 1 == next_epoch && low < static_cast<TransactionId>(next));
-    if (is_a_wrap_behind || TransactionIdPrecedes(low, postgres::oldest_known_transaction())) return Fate::kForgotten;
+    return is_a_wrap_behind || TransactionIdPrecedes(low, postgres::oldest_known_transaction());
+}
+
+// P. Does what pg_xact_status() does. The caller holds XactTruncationLock.
+Fate look_up(std::uint64_t xid, std::uint64_t next) {
+    if (is_forgotten(xid, next)) return Fate::kForgotten;
+    const auto low = static_cast<TransactionId>(xid);
     if (TransactionIdIsInProgress(low)) return Fate::kInProgress;
     return TransactionIdDidCommit(low) ? Fate::kCommitted : Fate::kRolledBack;
 }
@@ -33,6 +39,17 @@ Fate fate_of(model::Xid xid) {
         const Fate fate = look_up(number, next);
         LWLockRelease(XactTruncationLock);
         return fate;
+    });
+}
+
+std::optional<std::uint64_t> end_of_commit(model::Xid xid) {
+    return postgres::guarded([number = xid.value]() -> std::optional<std::uint64_t> {
+        const std::uint64_t next = U64FromFullTransactionId(ReadNextFullTransactionId());
+        std::optional<std::uint64_t> end;
+        LWLockAcquire(XactTruncationLock, LW_SHARED);
+        if (number < next && !is_forgotten(number, next)) end = TransactionIdGetCommitLSN(static_cast<TransactionId>(number));
+        LWLockRelease(XactTruncationLock);
+        return end;
     });
 }
 

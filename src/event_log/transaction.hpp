@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "model/identifiers.hpp"
 #include "postgres/types.hpp"
@@ -19,6 +20,11 @@ enum class Fate : std::uint8_t {
 // Says what this server knows of a top-level transaction. If it has committed, a snapshot that is taken afterwards shows its
 // rows.
 Fate fate_of(model::Xid xid);
+
+// Up to where the server's log must be on disk, so that no crash takes back this top-level transaction, which has committed on
+// this server. 0: it is on disk. Nothing: the server does not know any more. Only a transaction that has not waited for the
+// disk (synchronous_commit = off) has such a place, or one whose neighbours have not waited.
+std::optional<std::uint64_t> end_of_commit(model::Xid xid);
 
 // P. The lowest transaction of this server, in any database, that is open or prepared. Each transaction that writes later is
 // this one or has a higher number. Not during recovery.

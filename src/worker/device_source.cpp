@@ -85,6 +85,7 @@ std::vector<std::string> devices_after(const std::string& device, std::int32_t g
 void DeviceSource::begin(relay::Chunk& chunk) {
     chunk_ = &chunk;
     devices_.clear();
+    events_ = 0;
 }
 
 // A request may have come while the last one was under way, so it looks for one in any case.
@@ -131,6 +132,7 @@ model::BatchId DeviceSource::at_most() {
 }
 
 void DeviceSource::take(std::span<const model::LoggedEvent* const> events) {
+    events_ += events.size();
     for (const model::LoggedEvent* event : events) devices_.emplace(event->device_id);
 }
 

@@ -20,6 +20,7 @@ public:
 
     void begin(relay::Chunk& chunk) override;
     std::int64_t most_events() const override { return 10'000; }
+    bool takes_more() const override { return devices_.size() < kFullChunk && events_ < kMostEvents; }
     model::BatchId at_most() override;
     void take(std::span<const model::LoggedEvent* const> events) override;
     void complete(const subscription::Place& end, ::Snapshot snapshot) override;
@@ -32,12 +33,17 @@ public:
     bool has_more() const override { return refresh_after_.has_value(); }
 
 private:
+    // A backlog has many events of each device, of which one message is made.
+    static constexpr std::size_t kFullChunk = 20'000;    // devices
+    static constexpr std::size_t kMostEvents = 200'000;  // in a look, which holds a snapshot
+
     void look_for_request();
     void begin_refresh();
 
     std::string mark_;
     relay::Chunk* chunk_ = nullptr;
-    std::set<std::string> devices_;             // that the read has events of
+    std::size_t events_ = 0;                    // that were read for it
+    std::set<std::string> devices_;             // of these events
     std::optional<std::string> refresh_after_;  // the last device that a refresh has sent; nothing: none is under way
     std::int64_t requested_at_ = 0;             // when an administrator asked for the refresh that was begun last
     bool is_request_missing_ = false;           // a refresh is under way for which the table has no request

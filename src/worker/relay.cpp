@@ -21,6 +21,7 @@
 #include "worker/device_source.hpp"
 #include "worker/event_source.hpp"
 #include "worker/relay_channel.hpp"
+#include "worker/relay_pace.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -43,6 +44,7 @@ private:
     postgres::EventLoop loop_;
     std::string settings_;  // those from which the channels were made
     std::vector<std::unique_ptr<RelayChannel>> channels_;
+    RelayPace pace_;
     std::optional<postgres::ErrorReport> flaw_;  // of the settings
 };
 
@@ -111,9 +113,10 @@ void Relay::follow_settings() {
 WorkDone Relay::do_some() {
     postgres::guarded([] { pgstat_report_activity(STATE_RUNNING, "sending"); });
     follow_settings();
+    pace_.look(runtime::steady_time());
     WorkDone done;
     for (const auto& channel : channels_) {
-        channel->look();
+        channel->look(pace_);
         done.is_absent |= channel->is_absent();
     }
     done.failure = flaw_;

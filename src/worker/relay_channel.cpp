@@ -14,15 +14,19 @@
 #include "postgres/pg.hpp"
 
 namespace worker {
+
+using runtime::SteadyTime;
+
 namespace {
 
-constexpr runtime::SteadyTime kStoreInterval = 200 * 1000;  // a crash in between causes repeats, which the server knows
-constexpr runtime::SteadyTime kReportInterval = 500 * 1000;
+constexpr SteadyTime kStoreInterval = 200 * 1000;  // a crash in between causes repeats, which the server knows
+constexpr SteadyTime kReportInterval = 500 * 1000;
 // Where events may gather, the channel reads again after this many times the processor time of the last read. So a small read
 // is repeated soon, and a stream of many events costs a tenth of a processor.
-constexpr runtime::SteadyTime kRestPerWork = 9;
-constexpr runtime::SteadyTime kLongestRest = 1000 * 1000;
-constexpr runtime::SteadyTime kNever = std::numeric_limits<runtime::SteadyTime>::max();
+constexpr SteadyTime kRestPerWork = 9;
+constexpr SteadyTime kLongestRest = 1000 * 1000;
+constexpr SteadyTime kLongestBusyRest = 5 * kLongestRest;  // of a machine that is busy with readings
+constexpr SteadyTime kNever = std::numeric_limits<SteadyTime>::max();
 
 runtime::SinkCondition condition_of(relay::SinkState state) {
     switch (state) {
@@ -72,9 +76,9 @@ void RelayChannel::start_over() {
     may_have_events_ = true;
 }
 
-void RelayChannel::look() {
+void RelayChannel::look(const RelayPace& pace) {
     try {
-        look_and_read();
+        look_and_read(pace);
     } catch (...) {
         cursor_.forget();
         start_over();
@@ -82,19 +86,18 @@ void RelayChannel::look() {
     }
 }
 
-void RelayChannel::look_and_read() {
+void RelayChannel::look_and_read(const RelayPace& pace) {
     take_finished();
     const std::uint64_t ticket = next_ticket_++;
     relay::Chunk chunk(ticket);
     source_->begin(chunk);
     const bool reads = wants_to_read(runtime::steady_time());
-    const runtime::SteadyTime used_before = runtime::processor_time();
+    const SteadyTime used_before = runtime::processor_time();
     const RelayLook look = cursor_.look(arrived_, reads ? source_.get() : nullptr);
     arrived_.reset();
-    const runtime::SteadyTime now = runtime::steady_time();
+    const SteadyTime now = runtime::steady_time();
     store_at_ = now + kStoreInterval;
-    if (look.has_read && source_->may_gather())
-        read_at_ = now + std::min(kRestPerWork * (runtime::processor_time() - used_before), kLongestRest);
+    if (look.has_read) read_at_ = now + rest_after(runtime::processor_time() - used_before, look.has_more, pace);
     standing_ = look.standing;
     if ((look.has_jumped && !chunks_.empty()) || !may_send()) start_over();
     if (!may_send()) {
@@ -109,23 +112,29 @@ void RelayChannel::look_and_read() {
     sink_->take(std::move(chunk));
 }
 
-bool RelayChannel::wants_to_read(runtime::SteadyTime now) const {
+SteadyTime RelayChannel::rest_after(SteadyTime work, bool has_more, const RelayPace& pace) const {
+    SteadyTime rest = pace.rest_after(work);
+    if (source_->may_gather() && !has_more) rest = std::max(rest, kRestPerWork * work);
+    return std::min(rest, pace.is_busy() ? kLongestBusyRest : kLongestRest);
+}
+
+bool RelayChannel::wants_to_read(SteadyTime now) const {
     return ((may_have_events_ && now >= read_at_) || source_->has_more()) && sink_->has_room();
 }
 
-bool RelayChannel::wants_look(runtime::SteadyTime now) const {
+bool RelayChannel::wants_look(SteadyTime now) const {
     return (arrived_ && now >= store_at_) || (may_send() && wants_to_read(now));
 }
 
-void RelayChannel::serve(runtime::SteadyTime now) {
+void RelayChannel::serve(SteadyTime now) {
     if (may_send()) sink_->step(now);
     if (sink_->take_lost()) source_->begin_anew();
     take_finished();
     report();
 }
 
-runtime::SteadyTime RelayChannel::due_at() const {
-    runtime::SteadyTime due_at = may_send() ? sink_->due_at() : kNever;
+SteadyTime RelayChannel::due_at() const {
+    SteadyTime due_at = may_send() ? sink_->due_at() : kNever;
     if (arrived_) due_at = std::min(due_at, store_at_);
     if (may_send() && may_have_events_ && sink_->has_room()) due_at = std::min(due_at, read_at_);
     if (sink_->status().acknowledged != reported_acknowledged_) due_at = std::min(due_at, report_at_);
@@ -136,7 +145,7 @@ runtime::SteadyTime RelayChannel::due_at() const {
 void RelayChannel::report() {
     const relay::SinkStatus& status = sink_->status();
     const runtime::SinkCondition condition = may_send() ? condition_of(status.state) : runtime::SinkCondition::kResting;
-    const runtime::SteadyTime now = runtime::steady_time();
+    const SteadyTime now = runtime::steady_time();
     const bool has_changed = condition != reported_ || status.failures != reported_failures_;
     if (!has_changed && now < report_at_) return;
     report_at_ = now + kReportInterval;

@@ -1,8 +1,11 @@
 // Runs the relay's statements as the extension's owner.
 #include "worker/relay_cursor.hpp"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "event_log/transaction.hpp"
 #include "feed/open_batch.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
@@ -36,6 +39,14 @@ postgres::Statement select_row{
     "JOIN telemetry.subscription_share h ON h.subscription = $2 WHERE r.sink = $1",
     2,
     {TEXTOID, TEXTOID},
+    nullptr};
+postgres::Statement select_is_own{
+    postgres::SqlCommand::kSelect,
+    "SELECT EXISTS (SELECT FROM telemetry.epoch e, telemetry.current_place() AS p WHERE e.epoch = $1 "
+    "AND (e.system_identifier, e.database_oid, e.log_oid, e.timeline) = "
+    "(p.system_identifier, p.database::bigint, p.log::bigint, p.timeline))",
+    1,
+    {INT4OID},
     nullptr};
 postgres::Statement start_sink{
     postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1, $2)", 2, {TEXTOID, TIMESTAMPTZOID}, nullptr};
@@ -124,6 +135,16 @@ void RelayCursor::hold(const Place& end) const {
     run_with_place(hold_end, subscription_, end);
 }
 
+bool is_own(model::Epoch epoch) {
+    return postgres::guarded([epoch] {
+        Datum value = Int32GetDatum(epoch.value);
+        const postgres::StatementScope statements = postgres::open_statements();
+        const bool is_own = flag_of(postgres::execute_kept(select_is_own, &value), 1);
+        postgres::close_statements(statements);
+        return is_own;
+    });
+}
+
 // The position of a reader of the window from `from` to `to` that was cut there.
 model::Position cut_position(const model::Position& from, const model::Position& to, const model::Partial& cut_at) {
     if (to.partial && to.partial->xid == cut_at.xid) return {to.snapshot, cut_at};
@@ -154,37 +175,58 @@ bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, s
     return true;
 }
 
+// What was committed without waiting for the disk may be read, and must not be sent before it is there. The server knows such
+// transactions of its own. Another server's events came in transactions that the events do not name, as by logical replication.
+std::uint64_t RelayCursor::end_of_commits(model::Epoch epoch, const std::vector<model::Xid>& transactions) {
+    const std::uint64_t end_of_all = postgres::guarded(postgres::end_of_log);
+    if (own_epoch_ != epoch) {
+        if (!is_own(epoch)) return end_of_all;
+        own_epoch_ = epoch;
+    }
+    std::uint64_t end = 0;
+    for (const model::Xid xid : transactions) end = std::max(end, event_log::end_of_commit(xid).value_or(end_of_all));
+    return end;
+}
+
 bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
     const auto open = feed::open_batch_after(read_to_.batch, snapshot);
     if (!open || (ahead_ && ahead_->epoch != open->epoch)) return false;
     const model::Position from = ahead_ ? ahead_->position : open->from;
     if (from == open->to) return false;
-    const subscription::WindowRead read = subscription::read_window(
-        {open->epoch, model::window_between(from, open->to), most_events}, everything(), snapshot, take_of(reader));
+    std::vector<model::Xid> transactions;
+    const subscription::WindowRead read =
+        subscription::read_window({open->epoch, model::window_between(from, open->to), most_events}, everything(), snapshot,
+                                  [&reader, &transactions](std::span<const model::LoggedEvent* const> events, model::Epoch) {
+                                      for (const model::LoggedEvent* event : events)
+                                          if (transactions.empty() || transactions.back() != event->xid)
+                                              transactions.push_back(event->xid);
+                                      reader.take(events);
+                                  });
     most_events -= read.given;
     ahead_ = Ahead{open->epoch, read.cut_at ? cut_position(from, open->to, *read.cut_at) : open->to};
+    flush_to_ = end_of_commits(open->epoch, transactions);
     return true;
 }
 
-// Returns the place in the server's log up to which it must be flushed, because events of the open batch were read.
-std::optional<std::uint64_t> RelayCursor::read(RelayReader& reader, RelayLook& look) {
+void RelayCursor::read(RelayReader& reader, RelayLook& look) {
     const bool is_old = subscription::keep_from_merging(read_to_);
     const postgres::LatestSnapshot snapshot;
-    const std::uint64_t logged_to = postgres::guarded(postgres::end_of_log);
     std::int64_t left = reader.most_events();
     bool has_read = false;
     if (ahead_) has_read = read_rest_of_batch(reader, snapshot.get(), left);
-    if (!ahead_ && left > 0) {
-        const subscription::Take take = take_of(reader);
-        const Place end = subscription::read_share(
-                              read_to_, everything(), {left, kMostScanned, reader.at_most(), std::nullopt}, snapshot.get(),
-                              [&left, &take](std::span<const model::LoggedEvent* const> events, model::Epoch epoch) {
-                                  left -= static_cast<std::int64_t>(events.size());
-                                  take(events, epoch);
-                              })
-                              .end;
+    const model::BatchId at_most = reader.at_most();
+    const subscription::Take take = [&reader, &left](std::span<const model::LoggedEvent* const> events, model::Epoch) {
+        left -= static_cast<std::int64_t>(events.size());
+        reader.take(events);
+    };
+    for (bool goes_on = !ahead_ && left > 0; goes_on;) {
+        const Place end =
+            subscription::read_share(read_to_, everything(), {left, kMostScanned, at_most, std::nullopt}, snapshot.get(), take)
+                .end;
         has_read |= end != read_to_;
         read_to_ = end;
+        goes_on = left <= 0 && reader.takes_more();
+        if (goes_on) left = reader.most_events();
     }
     bool has_read_open = false;
     if (reader.is_eager() && left > 0 && !read_to_.partial) has_read_open = read_open_batch(reader, snapshot.get(), left);
@@ -194,11 +236,9 @@ std::optional<std::uint64_t> RelayCursor::read(RelayReader& reader, RelayLook& l
     reader.complete(look.end, snapshot.get());
     snapshot.pop();
     if (has_read && is_old) hold(look.end);
-    return has_read_open ? std::optional(logged_to) : std::nullopt;
 }
 
-std::optional<std::uint64_t> RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, RelayReader* reader,
-                                                  RelayLook& look) {
+void RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, RelayReader* reader, RelayLook& look) {
     starts_at_ = 0;
     const Place place = subscription::place_of(row.place);
     look.has_jumped = !stored_ || place != *stored_;
@@ -217,8 +257,7 @@ std::optional<std::uint64_t> RelayCursor::look_at(const Row& row, const std::opt
                                      : RelayStanding::kNotAdopted;
     look.place = *stored_;
     look.end = read_to_;
-    if (look.standing != RelayStanding::kMaySend || reader == nullptr) return std::nullopt;
-    return read(*reader, look);
+    if (look.standing == RelayStanding::kMaySend && reader != nullptr) read(*reader, look);
 }
 
 RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* reader) {
@@ -230,18 +269,18 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
     });
     RelayLook look;
     if (!is_there) return look;
-    std::optional<std::uint64_t> flush_to;
+    flush_to_ = 0;
     {
         const postgres::AsOwner as_owner(runtime::installed().owner);
         Row row = find_row();
         if (!row.is_there && start()) row = find_row();
         if (row.is_there)
-            flush_to = look_at(row, arrived, reader, look);
+            look_at(row, arrived, reader, look);
         else
             look.standing = RelayStanding::kWaiting;
     }
     transaction.commit();
-    if (flush_to) postgres::guarded([end = *flush_to] { postgres::flush_log(end); });
+    if (flush_to_ != 0) postgres::guarded([this] { postgres::flush_log(flush_to_); });
     return look;
 }
 

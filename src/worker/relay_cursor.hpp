@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "feed/batch.hpp"
 #include "model/event.hpp"
@@ -28,6 +29,9 @@ enum class RelayStanding : std::uint8_t {
 class RelayReader {
 public:
     virtual std::int64_t most_events() const = 0;
+
+    // It was given as many as that. Does it take as many again?
+    virtual bool takes_more() const { return false; }
 
     // Does it take events before they are in a batch, too?
     virtual bool is_eager() const { return false; }
@@ -64,7 +68,7 @@ public:
     //    before, a restore may be under way. The first message is of the first batch since the server loaded its settings.
     // 3. If it may, and there is a reader, it reads from the end of the last read on.
     // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After an eager read
-    //    of the open batch it flushes the log, up to where it was when the snapshot was taken.
+    //    of the open batch it flushes the log as far as the transactions need that it has read. Most have waited for the disk.
     // After an error the caller forgets what it was given.
     RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
 
@@ -75,12 +79,12 @@ private:
     struct Row;
     Row find_row() const;
     bool start();
-    std::optional<std::uint64_t> look_at(const Row& row, const std::optional<subscription::Place>& arrived, RelayReader* reader,
-                                         RelayLook& look);
+    void look_at(const Row& row, const std::optional<subscription::Place>& arrived, RelayReader* reader, RelayLook& look);
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
-    std::optional<std::uint64_t> read(RelayReader& reader, RelayLook& look);
+    void read(RelayReader& reader, RelayLook& look);
     bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
+    std::uint64_t end_of_commits(model::Epoch epoch, const std::vector<model::Xid>& transactions);
     bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
 
     std::string sink_;
@@ -96,6 +100,9 @@ private:
         model::Position position;
     };
     std::optional<Ahead> ahead_;
+
+    std::uint64_t flush_to_ = 0;             // up to where the server's log must be on disk after the look
+    std::optional<model::Epoch> own_epoch_;  // known to have been written at this place
 };
 
 }  // namespace worker

@@ -178,7 +178,8 @@ std::vector<Table> relay_redis(const Setup& setup) {
 }
 
 std::vector<Table> relay_ingest(const Setup& setup) {
-    const std::int64_t count = setup.per_run();
+    // Some seconds, because the relay needs a moment to see that the machine is busy.
+    const std::int64_t count = 2 * setup.per_run();
     RelayedDatabase database(setup, "relay_ingest");
     Fleet fleet(Keys::kSequence);
     store_readings(database, fleet, count);
