@@ -20,8 +20,8 @@
 #include "worker/database_worker.hpp"
 #include "worker/device_source.hpp"
 #include "worker/event_source.hpp"
+#include "worker/machine_totals.hpp"
 #include "worker/relay_channel.hpp"
-#include "worker/relay_pace.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -29,6 +29,7 @@ namespace worker {
 namespace {
 
 constexpr runtime::SteadyTime kMillisecond = 1000;
+constexpr runtime::SteadyTime kBetweenLooksAtMachine = 100 * kMillisecond;
 constexpr const char* kUrlHint = "The manual's page on the relay has the form of the URLs.";
 
 class Relay : public Work {
@@ -39,12 +40,14 @@ public:
 
 private:
     void follow_settings();
+    void look_at_machine();
     void refuse(runtime::RelaySink sink, const char* setting, const std::string& reason, const char* hint);
 
     postgres::EventLoop loop_;
     std::string settings_;  // those from which the channels were made
     std::vector<std::unique_ptr<RelayChannel>> channels_;
-    RelayPace pace_;
+    relay::Pace pace_;
+    runtime::SteadyTime look_at_machine_at_ = 0;
     std::optional<postgres::ErrorReport> flaw_;  // of the settings
 };
 
@@ -110,10 +113,18 @@ void Relay::follow_settings() {
     }
 }
 
+// At most ten times a second.
+void Relay::look_at_machine() {
+    const runtime::SteadyTime now = runtime::steady_time();
+    if (now < look_at_machine_at_) return;
+    look_at_machine_at_ = now + kBetweenLooksAtMachine;
+    pace_.look(machine_totals());
+}
+
 WorkDone Relay::do_some() {
     postgres::guarded([] { pgstat_report_activity(STATE_RUNNING, "sending"); });
     follow_settings();
-    pace_.look(runtime::steady_time());
+    look_at_machine();
     WorkDone done;
     for (const auto& channel : channels_) {
         channel->look(pace_);

@@ -25,7 +25,7 @@ constexpr SteadyTime kReportInterval = 500 * 1000;
 // is repeated soon, and a stream of many events costs a tenth of a processor.
 constexpr SteadyTime kRestPerWork = 9;
 constexpr SteadyTime kLongestRest = 1000 * 1000;
-constexpr SteadyTime kLongestBusyRest = 5 * kLongestRest;  // of a machine that is busy with readings
+constexpr SteadyTime kLongestPeakRest = 5 * kLongestRest;
 constexpr SteadyTime kNever = std::numeric_limits<SteadyTime>::max();
 
 runtime::SinkCondition condition_of(relay::SinkState state) {
@@ -76,7 +76,7 @@ void RelayChannel::start_over() {
     may_have_events_ = true;
 }
 
-void RelayChannel::look(const RelayPace& pace) {
+void RelayChannel::look(relay::Pace& pace) {
     try {
         look_and_read(pace);
     } catch (...) {
@@ -86,7 +86,7 @@ void RelayChannel::look(const RelayPace& pace) {
     }
 }
 
-void RelayChannel::look_and_read(const RelayPace& pace) {
+void RelayChannel::look_and_read(relay::Pace& pace) {
     take_finished();
     const std::uint64_t ticket = next_ticket_++;
     relay::Chunk chunk(ticket);
@@ -97,7 +97,11 @@ void RelayChannel::look_and_read(const RelayPace& pace) {
     arrived_.reset();
     const SteadyTime now = runtime::steady_time();
     store_at_ = now + kStoreInterval;
-    if (look.has_read) read_at_ = now + rest_after(runtime::processor_time() - used_before, look.has_more, pace);
+    if (look.has_read) {
+        const SteadyTime work = runtime::processor_time() - used_before;
+        if (!source_->may_gather()) pace.has_read(static_cast<std::int64_t>(chunk.size()), work);
+        read_at_ = now + rest_after(work, look.has_more, pace);
+    }
     standing_ = look.standing;
     if ((look.has_jumped && !chunks_.empty()) || !may_send()) start_over();
     if (!may_send()) {
@@ -112,10 +116,10 @@ void RelayChannel::look_and_read(const RelayPace& pace) {
     sink_->take(std::move(chunk));
 }
 
-SteadyTime RelayChannel::rest_after(SteadyTime work, bool has_more, const RelayPace& pace) const {
+SteadyTime RelayChannel::rest_after(SteadyTime work, bool has_more, const relay::Pace& pace) const {
     SteadyTime rest = pace.rest_after(work);
     if (source_->may_gather() && !has_more) rest = std::max(rest, kRestPerWork * work);
-    return std::min(rest, pace.is_busy() ? kLongestBusyRest : kLongestRest);
+    return std::min(rest, pace.is_peak() ? kLongestPeakRest : kLongestRest);
 }
 
 bool RelayChannel::wants_to_read(SteadyTime now) const {

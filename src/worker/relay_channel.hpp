@@ -6,11 +6,11 @@
 #include <memory>
 #include <optional>
 
+#include "relay/pace.hpp"
 #include "relay/sink.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/steady_time.hpp"
 #include "worker/relay_cursor.hpp"
-#include "worker/relay_pace.hpp"
 #include "worker/relay_source.hpp"
 
 namespace worker {
@@ -27,7 +27,7 @@ public:
 
     // Looks into the tables, in a transaction: stores how far the sink has come, and reads events if there may be some and the
     // sink has room for them.
-    void look(const RelayPace& pace);
+    void look(relay::Pace& pace);
 
     // Lets the sink work. No transaction is open.
     void serve(runtime::SteadyTime now);
@@ -44,8 +44,8 @@ private:
     };
 
     bool may_send() const noexcept { return standing_ == RelayStanding::kMaySend; }
-    void look_and_read(const RelayPace& pace);
-    runtime::SteadyTime rest_after(runtime::SteadyTime work, bool has_more, const RelayPace& pace) const;
+    void look_and_read(relay::Pace& pace);
+    runtime::SteadyTime rest_after(runtime::SteadyTime work, bool has_more, const relay::Pace& pace) const;
     void start_over();
     bool wants_to_read(runtime::SteadyTime now) const;
     void take_finished();

@@ -1,11 +1,9 @@
 // Runs the relay's statements as the extension's owner.
 #include "worker/relay_cursor.hpp"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "event_log/transaction.hpp"
 #include "feed/open_batch.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
@@ -39,14 +37,6 @@ postgres::Statement select_row{
     "JOIN telemetry.subscription_share h ON h.subscription = $2 WHERE r.sink = $1",
     2,
     {TEXTOID, TEXTOID},
-    nullptr};
-postgres::Statement select_is_own{
-    postgres::SqlCommand::kSelect,
-    "SELECT EXISTS (SELECT FROM telemetry.epoch e, telemetry.current_place() AS p WHERE e.epoch = $1 "
-    "AND (e.system_identifier, e.database_oid, e.log_oid, e.timeline) = "
-    "(p.system_identifier, p.database::bigint, p.log::bigint, p.timeline))",
-    1,
-    {INT4OID},
     nullptr};
 postgres::Statement start_sink{
     postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1, $2)", 2, {TEXTOID, TIMESTAMPTZOID}, nullptr};
@@ -135,16 +125,6 @@ void RelayCursor::hold(const Place& end) const {
     run_with_place(hold_end, subscription_, end);
 }
 
-bool is_own(model::Epoch epoch) {
-    return postgres::guarded([epoch] {
-        Datum value = Int32GetDatum(epoch.value);
-        const postgres::StatementScope statements = postgres::open_statements();
-        const bool is_own = flag_of(postgres::execute_kept(select_is_own, &value), 1);
-        postgres::close_statements(statements);
-        return is_own;
-    });
-}
-
 // The position of a reader of the window from `from` to `to` that was cut there.
 model::Position cut_position(const model::Position& from, const model::Position& to, const model::Partial& cut_at) {
     if (to.partial && to.partial->xid == cut_at.xid) return {to.snapshot, cut_at};
@@ -175,19 +155,6 @@ bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, s
     return true;
 }
 
-// What was committed without waiting for the disk may be read, and must not be sent before it is there. The server knows such
-// transactions of its own. Another server's events came in transactions that the events do not name, as by logical replication.
-std::uint64_t RelayCursor::end_of_commits(model::Epoch epoch, const std::vector<model::Xid>& transactions) {
-    const std::uint64_t end_of_all = postgres::guarded(postgres::end_of_log);
-    if (own_epoch_ != epoch) {
-        if (!is_own(epoch)) return end_of_all;
-        own_epoch_ = epoch;
-    }
-    std::uint64_t end = 0;
-    for (const model::Xid xid : transactions) end = std::max(end, event_log::end_of_commit(xid).value_or(end_of_all));
-    return end;
-}
-
 bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
     const auto open = feed::open_batch_after(read_to_.batch, snapshot);
     if (!open || (ahead_ && ahead_->epoch != open->epoch)) return false;
@@ -204,7 +171,7 @@ bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std:
                                   });
     most_events -= read.given;
     ahead_ = Ahead{open->epoch, read.cut_at ? cut_position(from, open->to, *read.cut_at) : open->to};
-    flush_to_ = end_of_commits(open->epoch, transactions);
+    flush_to_ = commit_ends_.last_of(open->epoch, transactions);
     return true;
 }
 

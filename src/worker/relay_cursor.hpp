@@ -6,12 +6,12 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "feed/batch.hpp"
 #include "model/event.hpp"
 #include "postgres/types.hpp"
 #include "runtime/shared_state.hpp"
+#include "subscription/commit_ends.hpp"
 #include "subscription/share.hpp"
 
 namespace worker {
@@ -84,7 +84,6 @@ private:
     void hold(const subscription::Place& end) const;
     void read(RelayReader& reader, RelayLook& look);
     bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
-    std::uint64_t end_of_commits(model::Epoch epoch, const std::vector<model::Xid>& transactions);
     bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
 
     std::string sink_;
@@ -101,8 +100,8 @@ private:
     };
     std::optional<Ahead> ahead_;
 
-    std::uint64_t flush_to_ = 0;             // up to where the server's log must be on disk after the look
-    std::optional<model::Epoch> own_epoch_;  // known to have been written at this place
+    std::uint64_t flush_to_ = 0;  // up to where the server's log must be on disk after the look
+    subscription::CommitEnds commit_ends_;
 };
 
 }  // namespace worker
