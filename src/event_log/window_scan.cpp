@@ -71,7 +71,8 @@ bool read_ahead(SegmentScan& segment) {
         ++ahead.count;
     }
     ahead.most = Min(ahead.most * kGrowth, kMostAhead);
-    std::sort(ahead.places, ahead.places + ahead.count);
+    // Rows that one session has appended lie in the order of the index.
+    if (!std::is_sorted(ahead.places, ahead.places + ahead.count)) std::sort(ahead.places, ahead.places + ahead.count);
     for (int i = 0; i < ahead.count; ++i) {
         ItemPointerData tid = tid_of(ahead.places[i]);
         HeapTupleData& row = ahead.rows[number_of(ahead.places[i])];

@@ -15,11 +15,11 @@ struct TextWriter {
     std::string& json;
     char before = ',';
 
+    // Names of members are ASCII without anything to escape.
     void name(std::string_view name) {
-        json += before;
+        const char opening[] = {before, '"'};
         before = ',';
-        append_json_string(json, name);
-        json += ':';
+        json.append(opening, sizeof opening).append(name).append("\":");
     }
     void text(std::string_view member, std::string_view value) {
         name(member);

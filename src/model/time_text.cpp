@@ -13,19 +13,19 @@ constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
 constexpr std::int64_t kDaysPer400Years = 146'097;
 constexpr std::int64_t kDaysFromMarch0000To2000 = 730'425;  // 0000-03-01 to 2000-01-01
 
-// A number that has at most so many digits, with leading zeros.
-char* put_digits(char* target, std::int64_t number, int width) {
-    for (int i = width - 1; i >= 0; --i) {
-        target[i] = static_cast<char>('0' + number % 10);
-        number /= 10;
-    }
-    return target + width;
+// A number below 100 as two digits.
+char* put_two(char* target, std::uint32_t number) {
+    target[0] = static_cast<char>('0' + number / 10);
+    target[1] = static_cast<char>('0' + number % 10);
+    return target + 2;
 }
 
 char* put_year(char* target, std::int64_t year) {
     if (year < 0) *target++ = '-';
     year = year < 0 ? -year : year;
-    return year < 10'000 ? put_digits(target, year, 4) : std::to_chars(target, target + 20, year).ptr;
+    if (year >= 10'000) return std::to_chars(target, target + 20, year).ptr;
+    const auto small = static_cast<std::uint32_t>(year);
+    return put_two(put_two(target, small / 100), small % 100);
 }
 
 }  // namespace
@@ -58,16 +58,19 @@ void append_time(std::string& text, Micros at) {
 
     char shown[64];
     char* end = put_year(shown, year);
-    const auto put = [&end](char before, std::int64_t number, int width) {
+    const auto put = [&end](char before, std::uint32_t number) {
         *end++ = before;
-        end = put_digits(end, number, width);
+        end = put_two(end, number);
     };
-    put('-', month, 2);
-    put('-', day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
-    put('T', micros / 3'600'000'000, 2);
-    put(':', micros / 60'000'000 % 60, 2);
-    put(':', micros / 1'000'000 % 60, 2);
-    put('.', micros % 1'000'000, 6);
+    const auto second_of_day = static_cast<std::uint32_t>(micros / 1'000'000);
+    const auto fraction = static_cast<std::uint32_t>(micros % 1'000'000);
+    put('-', static_cast<std::uint32_t>(month));
+    put('-', static_cast<std::uint32_t>(day_of_year - (153 * month_from_march + 2) / 5 + 1));
+    put('T', second_of_day / 3600);
+    put(':', second_of_day / 60 % 60);
+    put(':', second_of_day % 60);
+    put('.', fraction / 10'000);
+    end = put_two(put_two(end, fraction / 100 % 100), fraction % 100);
     *end++ = 'Z';
     text.append(shown, end);
 }
