@@ -74,6 +74,10 @@ BEGIN
         RAISE EXCEPTION 'there is no subscription "%"', subscription USING ERRCODE = 'invalid_parameter_value',
             HINT = 'telemetry.subscription_status lists the subscriptions, telemetry.create_subscription() makes one.';
     END IF;
+    IF caller IS NOT NULL AND starts_with(s.subscription, 'relay.') THEN
+        RAISE EXCEPTION 'the relay consumes subscription "%"', subscription USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'telemetry.create_subscription() makes another one.';
+    END IF;
     IF caller IS NOT NULL AND pg_has_role(caller, to_regrole(quote_ident(s.consumer_role))::oid, 'MEMBER') IS NOT TRUE THEN
         RAISE EXCEPTION 'permission denied for subscription "%"', subscription USING ERRCODE = 'insufficient_privilege',
             DETAIL = format('Its consumers are members of role %I.', s.consumer_role), HINT = format('Consume as a member of that role, or create the subscription for role %I.', caller);

@@ -75,6 +75,14 @@ my $value = $redis->client->command('GET', "device:stats:k\xc3\xa4se");
 is($value ? JSON::PP->new->utf8->decode($value)->{device_id} : '', "k\x{e4}se", 'Redis has it under a key in UTF-8');
 is(scalar @{ $redis->client->command('KEYS', 'telemetry_cqrs:mark:*') }, 2, 'each database has a mark');
 
+# --- its subscriptions ---------------------------------------------------------------------------------------------------------------------
+
+foreach my $call ("next_batch('relay.nats')", "ack('relay.nats', 0)", "nack('relay.nats', 0)")
+{
+	my (undef, undef, $error) = $node->psql('postgres', "SELECT telemetry.$call");
+	like($error, qr/ERROR:  the relay consumes subscription "relay.nats"\nHINT:/, "nobody else consumes what the relay sends: $call");
+}
+
 # --- at rest ------------------------------------------------------------------------------------------------------------------------------
 
 my $pid = relay_pid($node);
