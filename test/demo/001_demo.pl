@@ -141,6 +141,21 @@ my @short = ('dev/demo', '--seconds', 3);
     nothing_is_left('pipe');
 }
 
+# The relay sends to servers that the demo starts.
+SKIP: {
+    my @missing = grep { system("command -v $_ >/dev/null") != 0 } qw(nats-server redis-server);
+    skip "LOUD: no @missing, so the demo of the relay is not tested", 8 if @missing;
+    my ($output, $status) = run_demo([ @short, '--nats', '--redis' ], name => 'relay');
+    is($status, 0, 'relay: ends well');
+    like($output, qr/^ +NATS +connected: acknowledged [\d,]+, waiting [\d,]+; a subscriber has [\d,]+: telemetry\.ingested\.\S+ \{/m, 'relay: what a subscriber sees');
+    like($output, qr/^ +Redis connected: values set [\d,]+, waiting [\d,]+; GET device:stats:\S+: \{/m, 'relay: what redis-cli sees');
+    my ($log) = $output =~ /readings in the event log\s+([\d,]+)  ok/;
+    ok($log, 'relay: readings are in the log');
+    is(($output =~ /messages in the stream of NATS\s+([\d,]+)  ok/)[0], $log, 'relay: NATS has them');
+    is(($output =~ /sum of sample_count in the values of Redis\s+([\d,]+)  ok/)[0], $log, 'relay: Redis has them');
+    nothing_is_left('relay');
+}
+
 # The terminal has the usual size, and the file is long enough to be drawn more than once.
 {
     my $file = "$tmp/climate.csv";
