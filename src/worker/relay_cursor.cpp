@@ -125,12 +125,6 @@ void RelayCursor::hold(const Place& end) const {
     run_with_place(hold_end, subscription_, end);
 }
 
-// The position of a reader of the window from `from` to `to` that was cut there.
-model::Position cut_position(const model::Position& from, const model::Position& to, const model::Partial& cut_at) {
-    if (to.partial && to.partial->xid == cut_at.xid) return {to.snapshot, cut_at};
-    return model::position_after(from, to.snapshot, cut_at, false);
-}
-
 subscription::Filter everything() {
     return {.first_lane = 0, .last_lane = subscription::kLastLane, .devices = {}, .regions = {}, .types = {}};
 }
@@ -139,19 +133,39 @@ subscription::Take take_of(RelayReader& reader) {
     return [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); };
 }
 
-// The open batch of which it has read a part may be closed now. Returns whether it has read anything.
-bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
+// If the batch of which it has read a part was open, it may be closed now. Returns whether it has read anything.
+bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most,
+                                     std::int64_t& most_events) {
     const auto batch = feed::find_batch_after(read_to_.batch, snapshot);
-    if (!batch) return false;
+    if (!batch || batch->batch_id > at_most) return false;
     const Ahead ahead = *std::exchange(ahead_, std::nullopt);
     if (batch->epoch != ahead.epoch) return false;  // a batch of another epoch came first, so the open one is read again
     const subscription::WindowRead read = subscription::read_window(
         {batch->epoch, model::window_between(ahead.position, batch->to), most_events}, everything(), snapshot, take_of(reader));
     most_events -= read.given;
     if (read.cut_at)
-        ahead_ = Ahead{ahead.epoch, cut_position(ahead.position, batch->to, *read.cut_at)};
+        ahead_ = Ahead{ahead.epoch, subscription::position_inside(ahead.position, batch->to, *read.cut_at)};
     else
         read_to_ = {batch->batch_id, std::nullopt};
+    return true;
+}
+
+// Returns whether it has read anything. Where it has read a part of a batch, it remembers the position. A place inside the
+// batch would mean other events once the batch is merged, and the sink may be away until then.
+bool RelayCursor::read_batches(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most, std::int64_t& most_events) {
+    const Place end =
+        subscription::read_share(read_to_, everything(), {most_events, kMostScanned, at_most, std::nullopt}, snapshot,
+                                 [&reader, &most_events](std::span<const model::LoggedEvent* const> events, model::Epoch) {
+                                     most_events -= static_cast<std::int64_t>(events.size());
+                                     reader.take(events);
+                                 })
+            .end;
+    if (end == read_to_) return false;
+    read_to_ = {end.batch, std::nullopt};
+    if (end.partial) {
+        const feed::Batch batch = feed::find_batch_after(end.batch, snapshot).value();
+        ahead_ = Ahead{batch.epoch, subscription::position_inside(batch.from, batch.to, *end.partial)};
+    }
     return true;
 }
 
@@ -170,28 +184,21 @@ bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std:
                                       reader.take(events);
                                   });
     most_events -= read.given;
-    ahead_ = Ahead{open->epoch, read.cut_at ? cut_position(from, open->to, *read.cut_at) : open->to};
+    ahead_ = Ahead{open->epoch, read.cut_at ? subscription::position_inside(from, open->to, *read.cut_at) : open->to};
     flush_to_ = commit_ends_.last_of(open->epoch, transactions);
     return true;
 }
 
 void RelayCursor::read(RelayReader& reader, RelayLook& look) {
-    const bool is_old = subscription::keep_from_merging(read_to_);
+    const Place begin = read_to_;
+    const bool is_old = subscription::keep_from_merging(begin);
     const postgres::LatestSnapshot snapshot;
     std::int64_t left = reader.most_events();
     bool has_read = false;
-    if (ahead_) has_read = read_rest_of_batch(reader, snapshot.get(), left);
     const model::BatchId at_most = reader.at_most();
-    const subscription::Take take = [&reader, &left](std::span<const model::LoggedEvent* const> events, model::Epoch) {
-        left -= static_cast<std::int64_t>(events.size());
-        reader.take(events);
-    };
-    for (bool goes_on = !ahead_ && left > 0; goes_on;) {
-        const Place end =
-            subscription::read_share(read_to_, everything(), {left, kMostScanned, at_most, std::nullopt}, snapshot.get(), take)
-                .end;
-        has_read |= end != read_to_;
-        read_to_ = end;
+    for (bool goes_on = true; goes_on;) {
+        if (ahead_) has_read |= read_rest_of_batch(reader, snapshot.get(), at_most, left);
+        if (!ahead_ && left > 0) has_read |= read_batches(reader, snapshot.get(), at_most, left);
         goes_on = left <= 0 && reader.takes_more();
         if (goes_on) left = reader.most_events();
     }
@@ -202,7 +209,7 @@ void RelayCursor::read(RelayReader& reader, RelayLook& look) {
     look.has_more = left <= 0;
     reader.complete(look.end, snapshot.get());
     snapshot.pop();
-    if (has_read && is_old) hold(look.end);
+    if (is_old && look.end != begin) hold(look.end);
 }
 
 void RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, RelayReader* reader, RelayLook& look) {

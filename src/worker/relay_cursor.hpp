@@ -83,7 +83,8 @@ private:
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
     void read(RelayReader& reader, RelayLook& look);
-    bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
+    bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most, std::int64_t& most_events);
+    bool read_batches(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most, std::int64_t& most_events);
     bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
 
     std::string sink_;
@@ -92,8 +93,8 @@ private:
     std::optional<subscription::Place> stored_;
     subscription::Place read_to_{};
 
-    // How far an eager reader has come in the open batch after `read_to_`. A crash forgets it, and then these events are read
-    // again, under the same ids.
+    // How far it has come in the batch after `read_to_`, which may be open. It stays right when the batch is closed or merged.
+    // It is not stored: after a crash these events are read again, under the same ids.
     struct Ahead {
         model::Epoch epoch;
         model::Position position;
