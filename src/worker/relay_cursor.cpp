@@ -244,8 +244,13 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
     RelayLook look;
     if (!is_there) return look;
     flush_to_ = 0;
+    const runtime::Installed& installed = runtime::installed();
+    if (std::exchange(installation_, installed.extension) != installed.extension) {
+        forget();  // the log of another installation has batches and epochs of the same numbers
+        commit_ends_ = {};
+    }
     {
-        const postgres::AsOwner as_owner(runtime::installed().owner);
+        const postgres::AsOwner as_owner(installed.owner);
         Row row = find_row();
         if (!row.is_there && start()) row = find_row();
         if (row.is_there)

@@ -87,6 +87,7 @@ private:
     bool read_batches(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most, std::int64_t& most_events);
     bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
 
+    Oid installation_{};  // the extension's, whose log it reads
     std::string sink_;
     std::string subscription_;
     std::int64_t starts_at_ = 0;  // when the settings were loaded, while there are no rows; 0: there are
