@@ -40,15 +40,17 @@ postgres::Statement select_row{
     nullptr};
 postgres::Statement start_sink{
     postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1, $2)", 2, {TEXTOID, TIMESTAMPTZOID}, nullptr};
-// A place that is no end of a batch any more is passed over, because a later one will come.
+// A place that is no end of a batch any more is passed over, because a later one will come. The statement sees what was
+// committed since the row was read, so it moves no place that somebody has moved meanwhile.
 postgres::Statement move{postgres::SqlCommand::kUpdate,
                          "UPDATE telemetry.subscription_share SET batch_id = $2, partial_xid = $3, partial_event_id = $4, "
                          "lease = CASE WHEN (lease_batch_id, lease_partial_xid, lease_partial_event_id) IS NOT DISTINCT FROM "
                          "($2, $3, $4) THEN NULL ELSE "
                          "lease END "
-                         "WHERE subscription = $1 AND ($2 = 0 OR EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = $2))",
-                         4,
-                         {TEXTOID, INT8OID, XID8OID, INT8OID},
+                         "WHERE subscription = $1 AND ($2 = 0 OR EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = $2)) "
+                         "AND (batch_id, partial_xid, partial_event_id) IS NOT DISTINCT FROM ($5, $6, $7)",
+                         7,
+                         {TEXTOID, INT8OID, XID8OID, INT8OID, INT8OID, XID8OID, INT8OID},
                          nullptr};
 // The lease keeps the end of what was read from being merged. Nobody has it: the relay finds its share by name.
 postgres::Statement hold_end{postgres::SqlCommand::kUpdate,
@@ -66,11 +68,12 @@ bool flag_of(const postgres::StatementResult& rows, int column) {
     return !is_null && DatumGetBool(value);
 }
 
-void run_with_place(postgres::Statement& statement, const std::string& name, const Place& place) {
+void run_with_places(postgres::Statement& statement, const std::string& name, const Place& place, const Place& before) {
     postgres::guarded([&] {
-        Datum values[4] = {postgres::text_datum(name)};
-        char nulls[] = "    ";
+        Datum values[7] = {postgres::text_datum(name)};
+        char nulls[] = "       ";
         subscription::set_place(place, values + 1, nulls + 1);
+        subscription::set_place(before, values + 4, nulls + 4);
         const postgres::StatementScope statements = postgres::open_statements();
         postgres::execute_kept(statement, values, nulls);
         postgres::close_statements(statements);
@@ -118,11 +121,11 @@ bool RelayCursor::start() {
 }
 
 void RelayCursor::store(const Place& place) {
-    run_with_place(move, subscription_, place);
+    run_with_places(move, subscription_, place, *stored_);
 }
 
 void RelayCursor::hold(const Place& end) const {
-    run_with_place(hold_end, subscription_, end);
+    run_with_places(hold_end, subscription_, end, {});
 }
 
 subscription::Filter everything() {
