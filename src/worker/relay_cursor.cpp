@@ -41,22 +41,27 @@ postgres::Statement select_row{
 postgres::Statement start_sink{
     postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1, $2)", 2, {TEXTOID, TIMESTAMPTZOID}, nullptr};
 // A place that is no end of a batch any more is passed over, because a later one will come. The statement sees what was
-// committed since the row was read, so it moves no place that somebody has moved meanwhile.
+// committed since the row was read, so it moves no place that somebody has moved meanwhile. A row that somebody has locked is
+// passed over, too: the relay must not wait for the end of another transaction.
 postgres::Statement move{postgres::SqlCommand::kUpdate,
-                         "UPDATE telemetry.subscription_share SET batch_id = $2, partial_xid = $3, partial_event_id = $4, "
-                         "lease = CASE WHEN (lease_batch_id, lease_partial_xid, lease_partial_event_id) IS NOT DISTINCT FROM "
-                         "($2, $3, $4) THEN NULL ELSE "
-                         "lease END "
-                         "WHERE subscription = $1 AND ($2 = 0 OR EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = $2)) "
-                         "AND (batch_id, partial_xid, partial_event_id) IS NOT DISTINCT FROM ($5, $6, $7)",
+                         "UPDATE telemetry.subscription_share AS h SET batch_id = $2, partial_xid = $3, partial_event_id = $4, "
+                         "lease = CASE WHEN (h.lease_batch_id, h.lease_partial_xid, h.lease_partial_event_id) IS NOT DISTINCT "
+                         "FROM ($2, $3, $4) THEN NULL ELSE h.lease END "
+                         "FROM (SELECT c.first_lane FROM telemetry.subscription_share c WHERE c.subscription = $1 "
+                         "FOR UPDATE SKIP LOCKED) AS free "
+                         "WHERE h.subscription = $1 AND h.first_lane = free.first_lane "
+                         "AND ($2 = 0 OR EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = $2)) "
+                         "AND (h.batch_id, h.partial_xid, h.partial_event_id) IS NOT DISTINCT FROM ($5, $6, $7)",
                          7,
                          {TEXTOID, INT8OID, XID8OID, INT8OID, INT8OID, XID8OID, INT8OID},
                          nullptr};
 // The lease keeps the end of what was read from being merged. Nobody has it: the relay finds its share by name.
 postgres::Statement hold_end{postgres::SqlCommand::kUpdate,
-                             "UPDATE telemetry.subscription_share SET lease = 0, lease_batch_id = $2, lease_partial_xid = $3, "
-                             "lease_partial_event_id = $4 "
-                             "WHERE subscription = $1",
+                             "UPDATE telemetry.subscription_share AS h SET lease = 0, lease_batch_id = $2, "
+                             "lease_partial_xid = $3, lease_partial_event_id = $4 "
+                             "FROM (SELECT c.first_lane FROM telemetry.subscription_share c WHERE c.subscription = $1 "
+                             "FOR UPDATE SKIP LOCKED) AS free "
+                             "WHERE h.subscription = $1 AND h.first_lane = free.first_lane",
                              4,
                              {TEXTOID, INT8OID, XID8OID, INT8OID},
                              nullptr};

@@ -62,7 +62,7 @@ public:
     explicit RelayCursor(runtime::RelaySink sink);
 
     // In a transaction of its own, which ends before it returns:
-    // 1. It stores `arrived`, the place up to which the sink has everything.
+    // 1. It stores `arrived`, the place up to which the sink has everything, unless somebody has locked the row.
     // 2. It looks whether the relay may send. The rows of the sink are made once a reading was accepted at this place of the
     // log:
     //    before, a restore may be under way. The first message is of the first batch since the server loaded its settings.
