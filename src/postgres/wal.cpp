@@ -10,7 +10,8 @@ namespace postgres {
 std::uint64_t end_of_log() {
     XLogRecPtr end = GetXLogInsertRecPtr();
     const auto in_page = static_cast<Size>(end % XLOG_BLCKSZ);
-    if (in_page == SizeOfXLogShortPHD || in_page == SizeOfXLogLongPHD) end -= in_page;
+    const bool is_first_page = XLogSegmentOffset(end, wal_segment_size) == in_page;  // of a file; it has a longer header
+    if (in_page == (is_first_page ? SizeOfXLogLongPHD : SizeOfXLogShortPHD)) end -= in_page;
     return end;
 }
 

@@ -36,7 +36,7 @@ NatsSink::NatsSink(postgres::EventLoop& loop, NatsSinkOptions options)
 
 // Half a window is on the way while the next half is read.
 bool NatsSink::has_room() const {
-    return has_stream_ && outbox_.unsent() < options_.window / 2 && outbox_.bytes() < kMostBytes;
+    return has_stream_ && outbox_.unsent() < half_window() && outbox_.bytes() < kMostBytes;
 }
 
 void NatsSink::connect(SteadyTime now) {
@@ -113,8 +113,7 @@ void NatsSink::take_acknowledgement(std::uint64_t number, int status, std::strin
     if (std::get<PublishAck>(ack).is_duplicate) ++status_.duplicates;
     progress_at_ = runtime::steady_time();
     if (outbox_.in_flight() == 0) sent_unknown_at_ = 0;
-    if (outbox_.unsent() == 0 ? outbox_.in_flight() <= options_.window / 2 : outbox_.in_flight() < options_.window / 2)
-        loop_.end_wait();
+    if (outbox_.unsent() == 0 ? outbox_.in_flight() <= half_window() : outbox_.in_flight() < half_window()) loop_.end_wait();
 }
 
 void NatsSink::publish_some() {

@@ -46,6 +46,7 @@ private:
     void replied(std::uint64_t number, int status, std::string_view payload) override;
     void failed(Phase phase, const std::string& reason) override;
 
+    std::size_t half_window() const noexcept { return (options_.window + 1) / 2; }
     void connect(runtime::SteadyTime now);
     void take_stream_reply(std::uint64_t request, int status, std::string_view payload);
     void check_stream(const StreamInfo& info);

@@ -2,8 +2,8 @@
 //
 // - Of a message, `subject` is the key and `payload` the value, a JSON object whose first member is "version". The value
 // expires.
-// - A message without id is a mark: the sink sets the key to the payload as it stands. A chunk ends with the mark of its
-// version.
+// - A message without id is a mark: the sink sets the key to the payload as it stands. A chunk ends with the mark, the
+// last batch of which every value has come.
 // - When it connects, it reads the mark. If Redis has an older mark than the last one that arrived, Redis has lost values, and
 //   `status().note` and `has_lost` say so.
 #pragma once

@@ -20,10 +20,8 @@ struct Piece {
     model::BatchId last;
 };
 
-// The position inside a batch of a consumer that has read up to `partial`.
 model::Position inside(const feed::Batch& batch, const model::Partial& partial) {
-    if (batch.to.partial && batch.to.partial->xid == partial.xid) return {batch.to.snapshot, partial};
-    return model::position_after(batch.from, batch.to.snapshot, partial, false);
+    return position_inside(batch.from, batch.to, partial);
 }
 
 std::optional<Piece> next_piece(const Place& place, std::int64_t most_events, const ReadLimits& limits, ::Snapshot snapshot) {
@@ -43,6 +41,11 @@ std::optional<Piece> next_piece(const Place& place, std::int64_t most_events, co
 }
 
 }  // namespace
+
+model::Position position_inside(const model::Position& from, const model::Position& to, const model::Partial& last) {
+    if (to.partial && to.partial->xid == last.xid) return {to.snapshot, last};
+    return model::position_after(from, to.snapshot, last, false);
+}
 
 WindowRead read_window(const BoundedWindow& window, const Filter& filter, ::Snapshot snapshot, const Take& take) {
     event_log::WindowReader reader(window.window, window.epoch, snapshot, event_log::Wanted::kLoggedEvents);

@@ -8,6 +8,7 @@
 
 #include "feed/batch.hpp"
 #include "model/event.hpp"
+#include "model/snapshot.hpp"
 #include "postgres/types.hpp"
 #include "subscription/share.hpp"
 
@@ -19,6 +20,9 @@ struct ReadLimits {
     model::BatchId at_most = feed::kNoBatchLimit;  // the last batch that is read
     std::optional<Place> end;                      // if there is one, reading ends there
 };
+
+// The position of a consumer of the window from `from` to `to` that has consumed it, in its order, up to this event.
+model::Position position_inside(const model::Position& from, const model::Position& to, const model::Partial& last);
 
 // Gets wanted events of a block, in order, and the epoch in which they were written. They live during the call.
 using Take = std::function<void(std::span<const model::LoggedEvent* const>, model::Epoch)>;

@@ -136,7 +136,7 @@ void DeviceSource::take(std::span<const model::LoggedEvent* const> events) {
     for (const model::LoggedEvent* event : events) devices_.emplace(event->device_id);
 }
 
-void DeviceSource::complete(const subscription::Place&, ::Snapshot snapshot) {
+void DeviceSource::complete(const subscription::Place& end, ::Snapshot snapshot) {
     if (generation_ == 0 || (devices_.empty() && !refresh_after_)) return;
     const auto convert = postgres::utf8_conversion();
     read_model::DeviceReports reports(generation_, snapshot);
@@ -162,12 +162,13 @@ void DeviceSource::complete(const subscription::Place&, ::Snapshot snapshot) {
         }
     }
     reports.close();
-    // While a refresh is under way, values are missing, and so is the mark.
-    if (refresh_after_) return;
+    // While a refresh is under way, values are missing, and so is the mark. In a backlog the values of later batches are
+    // missing, although the values that were sent are of the newest one.
+    if (refresh_after_ || end.batch.value == 0) return;
     chunk_->text() += mark_;
     chunk_->end_subject();
     chunk_->end_id();
-    chunk_->text() += std::to_string(version_);
+    chunk_->text() += std::to_string(end.batch.value);
     chunk_->end_payload();
 }
 

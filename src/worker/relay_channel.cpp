@@ -94,7 +94,7 @@ void RelayChannel::look_and_read(relay::Pace& pace) {
     const bool reads = wants_to_read(runtime::steady_time());
     const SteadyTime used_before = runtime::processor_time();
     const RelayLook look = cursor_.look(arrived_, reads ? source_.get() : nullptr);
-    arrived_.reset();
+    if (look.has_jumped || look.place == arrived_) arrived_.reset();  // otherwise it is to be stored yet
     const SteadyTime now = runtime::steady_time();
     store_at_ = now + kStoreInterval;
     if (look.has_read) {

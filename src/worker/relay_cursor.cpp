@@ -40,21 +40,28 @@ postgres::Statement select_row{
     nullptr};
 postgres::Statement start_sink{
     postgres::SqlCommand::kSelect, "SELECT telemetry.start_relay($1, $2)", 2, {TEXTOID, TIMESTAMPTZOID}, nullptr};
-// A place that is no end of a batch any more is passed over, because a later one will come.
+// A place that is no end of a batch any more is passed over, because a later one will come. The statement sees what was
+// committed since the row was read, so it moves no place that somebody has moved meanwhile. A row that somebody has locked is
+// passed over, too: the relay must not wait for the end of another transaction.
 postgres::Statement move{postgres::SqlCommand::kUpdate,
-                         "UPDATE telemetry.subscription_share SET batch_id = $2, partial_xid = $3, partial_event_id = $4, "
-                         "lease = CASE WHEN (lease_batch_id, lease_partial_xid, lease_partial_event_id) IS NOT DISTINCT FROM "
-                         "($2, $3, $4) THEN NULL ELSE "
-                         "lease END "
-                         "WHERE subscription = $1 AND ($2 = 0 OR EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = $2))",
-                         4,
-                         {TEXTOID, INT8OID, XID8OID, INT8OID},
+                         "UPDATE telemetry.subscription_share AS h SET batch_id = $2, partial_xid = $3, partial_event_id = $4, "
+                         "lease = CASE WHEN (h.lease_batch_id, h.lease_partial_xid, h.lease_partial_event_id) IS NOT DISTINCT "
+                         "FROM ($2, $3, $4) THEN NULL ELSE h.lease END "
+                         "FROM (SELECT c.first_lane FROM telemetry.subscription_share c WHERE c.subscription = $1 "
+                         "FOR UPDATE SKIP LOCKED) AS free "
+                         "WHERE h.subscription = $1 AND h.first_lane = free.first_lane "
+                         "AND ($2 = 0 OR EXISTS (SELECT FROM telemetry.batch b WHERE b.batch_id = $2)) "
+                         "AND (h.batch_id, h.partial_xid, h.partial_event_id) IS NOT DISTINCT FROM ($5, $6, $7)",
+                         7,
+                         {TEXTOID, INT8OID, XID8OID, INT8OID, INT8OID, XID8OID, INT8OID},
                          nullptr};
 // The lease keeps the end of what was read from being merged. Nobody has it: the relay finds its share by name.
 postgres::Statement hold_end{postgres::SqlCommand::kUpdate,
-                             "UPDATE telemetry.subscription_share SET lease = 0, lease_batch_id = $2, lease_partial_xid = $3, "
-                             "lease_partial_event_id = $4 "
-                             "WHERE subscription = $1",
+                             "UPDATE telemetry.subscription_share AS h SET lease = 0, lease_batch_id = $2, "
+                             "lease_partial_xid = $3, lease_partial_event_id = $4 "
+                             "FROM (SELECT c.first_lane FROM telemetry.subscription_share c WHERE c.subscription = $1 "
+                             "FOR UPDATE SKIP LOCKED) AS free "
+                             "WHERE h.subscription = $1 AND h.first_lane = free.first_lane",
                              4,
                              {TEXTOID, INT8OID, XID8OID, INT8OID},
                              nullptr};
@@ -66,11 +73,12 @@ bool flag_of(const postgres::StatementResult& rows, int column) {
     return !is_null && DatumGetBool(value);
 }
 
-void run_with_place(postgres::Statement& statement, const std::string& name, const Place& place) {
+void run_with_places(postgres::Statement& statement, const std::string& name, const Place& place, const Place& before) {
     postgres::guarded([&] {
-        Datum values[4] = {postgres::text_datum(name)};
-        char nulls[] = "    ";
+        Datum values[7] = {postgres::text_datum(name)};
+        char nulls[] = "       ";
         subscription::set_place(place, values + 1, nulls + 1);
+        subscription::set_place(before, values + 4, nulls + 4);
         const postgres::StatementScope statements = postgres::open_statements();
         postgres::execute_kept(statement, values, nulls);
         postgres::close_statements(statements);
@@ -118,17 +126,11 @@ bool RelayCursor::start() {
 }
 
 void RelayCursor::store(const Place& place) {
-    run_with_place(move, subscription_, place);
+    run_with_places(move, subscription_, place, *stored_);
 }
 
 void RelayCursor::hold(const Place& end) const {
-    run_with_place(hold_end, subscription_, end);
-}
-
-// The position of a reader of the window from `from` to `to` that was cut there.
-model::Position cut_position(const model::Position& from, const model::Position& to, const model::Partial& cut_at) {
-    if (to.partial && to.partial->xid == cut_at.xid) return {to.snapshot, cut_at};
-    return model::position_after(from, to.snapshot, cut_at, false);
+    run_with_places(hold_end, subscription_, end, {});
 }
 
 subscription::Filter everything() {
@@ -139,19 +141,39 @@ subscription::Take take_of(RelayReader& reader) {
     return [&reader](std::span<const model::LoggedEvent* const> events, model::Epoch) { reader.take(events); };
 }
 
-// The open batch of which it has read a part may be closed now. Returns whether it has read anything.
-bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events) {
+// If the batch of which it has read a part was open, it may be closed now. Returns whether it has read anything.
+bool RelayCursor::read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most,
+                                     std::int64_t& most_events) {
     const auto batch = feed::find_batch_after(read_to_.batch, snapshot);
-    if (!batch) return false;
+    if (!batch || batch->batch_id > at_most) return false;
     const Ahead ahead = *std::exchange(ahead_, std::nullopt);
     if (batch->epoch != ahead.epoch) return false;  // a batch of another epoch came first, so the open one is read again
     const subscription::WindowRead read = subscription::read_window(
         {batch->epoch, model::window_between(ahead.position, batch->to), most_events}, everything(), snapshot, take_of(reader));
     most_events -= read.given;
     if (read.cut_at)
-        ahead_ = Ahead{ahead.epoch, cut_position(ahead.position, batch->to, *read.cut_at)};
+        ahead_ = Ahead{ahead.epoch, subscription::position_inside(ahead.position, batch->to, *read.cut_at)};
     else
         read_to_ = {batch->batch_id, std::nullopt};
+    return true;
+}
+
+// Returns whether it has read anything. Where it has read a part of a batch, it remembers the position. A place inside the
+// batch would mean other events once the batch is merged, and the sink may be away until then.
+bool RelayCursor::read_batches(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most, std::int64_t& most_events) {
+    const Place end =
+        subscription::read_share(read_to_, everything(), {most_events, kMostScanned, at_most, std::nullopt}, snapshot,
+                                 [&reader, &most_events](std::span<const model::LoggedEvent* const> events, model::Epoch) {
+                                     most_events -= static_cast<std::int64_t>(events.size());
+                                     reader.take(events);
+                                 })
+            .end;
+    if (end == read_to_) return false;
+    read_to_ = {end.batch, std::nullopt};
+    if (end.partial) {
+        const feed::Batch batch = feed::find_batch_after(end.batch, snapshot).value();
+        ahead_ = Ahead{batch.epoch, subscription::position_inside(batch.from, batch.to, *end.partial)};
+    }
     return true;
 }
 
@@ -170,28 +192,21 @@ bool RelayCursor::read_open_batch(RelayReader& reader, ::Snapshot snapshot, std:
                                       reader.take(events);
                                   });
     most_events -= read.given;
-    ahead_ = Ahead{open->epoch, read.cut_at ? cut_position(from, open->to, *read.cut_at) : open->to};
+    ahead_ = Ahead{open->epoch, read.cut_at ? subscription::position_inside(from, open->to, *read.cut_at) : open->to};
     flush_to_ = commit_ends_.last_of(open->epoch, transactions);
     return true;
 }
 
 void RelayCursor::read(RelayReader& reader, RelayLook& look) {
-    const bool is_old = subscription::keep_from_merging(read_to_);
+    const Place begin = read_to_;
+    const bool is_old = subscription::keep_from_merging(begin);
     const postgres::LatestSnapshot snapshot;
     std::int64_t left = reader.most_events();
     bool has_read = false;
-    if (ahead_) has_read = read_rest_of_batch(reader, snapshot.get(), left);
     const model::BatchId at_most = reader.at_most();
-    const subscription::Take take = [&reader, &left](std::span<const model::LoggedEvent* const> events, model::Epoch) {
-        left -= static_cast<std::int64_t>(events.size());
-        reader.take(events);
-    };
-    for (bool goes_on = !ahead_ && left > 0; goes_on;) {
-        const Place end =
-            subscription::read_share(read_to_, everything(), {left, kMostScanned, at_most, std::nullopt}, snapshot.get(), take)
-                .end;
-        has_read |= end != read_to_;
-        read_to_ = end;
+    for (bool goes_on = true; goes_on;) {
+        if (ahead_) has_read |= read_rest_of_batch(reader, snapshot.get(), at_most, left);
+        if (!ahead_ && left > 0) has_read |= read_batches(reader, snapshot.get(), at_most, left);
         goes_on = left <= 0 && reader.takes_more();
         if (goes_on) left = reader.most_events();
     }
@@ -202,7 +217,7 @@ void RelayCursor::read(RelayReader& reader, RelayLook& look) {
     look.has_more = left <= 0;
     reader.complete(look.end, snapshot.get());
     snapshot.pop();
-    if (has_read && is_old) hold(look.end);
+    if (is_old && look.end != begin) hold(look.end);
 }
 
 void RelayCursor::look_at(const Row& row, const std::optional<Place>& arrived, RelayReader* reader, RelayLook& look) {
@@ -237,8 +252,13 @@ RelayLook RelayCursor::look(const std::optional<Place>& arrived, RelayReader* re
     RelayLook look;
     if (!is_there) return look;
     flush_to_ = 0;
+    const runtime::Installed& installed = runtime::installed();
+    if (std::exchange(installation_, installed.extension) != installed.extension) {
+        forget();  // the log of another installation has batches and epochs of the same numbers
+        commit_ends_ = {};
+    }
     {
-        const postgres::AsOwner as_owner(runtime::installed().owner);
+        const postgres::AsOwner as_owner(installed.owner);
         Row row = find_row();
         if (!row.is_there && start()) row = find_row();
         if (row.is_there)

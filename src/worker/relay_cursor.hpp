@@ -62,7 +62,7 @@ public:
     explicit RelayCursor(runtime::RelaySink sink);
 
     // In a transaction of its own, which ends before it returns:
-    // 1. It stores `arrived`, the place up to which the sink has everything.
+    // 1. It stores `arrived`, the place up to which the sink has everything, unless somebody has locked the row.
     // 2. It looks whether the relay may send. The rows of the sink are made once a reading was accepted at this place of the
     // log:
     //    before, a restore may be under way. The first message is of the first batch since the server loaded its settings.
@@ -83,17 +83,19 @@ private:
     void store(const subscription::Place& place);
     void hold(const subscription::Place& end) const;
     void read(RelayReader& reader, RelayLook& look);
-    bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
+    bool read_rest_of_batch(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most, std::int64_t& most_events);
+    bool read_batches(RelayReader& reader, ::Snapshot snapshot, model::BatchId at_most, std::int64_t& most_events);
     bool read_open_batch(RelayReader& reader, ::Snapshot snapshot, std::int64_t& most_events);
 
+    Oid installation_{};  // the extension's, whose log it reads
     std::string sink_;
     std::string subscription_;
     std::int64_t starts_at_ = 0;  // when the settings were loaded, while there are no rows; 0: there are
     std::optional<subscription::Place> stored_;
     subscription::Place read_to_{};
 
-    // How far an eager reader has come in the open batch after `read_to_`. A crash forgets it, and then these events are read
-    // again, under the same ids.
+    // How far it has come in the batch after `read_to_`, which may be open. It stays right when the batch is closed or merged.
+    // It is not stored: after a crash these events are read again, under the same ids.
     struct Ahead {
         model::Epoch epoch;
         model::Position position;
