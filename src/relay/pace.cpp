@@ -2,6 +2,8 @@
 #include "relay/pace.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 namespace relay {
 namespace {
@@ -10,7 +12,8 @@ using runtime::SteadyTime;
 
 constexpr double kLeastIdle = 0.15;  // of the machine
 constexpr double kMuchIdle = 0.3;
-constexpr double kLeastShare = 0.003;
+constexpr double kLeastShare = 0.003;  // when a peak begins
+constexpr double kDoubling = 30;       // seconds, after which the least share has doubled
 constexpr double kFall = 0.25;
 constexpr double kGrowth = 1.1;
 constexpr double kFastGrowth = 2;
@@ -21,16 +24,19 @@ constexpr std::int64_t kTypicalRead = 500;  // events; smaller reads say little 
 }  // namespace
 
 void Pace::look(const MachineTotals& totals) noexcept {
-    const double machine = totals.offered - last_.offered, idle = machine - (totals.used - last_.used);
+    const MachineTotals before = std::exchange(last_, totals);
+    const double machine = totals.offered - before.offered, idle = machine - (totals.used - before.used);
     // The count of readings begins anew when an administrator resets it.
-    const double readings = totals.readings < last_.readings ? 0 : static_cast<double>(totals.readings - last_.readings);
-    last_ = totals;
-    if (readings * work_per_event_ / 1e6 <= kPeakReads * machine)
+    const double readings = totals.readings < before.readings ? 0 : static_cast<double>(totals.readings - before.readings);
+    const bool is_few = machine <= 0 || readings * work_per_event_ / 1e6 <= kPeakReads * machine;
+    if (is_few || idle >= kMuchIdle * machine) peak_since_ = totals.at;
+    if (is_few) {
         share_ = 1;
-    else if (idle < kLeastIdle * machine)
-        share_ = std::max(share_ * kFall, kLeastShare);
-    else
-        share_ = std::min(share_ * (idle < kMuchIdle * machine ? kGrowth : kFastGrowth), 1.0);
+        return;
+    }
+    const double share = share_ * (idle < kLeastIdle * machine ? kFall : idle < kMuchIdle * machine ? kGrowth : kFastGrowth);
+    const double seconds = static_cast<double>(totals.at - peak_since_) / 1e6;
+    share_ = std::clamp(share, std::min(kLeastShare * std::exp2(seconds / kDoubling), 1.0), 1.0);
 }
 
 void Pace::has_read(std::int64_t events, SteadyTime work) noexcept {

@@ -23,17 +23,23 @@ namespace {
 constexpr std::int64_t kRefreshedAtOnce = 1000;  // devices
 constexpr std::string_view kKeyPrefix = "device:stats:";
 
-postgres::Statement select_request{
-    postgres::SqlCommand::kSelect, "SELECT refresh_requested_at FROM telemetry.relay WHERE sink = 'redis'", 0, {}, nullptr};
+postgres::Statement select_request{postgres::SqlCommand::kSelect,
+                                   "SELECT refresh_requested_at, generation FROM telemetry.relay WHERE sink = 'redis'",
+                                   0,
+                                   {},
+                                   nullptr};
+// These pass over a row that somebody has locked, because the relay must not wait for the end of another transaction.
 postgres::Statement make_request{
     postgres::SqlCommand::kUpdate,
-    "UPDATE telemetry.relay SET refresh_requested_at = pg_catalog.clock_timestamp() WHERE sink = 'redis'",
-    0,
-    {},
+    "UPDATE telemetry.relay SET refresh_requested_at = pg_catalog.clock_timestamp(), generation = $1 WHERE sink IN "
+    "(SELECT r.sink FROM telemetry.relay r WHERE r.sink = 'redis' FOR UPDATE SKIP LOCKED)",
+    1,
+    {INT4OID},
     nullptr};
 postgres::Statement end_request{
     postgres::SqlCommand::kUpdate,
-    "UPDATE telemetry.relay SET refresh_requested_at = NULL WHERE sink = 'redis' AND refresh_requested_at = $1",
+    "UPDATE telemetry.relay SET refresh_requested_at = NULL WHERE sink IN "
+    "(SELECT r.sink FROM telemetry.relay r WHERE r.sink = 'redis' AND r.refresh_requested_at = $1 FOR UPDATE SKIP LOCKED)",
     1,
     {TIMESTAMPTZOID},
     nullptr};
@@ -47,16 +53,46 @@ postgres::Statement select_devices{
     {INT4OID, TEXTOID, INT8OID},
     nullptr};
 
-// The one value that a statement returns; 0 for NULL and for no row.
-std::int64_t integer_of(postgres::Statement& statement) {
-    return postgres::guarded([&statement] {
+// P. 0 for NULL and for no row.
+std::int64_t integer_of(const postgres::StatementResult& rows, int column, bool is_wide) {
+    bool is_null = true;
+    const Datum value = rows.row_count == 0 ? 0 : postgres::value_of(rows, 0, column, &is_null);
+    if (is_null) return 0;
+    return is_wide ? DatumGetInt64(value) : DatumGetInt32(value);
+}
+
+std::int64_t newest_batch() {
+    return postgres::guarded([] {
         const postgres::StatementScope statements = postgres::open_statements();
-        const postgres::StatementResult rows = postgres::execute_kept(statement, nullptr);
-        bool is_null = true;
-        const Datum value = rows.row_count == 0 ? 0 : postgres::value_of(rows, 0, 1, &is_null);
-        const std::int64_t result = is_null ? 0 : DatumGetInt64(value);
+        const std::int64_t newest = integer_of(postgres::execute_kept(select_newest, nullptr), 1, true);
         postgres::close_statements(statements);
-        return result;
+        return newest;
+    });
+}
+
+struct Request {
+    std::int64_t at;          // 0: there is none
+    std::int32_t generation;  // of the values that were asked for at last
+};
+
+Request find_request() {
+    return postgres::guarded([] {
+        const postgres::StatementScope statements = postgres::open_statements();
+        const postgres::StatementResult rows = postgres::execute_kept(select_request, nullptr);
+        const Request request{integer_of(rows, 1, true), static_cast<std::int32_t>(integer_of(rows, 2, false))};
+        postgres::close_statements(statements);
+        return request;
+    });
+}
+
+// Returns whether it has changed a row.
+bool change(postgres::Statement& statement, Datum value) {
+    return postgres::guarded([&statement, value]() mutable {
+        const postgres::StatementScope statements = postgres::open_statements();
+        const bool has_changed = postgres::execute_kept(statement, &value).row_count > 0;
+        postgres::close_statements(statements);
+        postgres::show_own_writes();
+        return has_changed;
     });
 }
 
@@ -88,46 +124,34 @@ void DeviceSource::begin(relay::Chunk& chunk) {
     events_ = 0;
 }
 
-// A request may have come while the last one was under way, so it looks for one in any case.
+// A request may have come while the last one was under way, so it looks for one in any case. What it cannot write it writes at
+// a later look.
 void DeviceSource::look_for_request() {
-    if (is_request_missing_) {
+    Request request = find_request();
+    // A rebuild has put other statistics in place of those that were sent.
+    const bool is_rebuilt = generation_ != 0 && request.generation != generation_;
+    if ((is_request_missing_ || is_rebuilt) && change(make_request, Int32GetDatum(generation_))) {
         is_request_missing_ = false;
-        is_refresh_done_ = false;
-        postgres::guarded([] {
-            const postgres::StatementScope statements = postgres::open_statements();
-            postgres::execute_kept(make_request, nullptr);
-            postgres::close_statements(statements);
-            postgres::show_own_writes();
-        });
+        request = find_request();
     }
-    if (is_refresh_done_) {
-        is_refresh_done_ = false;
-        postgres::guarded([at = requested_at_] {
-            Datum value = TimestampTzGetDatum(at);
-            const postgres::StatementScope statements = postgres::open_statements();
-            postgres::execute_kept(end_request, &value);
-            postgres::close_statements(statements);
-        });
-    }
-    const std::int64_t requested_at = integer_of(select_request);
-    if (requested_at == 0 || requested_at == requested_at_) return;
-    requested_at_ = requested_at;
+    is_refresh_done_ &= request.at == requested_at_;
+    if (is_refresh_done_ && change(end_request, TimestampTzGetDatum(requested_at_))) is_refresh_done_ = false;
+    if (request.at == 0 || request.at == requested_at_) return;
+    requested_at_ = request.at;
     begin_refresh();
 }
 
 model::BatchId DeviceSource::at_most() {
-    look_for_request();
-    const std::int32_t generation_before = std::exchange(generation_, 0);
+    generation_ = 0;
+    std::optional<model::BatchId> limit;
     for (const auto& [projection, cursor] : feed::read_cursors(postgres::guarded([] { return GetActiveSnapshot(); }))) {
         if (projection != "device" || !cursor.is_current()) continue;
         generation_ = cursor.generation;
-        // A rebuild has put other statistics in place of those that were sent.
-        if (generation_before != 0 && generation_before != generation_) begin_anew();
-        if (!cursor.is_behind()) break;
-        version_ = cursor.batch.value;
-        return cursor.batch;
+        if (cursor.is_behind()) limit = cursor.batch;
     }
-    version_ = integer_of(select_newest);
+    look_for_request();
+    version_ = limit ? limit->value : newest_batch();
+    if (limit) return *limit;
     return generation_ == 0 ? model::BatchId{0} : feed::kNoBatchLimit;
 }
 

@@ -216,6 +216,8 @@ void RelayCursor::read(RelayReader& reader, RelayLook& look) {
     look.has_read = has_read || has_read_open;
     look.has_more = left <= 0;
     reader.complete(look.end, snapshot.get());
+    // Other readers send what the tables say, which may be of transactions that have not waited for the disk.
+    if (!reader.is_eager()) flush_to_ = postgres::guarded(postgres::end_of_log);
     snapshot.pop();
     if (is_old && look.end != begin) hold(look.end);
 }

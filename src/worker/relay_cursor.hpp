@@ -67,8 +67,9 @@ public:
     // log:
     //    before, a restore may be under way. The first message is of the first batch since the server loaded its settings.
     // 3. If it may, and there is a reader, it reads from the end of the last read on.
-    // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After an eager read
-    //    of the open batch it flushes the log as far as the transactions need that it has read. Most have waited for the disk.
+    // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After another read
+    // it
+    //    flushes the log as far as the transactions need that it has seen. Most have waited for the disk.
     // After an error the caller forgets what it was given.
     RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
 

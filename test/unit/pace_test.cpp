@@ -14,6 +14,7 @@ class Machine {
 public:
     void run(Pace& pace, int looks, double idle, double rate) {
         for (int i = 0; i < looks; ++i) {
+            totals_.at += 100'000;
             totals_.offered += kProcessors / 10;
             totals_.used += (kProcessors - idle) / 10;
             totals_.readings += static_cast<std::uint64_t>(rate / 10);
@@ -21,9 +22,11 @@ public:
         }
     }
     void reset_readings() { totals_.readings = 0; }
+    // Where the system does not tell.
+    void look_blindly(Pace& pace) { pace.look({.at = totals_.at, .readings = totals_.readings}); }
 
 private:
-    MachineTotals totals_{.offered = 1000, .used = 10, .readings = 0};
+    MachineTotals totals_{.at = 1, .offered = 1000, .used = 10, .readings = 0};
 };
 
 TEST(Pace, BeginsWithoutARest) {
@@ -81,6 +84,25 @@ TEST(Pace, LearnsWhatAReadCosts) {
     for (int i = 0; i < 100; ++i) pace.has_read(100, 10'000);  // too small to say anything
     for (int i = 0; i < 100; ++i) pace.has_read(1000, 1000);
     machine.run(pace, 1, 0, 20'000);
+    EXPECT_FALSE(pace.is_peak());
+}
+
+TEST(Pace, TakesMoreTheLongerAPeakLasts) {
+    Pace pace;
+    Machine machine;
+    machine.run(pace, 10, 0, 200'000);
+    const runtime::SteadyTime first = pace.rest_after(kWork);
+    machine.run(pace, 600, 0, 200'000);
+    EXPECT_LT(pace.rest_after(kWork), first / 3);
+    machine.run(pace, 2400, 0, 200'000);
+    EXPECT_EQ(pace.rest_after(kWork), 0);
+}
+
+TEST(Pace, DoesNotRestWhereTheMachineIsUnknown) {
+    Pace pace;
+    Machine machine;
+    machine.run(pace, 5, 0, 200'000);
+    machine.look_blindly(pace);
     EXPECT_FALSE(pace.is_peak());
 }
 
