@@ -126,5 +126,14 @@ everything_sent($node, 'no expiry');
 is($client->command('TTL', 'device:stats:dev 1'), '-1', 'without redis_expiry a value stays');
 relay_settings($node, redis_url => '');
 ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs relay'", 'the relay to leave'), 'without a URL there is no relay');
+
+# A rebuild that no relay sees puts other statistics in place of those that were sent.
+my $generation = sql("SELECT generation FROM telemetry.cursor WHERE projection = 'device' AND purpose = 'current'");
+sql("SELECT telemetry.rebuild_projection('device')");
+ok(wait_for($node, "SELECT count(*) = 1 AND bool_and(generation > $generation) FROM telemetry.cursor WHERE projection = 'device' AND purpose = 'current'", 'the second rebuild'), 'it is rebuilt without a relay');
+$client->command('SET', 'device:stats:dev 1', '{"version":1,"device_id":"dev 1"}');    # so that it shows whether the value comes again
+relay_settings($node, redis_url => $redis->url(undef, 3));
+everything_sent($node, 'a rebuild without a relay');
+cache_is_stats($node, $redis, 'a rebuild without a relay', database => 3);
 $node->stop;
 done_testing();
