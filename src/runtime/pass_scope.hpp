@@ -6,15 +6,15 @@ namespace runtime {
 
 class PassScope {
 public:
-    PassScope() noexcept { is_open_ = true; }
+    PassScope() noexcept { is_in_pass = true; }
     PassScope(const PassScope&) = delete;
     PassScope& operator=(const PassScope&) = delete;
-    ~PassScope() { is_open_ = false; }
+    ~PassScope() { is_in_pass = false; }
 
-    static bool is_open() noexcept { return is_open_; }
+    static bool is_open() noexcept { return is_in_pass; }
 
 private:
-    static inline bool is_open_ = false;
+    static inline bool is_in_pass = false;
 };
 
 }  // namespace runtime

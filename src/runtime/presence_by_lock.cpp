@@ -135,12 +135,12 @@ public:
     void leave(Role, WorkerEnd) const noexcept override {}
 };
 
-constinit const PresenceByLock presence;
+constinit const PresenceByLock kPresence;
 
 }  // namespace
 
 const WorkerPresence& presence_by_lock() noexcept {
-    return presence;
+    return kPresence;
 }
 
 }  // namespace runtime

@@ -58,12 +58,12 @@ public:
     void leave(Role role, WorkerEnd end) const noexcept override { detach_worker(role, end); }
 };
 
-constinit const PresenceInSlots presence;
+constinit const PresenceInSlots kPresence;
 
 }  // namespace
 
 const WorkerPresence& presence_in_slots() noexcept {
-    return presence;
+    return kPresence;
 }
 
 }  // namespace runtime
