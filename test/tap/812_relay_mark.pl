@@ -22,7 +22,7 @@ $node->safe_psql('postgres', q(SELECT telemetry.pause_relay('redis')));
 relay_becomes($node, 'redis', 'paused', 'paused');
 # More devices than a look takes.
 my $devices = 35_000;
-send_readings($node, 2 * $devices, $devices);
+send_readings($node, $devices, $devices);
 wait_applied($node);
 my $newest = $node->safe_psql('postgres', 'SELECT max(batch_id) FROM telemetry.batch');
 
@@ -40,6 +40,5 @@ while ($mark < $newest && time < $deadline)
 is($mark, $newest, 'the mark reaches the newest batch');
 is($values, $devices, 'and every value had arrived before');
 everything_sent($node, 'the backlog');
-cache_is_stats($node, $redis, 'the backlog');
 $node->stop;
 done_testing();
