@@ -13,6 +13,7 @@
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/internal_function.hpp"
+#include "postgres/kept_memory.hpp"
 #include "postgres/latest_snapshot.hpp"
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
@@ -238,6 +239,7 @@ TELEMETRY_FUNCTION(telemetry_next_batch) {
         postgres::require_writable("next_batch()");
         InitMaterializedSRF(fcinfo, 0);
     });
+    postgres::keep_freed_memory();
     const subscription::LeaseRequest request = subscription::request_of(fcinfo);
     const postgres::AsOwner as_owner(runtime::hold_installed().owner);
     subscription::deliver_batch(fcinfo, request);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "error_codes.hpp"
+#include "postgres/kept_memory.hpp"
 #include "postgres/server_versions.hpp"
 #include "postgres/transaction.hpp"
 #include "runtime/library_version.hpp"
@@ -271,6 +272,7 @@ void DatabaseWorker::run() {
 }
 
 void serve_database(runtime::Role role, Oid database, std::unique_ptr<Work> (*make_work)()) {
+    postgres::keep_freed_memory();
     postgres::connect_worker(database);
     postgres::prepare_worker_session(runtime::program_of(role).type);
     if (!take_role(role)) return;

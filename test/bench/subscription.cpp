@@ -90,9 +90,10 @@ std::vector<Table> subscription(const Setup& setup) {
     connection.prepare("next", "SELECT lease, id, type, created_at, payload FROM telemetry.next_batch('bench', 1000)");
     connection.prepare("ack", "SELECT telemetry.ack('bench', $1)");
     const std::int64_t first_tick = fill_queue(connection);
-    connection.prepare("next_batch", "SELECT pgq.next_batch('bench', 'c')");
-    connection.prepare("batch_events", "SELECT ev_id, ev_type, ev_time, ev_data FROM pgq.get_batch_events($1)");
-    connection.prepare("finish_batch", "SELECT pgq.finish_batch($1)");
+    Connection queue_connection(conninfo);  // a session of its own, in which nothing of ours has run
+    queue_connection.prepare("next_batch", "SELECT pgq.next_batch('bench', 'c')");
+    queue_connection.prepare("batch_events", "SELECT ev_id, ev_type, ev_time, ev_data FROM pgq.get_batch_events($1)");
+    queue_connection.prepare("finish_batch", "SELECT pgq.finish_batch($1)");
     settle(conninfo);
 
     const std::string queue = "PgQ: next_batch, get_batch_events, finish_batch", ours = "telemetry.next_batch, telemetry.ack";
@@ -103,7 +104,7 @@ std::vector<Table> subscription(const Setup& setup) {
     for (int round = -1; round < setup.rounds; ++round) {  // Round -1 warms up.
         for (int turn = 0; turn < 2; ++turn) {
             const bool is_ours = (turn + round) % 2 != 0;
-            const Consumed consumed = is_ours ? consume_subscription(connection) : consume_queue(connection, first_tick);
+            const Consumed consumed = is_ours ? consume_subscription(connection) : consume_queue(queue_connection, first_tick);
             if (consumed.events != count) throw std::runtime_error("subscription: a consumer got another number of events");
             if (round < 0) continue;
             table.add(is_ours ? ours : queue, static_cast<double>(consumed.events) / consumed.seconds);
