@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "event_log/metrics.hpp"
 #include "postgres/error.hpp"
@@ -75,9 +76,9 @@ void fill_event(model::Event& event, const WindowScan& scan, bool is_reading, Te
 
 // P.
 void fill_logged_event(model::LoggedEvent& event, const WindowScan& scan, bool is_reading, TextArena& arena) {
+    std::construct_at(&event);  // its memory holds anything
     fill_event(event, scan, is_reading, arena);
     event.version = DatumGetInt16(value_of(scan, kVersion));
-    event.idempotency_key = std::nullopt;
     if (!is_null(scan, kIdempotencyKey)) event.idempotency_key = keep_text(arena, value_of(scan, kIdempotencyKey));
 }
 

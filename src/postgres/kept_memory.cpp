@@ -12,9 +12,11 @@ namespace postgres {
 void keep_freed_memory() noexcept {
 #ifdef __GLIBC__
     constexpr int kKept = 8 << 20;
-    // A larger block is mapped by itself, and goes back at once.
-    static const bool is_set = mallopt(M_TRIM_THRESHOLD, kKept) != 0 && mallopt(M_MMAP_THRESHOLD, kKept / 2) != 0;
-    (void)is_set;
+    static bool is_set = false;
+    if (is_set) return;
+    is_set = true;
+    (void)mallopt(M_TRIM_THRESHOLD, kKept);      // NOLINT(concurrency-mt-unsafe): a process of the server has one thread
+    (void)mallopt(M_MMAP_THRESHOLD, kKept / 2);  // NOLINT(concurrency-mt-unsafe): a larger block goes back at once
 #endif
 }
 

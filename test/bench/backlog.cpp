@@ -88,8 +88,8 @@ std::vector<Table> backlog_of(const Setup& setup, const std::string& name, int d
 
     Connection connection(conninfo);
     connection.run("SET synchronous_commit = off");
-    LogJob same(conninfo, "same", kOverAllTime), fewer(conninfo, "fewer", kOverAllTime, SqlJob::Edges::kLeftOut),
-        all(conninfo, "every", kOverAllTimeAndBuckets);
+    LogJob same(conninfo, "same", over_all_time()), fewer(conninfo, "fewer", over_all_time(), SqlJob::Edges::kLeftOut),
+        all(conninfo, "every", over_all_time_and_buckets());
 
     const std::string title = std::to_string(count) + " events of " + std::to_string(devices) + " devices, 2 metrics";
     const std::string ours = "project_once(): device and region", ours_all = "project_once(): all eight projections",

@@ -69,7 +69,7 @@ std::vector<Table> current(const Setup& setup) {
     const std::string plain = make_database(setup.servers.stopped, "current_plain");
     make_plain_table(plain);
     Connection connection(plain), watcher(ours);
-    const SqlJob job(connection, "kept", kOverAllTimeAndBuckets);
+    const SqlJob job(connection, "kept", over_all_time_and_buckets());
     connection.run("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " +
                    job.statement("(SELECT *, now() AS received_at FROM stored) AS r") + "; RETURN NULL; END $$");
     connection.run(

@@ -11,7 +11,6 @@ namespace bench {
 namespace {
 
 using client::Connection;
-using client::Parameter;
 using Clock = std::chrono::steady_clock;
 
 // Asks the same question of many keys, and returns how long one answer takes.

@@ -14,10 +14,14 @@ struct JobTable {
     const char* bucket;  // a unit of date_trunc; null: over all time
 };
 using JobTables = std::vector<JobTable>;
-inline const JobTables kOverAllTime = {{"device_id", nullptr}, {"region", nullptr}};
+inline JobTables over_all_time() {
+    return {{"device_id", nullptr}, {"region", nullptr}};
+}
 // The two tables over all time come first.
-inline const JobTables kOverAllTimeAndBuckets = {{"device_id", nullptr}, {"region", nullptr},   {"device_id", "minute"},
-                                                 {"region", "minute"},   {"device_id", "hour"}, {"region", "hour"}};
+inline JobTables over_all_time_and_buckets() {
+    return {{"device_id", nullptr}, {"region", nullptr},   {"device_id", "minute"},
+            {"region", "minute"},   {"device_id", "hour"}, {"region", "hour"}};
+}
 
 class SqlJob {
 public:

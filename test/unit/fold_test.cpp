@@ -427,7 +427,8 @@ TEST(Fold, BoundsTheDeltasOfOneKey) {
         EXPECT_LE(deltas.size(), 100u);
         for (const GroupDelta* each : deltas) {
             ASSERT_EQ(each->bucket, next);
-            EXPECT_EQ(each->temperature.statistics.min, static_cast<double>(next / kMinute));
+            const Micros minute = next / kMinute;
+            EXPECT_EQ(each->temperature.statistics.min, static_cast<double>(minute));
             EXPECT_EQ(each->sample_count, 1);
             next += kMinute;
         }
