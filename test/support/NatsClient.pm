@@ -133,28 +133,39 @@ sub stream_size
 sub stream_messages
 {
 	my ($self, $stream) = @_;
-	my $size = $self->stream_size($stream);
-	return () if $size <= 0;
-	my ($inbox, $answers) = map { "_INBOX.test$$." . ++$number } 1 .. 2;
-	my ($all, $answer) = map { $self->subscribe($_) } $inbox, $answers;
-	$self->publish("\$JS.API.CONSUMER.CREATE.$stream", JSON::PP->new->canonical->encode({ stream_name => $stream,
-		config => { deliver_subject => $inbox, ack_policy => 'none', deliver_policy => 'all', replay_policy => 'instant' } }), $answers);
-	my (@found, $is_made);
-	until ($is_made && @found >= $size)
-	{
-		my $message = $self->next_message;
-		if ($message->{sid} == $answer)
-		{
-			$is_made = JSON::PP::decode_json($message->{payload});
-			die "JetStream: $is_made->{error}{description}\n" if $is_made->{error};
-			next;
-		}
-		my ($id) = $message->{headers} =~ /^Nats-Msg-Id: (.*?)\r$/m;
-		my ($sequence) = ($message->{reply} // '') =~ /^\$JS\.ACK\.[^.]+\.[^.]+\.\d+\.(\d+)\./;
-		push @found, { subject => $message->{subject}, id => $id, payload => $message->{payload}, sequence => $sequence };
-	}
-	$self->_send("UNSUB $all\r\nUNSUB $answer\r\n");
+	my @found;
+	$self->each_message($stream, sub { push @found, $_[0] });
 	return @found;
+}
+
+# Hands each message of a stream to the function, in the order of the stream. It asks for some at a time, because the server closes a
+# connection that reads too slowly.
+sub each_message
+{
+	my ($self, $stream, $on_message) = @_;
+	my $left = $self->stream_size($stream);
+	return if $left <= 0;
+	my $consumer = $self->api("CONSUMER.CREATE.$stream", { stream_name => $stream,
+		config => { ack_policy => 'none', deliver_policy => 'all', replay_policy => 'instant', inactive_threshold => 600_000_000_000 } })->{name};
+	my $inbox = "_INBOX.test$$." . ++$number;
+	my $sid = $self->subscribe($inbox);
+	while ($left > 0)
+	{
+		my $some = $left < 1000 ? $left : 1000;
+		$left -= $some;
+		$self->publish("\$JS.API.CONSUMER.MSG.NEXT.$stream.$consumer", $some, $inbox);
+		for (1 .. $some)
+		{
+			my $message = $self->next_message;
+			die "JetStream: $message->{headers}\n" if $message->{headers} =~ m{^NATS/1\.0 \d};
+			my ($id) = $message->{headers} =~ /^Nats-Msg-Id: (.*?)\r$/m;
+			my ($sequence) = ($message->{reply} // '') =~ /^\$JS\.ACK\.[^.]+\.[^.]+\.\d+\.(\d+)\./;
+			$on_message->({ subject => $message->{subject}, id => $id, payload => $message->{payload}, sequence => $sequence });
+		}
+	}
+	$self->_send("UNSUB $sid\r\n");
+	$self->api("CONSUMER.DELETE.$stream.$consumer");
+	return;
 }
 
 1;

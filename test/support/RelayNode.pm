@@ -114,19 +114,19 @@ sub stream_is_log
 {
 	my ($node, $nats, $name, %options) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my @messages = $nats->client->stream_messages($options{stream} // 'TELEMETRY');
 	my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 	my %events = map { my ($id, $rest) = split /\t/, $_, 2; $id => $rest }
 	  split /\n/, $node->safe_psql($TelemetryNode::database, "SELECT e.id || E'\\t' || e.type || E'\\t' || e.aggregateid || E'\\t' || e.payload FROM telemetry.events e WHERE e.id > " . ($options{after} // 0));
-	my (%seen, %last, @wrong, %ids);
-	foreach my $message (@messages)
-	{
-		my $told = eval { $json->decode($message->{payload}) } or push(@wrong, "no JSON: $message->{payload}"), next;
+	my ($messages, %seen, %last, @wrong, %ids) = (0);
+	$nats->client->each_message($options{stream} // 'TELEMETRY', sub {
+		my ($message) = @_;
+		++$messages;
+		my $told = eval { $json->decode($message->{payload}) } or return push @wrong, "no JSON: $message->{payload}";
 		my $id = $told->{event_id} // $told->{id};
 		push @wrong, "event $id twice" if $seen{$id}++;
 		push @wrong, "id $message->{id} twice" if $ids{ $message->{id} }++;
 		push @wrong, "id $message->{id} of event $id" if $message->{id} !~ /^\Q$id\E-[0-9a-f]{16}$/;
-		my ($type, $device, $payload) = split /\t/, $events{$id} // (push(@wrong, "event $id is not in the log"), next), 3;
+		my ($type, $device, $payload) = split /\t/, $events{$id} // (return push @wrong, "event $id is not in the log"), 3;
 		my $expected = $json->decode($payload);
 		my %told_payload = %{ $told->{payload} // $told };
 		foreach my $member (sort keys %$expected)
@@ -139,8 +139,8 @@ sub stream_is_log
 		push @wrong, "event $id: subject $message->{subject}, not $subject" if $type eq 'telemetry.ingested' && $message->{subject} ne $subject;
 		push @wrong, "device $device: event $id after $last{$device}" if $options{ordered} && ($last{$device} // 0) > $id;
 		$last{$device} = $id;
-	}
-	is(scalar @messages, scalar keys %events, "$name: as many messages as events");
+	});
+	is($messages, scalar keys %events, "$name: as many messages as events");
 	push @wrong, map { "event $_ is missing" } (grep { !$seen{$_} } sort { $a <=> $b } keys %events)[ 0 .. 0 ] if keys %seen < keys %events;
 	my $ok = is(scalar @wrong, 0, "$name: each is an event of the log, as telemetry.events has it");
 	diag join "\n", @wrong[ 0 .. ($#wrong < 9 ? $#wrong : 9) ] if !$ok;
