@@ -81,7 +81,7 @@ COMMENT ON FUNCTION telemetry.adopt_relay_as_owner(text, text) IS 'Does the work
 
 CREATE FUNCTION telemetry.refresh_cache() RETURNS bigint
     AS 'MODULE_PATHNAME', 'telemetry_instruct_relay' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.refresh_cache() IS 'Lets the relay send the statistics of every device to Redis again, whatever Redis has, as after values were deleted there. It does so by itself when it starts for the first time, and when it finds that Redis has lost what had arrived. Returns 1, or 0 if the relay has never sent to Redis.';
+COMMENT ON FUNCTION telemetry.refresh_cache() IS 'Lets the relay send the statistics of every device to Redis again, whatever Redis has, as after values were deleted there. It does so by itself when it starts for the first time, when it finds that Redis has lost what had arrived, and after a rebuild of the projection device. Returns 1, or 0 if the relay has never sent to Redis.';
 
 CREATE FUNCTION telemetry.refresh_cache_as_owner(caller text) RETURNS bigint LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$

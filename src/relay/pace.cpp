@@ -12,8 +12,9 @@ using runtime::SteadyTime;
 
 constexpr double kLeastIdle = 0.15;  // of the machine
 constexpr double kMuchIdle = 0.3;
-constexpr double kLeastShare = 0.003;  // when a peak begins
-constexpr double kDoubling = 30;       // seconds, after which the least share has doubled
+constexpr double kLeastShare = 0.003;        // when a peak begins
+constexpr runtime::SteadyTime kForget = 10;  // a quiet moment takes back so many times its length of a peak
+constexpr double kDoubling = 30;             // seconds, after which the least share has doubled
 constexpr double kFall = 0.25;
 constexpr double kGrowth = 1.1;
 constexpr double kFastGrowth = 2;
@@ -29,7 +30,9 @@ void Pace::look(const MachineTotals& totals) noexcept {
     // The count of readings begins anew when an administrator resets it.
     const double readings = totals.readings < before.readings ? 0 : static_cast<double>(totals.readings - before.readings);
     const bool is_few = machine <= 0 || readings * work_per_event_ / 1e6 <= kPeakReads * machine;
-    if (is_few || idle >= kMuchIdle * machine) peak_since_ = totals.at;
+    if (before.at == 0) peak_since_ = totals.at;
+    if (is_few || idle >= kMuchIdle * machine)
+        peak_since_ = std::min(totals.at, peak_since_ + kForget * (totals.at - before.at));
     if (is_few) {
         share_ = 1;
         return;

@@ -11,9 +11,9 @@ namespace subscription {
 
 class CommitEnds {
 public:
-    // Of events of this epoch that committed transactions have written. 0: they are on disk. What was committed without waiting
-    // for the disk is visible before. The server knows such transactions of its own. Another server's events came in
-    // transactions that the events do not name, as by logical replication, so the whole log is to be on disk.
+    // Returns the place for events of this epoch that these transactions have written; 0: they are on disk. A transaction that
+    // does not wait for the disk is visible before it is there. The server knows such transactions of its own. Another server's
+    // events came in transactions that the events do not name, as by logical replication, so the whole log is to be on disk.
     std::uint64_t last_of(model::Epoch epoch, const std::vector<model::Xid>& transactions);
 
 private:

@@ -124,8 +124,8 @@ void DeviceSource::begin(relay::Chunk& chunk) {
     events_ = 0;
 }
 
-// A request may have come while the last one was under way, so it looks for one in any case. What it cannot write it writes at
-// a later look.
+// A request may have come while the last one was under way, so it looks for one in any case. If the row is locked, it writes
+// at a later look.
 void DeviceSource::look_for_request() {
     Request request = find_request();
     // A rebuild has put other statistics in place of those that were sent.
@@ -160,8 +160,8 @@ void DeviceSource::take(std::span<const model::LoggedEvent* const> events) {
     for (const model::LoggedEvent* event : events) devices_.emplace(event->device_id);
 }
 
-void DeviceSource::complete(const subscription::Place& end, ::Snapshot snapshot) {
-    if (generation_ == 0 || (devices_.empty() && !refresh_after_)) return;
+bool DeviceSource::complete(const subscription::Place& end, ::Snapshot snapshot) {
+    if (generation_ == 0 || (devices_.empty() && !refresh_after_)) return false;
     const auto convert = postgres::utf8_conversion();
     read_model::DeviceReports reports(generation_, snapshot);
     const auto append = [&](const std::string& device, std::int64_t known) {
@@ -181,6 +181,7 @@ void DeviceSource::complete(const subscription::Place& end, ::Snapshot snapshot)
         if (static_cast<std::int64_t>(devices.size()) < kRefreshedAtOnce) {
             refresh_after_.reset();
             is_refresh_sent_ = true;
+            refresh_ticket_ = chunk_->ticket();
         } else {
             refresh_after_ = devices.back();
         }
@@ -188,12 +189,13 @@ void DeviceSource::complete(const subscription::Place& end, ::Snapshot snapshot)
     reports.close();
     // While a refresh is under way, values are missing, and so is the mark. In a backlog the values of later batches are
     // missing, although the values that were sent are of the newest one.
-    if (refresh_after_ || end.batch.value == 0) return;
+    if (refresh_after_ || end.batch.value == 0) return chunk_->size() > 0;
     chunk_->text() += mark_;
     chunk_->end_subject();
     chunk_->end_id();
     chunk_->text() += std::to_string(end.batch.value);
     chunk_->end_payload();
+    return true;
 }
 
 void DeviceSource::begin_anew() {
@@ -213,9 +215,10 @@ void DeviceSource::has_failed() {
     requested_at_ = 0;
 }
 
-void DeviceSource::has_arrived() {
-    if (is_refresh_sent_ && requested_at_ != 0) is_refresh_done_ = true;
+void DeviceSource::has_arrived(std::uint64_t ticket) {
+    if (!is_refresh_sent_ || ticket < refresh_ticket_) return;
     is_refresh_sent_ = false;
+    is_refresh_done_ = requested_at_ != 0;
 }
 
 }  // namespace worker

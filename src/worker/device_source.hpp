@@ -4,6 +4,7 @@
 // relay reads no further than the projection has. `version` is the last batch in the value, and orders the values of a device.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,11 +24,11 @@ public:
     bool takes_more() const override { return devices_.size() < kFullChunk && events_ < kMostEvents; }
     model::BatchId at_most() override;
     void take(std::span<const model::LoggedEvent* const> events) override;
-    void complete(const subscription::Place& end, ::Snapshot snapshot) override;
+    bool complete(const subscription::Place& end, ::Snapshot snapshot) override;
 
     // Sends every device, in parts. It begins with the next read.
     void begin_anew() override;
-    void has_arrived() override;
+    void has_arrived(std::uint64_t ticket) override;
     void has_failed() override;
     bool may_gather() const override { return !refresh_after_; }
     bool has_more() const override { return refresh_after_.has_value(); }
@@ -48,6 +49,7 @@ private:
     std::int64_t requested_at_ = 0;             // when an administrator asked for the refresh that was begun last
     bool is_request_missing_ = false;           // a refresh is under way for which the table has no request
     bool is_refresh_sent_ = false;              // its last part is with the sink
+    std::uint64_t refresh_ticket_ = 0;          // in the chunk of this ticket
     bool is_refresh_done_ = false;              // and has arrived, which is to be stored
     std::int32_t generation_ = 0;
     std::int64_t version_ = 0;

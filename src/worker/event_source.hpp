@@ -12,7 +12,7 @@ public:
     std::int64_t most_events() const override { return 1000; }
     bool is_eager() const override { return true; }
     void take(std::span<const model::LoggedEvent* const> events) override;
-    void complete(const subscription::Place&, ::Snapshot) override {}
+    bool complete(const subscription::Place&, ::Snapshot) override { return false; }
 
 private:
     relay::Chunk* chunk_ = nullptr;

@@ -119,6 +119,8 @@ void Relay::look_at_machine() {
     if (now < look_at_machine_at_) return;
     look_at_machine_at_ = now + kBetweenLooksAtMachine;
     pace_.look(machine_totals());
+    if (pace_.is_peak()) return;
+    for (const auto& channel : channels_) channel->end_peak();
 }
 
 WorkDone Relay::do_some() {

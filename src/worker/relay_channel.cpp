@@ -64,7 +64,7 @@ void RelayChannel::take_finished() {
         arrived_ = chunks_.front().end;
         chunks_.pop_front();
     }
-    if (chunks_.empty()) source_->has_arrived();
+    source_->has_arrived(*ticket);
 }
 
 // Begins again at the stored place.
@@ -97,10 +97,10 @@ void RelayChannel::look_and_read(relay::Pace& pace) {
     if (look.has_jumped || look.place == arrived_) arrived_.reset();  // otherwise it is to be stored yet
     const SteadyTime now = runtime::steady_time();
     store_at_ = now + kStoreInterval;
-    if (look.has_read) {
+    if (look.has_read || chunk.size() > 0) {
         const SteadyTime work = runtime::processor_time() - used_before;
-        if (!source_->may_gather()) pace.has_read(static_cast<std::int64_t>(chunk.size()), work);
-        read_at_ = now + rest_after(work, look.has_more, pace);
+        if (source_->is_eager()) pace.has_read(static_cast<std::int64_t>(chunk.size()), work);  // a message is an event
+        set_rest(now, work, look.has_more, pace);
     }
     standing_ = look.standing;
     if ((look.has_jumped && !chunks_.empty()) || !may_send()) start_over();
@@ -116,14 +116,17 @@ void RelayChannel::look_and_read(relay::Pace& pace) {
     sink_->take(std::move(chunk));
 }
 
-SteadyTime RelayChannel::rest_after(SteadyTime work, bool has_more, const relay::Pace& pace) const {
-    SteadyTime rest = pace.rest_after(work);
-    if (source_->may_gather() && !has_more) rest = std::max(rest, kRestPerWork * work);
-    return std::min(rest, pace.is_peak() ? kLongestPeakRest : kLongestRest);
+void RelayChannel::set_rest(SteadyTime now, SteadyTime work, bool has_more, const relay::Pace& pace) {
+    read_at_after_peak_ = now + (source_->may_gather() && !has_more ? std::min(kRestPerWork * work, kLongestRest) : 0);
+    read_at_ = std::max(read_at_after_peak_, now + std::min(pace.rest_after(work), kLongestPeakRest));
+}
+
+bool RelayChannel::may_read() const {
+    return (may_have_events_ || source_->has_more()) && sink_->has_room();
 }
 
 bool RelayChannel::wants_to_read(SteadyTime now) const {
-    return ((may_have_events_ && now >= read_at_) || source_->has_more()) && sink_->has_room();
+    return may_read() && now >= read_at_;
 }
 
 bool RelayChannel::wants_look(SteadyTime now) const {
@@ -131,8 +134,13 @@ bool RelayChannel::wants_look(SteadyTime now) const {
 }
 
 void RelayChannel::serve(SteadyTime now) {
+    if (sink_->take_lost()) {
+        // What was read before the loss must not go out with its mark, which would hide the loss from the next start.
+        cursor_.forget();
+        start_over();
+        source_->begin_anew();
+    }
     if (may_send()) sink_->step(now);
-    if (sink_->take_lost()) source_->begin_anew();
     take_finished();
     report();
 }
@@ -140,7 +148,7 @@ void RelayChannel::serve(SteadyTime now) {
 SteadyTime RelayChannel::due_at() const {
     SteadyTime due_at = may_send() ? sink_->due_at() : kNever;
     if (arrived_) due_at = std::min(due_at, store_at_);
-    if (may_send() && may_have_events_ && sink_->has_room()) due_at = std::min(due_at, read_at_);
+    if (may_send() && may_read()) due_at = std::min(due_at, read_at_);
     if (sink_->status().acknowledged != reported_acknowledged_) due_at = std::min(due_at, report_at_);
     return due_at;
 }

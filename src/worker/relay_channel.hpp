@@ -1,6 +1,7 @@
 // A channel of the relay: a sink, what it is given, and its cursor in the log.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -32,6 +33,9 @@ public:
     // Lets the sink work. No transaction is open.
     void serve(runtime::SteadyTime now);
 
+    // The peak of readings is over, and so is the rest that it caused.
+    void end_peak() noexcept { read_at_ = std::min(read_at_, read_at_after_peak_); }
+
     bool is_absent() const noexcept { return standing_ == RelayStanding::kAbsent; }
     // Is there something to look up or to store?
     bool wants_look(runtime::SteadyTime now) const;
@@ -45,8 +49,9 @@ private:
 
     bool may_send() const noexcept { return standing_ == RelayStanding::kMaySend; }
     void look_and_read(relay::Pace& pace);
-    runtime::SteadyTime rest_after(runtime::SteadyTime work, bool has_more, const relay::Pace& pace) const;
+    void set_rest(runtime::SteadyTime now, runtime::SteadyTime work, bool has_more, const relay::Pace& pace);
     void start_over();
+    bool may_read() const;
     bool wants_to_read(runtime::SteadyTime now) const;
     void take_finished();
     void report();
@@ -62,6 +67,7 @@ private:
     std::optional<subscription::Place> arrived_;  // the sink has everything up to there, and it is not stored yet
     runtime::SteadyTime store_at_ = 0;            // not before
     runtime::SteadyTime read_at_ = 0;             // new events, not before
+    runtime::SteadyTime read_at_after_peak_ = 0;  // the same, where no peak is to be waited for
     runtime::SteadyTime report_at_ = 0;
     runtime::SinkCondition reported_ = runtime::SinkCondition::kStopped;
     std::uint64_t reported_failures_ = 0;

@@ -215,9 +215,7 @@ void RelayCursor::read(RelayReader& reader, RelayLook& look) {
     look.end = read_to_;
     look.has_read = has_read || has_read_open;
     look.has_more = left <= 0;
-    reader.complete(look.end, snapshot.get());
-    // Other readers send what the tables say, which may be of transactions that have not waited for the disk.
-    if (!reader.is_eager()) flush_to_ = postgres::guarded(postgres::end_of_log);
+    if (reader.complete(look.end, snapshot.get())) flush_to_ = postgres::guarded(postgres::end_of_log);
     snapshot.pop();
     if (is_old && look.end != begin) hold(look.end);
 }

@@ -41,8 +41,9 @@ public:
 
     virtual void take(std::span<const model::LoggedEvent* const> events) = 0;
 
-    // Everything up to `end` was taken, as `snapshot` shows it.
-    virtual void complete(const subscription::Place& end, ::Snapshot snapshot) = 0;
+    // Everything up to `end` was taken, as `snapshot` shows it. Returns whether it has made messages of other tables, of which
+    // it does not know whether their transactions have waited for the disk.
+    virtual bool complete(const subscription::Place& end, ::Snapshot snapshot) = 0;
 
 protected:
     ~RelayReader() = default;
@@ -64,12 +65,11 @@ public:
     // In a transaction of its own, which ends before it returns:
     // 1. It stores `arrived`, the place up to which the sink has everything, unless somebody has locked the row.
     // 2. It looks whether the relay may send. The rows of the sink are made once a reading was accepted at this place of the
-    // log:
-    //    before, a restore may be under way. The first message is of the first batch since the server loaded its settings.
+    //    log: before, a restore may be under way. The first message is of the first batch since the server loaded its settings.
     // 3. If it may, and there is a reader, it reads from the end of the last read on.
-    // 4. What was read is on this server's disk. The row of a batch is, with all that was committed before. After another read
-    // it
-    //    flushes the log as far as the transactions need that it has seen. Most have waited for the disk.
+    // 4. It flushes the server's log, so that what was read is on this server's disk. The row of a batch is, with all that was
+    //    committed before. Of the open batch it flushes what the transactions need of which it has read events; most have
+    //    waited for the disk. For messages of other tables it flushes all.
     // After an error the caller forgets what it was given.
     RelayLook look(const std::optional<subscription::Place>& arrived, RelayReader* reader);
 

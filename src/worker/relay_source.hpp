@@ -1,6 +1,8 @@
 // Makes messages of what is new in the log.
 #pragma once
 
+#include <cstdint>
+
 #include "relay/outbox.hpp"
 #include "worker/relay_cursor.hpp"
 
@@ -19,8 +21,8 @@ public:
     // Everything is to be sent again, because the server has lost it.
     virtual void begin_anew() {}
 
-    // The sink has everything that was read so far.
-    virtual void has_arrived() {}
+    // The sink has every chunk up to the one of this ticket.
+    virtual void has_arrived(std::uint64_t) {}
 
     // Some of what was read will not arrive. Its events are read again.
     virtual void has_failed() {}

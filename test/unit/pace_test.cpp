@@ -12,6 +12,7 @@ constexpr runtime::SteadyTime kWork = 1000;
 // A machine of two processors, of which `idle` are idle, and which accepts `rate` readings a second.
 class Machine {
 public:
+    explicit Machine(runtime::SteadyTime at = 1) { totals_.at = at; }
     void run(Pace& pace, int looks, double idle, double rate) {
         for (int i = 0; i < looks; ++i) {
             totals_.at += 100'000;
@@ -26,7 +27,7 @@ public:
     void look_blindly(Pace& pace) { pace.look({.at = totals_.at, .readings = totals_.readings}); }
 
 private:
-    MachineTotals totals_{.at = 1, .offered = 1000, .used = 10, .readings = 0};
+    MachineTotals totals_{.at = 0, .offered = 1000, .used = 10, .readings = 0};
 };
 
 TEST(Pace, BeginsWithoutARest) {
@@ -96,6 +97,25 @@ TEST(Pace, TakesMoreTheLongerAPeakLasts) {
     EXPECT_LT(pace.rest_after(kWork), first / 3);
     machine.run(pace, 2400, 0, 200'000);
     EXPECT_EQ(pace.rest_after(kWork), 0);
+}
+
+TEST(Pace, SeesALongPeakThroughQuietMoments) {
+    Pace pace;
+    Machine machine;
+    for (int second = 0; second < 600; ++second) {
+        machine.run(pace, 9, 0.1, 200'000);
+        machine.run(pace, 1, second % 3 == 0 ? 1 : 0.1, second % 5 == 0 ? 0 : 200'000);
+    }
+    machine.run(pace, 5, 0.1, 200'000);
+    EXPECT_LT(pace.rest_after(kWork), kWork);
+}
+
+// A relay that starts in a peak does not take the time since the machine started for its length.
+TEST(Pace, RestsInAPeakThatItFinds) {
+    Pace pace;
+    Machine machine(1'000'000'000'000);
+    machine.run(pace, 10, 0.1, 200'000);
+    EXPECT_GT(pace.rest_after(kWork), 300 * kWork);
 }
 
 TEST(Pace, DoesNotRestWhereTheMachineIsUnknown) {
