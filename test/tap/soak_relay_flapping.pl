@@ -176,26 +176,29 @@ is($end{nats}{late}, 0, 'no outage is longer than the duplicate window');
 
 # --- memory, threads, files --------------------------------------------------------------------------------------------------------
 
-# The first fifth warms up: in an hour each kind of misbehaviour comes about three times in it, so the heap has held the longest backlog.
-# After that the C library's heap may still grow by a step of some hundred kilobytes. Between the middles of the first and the last
-# quarter of an hour's run are some 430,000 events and some hundred connections: a leak of three bytes an event, or of some kilobytes a
-# connection, is more than the bound.
+# The first fifth warms up: in an hour each kind of misbehaviour comes about three times in it.
+#
+# The heap grows with the backlog that the relay reads after an outage, and the C library gives it back only now and then. So the level
+# goes up and down by about a megabyte by chance, and the bound for the median is above that. The lowest level, just after the heap was
+# given back, hardly moves, and a leak raises it. Between the middles of the first and the last quarter of an hour's run are some 430,000
+# events and 700 failures: the bound for the lowest level is a leak of two bytes an event, or of a kilobyte a failure.
 my @later = @samples[ @samples / 5 .. $#samples ];
-my @first = @later[ 0 .. @later / 4 - 1 ];
-my @last = @later[ @later * 3 / 4 .. $#later ];
-my %of_first = map { my $what = $_; $what => median(map { $_->{$what} } @first) } qw(memory files);
-my %of_last = map { my $what = $_; $what => median(map { $_->{$what} } @last) } qw(memory files);
+my @quarters = map { [ @later[ @later * $_ / 4 .. @later * ($_ + 1) / 4 - 1 ] ] } 0 .. 3;
+my %medians = map { my $what = $_; $what => [ map { median(map { $_->{$what} } @$_) } @quarters ] } qw(memory files);
+my @lowest = map { (sort { $a <=> $b } map { $_->{memory} } @$_)[0] } @quarters;
+note "memory in the quarters after the warm-up: medians @{ $medians{memory} } kB, lowest @lowest kB";
 SKIP:
 {
-	skip 'in less than ten minutes the heap is not warm', 1 if $seconds < 600;
-	cmp_ok($of_last{memory}, '<=', 1.05 * $of_first{memory} + 1024, "memory stays as it is: $of_first{memory} -> $of_last{memory} kB");
+	skip 'in less than ten minutes the heap is not warm', 2 if $seconds < 600;
+	cmp_ok($medians{memory}[3], '<=', 1.05 * $medians{memory}[0] + 1024, "memory stays as it is: $medians{memory}[0] -> $medians{memory}[3] kB");
+	cmp_ok($lowest[3], '<=', $lowest[0] + 768, "and so does its lowest level: $lowest[0] -> $lowest[3] kB");
 }
 is_deeply([ grep { $_->{threads} != 1 } @samples ], [], 'it has one thread');
 # Each sink has a connection or none.
 my ($fewest, $most) = (sort { $a <=> $b } map { $_->{sockets} } @samples)[ 0, -1 ];
 cmp_ok($most, '<=', $fewest + 2, "sockets are closed: $fewest to $most");
 # The server keeps files of tables open as it likes.
-cmp_ok($of_last{files}, '<=', $of_first{files} + 10, "other files are closed: $of_first{files} -> $of_last{files}");
+cmp_ok($medians{files}[3], '<=', $medians{files}[0] + 10, "other files are closed: $medians{files}[0] -> $medians{files}[3]");
 
 # --- what arrived ------------------------------------------------------------------------------------------------------------------
 
