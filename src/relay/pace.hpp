@@ -13,7 +13,7 @@
 
 namespace relay {
 
-// What the machine has done since some time in the past.
+// The work of the machine since some time in the past.
 struct MachineTotals {
     runtime::SteadyTime at = 0;
     double offered = 0;          // time of all processors, in seconds; 0: unknown

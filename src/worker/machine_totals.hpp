@@ -1,4 +1,4 @@
-// What the machine has done, for the pace of the relay.
+// Measures the work of the machine, for the pace of the relay.
 #pragma once
 
 #include "relay/pace.hpp"

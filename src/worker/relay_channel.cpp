@@ -135,7 +135,7 @@ bool RelayChannel::wants_look(SteadyTime now) const {
 
 void RelayChannel::serve(SteadyTime now) {
     if (sink_->take_lost()) {
-        // What was read before the loss must not go out with its mark, which would hide the loss from the next start.
+        // The channel drops what it read before the loss, because a mark from then would hide the loss from the next start.
         cursor_.forget();
         start_over();
         source_->begin_anew();

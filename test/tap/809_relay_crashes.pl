@@ -1,4 +1,4 @@
-# What the relay has published is in the log after any crash, also where sessions commit without waiting for the disk. The server crashes again
+# The relay publishes nothing that a crash takes back, also where sessions commit without waiting for the disk. The server crashes again
 # and again while such sessions store readings, and every event in the stream must be in the log afterwards, as the stream has it.
 use strict;
 use warnings;
