@@ -6,7 +6,7 @@
 #
 # pass      Everything goes on, in both directions.
 # refuse    Nobody listens, and open connections are closed.
-# silence   Connections are accepted, and nothing goes on. What was sent meanwhile goes on when the peer passes again.
+# silence   The peer accepts connections, and passes nothing on until it is well again.
 # cut       A connection is closed in the middle of an answer of the server.
 # garbage   Garbage comes in place of the rest of an answer. Then nothing goes on.
 # reset     A connection ends by a reset, in the middle of an answer.

@@ -1,4 +1,4 @@
-# What lets the relay stand still besides a pause: a subscription that is lost, or that somebody has dropped. Also a database of another
+# The relay stands still besides a pause where its subscription is lost, or where somebody has dropped it. Also a database of another
 # encoding, and a relay at rest, which costs next to nothing.
 use strict;
 use warnings;
