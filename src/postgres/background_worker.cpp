@@ -111,6 +111,8 @@ void connect_worker(Oid database) {
         pqsignal(SIGHUP, SignalHandlerForConfigReload);
         pqsignal(SIGTERM, die);
         BackgroundWorkerUnblockSignals();
+        // The server drops a SIGHUP that comes just after the fork. The first turn reads what it changed.
+        ConfigReloadPending = true;
         lift_transaction_timeout();  // before the first transaction, which connects
         BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     });

@@ -11,7 +11,6 @@ use NatsServer;
 use RelayNode;
 use TelemetryNode;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 NatsServer::require_program();
 
@@ -23,12 +22,12 @@ my $peer = HostilePeer->new(sub {
 	});
 });
 my $node = relay_node('reinstalled', nats_url => 'nats://127.0.0.1:' . $peer->port);
-foreach (1 .. 5)
+# Each reading gets a batch of its own.
+foreach my $batches (1 .. 5)
 {
 	send_readings($node, 1);
-	usleep(100_000);
+	wait_for($node, "SELECT count(*) >= $batches FROM telemetry.batch", "batch $batches");
 }
-wait_for($node, 'SELECT count(*) >= 3 FROM telemetry.batch', 'batches');
 relay_becomes($node, 'nats', 'pending >= 5', 'the old log is read');
 $node->safe_psql('postgres', 'BEGIN; DROP EXTENSION telemetry_cqrs; CREATE EXTENSION telemetry_cqrs; SELECT status FROM telemetry.ingest_telemetry(\'new\', \'2024-05-01\', 1); COMMIT');
 wait_for($node, 'SELECT count(*) > 0 FROM telemetry.batch', 'a batch of the new log');
