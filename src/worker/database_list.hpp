@@ -32,7 +32,7 @@ public:
         kSame,    // one holds it that also held it at the look before, so the statement is at work
         kOthers   // other transactions hold it; those of the look before have released it
     };
-    static constexpr runtime::SteadyTime kSecondLookDelay = 100 * 1000;
+    static constexpr runtime::SteadyTime kSecondLookDelay = 250 * 1000;  // on a busy machine a moment can be 100 ms
 
     Sight look(Oid database);
     // True if the last look found a holder.

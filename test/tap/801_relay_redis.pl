@@ -133,6 +133,7 @@ sql("SELECT telemetry.rebuild_projection('device')");
 ok(wait_for($node, "SELECT count(*) = 1 AND bool_and(generation > $generation) FROM telemetry.cursor WHERE projection = 'device' AND purpose = 'current'", 'the second rebuild'), 'it is rebuilt without a relay');
 $client->command('SET', 'device:stats:dev 1', '{"version":1,"device_id":"dev 1"}');    # so that it shows whether the value comes again
 relay_settings($node, redis_url => $redis->url(undef, 3));
+wait_for($node, "SELECT r.generation = c.generation FROM telemetry.relay r, telemetry.cursor c WHERE r.sink = 'redis' AND c.projection = 'device' AND c.purpose = 'current'", 'the relay to see the rebuild');
 everything_sent($node, 'a rebuild without a relay');
 cache_is_stats($node, $redis, 'a rebuild without a relay', database => 3);
 $node->stop;
