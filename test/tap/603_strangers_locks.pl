@@ -4,7 +4,7 @@
 # In each case a writer's transaction stays open after a command, and a stranger runs a statement in another session. A further
 # command and the projector go on meanwhile. DROP EXTENSION by the owner waits for the writer and ends cleanly. DROP DATABASE by a
 # stranger, again and again, makes no projector leave; by the owner it succeeds in time.
-# Begins early.
+# Runs late: the stranger's session must not lose the processor or the disk for long while it holds a lock.
 use strict;
 use warnings;
 
