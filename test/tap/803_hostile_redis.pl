@@ -115,7 +115,8 @@ cache_is_stats($node, $redis, 'scripts are flushed');
 	relay_becomes($node, 'redis', "failures >= $failures + 100", '100 more connections', 300);
 	my $after = memory();
 	note "memory: $before kB, later $after kB";
-	cmp_ok($after - $before, '<', 4096, 'memory stays as it is over 100 connections (kB)');
+	# The relay keeps some megabytes of freed memory, and reads 10,000 devices for each connection.
+	cmp_ok($after - $before, '<', 16384, 'memory stays as it is over 100 connections (kB)');
 	$peer->stop;
 }
 sub memory { return slurp_file('/proc/' . relay_pid($node) . '/status') =~ /^RssAnon:\s+(\d+)/m ? $1 : die 'no RssAnon' }
