@@ -11,7 +11,7 @@ SELECT received, accepted, duplicates, conflicts, rejected
 FROM telemetry.ingest_telemetry_batch(ARRAY['standing-1', 'standing-1', 'standing-1', 'standing-2', 'standing-1', 'standing-1'],
     NULL, ARRAY[1, 1, 2, 1, 3, 3], NULL, ARRAY['a', 'c', 'a', 'a', 'd', 'd']);
 -- The key 'a' was sent with a time before, so both batch readings with it are other requests.
-SELECT sqlstate, payload ->> 'idempotency_key' AS key, count(*)
+SELECT sqlstate, payload ->> 'idempotency_key' AS key, sum(deliveries) AS count
 FROM telemetry.rejected_readings WHERE payload ->> 'device_id' LIKE 'standing-%' GROUP BY 1, 2 ORDER BY 1, 2;
 UPDATE telemetry.device SET status = 'active', region = 'south' WHERE device_id = 'standing-1';
 SELECT status FROM telemetry.ingest_telemetry('standing-1', '2026-01-01', 1, 1, 'b');

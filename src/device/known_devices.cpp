@@ -3,6 +3,7 @@
 #include "device/known_devices.hpp"
 
 #include "postgres/entry_point.hpp"
+#include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 #include "runtime/installed.hpp"
 
@@ -26,9 +27,8 @@ KnownDevice* devices = nullptr;  // kBuckets runs of kWays
 unsigned generation = 0;
 uint32 next_victim = 0;
 
-// P.
-text* copy_of(const text* region) {
-    return region == nullptr ? nullptr : postgres::copied_text(region);
+text* copied_region(std::optional<std::string_view> region) {
+    return region ? postgres::new_text(*region) : nullptr;
 }
 
 }  // namespace
@@ -44,19 +44,19 @@ void refresh_known_devices() {
     generation = runtime::installed_generation();
 }
 
-bool recall(text* device_id, text** region) {
+bool recall(std::string_view device_id, std::optional<std::string_view>& region) {
     const uint64 hash = postgres::hash_of(device_id);
     const KnownDevice* bucket = devices + hash % kBuckets * kWays;
     for (uint32 way = 0; way < kWays; ++way) {
         const KnownDevice& known = bucket[way];
-        if (known.device_id == nullptr || known.hash != hash || !postgres::is_equal(known.device_id, device_id)) continue;
-        *region = copy_of(known.region);
+        if (known.device_id == nullptr || known.hash != hash || postgres::view_of(known.device_id) != device_id) continue;
+        region = known.region == nullptr ? std::nullopt : postgres::optional_view_of(postgres::copied_text(known.region));
         return true;
     }
     return false;
 }
 
-void remember(text* device_id, text* region) {
+void remember(std::string_view device_id, std::optional<std::string_view> region) {
     const uint64 hash = postgres::hash_of(device_id);
     KnownDevice* bucket = devices + hash % kBuckets * kWays;
     uint32 way = 0;
@@ -68,8 +68,8 @@ void remember(text* device_id, text* region) {
     }
     known.device_id = nullptr;
     const MemoryContext before = MemoryContextSwitchTo(memory);
-    text* id_copy = postgres::copied_text(device_id);
-    known.region = copy_of(region);
+    text* id_copy = postgres::new_text(device_id);
+    known.region = copied_region(region);
     known.hash = hash;
     known.device_id = id_copy;
     MemoryContextSwitchTo(before);

@@ -5,17 +5,18 @@
 // The memory is plain data in a context of its own, and bounded.
 #pragma once
 
-#include "postgres/types.hpp"
+#include <optional>
+#include <string_view>
 
 namespace device {
 
 // P. Takes in what other sessions changed. A command calls this before its first `recall`.
 void refresh_known_devices();
 
-// P. True: the device is remembered, and `region` becomes a copy in the current context, or null.
-bool recall(text* device_id, text** region);
+// P. True: the device is remembered, and `region` becomes a copy in the current context, or nothing.
+bool recall(std::string_view device_id, std::optional<std::string_view>& region);
 
 // P. Remembers an active device, perhaps in place of another one.
-void remember(text* device_id, text* region);
+void remember(std::string_view device_id, std::optional<std::string_view> region);
 
 }  // namespace device

@@ -67,19 +67,25 @@ Standing standing_of(const text* status) {
     return postgres::view_of(status) == "retired" ? Standing::kRetired : Standing::kActive;
 }
 
+// P. A copy in the current memory context.
+std::optional<std::string_view> copied_view(Datum region, bool is_null) {
+    if (is_null) return std::nullopt;
+    return postgres::view_of(postgres::copied_text(region));
+}
+
 // P.
 void take_row(TupleTableSlot* row, Entry& entry) {
     bool is_null;
     const Datum status = slot_getattr(row, kStatus, &is_null);
     entry.standing = standing_of(is_null ? nullptr : postgres::text_of(status));
     const Datum region = slot_getattr(row, kRegion, &is_null);
-    entry.region = is_null ? nullptr : postgres::copied_text(region);
+    entry.region = copied_view(region, is_null);
 }
 
 // P.
 ScanKeyData key_of(const RegistryScan& registry, const Entry& entry) {
     ScanKeyData key;
-    ScanKeyInit(&key, kDeviceId, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(entry.device_id));
+    ScanKeyInit(&key, kDeviceId, BTEqualStrategyNumber, F_TEXTEQ, postgres::text_datum(entry.device_id));
     key.sk_collation = registry.id_index->rd_indcollation[0];
     return key;
 }
@@ -151,7 +157,7 @@ std::uint32_t look_up_all(Entry* entries, std::uint32_t count, bool auto_registe
     registry.is_open = false;
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
-        if (!is_serializable && recall(entries[i].device_id, &entries[i].region)) {
+        if (!is_serializable && recall(entries[i].device_id, entries[i].region)) {
             entries[i].standing = Standing::kActive;
             continue;
         }
@@ -192,13 +198,12 @@ void take_registered(const postgres::StatementResult& registered, Entry** entrie
     for (std::uint64_t i = 0; i < registered.row_count; ++i) {
         bool is_null;
         const std::string_view device_id = postgres::view_of(postgres::value_of(registered, i, 1, &is_null));
-        Entry** entry = std::lower_bound(entries, entries + count, device_id, [](const Entry* each, std::string_view id) {
-            return postgres::view_of(each->device_id) < id;
-        });
-        if (entry == entries + count || postgres::view_of((*entry)->device_id) != device_id) continue;
+        Entry** entry = std::lower_bound(entries, entries + count, device_id,
+                                         [](const Entry* each, std::string_view id) { return each->device_id < id; });
+        if (entry == entries + count || (*entry)->device_id != device_id) continue;
         const MemoryContext before = MemoryContextSwitchTo(caller);
         const Datum region = postgres::value_of(registered, i, 2, &is_null);
-        (*entry)->region = is_null ? nullptr : postgres::copied_text(region);
+        (*entry)->region = copied_view(region, is_null);
         const Datum status = postgres::value_of(registered, i, 3, &is_null);
         (*entry)->standing = standing_of(is_null ? nullptr : postgres::text_of(status));
         MemoryContextSwitchTo(before);
@@ -216,9 +221,10 @@ void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
     for (const bool with_region : {true, false}) {
         int chosen = 0;
         for (std::uint32_t i = 0; i < count; ++i) {
-            if ((entries[i]->proposed_region != nullptr) != with_region) continue;
-            ids[chosen] = PointerGetDatum(entries[i]->device_id);
-            regions[chosen++] = PointerGetDatum(entries[i]->proposed_region);
+            if (entries[i]->proposed_region.has_value() != with_region) continue;
+            ids[chosen] = postgres::text_datum(entries[i]->device_id);
+            if (with_region) regions[chosen] = postgres::text_datum(*entries[i]->proposed_region);
+            ++chosen;
         }
         if (chosen == 0) continue;
         Datum values[] = {postgres::text_array_datum(ids, chosen),

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "postgres/pg.hpp"
 
@@ -16,10 +18,11 @@ enum class Standing : std::uint8_t {
 
 // A device to be looked up, with the answer.
 struct Entry {
-    text* device_id;
-    text* proposed_region;  // what a new device is registered with; null: none
-    Standing standing;      // answer
-    text* region;           // answer: the registry's region, palloc'd in the caller's context; null: none
+    std::string_view device_id;
+    std::optional<std::string_view> proposed_region;  // what a new device is registered with
+    std::uint32_t readings;                           // of the call
+    Standing standing;                                // answer
+    std::optional<std::string_view> region;           // answer: the registry's region, in the caller's memory context
 };
 
 // Fills in the answers. With `auto_register` it registers unknown devices in the caller's transaction. It never waits for a

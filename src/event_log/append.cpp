@@ -56,8 +56,8 @@ void store_chunk(SegmentAppender& appender, Candidate** first, Candidate** last)
         insert_fingerprint(appender, *fresh[i]);
         insert_further(appender.indexes, appender.rows[i]);
         accept(appender, *fresh[i]);
-        ExecClearTuple(appender.rows[i]);
     }
+    forget_rows(appender, count);
 }
 
 // P. Fills the index by transaction last, in the order of event ids, so that each entry is the greatest so far.

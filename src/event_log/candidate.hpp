@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "event_log/epoch.hpp"
@@ -21,17 +22,14 @@ enum class AppendOutcome : std::uint8_t {
     kAbsent,     // the call only looks the reading up, and it is not stored
 };
 
-// A valid reading, or an event of another type, on its way into the log, as plain data. Its texts and jsonb are detoasted
-// values of the server, and they outlive the call.
+// A valid reading, or an event of another type, on its way into the log, as plain data. Its texts and jsonb outlive the call.
 struct Candidate {
-    model::Reading reading;  // what the client sent
-    text* device_id;
-    text* idempotency_key;      // null: none
-    text* region;               // resolved; null: none
-    Jsonb* metrics;             // null: none
-    model::Micros measured_at;  // resolved
-    bool has_identity;          // a key, or at least a time of measuring
-    bool is_only_looked_up;     // the append recognises a duplicate, but stores nothing
+    model::Reading reading;                  // what the client sent
+    std::optional<std::string_view> region;  // resolved
+    const Jsonb* metrics;                    // to be stored as it is; null: the append makes it of the reading's metrics
+    model::Micros measured_at;               // resolved
+    bool has_identity;                       // a key, or at least a time of measuring
+    bool is_only_looked_up;                  // the append recognises a duplicate, but stores nothing
     model::Fingerprint fingerprint;
     std::int64_t request_digest;
     std::uint32_t input_index;  // in the caller's input

@@ -47,7 +47,10 @@ bool is_same_identity(const SegmentAppender& appender, const Candidate& candidat
     if (!equals(value[kDeviceId], candidate.reading.device_id)) return false;
     if (candidate.reading.idempotency_key)
         return !isnull[kIdempotencyKey] && equals(value[kIdempotencyKey], *candidate.reading.idempotency_key);
-    return isnull[kIdempotencyKey] && DatumGetTimestampTz(value[kMeasuredAt]) == candidate.measured_at &&
+    if (!isnull[kIdempotencyKey]) return false;
+    // The policy may have given the stored event another time than the one that was sent. The digest is of what was sent.
+    if (DatumGetInt64(value[kRequestDigest]) == candidate.request_digest) return true;
+    return DatumGetTimestampTz(value[kMeasuredAt]) == candidate.measured_at &&
            equals(value[kTemperature], isnull[kTemperature], candidate.reading.temperature) &&
            equals(value[kHumidity], isnull[kHumidity], candidate.reading.humidity) &&
            same_metrics(value[kMetrics], isnull[kMetrics], candidate.reading.metrics);
@@ -130,6 +133,11 @@ bool probe_index(SegmentAppender& appender, int index, Candidate& candidate) {
     }
 }
 
+void set_text(TupleTableSlot* row, EventColumn column, const std::optional<std::string_view>& value) {
+    row->tts_isnull[column] = !value;
+    row->tts_values[column] = value ? postgres::packed_text_datum(*value) : Datum{};
+}
+
 // Enters a speculatively inserted row into the indexes on fingerprints. At an index with a rival's entry it stops and returns
 // that index's number; -1: there is none. So of two rivals the one that comes first to the first index goes on.
 int insert_speculatively(SegmentAppender& appender, const Candidate& candidate) {
@@ -156,6 +164,7 @@ void open_appender(SegmentAppender& appender, const runtime::Installed& relation
         static_cast<IndexScanDesc*>(palloc0(sizeof(IndexScanDesc) * static_cast<Size>(appender.indexes.fingerprints.count)));
     appender.probed_row = table_slot_create(appender.table, nullptr);
     appender.row_count = 0;
+    appender.values = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rows", ALLOCSET_DEFAULT_SIZES);
     appender.xid = GetTopFullTransactionId();
     appender.command = GetCurrentCommandId(true);
     appender.command_begun = postgres::command_begun();
@@ -169,6 +178,7 @@ void close_appender(SegmentAppender& appender) {
         if (appender.probes[i] != nullptr) index_endscan(appender.probes[i]);
     ExecDropSingleTupleTableSlot(appender.probed_row);
     for (int i = 0; i < appender.row_count; ++i) ExecDropSingleTupleTableSlot(appender.rows[i]);
+    MemoryContextDelete(appender.values);
     close_indexes(appender.indexes);
     table_close(appender.table, NoLock);
 }
@@ -196,14 +206,21 @@ TupleTableSlot* fill_row(SegmentAppender& appender, int index, const Candidate& 
     value[kEpoch] = Int32GetDatum(appender.stamp->opened.epoch.value);
     value[kVersion] = Int16GetDatum(static_cast<int16>(appender.stamp->version));
     value[kType] = appender.event_type;
-    value[kDeviceId] = PointerGetDatum(candidate.device_id);
-    value[kRegion] = PointerGetDatum(candidate.region);
-    isnull[kRegion] = candidate.region == nullptr;
-    value[kIdempotencyKey] = PointerGetDatum(candidate.idempotency_key);
-    isnull[kIdempotencyKey] = candidate.idempotency_key == nullptr;
-    value[kMetrics] = PointerGetDatum(candidate.metrics);
-    isnull[kMetrics] = candidate.metrics == nullptr;
+    const MemoryContext callers_context = MemoryContextSwitchTo(appender.values);
+    value[kDeviceId] = postgres::packed_text_datum(reading.device_id);
+    set_text(row, kRegion, candidate.region);
+    set_text(row, kIdempotencyKey, reading.idempotency_key);
+    const Jsonb* metrics = candidate.metrics;
+    if (metrics == nullptr && !reading.metrics.empty()) metrics = jsonb_of(reading.metrics);
+    value[kMetrics] = PointerGetDatum(metrics);
+    isnull[kMetrics] = metrics == nullptr;
+    MemoryContextSwitchTo(callers_context);
     return ExecStoreVirtualTuple(row);
+}
+
+void forget_rows(SegmentAppender& appender, int count) {
+    for (int i = 0; i < count; ++i) ExecClearTuple(appender.rows[i]);
+    MemoryContextReset(appender.values);
 }
 
 bool probe_identity(SegmentAppender& appender, Candidate& candidate) {
@@ -296,6 +313,7 @@ void append_one(SegmentAppender& appender, Candidate& candidate) {
             table_tuple_complete_speculative(appender.table, row, token, taken < 0);
             SpeculativeInsertionLockRelease(GetCurrentTransactionId());
             if (taken >= 0) {  // a rival came between probe and insert, and a probe of that index meets it
+                forget_rows(appender, 1);
                 asked = taken;
                 continue;
             }
@@ -305,7 +323,7 @@ void append_one(SegmentAppender& appender, Candidate& candidate) {
         TELEMETRY_INJECTION_POINT_IN_P("rows_placed");
         note_blocks(appender, &candidate, 1);
         accept(appender, candidate);
-        ExecClearTuple(row);
+        forget_rows(appender, 1);
         return;
     }
 }

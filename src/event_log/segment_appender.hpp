@@ -20,6 +20,7 @@ struct SegmentAppender {
     TupleTableSlot* probed_row;
     TupleTableSlot* rows[kChunkRows];
     int row_count;            // slots that exist by now
+    MemoryContext values;     // of the texts and jsonb in the rows
     CommandId command;        // of the rows to be stored
     CommandId command_begun;  // the lowest one that a row of the running command can have
     FullTransactionId xid;
@@ -33,8 +34,10 @@ struct SegmentAppender {
 void open_appender(SegmentAppender& appender, const runtime::Installed& relations, const Stamp& stamp, bool* waits_for_rival);
 void close_appender(SegmentAppender& appender);
 
-// Fills slot number `index` with the event that `candidate` becomes, and returns the slot.
+// Fills slot number `index` with the event that `candidate` becomes, and returns the slot. Its values live until
+// `forget_rows`.
 TupleTableSlot* fill_row(SegmentAppender& appender, int index, const Candidate& candidate);
+void forget_rows(SegmentAppender& appender, int count);
 
 // Looks for the candidate's identity. True: the log has it, and the candidate is decided. The probe first waits for a rival in
 // flight. If another identity has the same fingerprint, the candidate gets the fingerprint of the next salt. No page stays

@@ -1,11 +1,12 @@
 // SQL function ingest_telemetry_batch: the door for many readings.
 #include <algorithm>
+#include <new>
+#include <optional>
 #include <string>
 
 #include "error_codes.hpp"
-#include "ingest/command.hpp"
 #include "ingest/door.hpp"
-#include "ingest/quarantine.hpp"
+#include "ingest/intake.hpp"
 #include "ingest/receipt.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/sql_function.hpp"
@@ -84,7 +85,8 @@ ArrayArgument take_apart(FunctionCallInfo fcinfo, int number) {
 }
 
 [[noreturn]] void refuse_batch(std::string detail, std::string hint) {
-    raise(refuse_reading(0, {error_codes::kInvalidBatch, "the call is malformed", std::move(detail), std::move(hint)}), false);
+    raise(refuse_reading(0, {error_codes::kInvalidBatch, "the call is malformed", std::move(detail), std::move(hint)}), 0,
+          false);
 }
 
 void refuse_too_large(FunctionCallInfo fcinfo) {
@@ -97,7 +99,7 @@ void refuse_too_large(FunctionCallInfo fcinfo) {
                                    std::string(kArgumentNames[i]) + " has " + std::to_string(lengths.of[i]) +
                                        " elements; telemetry_cqrs.max_batch_readings is " + std::to_string(max_readings) + ".",
                                    "Send it in parts, or raise telemetry_cqrs.max_batch_readings."}),
-                false);
+                0, false);
 }
 
 int length_of(const ArrayArguments& arrays) {
@@ -123,53 +125,28 @@ OnError on_error_of(FunctionCallInfo fcinfo) {
     refuse_batch("on_error is " + model::quoted_for_message(option) + ".", "Use 'quarantine' or 'abort'.");
 }
 
-text* text_at(const ArrayArgument& array, int i) {
-    return array.has(i) ? postgres::text_of(array.values[i]) : nullptr;
+std::optional<std::string_view> text_at(const ArrayArgument& array, int i) {
+    if (!array.has(i)) return std::nullopt;
+    return postgres::view_of(array.values[i]);
 }
 
 // P. Turns the columns, which are of one length, into rows.
 Request* requests_of(const ArrayArguments& arrays, int count) {
     auto* requests =
-        static_cast<Request*>(palloc_extended(sizeof(Request) * std::max(count, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+        static_cast<Request*>(palloc_extended(sizeof(Request) * static_cast<Size>(std::max(count, 1)), MCXT_ALLOC_HUGE));
     for (int i = 0; i < count; ++i) {
-        Request& request = requests[i];
-        request.device_id = text_at(arrays.of[kDeviceIds], i);
-        request.has_measured_at = arrays.of[kMeasuredAts].has(i);
-        if (request.has_measured_at) request.measured_at = DatumGetTimestampTz(arrays.of[kMeasuredAts].values[i]);
-        request.has_temperature = arrays.of[kTemperatures].has(i);
-        if (request.has_temperature) request.temperature = DatumGetFloat8(arrays.of[kTemperatures].values[i]);
-        request.has_humidity = arrays.of[kHumidities].has(i);
-        if (request.has_humidity) request.humidity = DatumGetFloat8(arrays.of[kHumidities].values[i]);
-        request.idempotency_key = text_at(arrays.of[kIdempotencyKeys], i);
-        if (arrays.of[kMetrics].has(i)) request.metrics = DatumGetJsonbP(arrays.of[kMetrics].values[i]);
-        request.region = text_at(arrays.of[kRegions], i);
+        Request& request = *new (requests + i) Request{};
+        model::Reading& reading = request.reading;
+        request.has_device_id = arrays.of[kDeviceIds].has(i);
+        if (request.has_device_id) reading.device_id = postgres::view_of(arrays.of[kDeviceIds].values[i]);
+        if (arrays.of[kMeasuredAts].has(i)) reading.measured_at = DatumGetTimestampTz(arrays.of[kMeasuredAts].values[i]);
+        if (arrays.of[kTemperatures].has(i)) reading.temperature = DatumGetFloat8(arrays.of[kTemperatures].values[i]);
+        if (arrays.of[kHumidities].has(i)) reading.humidity = DatumGetFloat8(arrays.of[kHumidities].values[i]);
+        reading.idempotency_key = text_at(arrays.of[kIdempotencyKeys], i);
+        set_metrics(request, arrays.of[kMetrics].has(i) ? DatumGetJsonbP(arrays.of[kMetrics].values[i]) : nullptr);
+        reading.region = text_at(arrays.of[kRegions], i);
     }
     return requests;
-}
-
-struct EventIdRange {
-    std::int64_t first = 0, last = 0;
-};
-
-EventIdRange accepted_range(const Verdicts& verdicts) {
-    EventIdRange range;
-    for (const event_log::Candidate& each : verdicts.candidates) {
-        if (each.outcome != event_log::AppendOutcome::kAccepted) continue;
-        range.first = range.first == 0 ? each.event_id.value : std::min(range.first, each.event_id.value);
-        range.last = std::max(range.last, each.event_id.value);
-    }
-    return range;
-}
-
-// P.
-Datum receipt_of(FunctionCallInfo fcinfo, const Verdicts& verdicts, EventIdRange range) {
-    Datum values[] = {Int32GetDatum(verdicts.received),   Int32GetDatum(verdicts.accepted),
-                      Int32GetDatum(verdicts.duplicates), Int32GetDatum(verdicts.conflicts),
-                      Int32GetDatum(verdicts.rejected),   Int64GetDatum(range.first),
-                      Int64GetDatum(range.last),          token_of(verdicts.stamp.opened.epoch, verdicts.xid)};
-    bool nulls[8] = {};
-    nulls[5] = nulls[6] = verdicts.accepted == 0;
-    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
 }
 
 }  // namespace
@@ -177,10 +154,11 @@ Datum receipt_of(FunctionCallInfo fcinfo, const Verdicts& verdicts, EventIdRange
 
 TELEMETRY_FUNCTION(telemetry_ingest_batch) {
     using namespace ingest;
-    return counted(true, [fcinfo](Tally& tally) {
+    Intake intake(Source::kArrays, OnError::kCollect);
+    return intake.counted([fcinfo, &intake] {
         const Door door("ingest_telemetry_batch()");
         refuse_too_large(fcinfo);
-        const OnError on_error = on_error_of(fcinfo);
+        intake.set_on_error(on_error_of(fcinfo));
         const ArrayArguments arrays = postgres::guarded([fcinfo] {
             ArrayArguments taken;
             for (int i = 0; i < kArrayCount; ++i) taken.of[i] = take_apart(fcinfo, i);
@@ -188,8 +166,7 @@ TELEMETRY_FUNCTION(telemetry_ingest_batch) {
         });
         const int count = length_of(arrays);
         const Request* requests = postgres::guarded([&] { return requests_of(arrays, count); });
-        const Verdicts verdicts = handle_command(requests, static_cast<std::uint32_t>(count), on_error, true, tally);
-        quarantine(verdicts, requests, fcinfo->flinfo);
-        return postgres::guarded([&, range = accepted_range(verdicts)] { return receipt_of(fcinfo, verdicts, range); });
+        intake.take({requests, static_cast<std::size_t>(count)});
+        return batch_receipt(fcinfo, intake);
     });
 }

@@ -4,9 +4,9 @@
 #include <optional>
 #include <string_view>
 
+#include "event_log/metrics.hpp"
 #include "model/event_json.hpp"
 #include "postgres/jsonb.hpp"
-#include "postgres/sql_function.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -52,8 +52,7 @@ struct PayloadWriter {
     }
 };
 
-template <typename Value>
-std::optional<Value> if_sent(bool is_sent, Value value) {
+std::optional<std::string_view> if_sent(bool is_sent, std::string_view value) {
     if (!is_sent) return std::nullopt;
     return value;
 }
@@ -61,16 +60,23 @@ std::optional<Value> if_sent(bool is_sent, Value value) {
 }  // namespace
 
 Jsonb* payload_of(const Request& request) {
-    const model::EventFields fields{.device_id = postgres::optional_view_of(request.device_id),
-                                    .region = postgres::optional_view_of(request.region),
-                                    .measured_at = if_sent<model::Micros>(request.has_measured_at, request.measured_at),
-                                    .received_at = {},
-                                    .temperature = if_sent(request.has_temperature, request.temperature),
-                                    .humidity = if_sent(request.has_humidity, request.humidity),
-                                    .idempotency_key = postgres::optional_view_of(request.idempotency_key)};
     PayloadWriter writer{};
     postgres::open_object(writer.payload);
-    model::write_event_members(fields, request.metrics, writer);
+    if (!request.item.empty()) {
+        writer.text("item", request.item);
+    } else {
+        const model::Reading& reading = request.reading;
+        const model::EventFields fields{.device_id = if_sent(request.has_device_id, reading.device_id),
+                                        .region = reading.region,
+                                        .measured_at = reading.measured_at,
+                                        .received_at = {},
+                                        .temperature = reading.temperature,
+                                        .humidity = reading.humidity,
+                                        .idempotency_key = reading.idempotency_key};
+        const Jsonb* metrics = request.metrics.value;
+        if (metrics == nullptr && !reading.metrics.empty()) metrics = event_log::jsonb_of(reading.metrics);
+        model::write_event_members(fields, metrics, writer);
+    }
     writer.truncations();
     return postgres::finish_object(writer.payload);
 }

@@ -1,7 +1,7 @@
 // A refused reading as telemetry.rejected_readings keeps it. This file is written wholly in P.
 #pragma once
 
-#include "ingest/command.hpp"
+#include "ingest/request.hpp"
 
 #include "postgres/pg.hpp"
 

@@ -1,17 +1,15 @@
 // The quarantine writes telemetry.rejected_readings by SQL, so that defaults, constraints and triggers of that table count.
 #include "ingest/quarantine.hpp"
 
-#include <bit>
 #include <string>
 #include <vector>
 
 #include "ingest/payload.hpp"
-#include "postgres/command.hpp"
 #include "postgres/error.hpp"
 #include "postgres/jsonb.hpp"
-#include "postgres/server_versions.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
+#include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 
 #include "postgres/pg.hpp"
@@ -22,12 +20,50 @@ namespace {
 // A row of telemetry.rejected_readings before its payload is built. Plain data, fit for a guarded block.
 struct RejectedRow {
     const Request* request;
+    std::uint64_t input_index;  // from 0
     int sqlstate;
     std::string_view reason;
 };
 
-// The column's default gives each row its number.
+// The values that all rows of a portion have in common.
+struct CommonValues {
+    const char* source;
+    std::string_view token;
+    bool has_index;
+    TimestampTz received_at;
+};
+
+// The statement finds the rows of the same deliveries, and counts there. The others are inserted, those of one delivery as one
+// row. A row that is locked by another session is passed over. So no session waits for another one here.
 postgres::Statement insert_rejected{
+    postgres::SqlCommand::kInsert,
+    "WITH sent AS MATERIALIZED ("
+    "  SELECT n.*, count(*) OVER same AS copies, row_number() OVER (same ORDER BY n.input_index) AS copy"
+    "  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), "
+    "pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7)) "
+    "AS n (sqlstate, reason, payload, device_id, idempotency_key, input_index, delivery)"
+    "  WINDOW same AS (PARTITION BY n.delivery, CASE WHEN n.delivery IS NULL THEN n.input_index END)), "
+    "known AS MATERIALIZED ("
+    "  SELECT r.rejected_id, r.delivery FROM telemetry.rejected_readings AS r"
+    "  WHERE r.delivery = ANY ($7) ORDER BY r.rejected_id FOR NO KEY UPDATE SKIP LOCKED), "
+    "counted AS ("
+    "  UPDATE telemetry.rejected_readings AS r SET deliveries = r.deliveries + s.copies::integer, last_received_at = $8"
+    "  FROM (SELECT DISTINCT ON (k.delivery) k.rejected_id, k.delivery FROM known AS k ORDER BY k.delivery, k.rejected_id) AS "
+    "k "
+    "JOIN sent AS s ON s.delivery = k.delivery AND s.copy = 1"
+    "  WHERE r.rejected_id = k.rejected_id) "
+    "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at, last_received_at, device_id, "
+    "idempotency_key, source, token, item_index, deliveries, delivery) "
+    "SELECT s.sqlstate, s.reason, s.payload, $8, $8, s.device_id, s.idempotency_key, $9, $10, "
+    "CASE WHEN $11 THEN s.input_index END, s.copies, s.delivery FROM sent AS s "
+    "WHERE s.copy = 1 AND (s.delivery IS NULL OR s.delivery NOT IN (SELECT k.delivery FROM known AS k)) ORDER BY s.input_index",
+    11,
+    {TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID,
+     TEXTOID, BOOLOID},
+    nullptr};
+
+// The same for the table of version 1.0.
+postgres::Statement insert_rejected_1_0{
     postgres::SqlCommand::kInsert,
     "INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) "
     "SELECT n.sqlstate, n.reason, n.payload, $4 "
@@ -40,26 +76,83 @@ postgres::Statement insert_rejected{
 constexpr int kChunkRows = 512;
 constexpr std::size_t kChunkBytes = 1 << 20;
 
+// The columns of the rows of one statement.
+struct Columns {
+    Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows], devices[kChunkRows], keys[kChunkRows],
+        indexes[kChunkRows], deliveries[kChunkRows];
+    bool devices_null[kChunkRows], keys_null[kChunkRows], deliveries_null[kChunkRows];
+};
+
+// P. A text for a column that people search. What is longer than a name may be is cut.
+Datum searchable(std::string_view value, std::size_t max_size, bool is_missing, bool& is_null) {
+    is_null = is_missing;
+    if (is_missing) return Datum{};
+    if (value.size() > max_size)
+        value = value.substr(0, static_cast<std::size_t>(
+                                    pg_mbcliplen(value.data(), static_cast<int>(value.size()), static_cast<int>(max_size))));
+    return postgres::text_datum(value);
+}
+
+// P. Two deliveries are the same if their payloads and their SQLSTATEs are.
+Datum delivery_of(const RejectedRow& row, const Jsonb* payload, bool& is_null) {
+    const model::Reading& reading = row.request->reading;
+    is_null = row.request->item.empty() && !reading.idempotency_key && !reading.measured_at;
+    return Int64GetDatum(static_cast<int64>(hash_combine64(postgres::hash_of(payload), static_cast<uint64>(row.sqlstate))));
+}
+
+// P.
+Datum array_datum(Datum* values, bool* nulls, int count, Oid type) {
+    int dimensions[] = {count};
+    int bounds[] = {1};
+    const bool is_text = type == TEXTOID;
+    return PointerGetDatum(construct_md_array(values, nulls, 1, dimensions, bounds, type, is_text ? -1 : 8, !is_text,
+                                              is_text ? TYPALIGN_INT : TYPALIGN_DOUBLE));
+}
+
 // P. Inserts as many of the rows as one statement takes, and returns how many.
-int insert_chunk(const RejectedRow* rows, int count, TimestampTz received_at) {
-    Datum sqlstates[kChunkRows], reasons[kChunkRows], payloads[kChunkRows];
+int insert_chunk(const RejectedRow* rows, int count, const CommonValues& common, bool is_1_0) {
+    auto* columns = static_cast<Columns*>(palloc0(sizeof(Columns)));
     int taken = 0;
     for (std::size_t bytes = 0; taken < count && taken < kChunkRows && bytes < kChunkBytes; ++taken) {
         const RejectedRow& row = rows[taken];
+        const model::Reading& reading = row.request->reading;
         Jsonb* payload = payload_of(*row.request);
         bytes += postgres::size_of(payload) + row.reason.size();
-        sqlstates[taken] = postgres::text_datum(unpack_sql_state(row.sqlstate));
-        reasons[taken] = postgres::text_datum(row.reason);
-        payloads[taken] = JsonbPGetDatum(payload);
+        columns->sqlstates[taken] = postgres::text_datum(unpack_sql_state(row.sqlstate));
+        columns->reasons[taken] = postgres::text_datum(row.reason);
+        columns->payloads[taken] = JsonbPGetDatum(payload);
+        columns->devices[taken] =
+            searchable(reading.device_id, model::kMaxDeviceIdSize, !row.request->has_device_id, columns->devices_null[taken]);
+        columns->keys[taken] = searchable(reading.idempotency_key.value_or(""), model::kMaxKeySize, !reading.idempotency_key,
+                                          columns->keys_null[taken]);
+        columns->indexes[taken] = Int64GetDatum(static_cast<int64>(row.input_index) + 1);
+        columns->deliveries[taken] = delivery_of(row, payload, columns->deliveries_null[taken]);
     }
-    Datum values[] = {postgres::text_array_datum(sqlstates, taken), postgres::text_array_datum(reasons, taken),
-                      postgres::jsonb_array_datum(payloads, taken), TimestampTzGetDatum(received_at)};
+    const Datum sqlstates = postgres::text_array_datum(columns->sqlstates, taken);
+    const Datum reasons = postgres::text_array_datum(columns->reasons, taken);
+    const Datum payloads = postgres::jsonb_array_datum(columns->payloads, taken);
+    if (is_1_0) {
+        Datum values[] = {sqlstates, reasons, payloads, TimestampTzGetDatum(common.received_at)};
+        postgres::execute_kept(insert_rejected_1_0, values);
+        return taken;
+    }
+    Datum values[] = {sqlstates,
+                      reasons,
+                      payloads,
+                      array_datum(columns->devices, columns->devices_null, taken, TEXTOID),
+                      array_datum(columns->keys, columns->keys_null, taken, TEXTOID),
+                      array_datum(columns->indexes, nullptr, taken, INT8OID),
+                      array_datum(columns->deliveries, columns->deliveries_null, taken, INT8OID),
+                      TimestampTzGetDatum(common.received_at),
+                      postgres::text_datum(common.source),
+                      postgres::text_datum(common.token),
+                      BoolGetDatum(common.has_index)};
     postgres::execute_kept(insert_rejected, values);
     return taken;
 }
 
-// P. Inserts the rows of one call.
-void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
+// P. Inserts the rows of one portion.
+void insert_rows(const RejectedRow* rows, int count, const CommonValues& common, bool is_1_0) {
     const MemoryContext chunk_context =
         AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rejected", ALLOCSET_DEFAULT_SIZES);
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
@@ -67,7 +160,7 @@ void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
     for (int done = 0; done < count;) {
         CHECK_FOR_INTERRUPTS();
         const MemoryContext callers_context = MemoryContextSwitchTo(chunk_context);
-        done += insert_chunk(rows + done, count - done, received_at);
+        done += insert_chunk(rows + done, count - done, common, is_1_0);
         MemoryContextSwitchTo(callers_context);
         MemoryContextReset(chunk_context);
     }
@@ -75,60 +168,22 @@ void insert_rows(const RejectedRow* rows, int count, TimestampTz received_at) {
     MemoryContextDelete(chunk_context);
 }
 
-// The last call that quarantined something, so that its repeat is known. `(ingest_telemetry_batch(...)).*` calls the function
-// once for each column, and each call comes from another node of the plan. Session state, plain data.
-struct LastCall {
-    const void* call_site;
-    LocalTransactionId transaction;
-    SubTransactionId subtransaction;
-    CommandId command;
-    uint64 digest;
-};
-LastCall last_call{};
-
-template <typename Value>
-uint64 hash_of_sent(const Value* value) {
-    return value == nullptr ? 0 : postgres::hash_of(value);
-}
-
-// Covers all that the client sent, because calls that differ may be refused in the same words.
-uint64 digest_of(const Request* requests, std::uint32_t count) {
-    uint64 digest = count;
-    for (const Request* each = requests; each < requests + count; ++each)
-        for (const uint64 part :
-             {hash_of_sent(each->device_id), hash_of_sent(each->idempotency_key), hash_of_sent(each->region),
-              hash_of_sent(each->metrics), uint64{each->has_measured_at}, static_cast<uint64>(each->measured_at),
-              uint64{each->has_temperature}, std::bit_cast<uint64>(each->temperature), uint64{each->has_humidity},
-              std::bit_cast<uint64>(each->humidity)})
-            digest = hash_combine64(digest, part);
-    return digest;
-}
-
-// True if another column of the same row made this very call before.
-bool is_repeat(const void* call_site, uint64 digest) {
-    const LastCall call{call_site, postgres::local_transaction_id(), GetCurrentSubTransactionId(), postgres::command_begun(),
-                        digest};
-    if (last_call.transaction == call.transaction && last_call.subtransaction == call.subtransaction &&
-        last_call.command == call.command && last_call.digest == call.digest && last_call.call_site != call.call_site)
-        return true;
-    last_call = call;
-    return false;
-}
-
 }  // namespace
 
-void quarantine(const Verdicts& verdicts, const Request* requests, const void* call_site) {
-    if (verdicts.refused.empty() || is_repeat(call_site, digest_of(requests, verdicts.received))) return;
+void quarantine(const Verdicts& verdicts, std::span<const Request> requests, const Origin& origin) {
     std::vector<std::string> reasons;
     std::vector<RejectedRow> rows;
     reasons.reserve(verdicts.refused.size());
     rows.reserve(verdicts.refused.size());
     for (const RefusedReading& each : verdicts.refused) {
-        reasons.push_back(each.detail.empty() ? each.message : each.message + ": " + each.detail);
-        rows.push_back(RejectedRow{requests + each.input_index, each.sqlstate, reasons.back()});
+        reasons.push_back(reason_of(each));
+        rows.push_back(
+            RejectedRow{&requests[each.input_index], origin.first_index + each.input_index, each.sqlstate, reasons.back()});
     }
-    postgres::guarded([first = rows.data(), count = static_cast<int>(rows.size()), received_at = verdicts.stamp.received_at] {
-        insert_rows(first, count, received_at);
+    const CommonValues common{origin.source, origin.token, origin.has_index, verdicts.stamp.received_at};
+    const bool is_1_0 = !OidIsValid(runtime::installed().batch_verdict);
+    postgres::guarded([&common, first = rows.data(), count = static_cast<int>(rows.size()), is_1_0] {
+        insert_rows(first, count, common, is_1_0);
     });
 }
 

@@ -1,6 +1,9 @@
-// Builds receipts. This file is written wholly in P.
+// Builds receipts.
 #include "ingest/receipt.hpp"
 
+#include <string>
+
+#include "postgres/error.hpp"
 #include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
@@ -19,6 +22,31 @@ TupleDesc result_row_type(FunctionCallInfo fcinfo) {
         MemoryContextSwitchTo(callers_context);
     }
     return static_cast<TupleDesc>(call_site->fn_extra);
+}
+
+namespace {
+
+// P.
+Datum row_of(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_view token) {
+    const auto number = [](std::uint64_t count) { return Int32GetDatum(static_cast<int32>(count)); };
+    Datum values[] = {number(totals.received),
+                      number(totals.accepted),
+                      number(totals.duplicates),
+                      number(totals.conflicts),
+                      number(totals.rejected),
+                      Int64GetDatum(totals.first_event_id),
+                      Int64GetDatum(totals.last_event_id),
+                      postgres::text_datum(token)};
+    bool nulls[8] = {};
+    nulls[5] = nulls[6] = totals.accepted == 0;
+    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
+}
+
+}  // namespace
+
+Datum batch_receipt(FunctionCallInfo fcinfo, const Intake& intake) {
+    const std::string token = intake.token();
+    return postgres::guarded([&, view = std::string_view(token)] { return row_of(fcinfo, intake.totals(), view); });
 }
 
 Datum token_of(model::Epoch epoch, model::Xid xid) {

@@ -1,15 +1,19 @@
-// Receipts are the composite results of the commands. This file is written wholly in P.
+// Receipts are the composite results of the commands.
 #pragma once
 
+#include "ingest/intake.hpp"
 #include "model/identifiers.hpp"
 #include "postgres/types.hpp"
 
 namespace ingest {
 
-// Returns the row type that the called function returns, blessed. The call site keeps it for the next call.
+// P. Returns the row type that the called function returns, blessed. The call site keeps it for the next call.
 TupleDesc result_row_type(FunctionCallInfo fcinfo);
 
-// Names the transaction that stored a reading, as "epoch:xid". Clients must not look into it.
+// P. Names the transaction that stored a reading, as "epoch:xid". Clients must not look into it.
 Datum token_of(model::Epoch epoch, model::Xid xid);
+
+// The receipt of a statement that may have several readings.
+Datum batch_receipt(FunctionCallInfo fcinfo, const Intake& intake);
 
 }  // namespace ingest

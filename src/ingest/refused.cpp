@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "error_codes.hpp"
+#include "model/name_text.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
 #include "runtime/settings.hpp"
@@ -12,8 +13,13 @@ namespace ingest {
 namespace {
 
 RefusedReading refuse(std::uint32_t input_index, int sqlstate, std::string message, std::string detail, std::string hint) {
-    return RefusedReading{input_index, sqlstate, postgres::presentable(std::move(message)),
-                          postgres::presentable(std::move(detail)), std::move(hint)};
+    return RefusedReading{input_index,
+                          sqlstate,
+                          postgres::presentable(std::move(message)),
+                          postgres::presentable(std::move(detail)),
+                          std::move(hint),
+                          true,
+                          {}};
 }
 
 std::string hexadecimal(std::int64_t digest) {
@@ -27,9 +33,8 @@ constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"ligh
 
 }  // namespace
 
-bool is_acceptable(const event_log::Metrics& metrics) noexcept {
-    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers &&
-           metrics.member_count <= static_cast<int>(model::kMaxMetrics);
+bool is_readable(const SentMetrics& metrics) noexcept {
+    return metrics.shape == postgres::NumbersShape::kObjectOfNumbers;
 }
 
 RefusedReading refuse_missing_device(std::uint32_t input_index) {
@@ -44,7 +49,7 @@ RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t siz
                   kMetricsHint);
 }
 
-RefusedReading refuse_metrics(std::uint32_t input_index, const event_log::Metrics& metrics) {
+RefusedReading refuse_metrics(std::uint32_t input_index, const SentMetrics& metrics) {
     switch (metrics.shape) {
         case postgres::NumbersShape::kNotAnObject:
             return refuse(input_index, error_codes::kInvalidMetrics, "metrics are not a JSON object",
@@ -60,10 +65,7 @@ RefusedReading refuse_metrics(std::uint32_t input_index, const event_log::Metric
         case postgres::NumbersShape::kObjectOfNumbers:
             break;
     }
-    return refuse(input_index, error_codes::kInvalidMetrics, "too many metrics",
-                  "The reading has " + std::to_string(metrics.member_count) + "; at most " +
-                      std::to_string(model::kMaxMetrics) + " are allowed.",
-                  "Send several readings.");
+    return {};
 }
 
 RefusedReading refuse_reading(std::uint32_t input_index, model::RefusalText text) {
@@ -88,19 +90,25 @@ RefusedReading refuse_device(const event_log::Candidate& candidate, device::Stan
 RefusedReading refuse_conflict(const event_log::Candidate& candidate) {
     const auto& key = candidate.reading.idempotency_key;
     const std::string identity = key ? "Key " + model::quoted_for_message(*key) + " of device " : "The reading of device ";
-    return refuse(candidate.input_index, error_codes::kConflict,
-                  key ? "idempotency key was used for another request" : "reading was sent before with another region",
-                  identity + model::quoted_for_message(candidate.reading.device_id) + " is stored as event " +
-                      std::to_string(candidate.event_id.value) + " with request digest " +
-                      hexadecimal(candidate.stored_digest) + "; this request has " + hexadecimal(candidate.request_digest) +
-                      ".",
-                  key ? "Use a new key for a new reading. Send a retry exactly as the first time."
-                      : "Send a retry exactly as the first time. A key tells apart readings of the same time and values.");
+    RefusedReading refused =
+        refuse(candidate.input_index, error_codes::kConflict,
+               key ? "idempotency key was used for another request" : "reading was sent before with another region",
+               identity + model::quoted_for_message(candidate.reading.device_id) + " is stored as event " +
+                   std::to_string(candidate.event_id.value) + " with request digest " + hexadecimal(candidate.stored_digest) +
+                   "; this request has " + hexadecimal(candidate.request_digest) + ".",
+               key ? "Use a new key for a new reading. Send a retry exactly as the first time."
+                   : "Send a retry exactly as the first time. A key tells apart readings of the same time and values.");
+    refused.event_id = candidate.event_id;
+    return refused;
 }
 
-void raise(const RefusedReading& refused, bool is_batch) {
+std::string reason_of(const RefusedReading& refused) {
+    return refused.detail.empty() ? refused.message : refused.message + ": " + refused.detail;
+}
+
+void raise(const RefusedReading& refused, std::uint32_t first_index, bool is_batch) {
     std::string detail = refused.detail;
-    if (is_batch) detail = "Reading " + std::to_string(refused.input_index + 1) + " of the call. " + detail;
+    if (is_batch) detail = "Reading " + std::to_string(first_index + refused.input_index + 1) + " of the call. " + detail;
     throw postgres::Error(refused.sqlstate, refused.message, detail, refused.hint);
 }
 

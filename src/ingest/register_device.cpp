@@ -3,10 +3,10 @@
 
 #include "device/registry.hpp"
 #include "error_codes.hpp"
-#include "ingest/command.hpp"
 #include "ingest/door.hpp"
 #include "ingest/refused.hpp"
-#include "model/validation.hpp"
+#include "model/judge.hpp"
+#include "model/refusal_text.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/sql_function.hpp"
@@ -63,7 +63,7 @@ TELEMETRY_FUNCTION(telemetry_register_device) {
     const model::Utf8Conversion to_utf8 = postgres::utf8_conversion();
     const model::Refusal refusal = model::refusal_of(names, to_utf8);
     if (refusal != model::Refusal::kNone)
-        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, to_utf8)), false);
+        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, to_utf8)), 0, false);
     ingest::require_sensible(sent.expected_interval);
     PG_RETURN_BOOL(device::register_one(sent.device_id, sent.region, sent.expected_interval, sent.attributes));
 }

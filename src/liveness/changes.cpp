@@ -11,6 +11,7 @@
 #include "postgres/error.hpp"
 #include "postgres/own_table.hpp"
 #include "postgres/spi.hpp"
+#include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 #include "runtime/own_tables.hpp"
 #include "runtime/wake.hpp"
@@ -81,9 +82,7 @@ event_log::Candidate candidate_of(const Change& change, std::uint32_t number, co
     event_log::Candidate candidate{};
     candidate.reading.device_id = postgres::view_of(change.device_id);
     candidate.reading.idempotency_key = postgres::view_of(change.idempotency_key);
-    candidate.device_id = change.device_id;
-    candidate.idempotency_key = change.idempotency_key;
-    candidate.region = change.region;
+    candidate.region = postgres::optional_view_of(change.region);
     candidate.metrics = change.details;
     candidate.measured_at = change.since;
     candidate.has_identity = true;

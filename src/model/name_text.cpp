@@ -128,4 +128,19 @@ void append_visibly(std::string& target, std::string_view utf8) {
     }
 }
 
+std::string quoted_for_message(std::string_view text) {
+    constexpr std::size_t kMaxShown = 60;
+    auto shown = text;
+    if (text.size() > kMaxShown) {
+        auto end = kMaxShown;
+        // The cut must not fall into a UTF-8 sequence, which is at most four bytes long.
+        while (end > kMaxShown - 4 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+        shown = text.substr(0, end);
+    }
+    std::string quoted = "\"";
+    append_visibly(quoted, shown);
+    if (shown.size() < text.size()) quoted += "...";
+    return quoted += '"';
+}
+
 }  // namespace model

@@ -28,4 +28,7 @@ NameFlaw flaw_of(std::string_view utf8, bool may_end_in_space) noexcept;
 // Appends the text. A character that would be a flaw anywhere in it becomes \x0A, \u200B or \U000E0041.
 void append_visibly(std::string& target, std::string_view utf8);
 
+// The part of a text that a message can carry, in double quotes. It has at most some 60 bytes, and is cut between characters.
+std::string quoted_for_message(std::string_view text);
+
 }  // namespace model

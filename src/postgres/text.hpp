@@ -67,6 +67,15 @@ inline Datum text_datum(std::string_view value) {
 inline Datum bytea_datum(std::string_view bytes) {
     return text_datum(bytes);
 }
+// The same in the form that the server gives a short text in a table. It is for a value that goes into a table.
+inline Datum packed_text_datum(std::string_view value) {
+    const std::size_t size = VARHDRSZ_SHORT + value.size();
+    if (size > VARATT_SHORT_MAX) return text_datum(value);
+    auto* packed = static_cast<char*>(palloc(size));
+    SET_VARSIZE_SHORT(packed, size);
+    if (!value.empty()) memcpy(VARDATA_SHORT(packed), value.data(), value.size());  // an empty view may have no address
+    return PointerGetDatum(packed);
+}
 inline text* copied_text(const text* value) {
     auto* copy = static_cast<text*>(palloc(VARSIZE_ANY(value)));
     memcpy(copy, value, VARSIZE_ANY(value));

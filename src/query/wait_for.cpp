@@ -19,7 +19,7 @@
 #include "feed/position.hpp"
 #include "feed/progress.hpp"
 #include "feed/tail.hpp"
-#include "model/validation.hpp"
+#include "model/name_text.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -69,7 +69,8 @@ Token parse_token(std::string_view sent) {
     const std::size_t colon = sent.find(':');
     if (colon != std::string_view::npos) {
         const auto epoch = number_in<std::int32_t>(sent.substr(0, colon));
-        const auto xid = number_in<std::uint64_t>(sent.substr(colon + 1));
+        // The token of a batch has a third part, which says which events of the transaction are its own.
+        const auto xid = number_in<std::uint64_t>(sent.substr(colon + 1, sent.find(':', colon + 1) - colon - 1));
         if (epoch && xid && *epoch > 0 && *xid >= kFirstNormalXid) return {model::Epoch{*epoch}, model::Xid{*xid}};
     }
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid token",

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "error_codes.hpp"
-#include "model/validation.hpp"
+#include "model/name_text.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"

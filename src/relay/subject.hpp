@@ -24,7 +24,7 @@
 #include <string>
 #include <string_view>
 
-#include "model/validation.hpp"
+#include "model/names.hpp"
 
 namespace relay {
 

@@ -56,6 +56,7 @@ bool look_up(Installed& found) {
         found.*each.oid = postgres::find_relation(found.schema, each.name);
         if (!OidIsValid(found.*each.oid)) return false;
     }
+    found.batch_verdict = postgres::find_relation(found.schema, "batch_verdict");
     found.owner = postgres::owner_of_relation(found.event);
     return OidIsValid(found.owner);
 }

@@ -72,7 +72,9 @@ constexpr OwnTable kRelayTable = written_by_statements("relay", kOnInsert | kOnU
 
 constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert | kOnUpdate, true, kDeviceColumns);
 constexpr OwnTable kOfflineDeviceTable = written_by_statements("offline_device", kOnInsert | kOnDelete, false);
-constexpr OwnTable kRejectedReadingsTable = written_by_statements("rejected_readings", kOnInsert, false);
+constexpr OwnTable kRejectedReadingsTable =
+    written_by_statements("rejected_readings", kOnInsert | kOnUpdate | kOnDelete, false);
+constexpr OwnTable kBatchVerdictTable = written_by_statements("batch_verdict", kOnInsert | kOnDelete, false);
 constexpr OwnTable kProjectionFailureTable = written_by_statements("projection_failure", kOnInsert | kOnUpdate, false);
 constexpr OwnTable kParkedEventTable =
     written_by_statements("parked_event", kOnInsert | kOnUpdate | kOnDelete, false, kParkedColumns);
@@ -89,6 +91,7 @@ std::span<const OwnTable* const> own_tables() noexcept {
                                                &kEpochTable,
                                                &kDeviceTable,
                                                &kRejectedReadingsTable,
+                                               &kBatchVerdictTable,
                                                &kPauseTable,
                                                &kProjectionSettingTable,
                                                &kAuditTable,

@@ -23,7 +23,28 @@ void assign_notify_payload(int value, void*) {
     current.notify_payload = static_cast<NotifyPayload>(value);
 }
 
+int ahead_action_value = static_cast<int>(model::LimitAction::kReject);
+int age_action_value = static_cast<int>(model::LimitAction::kReject);
+
+const config_enum_entry kLimitActions[] = {
+    {"reject", static_cast<int>(model::LimitAction::kReject), false},
+    {"clamp", static_cast<int>(model::LimitAction::kClamp), false},
+    {"quarantine", static_cast<int>(model::LimitAction::kQuarantine), false},
+    {nullptr, 0, false},
+};
+
+void assign_ahead_action(int value, void*) {
+    current.ahead_action = static_cast<model::LimitAction>(value);
+}
+
+void assign_age_action(int value, void*) {
+    current.age_action = static_cast<model::LimitAction>(value);
+}
+
 constexpr int kSecondsAYear = 365 * 86400;
+constexpr const char* kActionDetails =
+    "reject refuses it with TC004; clamp stores it with the time of receipt as measured_at; quarantine keeps it in "
+    "telemetry.rejected_readings, and a single call gets a receipt instead of an error.";
 constexpr int kMaxStaleness = 86400 * 1000;  // milliseconds; a day
 constexpr int kMaxBatchReadings = 1000000;
 
@@ -52,7 +73,27 @@ void define_all() {
         "While it is off, no projector runs. Commands still store readings, and telemetry.project_once() applies them.");
     define_int("telemetry_cqrs.max_ahead", current.max_ahead, 0, kSecondsAYear, GUC_UNIT_S,
                "Sets how far measured_at may be ahead of the server's clock.",
-               "Readings further ahead are refused with TC004.");
+               "telemetry_cqrs.ahead_action says what becomes of a reading further ahead.");
+    DefineCustomEnumVariable("telemetry_cqrs.ahead_action", "Sets what becomes of a reading with measured_at too far ahead.",
+                             kActionDetails, &ahead_action_value, ahead_action_value, kLimitActions, PGC_SIGHUP, 0, nullptr,
+                             assign_ahead_action, nullptr);
+    define_int("telemetry_cqrs.max_age", current.max_age, 0, 68 * kSecondsAYear, GUC_UNIT_S,
+               "Sets how far measured_at may be behind the server's clock.",
+               "telemetry_cqrs.age_action says what becomes of an older reading. With 0 any time since 1970 will do.");
+    DefineCustomEnumVariable("telemetry_cqrs.age_action", "Sets what becomes of a reading older than telemetry_cqrs.max_age.",
+                             kActionDetails, &age_action_value, age_action_value, kLimitActions, PGC_SIGHUP, 0, nullptr,
+                             assign_age_action, nullptr);
+    define_int("telemetry_cqrs.max_metrics", current.max_metrics, 0, model::kMostMetrics, 0,
+               "Sets how many metrics one reading may have, beside temperature and humidity.",
+               "A reading with more is refused with TC006.");
+    define_int("telemetry_cqrs.quarantine_retention", current.quarantine_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
+               "Sets how long refused readings are kept in telemetry.rejected_readings.", "With 0 they are kept for ever.");
+    define_int("telemetry_cqrs.quarantine_rows", current.quarantine_rows, 0, INT_MAX, 0,
+               "Sets how many refused readings are kept in telemetry.rejected_readings.",
+               "The projector removes the oldest ones beyond that number. With 0 any number is kept.");
+    define_int("telemetry_cqrs.verdict_retention", current.verdict_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
+               "Sets how long telemetry.batch_verdicts() knows what became of each reading of a batch.",
+               "With 0 it knows for ever.");
     define_int("telemetry_cqrs.max_batch_readings", current.max_batch_readings, 1, kMaxBatchReadings, 0,
                "Sets how many readings one call of telemetry.ingest_telemetry_batch() may send.",
                "A call with more is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "

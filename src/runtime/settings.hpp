@@ -1,15 +1,24 @@
 // The settings telemetry_cqrs.*. All of them can change when the server reloads its configuration.
 #pragma once
 
+#include "model/policy.hpp"
+
 namespace runtime {
 
 enum class NotifyPayload : int { kEvents, kPointer, kOff };
 
 // Each member has the name of its setting, without the prefix.
 struct Settings {
-    bool auto_register = true;                              // register unknown devices with their first reading
-    bool start_worker = true;                               // the launcher and commands start projectors
-    int max_ahead = 300;                                    // seconds measured_at may be ahead of the server's clock
+    bool auto_register = true;                                      // register unknown devices with their first reading
+    bool start_worker = true;                                       // the launcher and commands start projectors
+    int max_ahead = 300;                                            // seconds measured_at may be ahead of the server's clock
+    model::LimitAction ahead_action = model::LimitAction::kReject;  // what becomes of a reading further ahead
+    int max_age = 0;                                                // seconds measured_at may be behind; 0: any time will do
+    model::LimitAction age_action = model::LimitAction::kReject;    // what becomes of an older reading
+    int max_metrics = 64;                                           // metrics of one reading, beside temperature and humidity
+    int quarantine_retention = 30 * 86400;                          // seconds for which refused readings are kept; 0: for ever
+    int quarantine_rows = 1000000;                                  // refused readings that are kept; 0: any number
+    int verdict_retention = 7 * 86400;                      // seconds for which verdicts of batches are kept; 0: for ever
     int max_batch_readings = 100000;                        // readings that one call may send
     NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries
     int coalesce = 2;               // least milliseconds for which the projector lets events gather after a busy step

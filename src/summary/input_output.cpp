@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "error_codes.hpp"
-#include "model/validation.hpp"
+#include "model/name_text.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"

@@ -1,9 +1,8 @@
-// Applies the rules for readings, and puts a refusal into words.
-#include "model/validation.hpp"
+// Puts refusals into words.
+#include "model/refusal_text.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "error_codes.hpp"
 #include "model/name_text.hpp"
@@ -12,32 +11,6 @@
 namespace model {
 
 namespace {
-
-NameFlaw flaw_in(std::string_view text, bool may_end_in_space, Utf8Conversion to_utf8) {
-    const bool is_ascii = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    return to_utf8 == nullptr || is_ascii ? flaw_of(text, may_end_in_space) : flaw_of(to_utf8(text), may_end_in_space);
-}
-
-bool is_name(std::string_view text, std::size_t max_size, bool may_end_in_space, Utf8Conversion to_utf8) {
-    return !text.empty() && text.size() <= max_size && flaw_in(text, may_end_in_space, to_utf8).kind == NameFlawKind::kNone;
-}
-
-bool is_reserved(std::string_view metric_name) noexcept {
-    return metric_name == "temperature" || metric_name == "humidity";
-}
-
-bool is_metric_name(std::string_view name, Utf8Conversion to_utf8) {
-    return is_name(name, kMaxMetricNameSize, true, to_utf8) && !is_reserved(name);
-}
-
-Micros latest_measured_at(Micros received_at, Micros max_ahead) noexcept {
-    constexpr auto kInfinity = std::numeric_limits<Micros>::max();
-    Micros latest;
-    if (__builtin_add_overflow(received_at, max_ahead, &latest) || latest == kInfinity) return kInfinity - 1;
-    return latest;
-}
-
-// ---- words ----
 
 std::string code_point_words(char32_t c) {
     std::string digits;
@@ -109,42 +82,11 @@ RefusalText not_finite(std::string_view name, double value, const Reading& readi
 
 }  // namespace
 
-std::string quoted_for_message(std::string_view text) {
-    constexpr std::size_t kMaxShown = 60;
-    auto shown = text;
-    if (text.size() > kMaxShown) {
-        auto end = kMaxShown;
-        // The cut must not fall into a UTF-8 sequence, which is at most four bytes long.
-        while (end > kMaxShown - 4 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-        shown = text.substr(0, end);
-    }
-    std::string quoted = "\"";
-    append_visibly(quoted, shown);
-    if (shown.size() < text.size()) quoted += "...";
-    return quoted += '"';
-}
-
-Refusal refusal_of(const DeviceNames& names, Utf8Conversion to_utf8) {
-    if (!is_name(names.device_id, kMaxDeviceIdSize, false, to_utf8)) return Refusal::kDeviceId;
-    if (names.region && !is_name(*names.region, kMaxRegionSize, false, to_utf8)) return Refusal::kRegion;
-    return Refusal::kNone;
-}
-
-Refusal refusal_of(const Reading& reading, Micros received_at, Micros max_ahead, Utf8Conversion to_utf8) {
-    const Refusal refusal_of_names = refusal_of(names_in(reading), to_utf8);
-    if (refusal_of_names != Refusal::kNone) return refusal_of_names;
-    if (reading.idempotency_key && !is_name(*reading.idempotency_key, kMaxKeySize, true, to_utf8)) return Refusal::kKey;
-    if (reading.temperature && !std::isfinite(*reading.temperature)) return Refusal::kTemperature;
-    if (reading.humidity && !std::isfinite(*reading.humidity)) return Refusal::kHumidity;
-    for (const Metric& metric : reading.metrics)
-        if (!is_metric_name(metric.name, to_utf8)) return Refusal::kMetricName;
-    for (const Metric& metric : reading.metrics)
-        if (!std::isfinite(metric.value)) return Refusal::kMetricValue;
-    if (reading.measured_at) {
-        if (*reading.measured_at < kEarliestMeasuredAt) return Refusal::kTooEarly;
-        if (*reading.measured_at > latest_measured_at(received_at, max_ahead)) return Refusal::kTooFarAhead;
-    }
-    return Refusal::kNone;
+RefusalText describe_metric_count(std::size_t count, std::size_t max_metrics) {
+    return {.sqlstate = error_codes::kInvalidMetrics,
+            .message = "too many metrics",
+            .detail = "The reading has " + std::to_string(count) + "; at most " + std::to_string(max_metrics) + " are allowed.",
+            .hint = "Send several readings."};
 }
 
 RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Conversion to_utf8) {
@@ -163,7 +105,8 @@ RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Conversion t
                     "registry's counts."};
 }
 
-RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, Micros max_ahead, Utf8Conversion to_utf8) {
+RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at, const Policy& policy,
+                     Utf8Conversion to_utf8) {
     switch (refusal) {
         case Refusal::kNone:
             break;
@@ -182,6 +125,8 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
             return not_finite("temperature", reading.temperature.value_or(0), reading);
         case Refusal::kHumidity:
             return not_finite("humidity", reading.humidity.value_or(0), reading);
+        case Refusal::kTooManyMetrics:
+            return describe_metric_count(reading.metrics.size(), policy.max_metrics);
         case Refusal::kMetricName: {
             const auto metric = std::ranges::find_if_not(
                 reading.metrics, [to_utf8](std::string_view each) { return is_metric_name(each, to_utf8); }, &Metric::name);
@@ -212,11 +157,19 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
             return {.sqlstate = error_codes::kMeasuredAtOutOfRange,
                     .message = "measured_at is out of range",
                     .detail = "measured_at" + of_device(reading.device_id) + " is " +
-                              time_words(reading.measured_at.value_or(0)) + ", more than " + duration_words(max_ahead) +
+                              time_words(reading.measured_at.value_or(0)) + ", more than " + duration_words(policy.max_ahead) +
                               " ahead of the server's clock, " + time_words(received_at) + ".",
                     .hint =
                         "Check the clocks of device and server, or raise telemetry_cqrs.max_ahead. Without measured_at the "
                         "time of receipt is taken."};
+        case Refusal::kTooOld:
+            return {.sqlstate = error_codes::kMeasuredAtOutOfRange,
+                    .message = "measured_at is out of range",
+                    .detail = "measured_at" + of_device(reading.device_id) + " is " +
+                              time_words(reading.measured_at.value_or(0)) + ", more than " +
+                              duration_words(policy.max_age.value_or(0)) + " before the server's clock, " +
+                              time_words(received_at) + ".",
+                    .hint = "Check the device's clock, or raise telemetry_cqrs.max_age."};
     }
     return {};
 }

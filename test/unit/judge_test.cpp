@@ -1,16 +1,18 @@
 // The tests try each rule at its limits, and read the words of every refusal.
-#include "model/validation.hpp"
+#include "model/judge.hpp"
 
 #include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "error_codes.hpp"
+#include "model/refusal_text.hpp"
 
 namespace {
 
@@ -24,9 +26,19 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr Micros kNow = 820638245'000000;  // 2026-01-02 03:04:05 UTC
 constexpr Micros kMaxAhead = 300'000000;
+constexpr model::Policy policy_of(Micros max_ahead, std::optional<Micros> max_age = {},
+                                  model::LimitAction ahead_action = model::LimitAction::kReject,
+                                  model::LimitAction age_action = model::LimitAction::kReject, std::size_t max_metrics = 64) {
+    return {.max_ahead = max_ahead,
+            .max_age = max_age,
+            .ahead_action = ahead_action,
+            .age_action = age_action,
+            .max_metrics = max_metrics};
+}
+constexpr model::Policy kPolicy = policy_of(kMaxAhead);
 
 Refusal refusal_of(const Reading& reading) {
-    return model::refusal_of(reading, kNow, kMaxAhead);
+    return model::judge(reading, kNow, kPolicy).reason;
 }
 
 Reading good() {
@@ -46,7 +58,7 @@ Refusal refusal_with(Change change) {
     return refusal_of(reading);
 }
 
-TEST(Validation, AcceptsReadings) {
+TEST(Judge, AcceptsReadings) {
     EXPECT_EQ(refusal_of(good()), Refusal::kNone);
     EXPECT_EQ(refusal_of({.device_id = "d",
                           .measured_at = {},
@@ -61,7 +73,7 @@ TEST(Validation, AcceptsReadings) {
     }
 }
 
-TEST(Validation, DeviceId) {
+TEST(Judge, DeviceId) {
     const auto of = [](std::string_view id) { return refusal_with([&](Reading& r) { r.device_id = id; }); };
     for (const std::string& id :
          {std::string("a"), std::string(255, 'x'), std::string("Gerät 7/Küche 🌡"), std::string("'\"\\;--")}) {
@@ -74,7 +86,7 @@ TEST(Validation, DeviceId) {
     }
 }
 
-TEST(Validation, Region) {
+TEST(Judge, Region) {
     const auto of = [](std::string_view region) { return refusal_with([&](Reading& r) { r.region = region; }); };
     EXPECT_EQ(of("Süd/Halle 3"), Refusal::kNone);
     EXPECT_EQ(of(std::string(255, 'r')), Refusal::kNone);
@@ -84,7 +96,7 @@ TEST(Validation, Region) {
     }
 }
 
-TEST(Validation, Key) {
+TEST(Judge, Key) {
     const auto of = [](std::string_view key) { return refusal_with([&](Reading& r) { r.idempotency_key = key; }); };
     EXPECT_EQ(of(" "), Refusal::kNone);
     EXPECT_EQ(of(std::string(512, 'k')), Refusal::kNone);
@@ -131,7 +143,7 @@ Accepted accepted(const std::string& name) {
 constexpr Accepted kAll{true, true, true, true}, kNone{false, false, false, false},
     kWhereSpacesMayEnd{false, false, true, true};
 
-TEST(Validation, Characters) {
+TEST(Judge, Characters) {
     for (const std::u32string_view refused : {kControls, kInvisible})
         for (const char32_t c : refused)
             for (const std::string& name : {"a" + utf8(c) + "b", utf8(c), "ä" + utf8(c), utf8(c) + "b"})
@@ -147,7 +159,7 @@ TEST(Validation, Characters) {
 }
 
 // A database of encoding SQL_ASCII holds any bytes.
-TEST(Validation, BytesThatAreNotUtf8) {
+TEST(Judge, BytesThatAreNotUtf8) {
     for (const std::string name :
          {"\x80", "a\x85", "\xA0", "\xE2\x80", "\xC2", "a\xC2z", "\xFF\xFE", "\xED\xA0\x80", "\xC0\x8A", "\xF4\x90\x80\x80"})
         EXPECT_EQ(accepted(name), kAll);
@@ -155,7 +167,7 @@ TEST(Validation, BytesThatAreNotUtf8) {
 }
 
 // The rules judge a name of another encoding by its Unicode form, and count the bytes that the database holds.
-TEST(Validation, OtherEncodings) {
+TEST(Judge, OtherEncodings) {
     const auto latin1 = [](std::string_view text) {
         std::string converted;
         for (const char c : text) converted += utf8(static_cast<unsigned char>(c));
@@ -164,7 +176,7 @@ TEST(Validation, OtherEncodings) {
     const auto of = [&](std::string_view id) {
         auto reading = good();
         reading.device_id = id;
-        return model::refusal_of(reading, kNow, kMaxAhead, latin1);
+        return model::judge(reading, kNow, kPolicy, latin1).reason;
     };
     EXPECT_EQ(of("Ger\xE4t"), Refusal::kNone);
     EXPECT_EQ(of(std::string(255, '\xE4')), Refusal::kNone);
@@ -175,11 +187,11 @@ TEST(Validation, OtherEncodings) {
     EXPECT_EQ(of("a\xA0"), Refusal::kDeviceId);
     auto reading = good();
     reading.device_id = "\xE4\xE4\x85";
-    EXPECT_TRUE(model::describe(Refusal::kDeviceId, reading, kNow, kMaxAhead, latin1)
+    EXPECT_TRUE(model::describe(Refusal::kDeviceId, reading, kNow, kPolicy, latin1)
                     .detail.ends_with(", with the control character U+0085 as character 3."));
 }
 
-TEST(Validation, Values) {
+TEST(Judge, Values) {
     for (const double value : {kNan, kInfinity, -kInfinity}) {
         EXPECT_EQ(refusal_with([&](Reading& r) { r.temperature = value; }), Refusal::kTemperature);
         EXPECT_EQ(refusal_with([&](Reading& r) { r.humidity = value; }), Refusal::kHumidity);
@@ -188,7 +200,7 @@ TEST(Validation, Values) {
     }
 }
 
-TEST(Validation, Metrics) {
+TEST(Judge, Metrics) {
     const auto named = [](std::string_view name) {
         const std::vector<Metric> metrics = {{"co2", 412}, {name, 1}};
         return refusal_with([&](Reading& r) { r.metrics = metrics; });
@@ -201,7 +213,7 @@ TEST(Validation, Metrics) {
         EXPECT_EQ(named(name), Refusal::kMetricName) << name;
 }
 
-TEST(Validation, RegistrationObeysTheRulesOfAReading) {
+TEST(Judge, RegistrationObeysTheRulesOfAReading) {
     EXPECT_EQ(model::refusal_of(DeviceNames{"sensor-1", std::nullopt}), Refusal::kNone);
     EXPECT_EQ(model::refusal_of(DeviceNames{"sensor-1", "north"}), Refusal::kNone);
     EXPECT_EQ(model::refusal_of(DeviceNames{"", "north"}), Refusal::kDeviceId);
@@ -211,11 +223,11 @@ TEST(Validation, RegistrationObeysTheRulesOfAReading) {
     EXPECT_EQ(model::describe(Refusal::kRegion, DeviceNames{"sensor-1", ""}).detail, "region of device \"sensor-1\" is empty.");
 }
 
-TEST(Validation, MeasuredAt) {
+TEST(Judge, MeasuredAt) {
     const auto of = [](Micros at, Micros received_at = kNow, Micros max_ahead = kMaxAhead) {
         auto reading = good();
         reading.measured_at = at;
-        return model::refusal_of(reading, received_at, max_ahead);
+        return model::judge(reading, received_at, policy_of(max_ahead)).reason;
     };
     EXPECT_EQ(of(-946684800000000), Refusal::kNone);
     EXPECT_EQ(of(-946684800000001), Refusal::kTooEarly);
@@ -231,11 +243,62 @@ TEST(Validation, MeasuredAt) {
     EXPECT_EQ(of(INT64_MAX - 1, kNow, INT64_MAX), Refusal::kNone);
 }
 
+// What is decided of a reading that is too far from the time of receipt depends on the policy. Nothing helps an infinity, a
+// time before 1970 or another flaw.
+TEST(Judge, ActionsAtTheLimitsOfTime) {
+    using model::Decision;
+    using model::LimitAction;
+    constexpr Micros kMaxAge = 3600'000000;
+    struct Expected {
+        LimitAction action;
+        Decision decision;
+    };
+    for (const auto& [action, decision] :
+         {Expected{LimitAction::kReject, Decision::kRefuse}, Expected{LimitAction::kClamp, Decision::kClamp},
+          Expected{LimitAction::kQuarantine, Decision::kQuarantine}}) {
+        const model::Policy ahead = policy_of(kMaxAhead, kMaxAge, action);
+        const model::Policy behind = policy_of(kMaxAhead, kMaxAge, LimitAction::kReject, action);
+        const auto judged = [](const model::Policy& policy, Micros at, double temperature = 1) {
+            auto reading = good();
+            reading.measured_at = at;
+            reading.temperature = temperature;
+            return model::judge(reading, kNow, policy);
+        };
+        EXPECT_EQ(judged(ahead, kNow + kMaxAhead).decision, Decision::kAccept);
+        EXPECT_EQ(judged(ahead, kNow + kMaxAhead + 1).decision, decision);
+        EXPECT_EQ(judged(ahead, kNow + kMaxAhead + 1).reason, Refusal::kTooFarAhead);
+        EXPECT_EQ(judged(behind, kNow + kMaxAhead + 1).decision, Decision::kRefuse);
+        EXPECT_EQ(judged(behind, kNow - kMaxAge).decision, Decision::kAccept);
+        EXPECT_EQ(judged(behind, kNow - kMaxAge - 1).decision, decision);
+        EXPECT_EQ(judged(behind, kNow - kMaxAge - 1).reason, Refusal::kTooOld);
+        EXPECT_EQ(judged(ahead, kNow - kMaxAge - 1).decision, Decision::kRefuse);
+        EXPECT_EQ(judged(ahead, INT64_MAX).decision, Decision::kRefuse);
+        EXPECT_EQ(judged(behind, INT64_MIN).decision, Decision::kRefuse);
+        EXPECT_EQ(judged(behind, -946684800000001).reason, Refusal::kTooEarly);
+        EXPECT_EQ(judged(ahead, kNow + kMaxAhead + 1, kNan).decision, Decision::kRefuse);
+        EXPECT_EQ(judged(behind, kNow - kMaxAge - 1, kNan).reason, Refusal::kTemperature);
+    }
+    // Without a limit of age, any time since 1970 will do.
+    auto reading = good();
+    reading.measured_at = -946684800000000;
+    EXPECT_EQ(model::judge(reading, kNow, kPolicy).decision, Decision::kAccept);
+}
+
+TEST(Judge, CountsMetrics) {
+    std::vector<Metric> metrics;
+    std::vector<std::string> names;
+    for (int i = 0; i < 65; ++i) names.push_back("m" + std::to_string(i));
+    for (const std::string& name : names) metrics.push_back({name, 1});
+    EXPECT_EQ(refusal_with([&](Reading& r) { r.metrics = metrics; }), Refusal::kTooManyMetrics);
+    metrics.pop_back();
+    EXPECT_EQ(refusal_with([&](Reading& r) { r.metrics = metrics; }), Refusal::kNone);
+}
+
 template <typename Change>
 model::RefusalText text_with(Change change) {
     auto reading = good();
     change(reading);
-    return model::describe(refusal_of(reading), reading, kNow, kMaxAhead);
+    return model::describe(refusal_of(reading), reading, kNow, kPolicy);
 }
 
 TEST(RefusalText, SaysWhatWasSeen) {
@@ -296,6 +359,15 @@ TEST(RefusalText, SaysWhatWasSeen) {
     EXPECT_EQ(ahead.detail,
               "measured_at of device \"sensor-1\" is infinity, more than 300 seconds ahead of the server's clock, "
               "2026-01-02T03:04:05.000000Z.");
+    const model::Policy with_age = policy_of(0, 3600'000000, model::LimitAction::kReject, model::LimitAction::kReject, 3);
+    auto reading = good();
+    reading.measured_at = kNow - 3600'000001;
+    EXPECT_EQ(model::describe(Refusal::kTooOld, reading, kNow, with_age).detail,
+              "measured_at of device \"sensor-1\" is 2026-01-02T02:04:04.999999Z, more than 3600 seconds before the server's "
+              "clock, 2026-01-02T03:04:05.000000Z.");
+    reading.metrics = metrics;
+    EXPECT_EQ(model::describe(Refusal::kTooManyMetrics, reading, kNow, with_age).detail,
+              "The reading has 2; at most 3 are allowed.");
 }
 
 void expect_complete_and_short(const std::string& long_text) {
@@ -307,8 +379,8 @@ void expect_complete_and_short(const std::string& long_text) {
                           .idempotency_key = long_text,
                           .metrics = metrics,
                           .region = long_text};
-    for (int i = static_cast<int>(Refusal::kDeviceId); i <= static_cast<int>(Refusal::kTooFarAhead); ++i) {
-        const auto text = model::describe(static_cast<Refusal>(i), reading, kNow, kMaxAhead);
+    for (int i = static_cast<int>(Refusal::kDeviceId); i <= static_cast<int>(Refusal::kTooOld); ++i) {
+        const auto text = model::describe(static_cast<Refusal>(i), reading, kNow, kPolicy);
         EXPECT_NE(text.sqlstate, 0) << i;
         EXPECT_LT(text.message.size(), 60u);
         EXPECT_TRUE(std::islower(static_cast<unsigned char>(text.message.front())));
