@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ingest/verdicts.hpp"
+#include "postgres/types.hpp"
 
 namespace ingest {
 

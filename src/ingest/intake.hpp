@@ -11,6 +11,7 @@
 
 #include "ingest/verdicts.hpp"
 #include "postgres/error.hpp"
+#include "postgres/types.hpp"
 #include "runtime/statistics.hpp"
 
 namespace ingest {
