@@ -45,7 +45,10 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.wait_for(text, interval, text), '
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text), '
-                   'telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text) TO %s', role);
+                   'telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text), '
+                   'telemetry.inbox_receipt() TO %s', role);
+    -- RETURNING needs SELECT. A query of an inbox finds nothing.
+    EXECUTE format('GRANT INSERT, SELECT ON telemetry.inbox TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings and wait for its own, and nothing else. The extension''s owner and superusers may call it.';
 

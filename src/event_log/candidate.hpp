@@ -53,6 +53,7 @@ struct Stamp {
     model::Micros received_at;
     std::string_view type = model::kTelemetryIngested;
     int version = model::kTelemetryIngestedVersion;
+    bool is_portion = false;  // of a statement that stores several: a repeat of an earlier portion is a duplicate
 };
 
 }  // namespace event_log

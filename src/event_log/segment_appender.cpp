@@ -167,7 +167,7 @@ void open_appender(SegmentAppender& appender, const runtime::Installed& relation
     appender.values = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rows", ALLOCSET_DEFAULT_SIZES);
     appender.xid = GetTopFullTransactionId();
     appender.command = GetCurrentCommandId(true);
-    appender.command_begun = postgres::command_begun();
+    appender.command_begun = stamp.is_portion ? appender.command : postgres::command_begun();
     appender.event_type = postgres::text_datum(stamp.type);
     appender.stamp = &stamp;
     appender.waits_for_rival = waits_for_rival;

@@ -167,6 +167,6 @@ TELEMETRY_FUNCTION(telemetry_ingest_batch) {
         const int count = length_of(arrays);
         const Request* requests = postgres::guarded([&] { return requests_of(arrays, count); });
         intake.take({requests, static_cast<std::size_t>(count)});
-        return batch_receipt(fcinfo, intake);
+        return batch_receipt(fcinfo, intake.totals(), intake.token());
     });
 }

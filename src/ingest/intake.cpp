@@ -71,7 +71,8 @@ void Intake::count_error(int sqlstate) const noexcept {
 Verdicts Intake::take(std::span<const Request> requests) {
     const std::uint64_t first_index = totals_.received;
     progress_.received = requests.size();
-    Verdicts verdicts = decide(requests, static_cast<std::uint32_t>(first_index), on_error_, is_batch(), progress_);
+    const Portion portion{requests, static_cast<std::uint32_t>(first_index), on_error_, is_batch(), source_ == Source::kInbox};
+    Verdicts verdicts = decide(portion, progress_);
     if (is_batch() || !verdicts.refused.empty()) keep_account(verdicts, first_index);
     add(verdicts);
     if (!verdicts.refused.empty()) quarantine(verdicts, requests, {name_of(source_), token(), first_index, is_batch()});

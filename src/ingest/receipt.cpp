@@ -1,8 +1,6 @@
 // Builds receipts.
 #include "ingest/receipt.hpp"
 
-#include <string>
-
 #include "postgres/error.hpp"
 #include "postgres/text.hpp"
 
@@ -44,9 +42,8 @@ Datum row_of(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_vi
 
 }  // namespace
 
-Datum batch_receipt(FunctionCallInfo fcinfo, const Intake& intake) {
-    const std::string token = intake.token();
-    return postgres::guarded([&, view = std::string_view(token)] { return row_of(fcinfo, intake.totals(), view); });
+Datum batch_receipt(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_view token) {
+    return postgres::guarded([=, &totals] { return row_of(fcinfo, totals, token); });
 }
 
 Datum token_of(model::Epoch epoch, model::Xid xid) {

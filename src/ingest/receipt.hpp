@@ -1,6 +1,8 @@
 // Receipts are the composite results of the commands.
 #pragma once
 
+#include <string_view>
+
 #include "ingest/intake.hpp"
 #include "model/identifiers.hpp"
 #include "postgres/types.hpp"
@@ -14,6 +16,6 @@ TupleDesc result_row_type(FunctionCallInfo fcinfo);
 Datum token_of(model::Epoch epoch, model::Xid xid);
 
 // The receipt of a statement that may have several readings.
-Datum batch_receipt(FunctionCallInfo fcinfo, const Intake& intake);
+Datum batch_receipt(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_view token);
 
 }  // namespace ingest

@@ -154,21 +154,24 @@ void raise_first(const Verdicts& verdicts, std::uint32_t first_index, bool is_ba
 
 }  // namespace
 
-Verdicts decide(std::span<const Request> requests, std::uint32_t first_index, OnError on_error, bool is_batch,
-                Progress& progress) {
+Verdicts decide(const Portion& portion, Progress& progress) {
+    const auto raise_if_wanted = [&](const Verdicts& verdicts) {
+        if (portion.on_error == OnError::kRaise) raise_first(verdicts, portion.first_index, portion.is_batch, progress);
+    };
     Verdicts verdicts;
-    verdicts.received = static_cast<std::uint32_t>(requests.size());
+    verdicts.received = static_cast<std::uint32_t>(portion.requests.size());
     verdicts.stamp.opened = event_log::open_for_writing();
     verdicts.stamp.received_at = GetCurrentTimestamp();
-    judge(requests, verdicts);
-    if (on_error == OnError::kRaise) raise_first(verdicts, first_index, is_batch, progress);
+    verdicts.stamp.is_portion = portion.is_portion;
+    judge(portion.requests, verdicts);
+    raise_if_wanted(verdicts);
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings);
     identify(verdicts);
     // Step 4. The log decides each candidate.
     event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
     count_verdicts(verdicts, standings);
-    if (on_error == OnError::kRaise) raise_first(verdicts, first_index, is_batch, progress);
+    raise_if_wanted(verdicts);
     verdicts.xid = postgres::guarded([] { return model::Xid{U64FromFullTransactionId(GetTopFullTransactionId())}; });
     if (verdicts.accepted > 0) runtime::wake_at_commit(runtime::Role::kProjector);
     TELEMETRY_INJECTION_POINT("stored");

@@ -34,8 +34,14 @@ struct Progress {
 
 // Decides every request. With OnError::kRaise the first reading that is refused raises its error, and nothing of the call
 // remains. `first_index` is the number of the first request in the client's input, from 0. In a batch an error says which
-// reading it was.
-Verdicts decide(std::span<const Request> requests, std::uint32_t first_index, OnError on_error, bool is_batch,
-                Progress& progress);
+// reading it was. Of a portion, a repeat of an earlier portion of the same statement is a duplicate.
+struct Portion {
+    std::span<const Request> requests;
+    std::uint32_t first_index;
+    OnError on_error;
+    bool is_batch;
+    bool is_portion;  // the statement may bring several
+};
+Verdicts decide(const Portion& portion, Progress& progress);
 
 }  // namespace ingest

@@ -1,0 +1,55 @@
+// The triggers of telemetry.inbox, and SQL function inbox_receipt: the door for INSERT and COPY.
+#include "ingest/inbox_statement.hpp"
+#include "ingest/receipt.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/error.hpp"
+#include "postgres/text.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+namespace {
+
+// Returns the trigger data of a call that came as such a trigger on a view.
+const TriggerData* trigger_of(FunctionCallInfo fcinfo, bool is_row_trigger) {
+    if (CALLED_AS_TRIGGER(fcinfo)) {
+        const auto* data = reinterpret_cast<const TriggerData*>(fcinfo->context);
+        if (TRIGGER_FIRED_BY_INSERT(data->tg_event) && is_row_trigger == (TRIGGER_FIRED_FOR_ROW(data->tg_event) != 0) &&
+            data->tg_relation->rd_rel->relkind == RELKIND_VIEW)
+            return data;
+    }
+    throw postgres::Error(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "the function is a trigger of the inboxes",
+                          "It was not called for an insert into a view.");
+}
+
+}  // namespace
+}  // namespace ingest
+
+TELEMETRY_FUNCTION(telemetry_begin_intake) {
+    const TriggerData* data = ingest::trigger_of(fcinfo, false);
+    ingest::begin_statement(RelationGetRelid(data->tg_relation));
+    return PointerGetDatum(nullptr);
+}
+
+TELEMETRY_FUNCTION(telemetry_take_inbox_row) {
+    const TriggerData* data = ingest::trigger_of(fcinfo, true);
+    ingest::InboxStatement& statement = ingest::open_statement(RelationGetRelid(data->tg_relation));
+    const bool is_full = postgres::guarded([&buffer = statement.buffer(), row = data->tg_trigslot] {
+        ingest::add_row(buffer, row);
+        return ingest::is_full(buffer);
+    });
+    if (is_full) statement.flush();
+    return PointerGetDatum(data->tg_trigtuple);
+}
+
+TELEMETRY_FUNCTION(telemetry_end_intake) {
+    const TriggerData* data = ingest::trigger_of(fcinfo, false);
+    ingest::end_statement(RelationGetRelid(data->tg_relation));
+    return PointerGetDatum(nullptr);
+}
+
+TELEMETRY_FUNCTION(telemetry_inbox_receipt) {
+    const ingest::InboxReceipt* receipt = ingest::last_receipt();
+    if (receipt == nullptr) PG_RETURN_NULL();
+    return ingest::batch_receipt(fcinfo, receipt->totals, receipt->token);
+}

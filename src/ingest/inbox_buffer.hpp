@@ -1,0 +1,48 @@
+// Holds the rows that a client inserts into an inbox, until there are enough to be stored at batch speed. This file is written
+// wholly in P.
+#pragma once
+
+#include <span>
+
+#include "ingest/request.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+
+// Columns of telemetry.inbox and telemetry.inbox_text, counted from 0.
+enum InboxColumn {
+    kInboxDeviceId,
+    kInboxMeasuredAt,
+    kInboxTemperature,
+    kInboxHumidity,
+    kInboxIdempotencyKey,
+    kInboxMetrics,
+    kInboxRegion,
+    kInboxColumns
+};
+
+constexpr int kInboxRows = 10000;
+constexpr Size kInboxBytes = 8 << 20;
+
+// The rows and all that they point to lie in `memory`, a child of the context of the transaction.
+struct InboxBuffer {
+    MemoryContext memory;
+    Request* requests;  // room for kInboxRows
+    int count;
+};
+
+void open_buffer(InboxBuffer& buffer);
+
+// Raises nothing.
+void close_buffer(InboxBuffer& buffer) noexcept;
+
+// Copies a row of telemetry.inbox.
+void add_row(InboxBuffer& buffer, TupleTableSlot* row);
+
+// True: it is time to store the rows.
+bool is_full(const InboxBuffer& buffer);
+
+void forget_rows(InboxBuffer& buffer);
+
+}  // namespace ingest
