@@ -1,8 +1,6 @@
 // Copies rows out of the executor's memory, which does not outlive the row. This file is written wholly in P.
 #include "ingest/inbox_buffer.hpp"
 
-#include <new>
-
 #include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
@@ -10,18 +8,9 @@
 namespace ingest {
 namespace {
 
-// A value of variable length, detoasted, with a header of four bytes where `is_unpacked`.
-Datum copied(Datum value, bool is_unpacked) {
-    const struct varlena* source = is_unpacked ? PG_DETOAST_DATUM(value) : PG_DETOAST_DATUM_PACKED(value);
-    const Size size = VARSIZE_ANY(source);
-    void* copy = palloc(size);
-    memcpy(copy, source, size);
-    return PointerGetDatum(copy);
-}
-
 std::optional<std::string_view> copied_text_at(TupleTableSlot* row, InboxColumn column) {
     if (row->tts_isnull[column]) return std::nullopt;
-    return postgres::view_of(reinterpret_cast<const text*>(DatumGetPointer(copied(row->tts_values[column], false))));
+    return postgres::view_of(static_cast<const text*>(postgres::copied_value(row->tts_values[column])));
 }
 
 }  // namespace
@@ -41,7 +30,8 @@ void add_row(InboxBuffer& buffer, TupleTableSlot* row) {
     slot_getallattrs(row);
     const MemoryContext callers_context = MemoryContextSwitchTo(buffer.memory);
     if (buffer.requests == nullptr) buffer.requests = static_cast<Request*>(palloc(sizeof(Request) * kInboxRows));
-    Request& request = *new (buffer.requests + buffer.count) Request{};
+    Request& request = buffer.requests[buffer.count];
+    request = Request{};
     const Datum* value = row->tts_values;
     const bool* is_null = row->tts_isnull;
     const auto device_id = copied_text_at(row, kInboxDeviceId);
@@ -51,7 +41,8 @@ void add_row(InboxBuffer& buffer, TupleTableSlot* row) {
     if (!is_null[kInboxTemperature]) request.reading.temperature = DatumGetFloat8(value[kInboxTemperature]);
     if (!is_null[kInboxHumidity]) request.reading.humidity = DatumGetFloat8(value[kInboxHumidity]);
     request.reading.idempotency_key = copied_text_at(row, kInboxIdempotencyKey);
-    set_metrics(request, is_null[kInboxMetrics] ? nullptr : DatumGetJsonbP(copied(value[kInboxMetrics], true)));
+    set_metrics(request,
+                is_null[kInboxMetrics] ? nullptr : static_cast<Jsonb*>(postgres::copied_unpacked_value(value[kInboxMetrics])));
     request.reading.region = copied_text_at(row, kInboxRegion);
     MemoryContextSwitchTo(callers_context);
     ++buffer.count;

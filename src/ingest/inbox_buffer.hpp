@@ -1,5 +1,5 @@
-// Holds the rows that a client inserts into an inbox, until there are enough to be stored at batch speed. This file is written
-// wholly in P.
+// Holds the rows that a client inserts into an inbox, until there are enough to be stored at batch speed.
+// This file is written wholly in P.
 #pragma once
 
 #include <span>

@@ -95,6 +95,19 @@ inline void* unpacked(Datum value) {
     return PG_DETOAST_DATUM(value);
 }
 
+// P. A copy of a value of variable length, detoasted.
+inline void* copied_value(Datum value) {
+    const struct varlena* source = PG_DETOAST_DATUM_PACKED(value);
+    void* copy = palloc(VARSIZE_ANY(source));
+    memcpy(copy, source, VARSIZE_ANY(source));
+    return copy;
+}
+
+// P. The same with a header of four bytes.
+inline void* copied_unpacked_value(Datum value) {
+    return PG_DETOAST_DATUM_COPY(value);
+}
+
 // A text whose memory the next text takes over. It is for a value that is made anew for each row. It starts with `bytes` null
 // and `capacity` 0.
 struct ReusedText {
