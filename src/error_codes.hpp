@@ -21,8 +21,11 @@ constexpr int kInvalidMetrics =
 constexpr int kInvalidRegion = pack_sqlstate("TC007");  // empty, too long, with invisible characters or a space at an end
 constexpr int kRetiredDevice = pack_sqlstate("TC008");  // the registry says the device is retired
 constexpr int kConflict = pack_sqlstate("TC009");       // the idempotency key is taken by another request
-constexpr int kInvalidBatch = pack_sqlstate("TC010");   // arrays of different length or shape, unknown option
+constexpr int kInvalidBatch =
+    pack_sqlstate("TC010");  // arrays of different length or shape, unknown option, a JSON text that is no list of items
 constexpr int kBatchTooLarge = pack_sqlstate("TC011");  // more readings in one call than max_batch_readings
+constexpr int kInvalidJson =
+    pack_sqlstate("TC012");  // no JSON, no object, an unknown or repeated field, a value of another type
 
 // TC1xx: the client tries again later, unchanged.
 constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction

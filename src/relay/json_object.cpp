@@ -1,10 +1,7 @@
 // Parses by Boost.JSON, and checks the members.
 #include "relay/json_object.hpp"
 
-// Boost.JSON is compiled here, so that nothing has to be linked or installed where the extension runs. Otherwise it would have
-// a global with a destructor, which would run at the end of each process of the server. With this it has a local one.
-#define BOOST_JSON_WEAK_CONSTINIT
-#include <boost/json/src.hpp>
+#include "model/boost_json.hpp"
 
 namespace relay {
 

@@ -18,7 +18,7 @@
 #include <variant>
 #include <vector>
 
-// Only json_object.cpp includes Boost.JSON, and says why.
+// Only json_object.cpp includes model/boost_json.hpp here, so that the others compile sooner.
 namespace boost::json {
 class object;
 class value;

@@ -1,0 +1,58 @@
+// Counts brackets, and skips strings.
+#include "model/json_scan.hpp"
+
+#include <algorithm>
+
+namespace model {
+namespace {
+
+constexpr auto npos = std::string_view::npos;
+
+// `at` is behind the quote that begins the string.
+std::size_t end_of_string(std::string_view text, std::size_t at) noexcept {
+    for (; at < text.size(); ++at) {
+        if (text[at] == '"') return at + 1;
+        if (text[at] == '\\') ++at;
+    }
+    return npos;
+}
+
+std::size_t end_of_nested(std::string_view text, std::size_t at) noexcept {
+    const char last = text[at] == '{' ? '}' : ']';
+    std::size_t depth = 0;
+    while (at < text.size()) {
+        switch (text[at++]) {
+            case '"':
+                at = end_of_string(text, at);
+                break;
+            case '{':
+            case '[':
+                ++depth;
+                break;
+            case '}':
+            case ']':
+                if (--depth == 0) return text[at - 1] == last ? at : npos;
+                break;
+            default:
+                break;
+        }
+    }
+    return npos;
+}
+
+}  // namespace
+
+std::size_t skip_json_space(std::string_view text, std::size_t at) noexcept {
+    while (at < text.size() && (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t')) ++at;
+    return at;
+}
+
+std::size_t end_of_json_value(std::string_view text, std::size_t at) noexcept {
+    if (at >= text.size()) return npos;
+    if (text[at] == '{' || text[at] == '[') return end_of_nested(text, at);
+    if (text[at] == '"') return end_of_string(text, at + 1);
+    const auto end = std::min(text.find_first_of(" \n\r\t,[]{}\":", at), text.size());
+    return end == at ? npos : end;
+}
+
+}  // namespace model
