@@ -39,3 +39,18 @@ CREATE FUNCTION telemetry.register_device(
 ) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_register_device' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.register_device(text, text, interval, jsonb) IS 'Registers a device. Returns true if the device is new; returns false and changes nothing if it is known already. Readings without a region get the region of their device. expected_interval: how often it is expected to send (telemetry.device_liveness). Errors: TC001, TC007; 22023 for an expected_interval outside of 0 to 365 days.';
+
+CREATE FUNCTION telemetry.ingest_telemetry_batch(readings json, on_error text = 'quarantine', time_unit text = NULL) RETURNS telemetry.batch_receipt
+    AS 'MODULE_PATHNAME', 'telemetry_ingest_json' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION telemetry.ingest_telemetry_batch(readings jsonb, on_error text = 'quarantine', time_unit text = NULL) RETURNS telemetry.batch_receipt
+    AS 'MODULE_PATHNAME', 'telemetry_ingest_jsonb' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION telemetry.ingest_telemetry_batch(readings text, on_error text = 'quarantine', time_unit text = NULL) RETURNS telemetry.batch_receipt
+    AS 'MODULE_PATHNAME', 'telemetry_ingest_json' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(json, text, text) IS
+'Stores the readings of a JSON text, each exactly once, in the caller''s transaction. The text is one object or an array of objects with the members device_id, measured_at, temperature (°C), humidity (%RH), idempotency_key, metrics (an object of numbers) and region; what is missing or null was not sent. Rules are those of ingest_telemetry. An object with any other member is refused (TC012).
+measured_at is a text in ISO 8601 with a zone, or a number since 1970-01-01 00:00 UTC if time_unit says its unit: s, ms, us or ns. Numbers are read as the server reads them, digit by digit.
+One bad item spoils no other. With on_error quarantine the call keeps a refused or conflicting item in telemetry.rejected_readings with SQLSTATE and reason, and stores the others. With abort it raises the error of the first such item and stores nothing. Errors: TC010 for a text that is no list of items, or an unknown option; TC011 for more items than telemetry_cqrs.max_batch_readings.';
+COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(jsonb, text, text) IS
+'Does the same as the form with json. The server has read the value already: of members of one name it has kept the last, and it has refused \u0000.';
+COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(text, text, text) IS
+'Does the same as the form with json, for a client that sends the text without a type. A text that is not JSON as a whole is TC010.';

@@ -46,9 +46,10 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.wait_for(text, interval, text), '
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text), '
                    'telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text), '
+                   'telemetry.ingest_telemetry_batch(json, text, text), telemetry.ingest_telemetry_batch(jsonb, text, text), telemetry.ingest_telemetry_batch(text, text, text), '
                    'telemetry.inbox_receipt() TO %s', role);
     -- RETURNING needs SELECT. A query of an inbox finds nothing.
-    EXECUTE format('GRANT INSERT, SELECT ON telemetry.inbox TO %s', role);
+    EXECUTE format('GRANT INSERT, SELECT ON telemetry.inbox, telemetry.inbox_text TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings and wait for its own, and nothing else. The extension''s owner and superusers may call it.';
 

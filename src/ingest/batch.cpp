@@ -5,6 +5,7 @@
 #include <string>
 
 #include "error_codes.hpp"
+#include "ingest/batch_options.hpp"
 #include "ingest/door.hpp"
 #include "ingest/intake.hpp"
 #include "ingest/receipt.hpp"
@@ -84,11 +85,6 @@ ArrayArgument take_apart(FunctionCallInfo fcinfo, int number) {
     return argument;
 }
 
-[[noreturn]] void refuse_batch(std::string detail, std::string hint) {
-    raise(refuse_reading(0, {error_codes::kInvalidBatch, "the call is malformed", std::move(detail), std::move(hint)}), 0,
-          false);
-}
-
 void refuse_too_large(FunctionCallInfo fcinfo) {
     const ArrayLengths lengths = lengths_of(fcinfo);
     const int max_readings = runtime::settings().max_batch_readings;
@@ -116,13 +112,6 @@ int length_of(const ArrayArguments& arrays) {
                          "Send arrays of one length, NULL elements for what a reading lacks, or NULL for a whole column.");
     }
     return ids.count;
-}
-
-OnError on_error_of(FunctionCallInfo fcinfo) {
-    const std::string_view option = PG_ARGISNULL(kOnError) ? std::string_view() : postgres::text_argument(fcinfo, kOnError);
-    if (option == "quarantine") return OnError::kCollect;
-    if (option == "abort") return OnError::kRaise;
-    refuse_batch("on_error is " + model::quoted_for_message(option) + ".", "Use 'quarantine' or 'abort'.");
 }
 
 std::optional<std::string_view> text_at(const ArrayArgument& array, int i) {
@@ -158,7 +147,7 @@ TELEMETRY_FUNCTION(telemetry_ingest_batch) {
     return intake.counted([fcinfo, &intake] {
         const Door door("ingest_telemetry_batch()");
         refuse_too_large(fcinfo);
-        intake.set_on_error(on_error_of(fcinfo));
+        intake.set_on_error(on_error_of(fcinfo, kOnError));
         const ArrayArguments arrays = postgres::guarded([fcinfo] {
             ArrayArguments taken;
             for (int i = 0; i < kArrayCount; ++i) taken.of[i] = take_apart(fcinfo, i);

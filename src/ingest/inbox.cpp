@@ -33,12 +33,13 @@ TELEMETRY_FUNCTION(telemetry_begin_intake) {
 
 TELEMETRY_FUNCTION(telemetry_take_inbox_row) {
     const TriggerData* data = ingest::trigger_of(fcinfo, true);
-    ingest::InboxStatement& statement = ingest::open_statement(RelationGetRelid(data->tg_relation));
-    const bool is_full = postgres::guarded([&buffer = statement.buffer(), row = data->tg_trigslot] {
-        ingest::add_row(buffer, row);
-        return ingest::is_full(buffer);
-    });
-    if (is_full) statement.flush();
+    ingest::open_statement(RelationGetRelid(data->tg_relation)).take(data->tg_trigslot);
+    return PointerGetDatum(data->tg_trigtuple);
+}
+
+TELEMETRY_FUNCTION(telemetry_take_inbox_text_row) {
+    const TriggerData* data = ingest::trigger_of(fcinfo, true);
+    ingest::open_statement(RelationGetRelid(data->tg_relation)).take_texts(data->tg_trigslot);
     return PointerGetDatum(data->tg_trigtuple);
 }
 

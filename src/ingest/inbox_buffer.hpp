@@ -2,9 +2,11 @@
 // This file is written wholly in P.
 #pragma once
 
-#include <span>
+#include <optional>
+#include <string_view>
 
 #include "ingest/request.hpp"
+#include "postgres/soft_input.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -39,6 +41,16 @@ void close_buffer(InboxBuffer& buffer) noexcept;
 
 // Copies a row of telemetry.inbox.
 void add_row(InboxBuffer& buffer, TupleTableSlot* row);
+
+// A row of telemetry.inbox_text, with the first value that the server's types cannot hold.
+struct TextRow {
+    std::optional<std::string_view> texts[kInboxColumns];
+    postgres::InputFlaw flaw;
+    InboxColumn flawed_column;
+};
+
+// Copies a row of telemetry.inbox_text, and reads its time and numbers. The caller reads the metrics.
+TextRow add_text_row(InboxBuffer& buffer, TupleTableSlot* row);
 
 // True: it is time to store the rows.
 bool is_full(const InboxBuffer& buffer);

@@ -21,7 +21,7 @@ struct OpenStatement {
     OpenStatement* outer;
 
     OpenStatement(Oid of_view, OpenStatement* outer_statement)
-        : view(of_view), nesting(GetCurrentTransactionNestLevel()), statement(of_view), outer(outer_statement) {}
+        : view(of_view), nesting(GetCurrentTransactionNestLevel()), outer(outer_statement) {}
 };
 
 // Session state. Each OpenStatement lies on the heap, and callbacks free it where no trigger does.
@@ -89,8 +89,22 @@ void watch_ends() {
 
 }  // namespace
 
-InboxStatement::InboxStatement(Oid) : intake_(Source::kInbox, OnError::kCollect) {
+InboxStatement::InboxStatement() : intake_(Source::kInbox, OnError::kCollect) {
     postgres::guarded([this] { open_buffer(buffer_); });
+}
+
+void InboxStatement::take(TupleTableSlot* row) {
+    const bool is_time_to_store = postgres::guarded([this, row] {
+        add_row(buffer_, row);
+        return is_full(buffer_);
+    });
+    if (is_time_to_store) flush();
+}
+
+void InboxStatement::take_texts(TupleTableSlot* row) {
+    const TextRow texts = postgres::guarded([this, row] { return add_text_row(buffer_, row); });
+    texts_.complete(buffer_.requests[buffer_.count - 1], texts);
+    if (postgres::guarded([this] { return is_full(buffer_); })) flush();
 }
 
 void InboxStatement::flush() {
@@ -101,8 +115,9 @@ void InboxStatement::flush() {
         return true;
     });
     MemoryContextSwitchTo(callers_context);
+    texts_.forget_rows();
     postgres::guarded([this] {
-        forget_rows(buffer_);
+        ingest::forget_rows(buffer_);
         CommandCounterIncrement();  // so that the next portion finds these rows as repeats
     });
 }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "ingest/inbox_buffer.hpp"
+#include "ingest/inbox_text.hpp"
 #include "ingest/intake.hpp"
 #include "postgres/types.hpp"
 
@@ -18,12 +19,15 @@ namespace ingest {
 
 class InboxStatement {
 public:
-    explicit InboxStatement(Oid view);
+    InboxStatement();
     InboxStatement(const InboxStatement&) = delete;
     InboxStatement& operator=(const InboxStatement&) = delete;
     ~InboxStatement() { close_buffer(buffer_); }
 
-    InboxBuffer& buffer() noexcept { return buffer_; }
+    // Take a row of telemetry.inbox, or of telemetry.inbox_text, and store the rows when there are enough.
+    void take(TupleTableSlot* row);
+    void take_texts(TupleTableSlot* row);
+
     const Intake& intake() const noexcept { return intake_; }
 
     // Stores the rows of the buffer, and makes room for more.
@@ -32,6 +36,7 @@ public:
 private:
     Intake intake_;
     InboxBuffer buffer_{};
+    InboxTextReader texts_;
 };
 
 // Begins a statement on this view.

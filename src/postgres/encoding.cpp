@@ -52,6 +52,27 @@ auto utf8_conversion() noexcept -> std::string (*)(std::string_view) {
     return encoding == PG_UTF8 || encoding == PG_SQL_ASCII ? nullptr : utf8_of;
 }
 
+std::optional<std::string> from_utf8(std::string_view text) {
+    const int encoding = GetDatabaseEncoding();
+    if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || text.empty()) return std::string(text);
+    const Converted converted = guarded([text, encoding] {
+        const int size = static_cast<int>(text.size());
+        const int room = (size + 1) * MAX_CONVERSION_GROWTH + 1;
+        Converted result{static_cast<char*>(palloc(room)), 0};
+        const Oid conversion = FindDefaultConversionProc(PG_UTF8, encoding);
+        if (!OidIsValid(conversion)) return result;
+        auto* source = reinterpret_cast<unsigned char*>(const_cast<char*>(text.data()));
+        const int taken = pg_do_encoding_conversion_buf(conversion, PG_UTF8, encoding, source, size,
+                                                        reinterpret_cast<unsigned char*>(result.bytes), room, true);
+        if (taken == size) result.size = static_cast<int>(strlen(result.bytes));
+        return result;
+    });
+    std::string result(converted.bytes, static_cast<std::size_t>(converted.size));
+    pfree(converted.bytes);
+    if (result.empty()) return std::nullopt;
+    return result;
+}
+
 std::string presentable(std::string text) {
     const int encoding = GetDatabaseEncoding();
     const bool is_valid = encoding == PG_UTF8 || guarded([encoding, bytes = text.data(), size = text.size()] {

@@ -1,6 +1,7 @@
 // Gives texts of the database in UTF-8, and texts of ours in the encoding of the database.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,10 @@ namespace postgres {
 // their encoding is unknown (SQL_ASCII). The function turns a character that Unicode lacks into '?'. It throws PgError and
 // std::bad_alloc.
 auto utf8_conversion() noexcept -> std::string (*)(std::string_view);
+
+// Returns a text in UTF-8 in the encoding of this database. Nothing: the encoding lacks one of its characters. Where
+// `utf8_conversion` is null, the text is returned as it is. It throws as that function does.
+std::optional<std::string> from_utf8(std::string_view text);
 
 // Returns the text in a form that fits a message. A text that was shortened between characters of UTF-8 may end inside a
 // character of another encoding. Of such a text only the ASCII characters stay, and each other byte becomes '?'.

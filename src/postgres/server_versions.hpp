@@ -6,6 +6,7 @@
 
 extern "C" {
 #if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
 #include "utils/memutils_internal.h"
 #endif
 }
@@ -21,6 +22,32 @@ extern "C" {
 #endif
 
 namespace postgres {
+
+// --- values ------------------------------------------------------------------------------------------------------------
+
+// Reads a text as double precision. False: the server's input function would raise an error.
+inline bool double_or_flaw(const char* text, double& value) {
+    auto* digits = const_cast<char*>(text);
+#if PG_VERSION_NUM >= 160000
+    ErrorSaveContext flaws = {T_ErrorSaveContext};
+    value = float8in_internal(digits, nullptr, "double precision", text, reinterpret_cast<Node*>(&flaws));
+    return !flaws.error_occurred;
+#else
+    bool has_flaw = false;
+    value = float8in_internal_opt_error(digits, nullptr, "double precision", text, &has_flaw);
+    return !has_flaw;
+#endif
+}
+
+// Makes sense of the fields of a date and time. 0, or what is wrong (DTERR_*).
+inline int decode_date_time(char** fields, int* types, int count, int* kind, struct pg_tm* parts, fsec_t* fraction, int* zone) {
+#if PG_VERSION_NUM >= 160000
+    DateTimeErrorExtra extra;
+    return DecodeDateTime(fields, types, count, kind, parts, fraction, zone, &extra);
+#else
+    return DecodeDateTime(fields, types, count, kind, parts, fraction, zone);
+#endif
+}
 
 // --- tables and indexes -----------------------------------------------------------------------------------------------
 

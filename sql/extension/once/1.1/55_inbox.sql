@@ -26,3 +26,15 @@ COMMENT ON COLUMN telemetry.inbox.humidity IS 'In % relative humidity.';
 COMMENT ON COLUMN telemetry.inbox.idempotency_key IS 'Names the request, for the device. NULL: the reading itself is its identity.';
 COMMENT ON COLUMN telemetry.inbox.metrics IS 'Further metrics: an object of numbers.';
 COMMENT ON COLUMN telemetry.inbox.region IS 'Where it was measured. NULL: the region of the registry.';
+
+CREATE VIEW telemetry.inbox_text AS
+    SELECT NULL::text AS device_id, NULL::text AS measured_at, NULL::text AS temperature, NULL::text AS humidity,
+           NULL::text AS idempotency_key, NULL::text AS metrics, NULL::text AS region
+    WHERE false;
+CREATE FUNCTION telemetry.take_inbox_text_row() RETURNS trigger AS 'MODULE_PATHNAME', 'telemetry_take_inbox_text_row' LANGUAGE C;
+COMMENT ON FUNCTION telemetry.take_inbox_text_row() IS 'Trigger function: takes a row that is inserted into telemetry.inbox_text. Internal.';
+CREATE TRIGGER begin_intake BEFORE INSERT ON telemetry.inbox_text FOR EACH STATEMENT EXECUTE FUNCTION telemetry.begin_intake();
+CREATE TRIGGER take_row INSTEAD OF INSERT ON telemetry.inbox_text FOR EACH ROW EXECUTE FUNCTION telemetry.take_inbox_text_row();
+CREATE TRIGGER end_intake AFTER INSERT ON telemetry.inbox_text FOR EACH STATEMENT EXECUTE FUNCTION telemetry.end_intake();
+COMMENT ON VIEW telemetry.inbox_text IS
+'Does the same as telemetry.inbox with columns that are all of type text. The server''s own rules turn them into times and numbers, and metrics are read as the JSON door reads them. A row with an unreadable value is kept in telemetry.rejected_readings (TC012, or TC003, TC004 and TC006) and does not end the statement.';

@@ -1,0 +1,58 @@
+// SQL function ingest_telemetry_batch with one argument of type json, jsonb or text: the door for JSON.
+#include <string_view>
+
+#include "ingest/batch_options.hpp"
+#include "ingest/door.hpp"
+#include "ingest/intake.hpp"
+#include "ingest/json_requests.hpp"
+#include "ingest/receipt.hpp"
+#include "model/name_text.hpp"
+#include "postgres/entry_point.hpp"
+#include "postgres/jsonb.hpp"
+#include "postgres/sql_function.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+namespace {
+
+enum { kReadings, kOnErrorOption, kTimeUnit };
+
+// A literal such as {a,b} has no type, and the server takes it for a text of JSON. Error(TC010) says how to send arrays.
+void refuse_array_literal(std::string_view sent) {
+    const bool is_literal = sent.size() > 2 && sent.starts_with('{') && sent.find_first_of("\":") == sent.npos;
+    if (is_literal)
+        refuse_batch("readings is " + model::quoted_for_message(sent) + ", an array and no JSON.",
+                     "For a call with arrays, give device_ids its type, as in '{...}'::text[].");
+}
+
+// `text_of(argument)` gives the JSON text.
+template <typename TextOf>
+Datum ingest_json(FunctionCallInfo fcinfo, TextOf text_of) {
+    Intake intake(Source::kJson, OnError::kCollect);
+    return intake.counted([&] {
+        const Door door("ingest_telemetry_batch()");
+        if (PG_ARGISNULL(kReadings)) refuse_batch("readings is NULL.", "Send an array, an empty one for no readings.");
+        intake.set_on_error(on_error_of(fcinfo, kOnErrorOption));
+        const model::TimeUnit time_unit = time_unit_of(fcinfo, kTimeUnit);
+        const std::string_view sent = text_of();
+        refuse_array_literal(sent);
+        const JsonRequests json(sent, time_unit);
+        if (json.refusal()) raise(refuse_reading(0, *json.refusal()), 0, false);
+        intake.take(json.requests());
+        return batch_receipt(fcinfo, intake.totals(), intake.token());
+    });
+}
+
+}  // namespace
+}  // namespace ingest
+
+// Of type json or text: both hold the text as it was sent.
+TELEMETRY_FUNCTION(telemetry_ingest_json) {
+    return ingest::ingest_json(fcinfo, [fcinfo] { return postgres::text_argument(fcinfo, 0); });
+}
+
+TELEMETRY_FUNCTION(telemetry_ingest_jsonb) {
+    return ingest::ingest_json(
+        fcinfo, [fcinfo] { return postgres::guarded([fcinfo] { return postgres::printed(PG_GETARG_JSONB_P(0)); }); });
+}

@@ -1,0 +1,57 @@
+// Brings the items of a JSON text into the form of requests. In a database that is not in UTF-8 it converts the texts.
+#include "ingest/json_requests.hpp"
+
+#include "error_codes.hpp"
+#include "postgres/encoding.hpp"
+#include "runtime/settings.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace ingest {
+namespace {
+
+const model::RefusalText& text_beyond_encoding() {
+    static const model::RefusalText words{error_codes::kInvalidJson, "the item has a character that the database cannot hold",
+                                          "A text of the item has a character that the encoding of the database lacks.",
+                                          "Leave the character out."};
+    return words;
+}
+
+std::optional<std::string> utf8_if_needed(std::string_view sent) {
+    const auto to_utf8 = postgres::utf8_conversion();
+    if (to_utf8 == nullptr) return std::nullopt;
+    return to_utf8(sent);
+}
+
+}  // namespace
+
+JsonRequests::JsonRequests(std::string_view sent, model::TimeUnit time_unit)
+    : utf8_(utf8_if_needed(sent)),
+      readings_(utf8_ ? std::string_view(*utf8_) : sent, time_unit,
+                static_cast<std::size_t>(runtime::settings().max_batch_readings)) {
+    requests_.reserve(readings_.items().size());
+    for (const model::JsonItem& item : readings_.items()) {
+        Request& request = requests_.emplace_back();
+        request.reading = item.reading;
+        request.has_device_id = !item.reading.device_id.empty() || item.refusal == nullptr;
+        request.flaw = item.refusal;
+        if (item.refusal != nullptr) request.item = item.text;
+        if (!utf8_) continue;
+        model::Reading& reading = request.reading;
+        reading.device_id = encoded(reading.device_id, request);
+        if (reading.idempotency_key) reading.idempotency_key = encoded(*reading.idempotency_key, request);
+        if (reading.region) reading.region = encoded(*reading.region, request);
+        auto& metrics = metrics_.emplace_back(reading.metrics.begin(), reading.metrics.end());
+        for (model::Metric& each : metrics) each.name = encoded(each.name, request);
+        reading.metrics = metrics;
+        if (request.flaw != nullptr) request.item = encoded(item.text, request);
+    }
+}
+
+std::string_view JsonRequests::encoded(std::string_view utf8, Request& request) {
+    std::optional<std::string> converted = postgres::from_utf8(utf8);
+    if (!converted && request.flaw == nullptr) request.flaw = &text_beyond_encoding();
+    return texts_.emplace_back(converted ? *std::move(converted) : std::string());
+}
+
+}  // namespace ingest
