@@ -94,7 +94,7 @@ bool is_full(const InboxBuffer& buffer) {
     return buffer.count >= kInboxRows || MemoryContextMemAllocated(buffer.memory, false) >= kInboxBytes;
 }
 
-void forget_rows(InboxBuffer& buffer) {
+void empty_buffer(InboxBuffer& buffer) {
     MemoryContextReset(buffer.memory);
     buffer.requests = nullptr;
     buffer.count = 0;

@@ -55,6 +55,6 @@ TextRow add_text_row(InboxBuffer& buffer, TupleTableSlot* row);
 // True: it is time to store the rows.
 bool is_full(const InboxBuffer& buffer);
 
-void forget_rows(InboxBuffer& buffer);
+void empty_buffer(InboxBuffer& buffer);
 
 }  // namespace ingest

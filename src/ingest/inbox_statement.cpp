@@ -117,7 +117,7 @@ void InboxStatement::flush() {
     MemoryContextSwitchTo(callers_context);
     texts_.forget_rows();
     postgres::guarded([this] {
-        ingest::forget_rows(buffer_);
+        empty_buffer(buffer_);
         CommandCounterIncrement();  // so that the next portion finds these rows as repeats
     });
 }

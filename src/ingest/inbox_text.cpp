@@ -8,8 +8,6 @@
 #include "model/json_text.hpp"
 #include "model/name_text.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace ingest {
 namespace {
 

@@ -5,8 +5,6 @@
 #include "postgres/encoding.hpp"
 #include "runtime/settings.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace ingest {
 namespace {
 

@@ -2,6 +2,8 @@
 // This file is written wholly in P.
 #pragma once
 
+#include <type_traits>
+
 #include "postgres/pg.hpp"
 
 extern "C" {
@@ -48,6 +50,11 @@ inline int decode_date_time(char** fields, int* types, int count, int* kind, str
     return DecodeDateTime(fields, types, count, kind, parts, fraction, zone);
 #endif
 }
+
+// --- executing -----------------------------------------------------------------------------------------------------------
+
+// What the hook at the start of the executor returns: nothing, or a bool.
+using ExecutorStartResult = std::invoke_result_t<ExecutorStart_hook_type, QueryDesc*, int>;
 
 // --- tables and indexes -----------------------------------------------------------------------------------------------
 
