@@ -32,8 +32,7 @@ void check_plan(const PlannedStmt* plan) {
 }
 
 postgres::ExecutorStartResult start(QueryDesc* query, int flags) {
-    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA && query->operation == CMD_INSERT)
-        check_plan(query->plannedstmt);
+    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA) check_plan(query->plannedstmt);
     return next_start != nullptr ? next_start(query, flags) : standard_ExecutorStart(query, flags);
 }
 
