@@ -1,4 +1,4 @@
-// Looks at INSERT before the executor starts, and at COPY before the server runs it. This file is written wholly in P.
+// Looks at INSERT before the executor starts, and at COPY before the server runs it.
 #include "runtime/inbox_guard.hpp"
 
 #include "error_codes.hpp"
@@ -13,6 +13,7 @@ namespace {
 ExecutorStart_hook_type next_start = nullptr;
 ProcessUtility_hook_type next_utility = nullptr;
 
+// P.
 void refuse_inbox(Oid relation) {
     if (!OidIsValid(relation) || get_rel_namespace(relation) != postgres::find_schema()) return;
     const char* name = get_rel_name(relation);
@@ -23,6 +24,7 @@ void refuse_inbox(Oid relation) {
              errhint("Set session_replication_role to origin, or call telemetry.ingest_telemetry_batch().")));
 }
 
+// P.
 void check_plan(const PlannedStmt* plan) {
     const ListCell* cell;
     foreach (cell, plan->resultRelations) {
@@ -31,11 +33,13 @@ void check_plan(const PlannedStmt* plan) {
     }
 }
 
+// P.
 postgres::ExecutorStartResult start(QueryDesc* query, int flags) {
     if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA) check_plan(query->plannedstmt);
     return next_start != nullptr ? next_start(query, flags) : standard_ExecutorStart(query, flags);
 }
 
+// P.
 void run_utility(PlannedStmt* statement, const char* text, bool read_only_tree, ProcessUtilityContext context,
                  ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* destination,
                  QueryCompletion* completion) {
