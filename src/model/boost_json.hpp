@@ -1,4 +1,4 @@
-// The door to Boost.JSON: no other file includes its headers.
+// The door to Boost.JSON. In src only boost_json.cpp, which compiles it, includes headers of it besides.
 #pragma once
 
 // Otherwise the library would have a global with a destructor, which would run at the end of each process of the server. With

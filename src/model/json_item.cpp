@@ -26,10 +26,27 @@ constexpr std::size_t kMaxDepth = 32;
 // A policy may allow fewer, and then the judgement says so.
 constexpr auto kMost = static_cast<std::size_t>(kMostMetrics);
 
+// The length tells all names apart but two.
 ItemField field_named(std::string_view name) noexcept {
-    const auto* found = std::ranges::find(kItemFieldNames, name);
-    return found == std::end(kItemFieldNames) ? ItemField::kUnknown
-                                              : static_cast<ItemField>(found - std::begin(kItemFieldNames));
+    const auto if_named = [name](ItemField field) {
+        return name == kItemFieldNames[static_cast<std::size_t>(field)] ? field : ItemField::kUnknown;
+    };
+    switch (name.size()) {
+        case 6:
+            return if_named(ItemField::kRegion);
+        case 7:
+            return if_named(ItemField::kMetrics);
+        case 8:
+            return if_named(ItemField::kHumidity);
+        case 9:
+            return if_named(ItemField::kDeviceId);
+        case 11:
+            return if_named(name.front() == 't' ? ItemField::kTemperature : ItemField::kMeasuredAt);
+        case 15:
+            return if_named(ItemField::kIdempotencyKey);
+        default:
+            return ItemField::kUnknown;
+    }
 }
 
 struct Member {

@@ -39,6 +39,8 @@ public:
 
     // Returns why the whole text is refused.
     std::optional<RefusalText> read() {
+        constexpr std::size_t kUsualItemSize = 128;
+        readings_.items_.reserve(std::min(max_items_, text_.size() / kUsualItemSize + 1));
         skip_space();
         std::optional<RefusalText> refusal;
         if (is_at('{'))

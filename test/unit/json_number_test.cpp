@@ -67,6 +67,24 @@ TEST(JsonNumber, AnyDoubleComesBack) {
     }
 }
 
+TEST(JsonNumber, ShortNumbersAgreeWithStrtod) {
+    std::mt19937_64 random(3);
+    for (int i = 0; i < 500'000; ++i) {
+        std::string text = std::to_string(random() % 10'000'000'000'000'000'000u).substr(0, 1 + random() % 18);
+        const auto point_at = random() % (text.size() + 1);
+        if (point_at > 0 && point_at < text.size())
+            text.insert(point_at, ".");
+        else if (i % 4 < 2)
+            text = "0." + text;
+        if (i % 2 == 0) text = "-" + text;
+        ASSERT_EQ(bits(read_number(text).value), bits(std::strtod(text.c_str(), nullptr))) << text;
+    }
+    expect_number("9007199254740993", 0x1p53);
+    expect_number("9999999999999999", 1e16);
+    expect_number("0.00000000000001", 1e-14);
+    expect_number("-0.0", -0.0);
+}
+
 TEST(JsonNumber, AgreesWithStrtod) {
     std::mt19937_64 random(2);
     char text[64];
