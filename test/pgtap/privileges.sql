@@ -50,7 +50,8 @@ INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count
     'last_value', 'last_at', 'quantile', 'increase', 'resets', 'has_overlap', 'recounted', 'with_known_resets', 'summary', 'counter_summary', 'merge', 'read_events', 'follow_from', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
     'batch_tail', 'folded_tail', 'series', 'region_series', 'series_of', 'wait_for', 'next_batch', 'ack', 'nack', 'extend_lease', 'replay_dead_letters', 'relay_report', 'current_place']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
-INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE');
+INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE'), ('routine', 'inbox_receipt', 'EXECUTE'),
+    ('relation', 'inbox', 'INSERT'), ('relation', 'inbox', 'SELECT'), ('relation', 'inbox_text', 'INSERT'), ('relation', 'inbox_text', 'SELECT');
 CREATE TEMP TABLE administers (LIKE reads);
 INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'set_expected_interval', 'project_once', 'health', 'setup', 'stat_ingest_reset',
     'pause_projection', 'resume_projection', 'set_cadence', 'set_retention', 'set_metric', 'set_failure_policy', 'replay_parked', 'create_projection', 'create_handler_projection', 'drop_projection', 'rebuild_projection', 'cancel_rebuild', 'verify_projection', 'is_background_worker',

@@ -28,11 +28,13 @@ SELECT set_eq(
 SELECT tables_are('telemetry', ARRAY[
     'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'dead_letter', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
     'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'redelivery', 'region_metric_state', 'region_state', 'rejected_readings', 'relay', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m',
+    'batch_verdict',
     'subscription', 'subscription_consumer', 'subscription_share']);
 SELECT views_are('telemetry', ARRAY[
     'dead_letters', 'device_liveness', 'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
     'device_stats_1h_live', 'device_stats_1m', 'device_stats_1m_live', 'device_stats_live', 'events', 'measurements', 'pipeline_status',
     'projection_status', 'region_metric_stats', 'region_metric_stats_live', 'region_stats', 'region_stats_1d', 'region_stats_1d_live',
+    'inbox', 'inbox_text',
     'region_stats_1h', 'region_stats_1h_live', 'region_stats_1m', 'region_stats_1m_live', 'region_stats_live', 'relay_status', 'stat_ingest', 'subscription_status']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'lease_seq', 'rejected_id_seq']);
 
@@ -43,7 +45,7 @@ SELECT results_eq(
               concat(p.prokind, ' ', p.provolatile, ' ', CASE WHEN p.proisstrict THEN 'strict' ELSE 'called' END, ' ', p.proparallel, ' ', l.lanname) COLLATE "default"
        FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace
-       ORDER BY p.proname COLLATE "C" $$,
+       ORDER BY p.proname COLLATE "C", 1 $$,
     $$ VALUES
         ('ack(subscription text, lease bigint)', 'void', 'f v called u c'),
         ('ack_as_owner(subscription text, lease bigint, caller text)', 'void', 'f v called u plpgsql'),
@@ -57,6 +59,7 @@ SELECT results_eq(
         ('avg(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('batch_tail(OUT events bigint, OUT oldest_received_at timestamp with time zone, OUT as_of timestamp with time zone)', 'record', 'f s called r c'),
         ('begin_audit(audit_interval interval)', 'boolean', 'f v called u plpgsql'),
+        ('begin_intake()', 'trigger', 'f v called u c'),
         ('bucket_summaries(projection text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, OUT "time" timestamp with time zone, OUT summary telemetry.summary)', 'SETOF record', 'f s called r plpgsql'),
         ('bury_dead(s telemetry.subscription)', 'void', 'f v called u plpgsql'),
         ('cancel_rebuild(projection text)', 'void', 'f v called u c'), ('cancel_rebuild_as_owner(projection text)', 'void', 'f v called u plpgsql'),
@@ -77,6 +80,7 @@ SELECT results_eq(
         ('drop_subscription(subscription text)', 'void', 'f v called u c'),
         ('drop_subscription_as_owner(subscription text, caller text)', 'void', 'f v called u plpgsql'),
         ('end_audits()', 'void', 'f v called u sql'),
+        ('end_intake()', 'trigger', 'f v called u c'),
         ('end_lease(h telemetry.subscription_share)', 'void', 'f v called u plpgsql'),
         ('extend_lease(subscription text, lease bigint, lease_time interval)', 'void', 'f v called u c'),
         ('extend_lease_as_owner(subscription text, lease bigint, lease_time interval, caller text)', 'void', 'f v called u plpgsql'),
@@ -98,6 +102,7 @@ SELECT results_eq(
         ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint, OUT consumer_warning interval)',
             'record', 'f i called s sql'),
         ('in_utc(at timestamp with time zone)', 'text', 'f s strict u sql'),
+        ('inbox_receipt()', 'telemetry.batch_receipt', 'f v strict r c'),
         ('increase(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('ingest_statistics(OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT rolled_back bigint, OUT raised bigint, OUT commands bigint, OUT batches bigint, OUT stats_since timestamp with time zone, OUT last_error_sqlstate text, OUT last_error_at timestamp with time zone)',
             'record', 'f v called r c'),
@@ -105,6 +110,9 @@ SELECT results_eq(
             'telemetry.receipt', 'f v called u c'),
         ('ingest_telemetry_batch(device_ids text[], measured_ats timestamp with time zone[], temperatures double precision[], humidities double precision[], idempotency_keys text[] DEFAULT NULL::text[], metrics jsonb[] DEFAULT NULL::jsonb[], regions text[] DEFAULT NULL::text[], on_error text DEFAULT ''quarantine''::text)',
             'telemetry.batch_receipt', 'f v called u c'),
+        ('ingest_telemetry_batch(readings json, on_error text DEFAULT ''quarantine''::text, time_unit text DEFAULT NULL::text)', 'telemetry.batch_receipt', 'f v called u c'),
+        ('ingest_telemetry_batch(readings jsonb, on_error text DEFAULT ''quarantine''::text, time_unit text DEFAULT NULL::text)', 'telemetry.batch_receipt', 'f v called u c'),
+        ('ingest_telemetry_batch(readings text, on_error text DEFAULT ''quarantine''::text, time_unit text DEFAULT NULL::text)', 'telemetry.batch_receipt', 'f v called u c'),
         ('is_background_worker(pid integer)', 'boolean', 'f v strict r c'),
         ('last_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
         ('last_value(telemetry.summary)', 'double precision', 'f i strict s c'),
@@ -184,6 +192,7 @@ SELECT results_eq(
         ('summary_send(telemetry.summary)', 'bytea', 'f i strict s c'),
         ('summary_serialize(internal)', 'bytea', 'f i strict s c'),
         ('table_obstacles(OUT "table" regclass, OUT object text, OUT reason text, OUT command text)', 'SETOF record', 'f s called r c'),
+        ('take_inbox_row()', 'trigger', 'f v called u c'), ('take_inbox_text_row()', 'trigger', 'f v called u c'),
         ('take_share(subscription text, consumer text, most integer, lease_time interval, caller text, OUT first_lane smallint, OUT last_lane smallint, OUT batch_id bigint, OUT partial_xid xid8, OUT partial_event_id bigint, OUT at_most bigint, OUT most_events integer, OUT lease bigint, OUT is_retry boolean, OUT devices text[], OUT regions text[], OUT types text[], OUT held text[])', 'record', 'f v called u plpgsql'),
         ('thinned(times timestamp with time zone[], "values" double precision[], minima double precision[], maxima double precision[], max_points integer, thinning text)', 'integer[]', 'f i strict s c'),
         ('trigger_defects(OUT "table" text, OUT trigger text, OUT defect text, OUT command text)', 'SETOF record', 'f s called s sql'),
@@ -339,15 +348,17 @@ SELECT ok(length(obj_description((SELECT oid FROM pg_extension WHERE extname = '
 SELECT matches(obj_description('telemetry.ingest_telemetry(text, timestamptz, float8, float8, text, jsonb, text)'::regprocedure, 'pg_proc'),
     'SELECT \* FROM telemetry\.ingest_telemetry', 'the comment says how a receipt is asked for');
 
--- Triggers guard the log and announce changes of the registry; one of them fires where replication applies these. The log has no further
+-- Triggers guard the log, announce changes of the registry and take what is inserted into the inboxes; one of them fires where replication applies these. The log has no further
 -- index of an ordinary kind, because each would cost every writer.
 SELECT results_eq(
     $$ SELECT t.tgrelid::regclass::text, t.tgname::text COLLATE "default", t.tgenabled::text, t.tgtype::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
        WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2 $$,
-    -- tgtype: 1 row, 2 before, 8 delete, 16 update, 32 truncate
+    -- tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead
     $$ VALUES ('telemetry.device', 'announce_change', 'A', 8 + 16 + 32), ('telemetry.device', 'announce_replicated_change', 'R', 1 + 8 + 16), ('telemetry.event', 'insert_only', 'A', 2 + 8 + 16 + 32), ('telemetry.event_1', 'insert_only', 'A', 2 + 8 + 16 + 32),
-              ('telemetry.event_1', 'insert_only_rows', 'A', 1 + 2 + 8 + 16) $$,
-    'triggers of the log and the registry');
+              ('telemetry.event_1', 'insert_only_rows', 'A', 1 + 2 + 8 + 16),
+              ('telemetry.inbox', 'begin_intake', 'O', 2 + 4), ('telemetry.inbox', 'end_intake', 'O', 4), ('telemetry.inbox', 'take_row', 'O', 1 + 4 + 64),
+              ('telemetry.inbox_text', 'begin_intake', 'O', 2 + 4), ('telemetry.inbox_text', 'end_intake', 'O', 4), ('telemetry.inbox_text', 'take_row', 'O', 1 + 4 + 64) $$,
+    'triggers of the log, the registry and the inboxes');
 SELECT results_eq(
     $$ SELECT indexdef FROM pg_indexes WHERE schemaname = 'telemetry' AND tablename IN ('event', 'event_1') ORDER BY indexname $$,
     $$ VALUES ('CREATE UNIQUE INDEX event_1_fingerprint ON telemetry.event_1 USING btree (fingerprint)'),
