@@ -2,18 +2,17 @@
 // become infinities without an error.
 #include "model/json_item.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "model/boost_json.hpp"
 #include "model/iso_time.hpp"
+#include "model/json_metrics.hpp"
 #include "model/json_number.hpp"
-#include "model/policy.hpp"
+#include "model/json_scan.hpp"
 
 namespace model {
 namespace {
@@ -22,9 +21,6 @@ using boost::json::error_code;
 
 // An item with more levels always has an earlier flaw, so that these only bound the parser's recursion.
 constexpr std::size_t kMaxDepth = 32;
-
-// A policy may allow fewer, and then the judgement says so.
-constexpr auto kMost = static_cast<std::size_t>(kMostMetrics);
 
 // The length tells all names apart but two.
 ItemField field_named(std::string_view name) noexcept {
@@ -49,34 +45,6 @@ ItemField field_named(std::string_view name) noexcept {
     }
 }
 
-struct Member {
-    std::string_view name;
-    double value;
-    bool is_null;
-};
-
-int hex_digit(char c) noexcept {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-}
-
-// Tells whether the text ends with an escape such as \ud83d, the first half of a surrogate pair.
-bool ends_with_first_half(std::string_view text) noexcept {
-    if (text.size() < 6) return false;
-    const auto escape = text.substr(text.size() - 6);
-    if (escape[0] != '\\' || escape[1] != 'u' || hex_digit(escape[2]) != 13) return false;
-    if (hex_digit(escape[3]) < 8 || hex_digit(escape[3]) > 11 || hex_digit(escape[4]) < 0 || hex_digit(escape[5]) < 0)
-        return false;
-    // An even number of backslashes stands for backslashes only.
-    std::size_t backslashes = 1;
-    while (backslashes + 5 < text.size() && text[text.size() - 6 - backslashes] == '\\') ++backslashes;
-    return backslashes % 2 == 1;
-}
-
-// The order of jsonb.
-bool is_before(const Member& a, const Member& b) noexcept {
-    return a.name.size() != b.name.size() ? a.name.size() < b.name.size() : a.name < b.name;
-}
-
 class ItemHandler {
 public:
     static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);  // NOLINT: Boost's names
@@ -84,9 +52,7 @@ public:
     static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);     // NOLINT
     static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);  // NOLINT
 
-    ItemHandler(TimeUnit time_unit, std::pmr::memory_resource& memory) : time_unit_(time_unit), memory_(memory) {
-        members_.reserve(64);
-    }
+    ItemHandler(TimeUnit time_unit, std::pmr::memory_resource& memory) : time_unit_(time_unit), memory_(memory) {}
 
     void begin(std::string_view text) {
         text_ = text;
@@ -97,8 +63,7 @@ public:
         depth_ = skipped_depth_ = 0;
         awaits_name_ = false;
         parts_.clear();
-        members_.clear();
-        member_count_ = 0;
+        metrics_.clear();
     }
 
     void end() {
@@ -113,8 +78,8 @@ public:
             // Only some halves of surrogate pairs have an error of their own.
             const auto before = text_.substr(0, position);
             if (error == boost::json::error::illegal_leading_surrogate ||
-                error == boost::json::error::illegal_trailing_surrogate || ends_with_first_half(before) ||
-                (before.ends_with('\\') && ends_with_first_half(before.substr(0, position - 1))))
+                error == boost::json::error::illegal_trailing_surrogate || ends_with_first_surrogate(before) ||
+                (before.ends_with('\\') && ends_with_first_surrogate(before.substr(0, position - 1))))
                 note_lone_surrogate();
             else if (error == boost::json::error::exponent_overflow)
                 number(number_around(position));
@@ -195,7 +160,7 @@ public:
     }
     bool on_null(error_code&) {
         if (skipped_depth_ > 0) return true;
-        if (depth_ == 2) add_metric(0, true);
+        if (depth_ == 2) metrics_.add_null(metric_name_);
         awaits_name_ = true;
         return true;
     }
@@ -225,7 +190,7 @@ private:
         return {copy, text.size()};
     }
 
-    static bool has_nul(std::string_view text) noexcept { return std::memchr(text.data(), 0, text.size()) != nullptr; }
+    static bool has_nul(std::string_view text) noexcept { return text.find('\0') != text.npos; }
 
     // ---- flaws ----
 
@@ -365,7 +330,7 @@ private:
 
     void number(std::string_view digits) {
         if (depth_ == 2) {
-            if (const auto value = double_of(digits)) add_metric(*value + 0.0, false);  // jsonb knows no -0
+            if (const auto value = double_of(digits)) metrics_.add(metric_name_, *value + 0.0);  // jsonb knows no -0
             return;
         }
         switch (field_) {
@@ -410,37 +375,21 @@ private:
 
     // ---- metrics ----
 
-    // A reading with too many metrics is refused, so that the others need not be kept.
     void begin_metric(std::string_view last) {
-        ++member_count_;
-        metric_name_ = {};
-        if (member_count_ > kMost) return;
-        metric_name_ = lasting(last);
+        metric_name_ = metrics_.begin() ? lasting(last) : std::string_view{};
         if (has_nul(metric_name_)) note(ItemFlawKind::kNulCharacter, ItemField::kMetrics);
     }
 
-    void add_metric(double value, bool is_null) {
-        if (member_count_ <= kMost) members_.push_back({metric_name_, value, is_null});
-    }
-
     void finish_metrics() {
-        if (member_count_ == 0) return;
-        if (member_count_ > kMost) {
-            if (note(ItemFlawKind::kTooManyMetrics, ItemField::kMetrics)) flaw_.count = member_count_;
+        if (metrics_.member_count() > kMostMetrics) {
+            if (note(ItemFlawKind::kTooManyMetrics, ItemField::kMetrics)) flaw_.count = metrics_.member_count();
             return;
         }
         if (flaw_.kind != ItemFlawKind::kNone) return;
-        if (!std::ranges::is_sorted(members_, is_before)) std::ranges::sort(members_, is_before);
-        const auto repeated = std::ranges::adjacent_find(members_, {}, &Member::name);
-        if (repeated != members_.end()) {
-            note(ItemFlawKind::kRepeatedMetric, ItemField::kMetrics, repeated->name);
-            return;
-        }
-        auto* const metrics = static_cast<Metric*>(memory_.allocate(sizeof(Metric) * members_.size(), alignof(Metric)));
-        std::size_t count = 0;
-        for (const Member& member : members_)
-            if (!member.is_null) new (metrics + count++) Metric{member.name, member.value};
-        reading_.metrics = {metrics, count};
+        if (const auto repeated = metrics_.sort())
+            note(ItemFlawKind::kRepeatedMetric, ItemField::kMetrics, *repeated);
+        else
+            reading_.metrics = metrics_.copy_to(memory_);
     }
 
     const TimeUnit time_unit_;
@@ -456,8 +405,7 @@ private:
     bool awaits_name_ = false;               // of a field or a metric
     std::string parts_;                      // of the text or number that the parser reads
     std::string_view metric_name_;
-    std::vector<Member> members_;   // of the metrics
-    std::size_t member_count_ = 0;  // also of those that are not kept
+    JsonMetrics metrics_;
 };
 
 }  // namespace

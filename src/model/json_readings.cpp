@@ -11,7 +11,7 @@
 namespace model {
 namespace {
 
-constexpr auto npos = std::string_view::npos;
+constexpr auto kNowhere = std::string_view::npos;
 constexpr const char* kBatchHint = "Send one JSON object, or an array of objects.";
 
 // Such as: At byte 13 (line 2, column 5) follows "x", where a comma was expected.
@@ -107,8 +107,8 @@ private:
     }
 
     std::optional<RefusalText> skip_to(std::size_t end) {
-        if (end == npos) {
-            const bool begins_item = at_ < text_.size() && std::string_view(",:]}").find(text_[at_]) == npos;
+        if (end == kNowhere) {
+            const bool begins_item = at_ < text_.size() && std::string_view(",:]}").find(text_[at_]) == kNowhere;
             return broken(begins_item ? "an item with its end" : "an item");
         }
         at_ = end;

@@ -1,4 +1,4 @@
-// Finds where a JSON value ends, without knowing whether it is one.
+// Looks at a JSON text that no parser has accepted.
 #pragma once
 
 #include <cstddef>
@@ -13,5 +13,8 @@ std::size_t skip_json_space(std::string_view text, std::size_t at) noexcept;
 // else the byte before a space, a comma or a bracket. It minds strings and nesting, and checks nothing besides. npos: the
 // value is empty or not finished, or another kind of bracket ends it.
 std::size_t end_of_json_value(std::string_view text, std::size_t at) noexcept;
+
+// Tells whether the text ends with an escape such as \ud83d, the first half of a surrogate pair.
+bool ends_with_first_surrogate(std::string_view text) noexcept;
 
 }  // namespace model

@@ -16,7 +16,7 @@ enum class LimitAction : int {
 };
 
 // No policy allows a reading more metrics than this.
-inline constexpr int kMostMetrics = 1024;
+inline constexpr std::size_t kMostMetrics = 1024;
 
 struct Policy {
     Micros max_ahead = 0;           // how far measured_at may be after the time of receipt

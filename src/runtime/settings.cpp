@@ -83,7 +83,7 @@ void define_all() {
     DefineCustomEnumVariable("telemetry_cqrs.age_action", "Sets what becomes of a reading older than telemetry_cqrs.max_age.",
                              kActionDetails, &age_action_value, age_action_value, kLimitActions, PGC_SIGHUP, 0, nullptr,
                              assign_age_action, nullptr);
-    define_int("telemetry_cqrs.max_metrics", current.max_metrics, 0, model::kMostMetrics, 0,
+    define_int("telemetry_cqrs.max_metrics", current.max_metrics, 0, static_cast<int>(model::kMostMetrics), 0,
                "Sets how many metrics one reading may have, beside temperature and humidity.",
                "A reading with more is refused with TC006.");
     define_int("telemetry_cqrs.quarantine_retention", current.quarantine_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,

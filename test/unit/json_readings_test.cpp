@@ -256,11 +256,11 @@ TEST(JsonReadings, Metrics) {
     expect_refusal(with(R"("metrics":{"a":1,"b":2,"a":1})"), error_codes::kInvalidMetrics, "repeated metric", "\"a\"");
     expect_refusal(with(R"("metrics":{"a":null,"\u0061":1})"), error_codes::kInvalidMetrics, "repeated metric", "\"a\"");
     std::string members;
-    for (int i = 0; i < model::kMostMetrics; ++i)
+    for (std::size_t i = 0; i < model::kMostMetrics; ++i)
         members += (i > 0 ? ",\"m" : "\"m") + std::to_string(i) + "\":" + std::to_string(i);
     const std::string text = with("\"metrics\":{" + members + "}");
     const JsonReadings readings(text, TimeUnit::kNone, 1);
-    ASSERT_EQ(readings.items()[0].reading.metrics.size(), static_cast<std::size_t>(model::kMostMetrics));
+    ASSERT_EQ(readings.items()[0].reading.metrics.size(), model::kMostMetrics);
     EXPECT_EQ(readings.items()[0].reading.metrics[9].name, "m9");
     EXPECT_EQ(readings.items()[0].reading.metrics[10].name, "m10");
     EXPECT_EQ(readings.items()[0].reading.metrics[63].value, 63);
