@@ -13,6 +13,7 @@
 #include "model/json_metrics.hpp"
 #include "model/json_number.hpp"
 #include "model/json_scan.hpp"
+#include "model/policy.hpp"
 
 namespace model {
 namespace {
