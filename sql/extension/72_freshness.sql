@@ -20,3 +20,9 @@ COMMENT ON FUNCTION telemetry.wait_for(text, interval, text) IS
 A token stands for a transaction and knows nothing of a savepoint that was rolled back. Wait only after the server has confirmed the COMMIT. After a crash the server may give out again the number of a transaction whose COMMIT it did not confirm, or that it committed with synchronous_commit = off. Then the token is refused or stands for another transaction; send the reading again to learn whether it was stored.
 The call looks at what is committed now, whatever the isolation level. After applied the next statement shows the reading under READ COMMITTED, the next transaction otherwise. On a standby the call also waits for the token''s transaction to arrive. It holds no lock while it waits and can be cancelled. Where transaction_timeout would end the session, it returns timeout shortly before; the caller''s snapshot is held as by any statement. NULL for a NULL argument.
 Errors: TC102 for the caller''s own transaction while it is open; 22023 for an invalid token or one of another database, a negative timeout or an unknown projection.';
+CREATE FUNCTION telemetry.wait_for(token text, seconds double precision, projection text = 'device') RETURNS text
+    AS 'MODULE_PATHNAME', 'telemetry_wait_for_seconds' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.wait_for(text, double precision, text) IS 'Does the same as the form with an interval, and waits for so many seconds at most.';
+CREATE FUNCTION telemetry.wait_for(token text, timeout text, projection text = 'device') RETURNS text
+    AS 'MODULE_PATHNAME', 'telemetry_wait_for_text' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.wait_for(text, text, text) IS 'Does the same as the form with an interval. A client that sends no types gets this form; timeout is an interval such as 5 s, or a number of seconds.';

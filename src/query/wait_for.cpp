@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@
 #include "postgres/server_versions.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/subtransaction.hpp"
+#include "postgres/soft_input.hpp"
 #include "postgres/text.hpp"
 #include "read_model/registry.hpp"
 #include "runtime/installed.hpp"
@@ -78,13 +80,32 @@ Token parse_token(std::string_view sent) {
                           "Give wait_for() the column token of a receipt, unchanged.");
 }
 
-milliseconds timeout_argument(FunctionCallInfo fcinfo, int number) {
+milliseconds timeout_of(double wanted) {
     constexpr double kLongest = 1e12;  // 30 years
-    const Interval* interval = PG_GETARG_INTERVAL_P(number);
-    const double days = interval->month * static_cast<double>(DAYS_PER_MONTH) + interval->day;
-    const double wanted = (days * static_cast<double>(USECS_PER_DAY) + static_cast<double>(interval->time)) / 1000;
-    if (wanted < 0) throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "timeout must not be negative");
-    return milliseconds(static_cast<std::int64_t>(std::min(std::max(wanted, 0.0), kLongest)));
+    if (std::isnan(wanted) || wanted < 0)
+        throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "timeout must not be negative");
+    return milliseconds(static_cast<std::int64_t>(std::min(wanted, kLongest)));
+}
+
+milliseconds timeout_of(const Interval& interval) {
+    const double days = interval.month * static_cast<double>(DAYS_PER_MONTH) + interval.day;
+    return timeout_of((days * static_cast<double>(USECS_PER_DAY) + static_cast<double>(interval.time)) / 1000);
+}
+
+milliseconds timeout_in_seconds(double seconds) {
+    return timeout_of(seconds * 1000);
+}
+
+// A number of seconds, or an interval as the server reads it.
+milliseconds timeout_in_text(FunctionCallInfo fcinfo, int number) {
+    const char* sent = postgres::guarded([=] { return postgres::c_string_of(PG_GETARG_DATUM(number)); });
+    double seconds = 0;
+    if (postgres::guarded([=, &seconds] { return postgres::read_double(sent, seconds); }) == postgres::InputFlaw::kNone)
+        return timeout_in_seconds(seconds);
+    return timeout_of(*postgres::guarded([sent] {
+        return DatumGetIntervalP(
+            DirectFunctionCall3(interval_in, CStringGetDatum(sent), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+    }));
 }
 
 // Looks whether the transaction of a token is applied. It remembers between looks what it has found.
@@ -267,15 +288,26 @@ const char* wait_for(const Token& token, milliseconds timeout, std::string_view 
     }
 }
 
+Datum answer(FunctionCallInfo fcinfo, milliseconds timeout) {
+    const Token token = parse_token(postgres::text_argument(fcinfo, 0));
+    const std::string_view projection = postgres::text_argument(fcinfo, 2);
+    read_model::require_projection(projection, postgres::guarded([] { return GetActiveSnapshot(); }));
+    refuse_own_transaction(token);
+    const char* outcome = wait_for(token, timeout, projection);
+    return postgres::guarded([outcome] { return postgres::text_datum(outcome); });
+}
+
 }  // namespace
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_wait_for) {
-    const query::Token token = query::parse_token(postgres::text_argument(fcinfo, 0));
-    const query::milliseconds timeout = query::timeout_argument(fcinfo, 1);
-    const std::string_view projection = postgres::text_argument(fcinfo, 2);
-    read_model::require_projection(projection, postgres::guarded([] { return GetActiveSnapshot(); }));
-    query::refuse_own_transaction(token);
-    const char* answer = query::wait_for(token, timeout, projection);
-    return postgres::guarded([answer] { return postgres::text_datum(answer); });
+    return query::answer(fcinfo, query::timeout_of(*PG_GETARG_INTERVAL_P(1)));
+}
+
+TELEMETRY_FUNCTION(telemetry_wait_for_seconds) {
+    return query::answer(fcinfo, query::timeout_in_seconds(PG_GETARG_FLOAT8(1)));
+}
+
+TELEMETRY_FUNCTION(telemetry_wait_for_text) {
+    return query::answer(fcinfo, query::timeout_in_text(fcinfo, 1));
 }

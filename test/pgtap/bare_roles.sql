@@ -65,6 +65,8 @@ INSERT INTO surface VALUES
     ('ingest_telemetry_batch(text[],timestamp with time zone[],double precision[],double precision[],text[],jsonb[],text[],text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry_batch(ARRAY['bare-1', ''], ARRAY[now(), NULL], ARRAY[1, 2], ARRAY[3, 4], ARRAY['k2', 'k3'], NULL, ARRAY['hall', 'yard'], 'quarantine') $$),
     -- The right is there, but the text is no token.
+    ('wait_for(text,double precision,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token', 1) $$),
+    ('wait_for(text,text,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token', '1 s') $$),
     ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
 -- An admin may call these.
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),

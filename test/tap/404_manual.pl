@@ -19,7 +19,7 @@ sub content_of
 	local $/;
 	return scalar <$in>;
 }
-my %page = map { $_ => content_of("doc/manual/$_.md") } qw(README concepts reference projections subscriptions relay monitoring backup sizing limits);
+my %page = map { $_ => content_of("doc/manual/$_.md") } qw(README concepts sending reference projections subscriptions relay monitoring backup sizing limits);
 
 # Returns the tables after the mark "<!-- $mark -->" of a page, up to the next mark or heading of level 1 or 2, as rows of cells. The
 # first row of each table and the line below it are left out. Backticks around a whole cell go.
