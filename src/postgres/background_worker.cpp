@@ -106,13 +106,20 @@ bool start_worker_unwatched(const WorkerProgram& program, Oid argument) {
     });
 }
 
+namespace {
+
+// The worker has not read the configuration itself yet.
+constinit bool must_catch_up = false;
+
+}  // namespace
+
 void connect_worker(Oid database) {
     guarded([database] {
         pqsignal(SIGHUP, SignalHandlerForConfigReload);
         pqsignal(SIGTERM, die);
         BackgroundWorkerUnblockSignals();
         // The server drops a SIGHUP that comes just after the fork. The first turn reads what it changed.
-        ConfigReloadPending = true;
+        must_catch_up = true;
         lift_transaction_timeout();  // before the first transaction, which connects
         BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     });
@@ -140,9 +147,12 @@ void begin_turn(MemoryContext turn) {
         // A waiting worker ends with the postmaster. A busy one does not wait, and while it lives no new postmaster can start.
         if (!PostmasterIsAlive()) proc_exit(1);
         CHECK_FOR_INTERRUPTS();
-        if (ConfigReloadPending) {
+        if (ConfigReloadPending || must_catch_up) {
+            const TimestampTz loaded_at = PgReloadTime;
             ConfigReloadPending = false;
             ProcessConfigFile(PGC_SIGHUP);
+            if (must_catch_up) PgReloadTime = loaded_at;  // the server loaded these settings then, and the relay begins there
+            must_catch_up = false;
         }
     });
 }
