@@ -23,6 +23,7 @@ constexpr int kRetiredDevice = pack_sqlstate("TC008");  // the registry says the
 constexpr int kConflict = pack_sqlstate("TC009");       // the idempotency key is taken by another request
 constexpr int kInvalidBatch = pack_sqlstate("TC010");   // arrays of different length or shape, unknown option
 constexpr int kBatchTooLarge = pack_sqlstate("TC011");  // more readings in one call than max_batch_readings
+constexpr int kOutOfLimits = pack_sqlstate("TC013");    // a value beyond the limits of its metric (telemetry.set_metric)
 
 // TC1xx: the client tries again later, unchanged.
 constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction
