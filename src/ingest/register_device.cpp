@@ -67,7 +67,6 @@ void tell_difference(std::string_view device_id, std::optional<std::string_view>
     }
     if (detail.empty()) return;
     detail = postgres::presentable("Device " + model::quoted_for_message(device_id) + " is registered: " + detail + ".");
-    hint[0] = pg_toupper(static_cast<unsigned char>(hint[0]));
     hint += '.';
     postgres::guarded([detail_words = detail.c_str(), hint_words = hint.c_str()] {
         ereport(NOTICE, (errmsg("device is known already, and nothing is changed"), errdetail("%s", detail_words),

@@ -26,7 +26,7 @@ struct MetricLimits {
     double maximum = std::numeric_limits<double>::infinity();
     std::string_view unit{};  // for people; empty: nothing was said
 
-    bool allow(double value) const noexcept { return !(value < minimum || value > maximum); }
+    bool allow(double value) const noexcept { return value >= minimum && value <= maximum; }
 };
 
 // Finds the limits of a metric; null: it has none. "temperature" and "humidity" are names here, too.
