@@ -27,6 +27,7 @@ SELECT set_eq(
 
 SELECT tables_are('telemetry', ARRAY[
     'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'dead_letter', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
+    'device_policy',
     'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'redelivery', 'region_metric_state', 'region_state', 'rejected_readings', 'relay', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m',
     'subscription', 'subscription_consumer', 'subscription_share']);
 SELECT views_are('telemetry', ARRAY[
@@ -43,7 +44,7 @@ SELECT results_eq(
               concat(p.prokind, ' ', p.provolatile, ' ', CASE WHEN p.proisstrict THEN 'strict' ELSE 'called' END, ' ', p.proparallel, ' ', l.lanname) COLLATE "default"
        FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace
-       ORDER BY p.proname COLLATE "C" $$,
+       ORDER BY p.proname COLLATE "C", 1 $$,
     $$ VALUES
         ('ack(subscription text, lease bigint)', 'void', 'f v called u c'),
         ('ack_as_owner(subscription text, lease bigint, caller text)', 'void', 'f v called u plpgsql'),
@@ -89,9 +90,10 @@ SELECT results_eq(
         ('folded_tail(projection text, OUT key text, OUT bucket timestamp with time zone, OUT sample_count bigint, OUT first_seen timestamp with time zone, OUT last_seen timestamp with time zone, OUT last_received_at timestamp with time zone, OUT region text, OUT metric_names text[], OUT summaries telemetry.summary[])',
             'SETOF record', 'f s strict r c'),
         ('follow_from(batch bigint)', 'bigint', 'f s strict r plpgsql'),
-        ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'),
+        ('grant_admin(role regrole)', 'void', 'f v called u plpgsql'), ('grant_admin(role text)', 'void', 'f v called u sql'),
         ('grant_reader(role regrole)', 'void', 'f v called u plpgsql'),
-        ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'),
+        ('grant_reader(role text)', 'void', 'f v called u sql'),
+        ('grant_writer(role regrole)', 'void', 'f v called u plpgsql'), ('grant_writer(role text)', 'void', 'f v called u sql'),
         ('handle_reading_index(internal)', 'index_am_handler', 'f v called u c'),
         ('has_overlap(telemetry.summary)', 'boolean', 'f i strict s c'),
         ('health(OUT item text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
@@ -103,7 +105,13 @@ SELECT results_eq(
             'record', 'f v called r c'),
         ('ingest_telemetry(device_id text, measured_at timestamp with time zone DEFAULT NULL::timestamp with time zone, temperature double precision DEFAULT NULL::double precision, humidity double precision DEFAULT NULL::double precision, idempotency_key text DEFAULT NULL::text, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text)',
             'telemetry.receipt', 'f v called u c'),
-        ('ingest_telemetry_batch(device_ids text[], measured_ats timestamp with time zone[], temperatures double precision[], humidities double precision[], idempotency_keys text[] DEFAULT NULL::text[], metrics jsonb[] DEFAULT NULL::jsonb[], regions text[] DEFAULT NULL::text[], on_error text DEFAULT ''quarantine''::text)',
+        ('ingest_telemetry(device_id text, measured_at timestamp with time zone, temperature double precision, humidity double precision, idempotency_key uuid, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text)',
+            'telemetry.receipt', 'f v called u c'),
+        ('ingest_telemetry(device_id uuid, measured_at timestamp with time zone DEFAULT NULL::timestamp with time zone, temperature double precision DEFAULT NULL::double precision, humidity double precision DEFAULT NULL::double precision, idempotency_key text DEFAULT NULL::text, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text)',
+            'telemetry.receipt', 'f v called u c'),
+        ('ingest_telemetry(device_id uuid, measured_at timestamp with time zone, temperature double precision, humidity double precision, idempotency_key uuid, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text)',
+            'telemetry.receipt', 'f v called u c'),
+        ('ingest_telemetry_batch(device_ids text[], measured_ats timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], temperatures double precision[] DEFAULT NULL::double precision[], humidities double precision[] DEFAULT NULL::double precision[], idempotency_keys text[] DEFAULT NULL::text[], metrics jsonb[] DEFAULT NULL::jsonb[], regions text[] DEFAULT NULL::text[], on_error text DEFAULT ''quarantine''::text)',
             'telemetry.batch_receipt', 'f v called u c'),
         ('is_background_worker(pid integer)', 'boolean', 'f v strict r c'),
         ('last_at(telemetry.summary)', 'timestamp with time zone', 'f i strict s c'),
@@ -138,7 +146,10 @@ SELECT results_eq(
             'SETOF record', 'f s called r sql'),
         ('register_device(device_id text, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
             'boolean', 'f v called u c'),
+        ('register_device(device_id uuid, region text DEFAULT NULL::text, expected_interval interval DEFAULT NULL::interval, attributes jsonb DEFAULT NULL::jsonb)',
+            'boolean', 'f v called u sql'),
         ('relay_report(OUT sink text, OUT state text, OUT since timestamp with time zone, OUT server text, OUT sent bigint, OUT acknowledged bigint, OUT duplicates bigint, OUT failures bigint, OUT late_repeats bigint, OUT pending bigint, OUT note text, OUT last_failure_phase text, OUT last_error text, OUT last_error_at timestamp with time zone, OUT pid integer)', 'SETOF record', 'f v called r c'),
+        ('relocate_device(device_id text, region text)', 'boolean', 'f v called u c'), ('relocate_device(device_id uuid, region text)', 'boolean', 'f v called u sql'),
         ('remove_shares(subscription text)', 'void', 'f v called u plpgsql'),
         ('replay_dead_letters(subscription text, events bigint[] DEFAULT NULL::bigint[])', 'bigint', 'f v called u c'),
         ('replay_dead_letters_as_owner(subscription text, events bigint[], caller text)', 'bigint', 'f v called u plpgsql'),
@@ -154,15 +165,21 @@ SELECT results_eq(
         ('restart_subscription_as_owner(subscription text, starts_at timestamp with time zone, caller text)', 'void', 'f v called u plpgsql'),
         ('resume_projection(projection text)', 'boolean', 'f v strict u c'), ('resume_relay(sink text DEFAULT NULL::text)', 'bigint', 'f v called u c'), ('resume_relay_as_owner(sink text, caller text)', 'bigint', 'f v called u plpgsql'),
         ('retry_pause(first_pause interval, attempts integer)', 'interval', 'f i called u sql'),
+        ('role_named(role text)', 'regrole', 'f s called u plpgsql'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
         ('series(device_id text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, statistic text DEFAULT ''avg''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r sql'),
         ('series_of(grain text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, max_points integer, thinning text, time_zone text, statistic text, OUT "time" timestamp with time zone, OUT value double precision, OUT min double precision, OUT max double precision)',
             'SETOF record', 'f s called r plpgsql'),
         ('set_cadence(projection text, cadence interval)', 'void', 'f v called u c'), ('set_cadence_as_owner(projection text, cadence interval)', 'void', 'f v called u plpgsql'),
+        ('set_device_policy(device_id text, max_ahead interval DEFAULT NULL::interval, ahead_action text DEFAULT NULL::text, max_age interval DEFAULT NULL::interval, age_action text DEFAULT NULL::text, max_metrics integer DEFAULT NULL::integer, rate double precision DEFAULT NULL::double precision, burst double precision DEFAULT NULL::double precision)', 'void', 'f v called u c'),
+        ('set_device_policy(device_id uuid, max_ahead interval DEFAULT NULL::interval, ahead_action text DEFAULT NULL::text, max_age interval DEFAULT NULL::interval, age_action text DEFAULT NULL::text, max_metrics integer DEFAULT NULL::integer, rate double precision DEFAULT NULL::double precision, burst double precision DEFAULT NULL::double precision)', 'void', 'f v called u sql'),
+        ('set_device_policy_as_owner(device_id text, max_ahead interval, ahead_action text, max_age interval, age_action text, max_metrics integer, rate double precision, burst double precision)', 'void', 'f v called u plpgsql'),
         ('set_expected_interval(device_id text, expected_interval interval)', 'void', 'f v called u c'),
+        ('set_expected_interval(device_id uuid, expected_interval interval)', 'void', 'f v called u sql'),
         ('set_failure_policy(projection text, policy text)', 'void', 'f v called u c'), ('set_failure_policy_as_owner(projection text, policy text)', 'void', 'f v called u plpgsql'),
-        ('set_metric(name text, kind text)', 'void', 'f v called u c'), ('set_metric_as_owner(name text, kind text)', 'void', 'f v called u plpgsql'),
+        ('set_metric(name text, kind text DEFAULT NULL::text, unit text DEFAULT NULL::text, minimum double precision DEFAULT NULL::double precision, maximum double precision DEFAULT NULL::double precision)', 'void', 'f v called u c'),
+        ('set_metric_as_owner(name text, kind text, unit text, minimum double precision, maximum double precision)', 'void', 'f v called u plpgsql'),
         ('set_retention(projection text, retention interval)', 'void', 'f v called u c'), ('set_retention_as_owner(projection text, retention interval)', 'void', 'f v called u plpgsql'),
         ('settle_readings(index regclass)', 'void', 'f v strict u c'),
         ('setup(OUT item text, OUT state text, OUT detail text, OUT hint text, OUT command text)', 'SETOF record', 'f v called u plpgsql'),
@@ -345,8 +362,11 @@ SELECT results_eq(
     $$ SELECT t.tgrelid::regclass::text, t.tgname::text COLLATE "default", t.tgenabled::text, t.tgtype::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
        WHERE c.relnamespace = 'telemetry'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2 $$,
     -- tgtype: 1 row, 2 before, 8 delete, 16 update, 32 truncate
-    $$ VALUES ('telemetry.device', 'announce_change', 'A', 8 + 16 + 32), ('telemetry.device', 'announce_replicated_change', 'R', 1 + 8 + 16), ('telemetry.event', 'insert_only', 'A', 2 + 8 + 16 + 32), ('telemetry.event_1', 'insert_only', 'A', 2 + 8 + 16 + 32),
-              ('telemetry.event_1', 'insert_only_rows', 'A', 1 + 2 + 8 + 16) $$,
+    $$ VALUES ('telemetry.device', 'announce_change', 'A', 8 + 16 + 32), ('telemetry.device', 'announce_replicated_change', 'R', 1 + 8 + 16),
+              ('telemetry.device_policy', 'announce_change', 'A', 1 + 4 + 8 + 16), ('telemetry.device_policy', 'announce_truncate', 'A', 32),
+              ('telemetry.event', 'insert_only', 'A', 2 + 8 + 16 + 32), ('telemetry.event_1', 'insert_only', 'A', 2 + 8 + 16 + 32),
+              ('telemetry.event_1', 'insert_only_rows', 'A', 1 + 2 + 8 + 16),
+              ('telemetry.metric', 'announce_change', 'A', 1 + 8 + 16), ('telemetry.metric', 'announce_limits', 'A', 1 + 4), ('telemetry.metric', 'announce_truncate', 'A', 32) $$,
     'triggers of the log and the registry');
 SELECT results_eq(
     $$ SELECT indexdef FROM pg_indexes WHERE schemaname = 'telemetry' AND tablename IN ('event', 'event_1') ORDER BY indexname $$,
@@ -395,6 +415,7 @@ SELECT results_eq(
               ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.liveness_interval', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.max_devices', 'integer', '', 'sighup'), ('telemetry_cqrs.max_metric_names', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'),
               ('telemetry_cqrs.nats_stream', 'string', '', 'sighup'), ('telemetry_cqrs.nats_url', 'string', '', 'sighup'), ('telemetry_cqrs.nats_window', 'integer', '', 'sighup'),
               ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'), ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.redis_expiry', 'integer', 's', 'sighup'),
