@@ -33,7 +33,7 @@ sub names { return sql(q{SELECT coalesce(string_agg(name, ' ' ORDER BY name), ''
 sub set_to
 {
 	my ($setting, $value) = @_;
-	sql("ALTER SYSTEM SET telemetry_cqrs.$setting = $value");
+	sql("LOAD 'telemetry_cqrs'; ALTER SYSTEM SET telemetry_cqrs.$setting = $value");
 	$node->reload;
 	for my $session ($here, $there)
 	{
