@@ -15,7 +15,6 @@
 #include <string_view>
 
 #include "model/policy.hpp"
-#include "postgres/types.hpp"
 #include "runtime/steady_time.hpp"
 
 namespace device {

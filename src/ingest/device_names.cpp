@@ -7,8 +7,6 @@
 #include "postgres/encoding.hpp"
 #include "postgres/text.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace ingest {
 
 void require_valid_names(const text* device_id, const text* region) {
