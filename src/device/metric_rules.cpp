@@ -43,8 +43,16 @@ struct Memory {
 };
 Memory memory{};
 
-const KnownMetric* find(std::string_view name, std::uint64_t hash) noexcept {
+// The session draws it, so that no sender can choose names that collide.
+std::uint64_t seed = 0;
+
+std::uint64_t hash_of_name(std::string_view name) noexcept {
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(name.data()), static_cast<int>(name.size()), seed);
+}
+
+const KnownMetric* find(std::string_view name) noexcept {
     if (memory.slots == nullptr) return nullptr;
+    const std::uint64_t hash = hash_of_name(name);
     for (std::uint64_t at = hash;; ++at) {
         const Slot& slot = memory.slots[at & (memory.slot_count - 1)];
         if (slot.metric == nullptr) return nullptr;
@@ -86,7 +94,7 @@ void add(std::string_view name, const model::MetricLimits* limits) {
     metric->limits = limits;
     metric->size = static_cast<std::uint32_t>(name.size());
     if (!name.empty()) std::memcpy(reinterpret_cast<char*>(metric + 1), name.data(), name.size());
-    place(memory.slots, memory.slot_count, {postgres::hash_of(name), metric});
+    place(memory.slots, memory.slot_count, {hash_of_name(name), metric});
     ++memory.known_count;
 }
 
@@ -127,6 +135,7 @@ void read_table(Oid table) {
 }  // namespace
 
 void reload_metric_rules() {
+    if (seed == 0 && !pg_strong_random(&seed, sizeof seed)) elog(ERROR, "could not generate random values");
     if (memory.context == nullptr)
         memory.context = AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs metric rules", ALLOCSET_DEFAULT_SIZES);
     memory = {memory.context, nullptr, 0, 0, 0,
@@ -153,12 +162,12 @@ bool has_metric_limits() noexcept {
 }
 
 const model::MetricLimits* limits_of(std::string_view metric) noexcept {
-    const KnownMetric* known = find(metric, postgres::hash_of(metric));
+    const KnownMetric* known = find(metric);
     return known == nullptr ? nullptr : known->limits;
 }
 
 bool is_known_metric(std::string_view metric) noexcept {
-    return find(metric, postgres::hash_of(metric)) != nullptr;
+    return find(metric) != nullptr;
 }
 
 void remember_metric(std::string_view metric) {

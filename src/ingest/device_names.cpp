@@ -6,6 +6,7 @@
 #include "model/refusal_text.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/text.hpp"
+#include "postgres/types.hpp"
 
 namespace ingest {
 

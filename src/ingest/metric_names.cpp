@@ -2,7 +2,9 @@
 #include "ingest/metric_names.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <unordered_set>
 
 #include "device/metric_names.hpp"
 #include "device/metric_rules.hpp"
@@ -15,13 +17,13 @@ using event_log::Candidate;
 
 // The distinct names that the session does not know, ascending.
 std::vector<MetricName> unknown_names(const std::vector<Candidate>& candidates) {
-    std::vector<MetricName> names;
+    std::unordered_set<std::string_view> distinct;
     for (const Candidate& each : candidates)
         for (const model::Metric& metric : each.reading.metrics)
-            if (!device::is_known_metric(metric.name)) names.push_back({metric.name});
+            if (!device::is_known_metric(metric.name)) distinct.insert(metric.name);
+    std::vector<MetricName> names;
+    for (const std::string_view each : distinct) names.push_back({each});
     std::ranges::sort(names, {}, &MetricName::name);
-    const auto repeats = std::ranges::unique(names, {}, &MetricName::name);
-    names.erase(repeats.begin(), repeats.end());
     return names;
 }
 
@@ -77,15 +79,17 @@ NewMetricNames find_new_metric_names(std::vector<Candidate>& candidates) {
 
 void register_accepted(const NewMetricNames& found, const std::vector<Candidate>& candidates) {
     if (found.names.empty()) return;
-    std::vector<std::string_view> accepted;
+    std::vector<bool> is_accepted(found.names.size());
     for (const Candidate& each : candidates) {
         if (each.outcome != event_log::AppendOutcome::kAccepted) continue;
-        for (const model::Metric& metric : each.reading.metrics)
-            if (std::ranges::binary_search(found.names, metric.name)) accepted.push_back(metric.name);
+        for (const model::Metric& metric : each.reading.metrics) {
+            const auto name = std::ranges::lower_bound(found.names, metric.name);
+            if (name != found.names.end() && *name == metric.name) is_accepted[name - found.names.begin()] = true;
+        }
     }
-    std::ranges::sort(accepted);
-    const auto repeats = std::ranges::unique(accepted);
-    accepted.erase(repeats.begin(), repeats.end());
+    std::vector<std::string_view> accepted;
+    for (std::size_t i = 0; i < is_accepted.size(); ++i)
+        if (is_accepted[i]) accepted.push_back(found.names[i]);
     if (!accepted.empty()) device::register_metrics(accepted);
 }
 
