@@ -46,13 +46,9 @@ Memory memory{};
 // The session draws it, so that no sender can choose names that collide.
 std::uint64_t seed = 0;
 
-std::uint64_t hash_of_name(std::string_view name) noexcept {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(name.data()), static_cast<int>(name.size()), seed);
-}
-
 const KnownMetric* find(std::string_view name) noexcept {
     if (memory.slots == nullptr) return nullptr;
-    const std::uint64_t hash = hash_of_name(name);
+    const std::uint64_t hash = postgres::hash_of(name, seed);
     for (std::uint64_t at = hash;; ++at) {
         const Slot& slot = memory.slots[at & (memory.slot_count - 1)];
         if (slot.metric == nullptr) return nullptr;
@@ -94,7 +90,7 @@ void add(std::string_view name, const model::MetricLimits* limits) {
     metric->limits = limits;
     metric->size = static_cast<std::uint32_t>(name.size());
     if (!name.empty()) std::memcpy(reinterpret_cast<char*>(metric + 1), name.data(), name.size());
-    place(memory.slots, memory.slot_count, {hash_of_name(name), metric});
+    place(memory.slots, memory.slot_count, {postgres::hash_of(name, seed), metric});
     ++memory.known_count;
 }
 
