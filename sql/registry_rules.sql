@@ -5,6 +5,7 @@ SET intervalstyle = 'postgres';
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS telemetry_cqrs;
 RESET client_min_messages;
+DELETE FROM telemetry.metric WHERE name IN ('temperature', 'humidity');
 
 -- A reading brings the names of its metrics along. Its temperature and humidity have fields of their own.
 SELECT status FROM telemetry.ingest_telemetry('rule-1', '2024-05-01 10:00+00', 21, 40, 'a', '{"rule_light": 10, "rule_co2": 400}');
