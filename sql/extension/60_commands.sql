@@ -16,11 +16,49 @@ temperature is in °C, humidity in %RH; metrics has further numeric metrics as a
 The idempotency key is scoped by device: the same request again gets status duplicate and the first receipt, another request raises TC009. Without a key the reading (device, measured_at, values) is its own identity. Without key and measured_at it has no identity, and every call stores it.
 The call waits for another session that is storing the same key, for at most lock_timeout (TC101). Errors: TC001 to TC009; 40001 above READ COMMITTED when the first delivery is not visible to the transaction.';
 
+-- A device or a key of type uuid needs no cast. An untyped value is always a text, so these leave every other call what it is. With
+-- defaults before the key a call without a key would fit two functions.
+CREATE FUNCTION telemetry.ingest_telemetry(
+    device_id       uuid,
+    measured_at     timestamptz = NULL,
+    temperature     double precision = NULL,
+    humidity        double precision = NULL,
+    idempotency_key text = NULL,
+    metrics         jsonb = NULL,
+    region          text = NULL
+) RETURNS telemetry.receipt
+    AS 'MODULE_PATHNAME', 'telemetry_ingest_reading_of_uuid' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.ingest_telemetry(uuid, timestamptz, double precision, double precision, text, jsonb, text) IS 'Does what telemetry.ingest_telemetry(text, ...) does, for a device whose id is a uuid. The id is stored in lower case with hyphens.';
+
+CREATE FUNCTION telemetry.ingest_telemetry(
+    device_id       text,
+    measured_at     timestamptz,
+    temperature     double precision,
+    humidity        double precision,
+    idempotency_key uuid,
+    metrics         jsonb = NULL,
+    region          text = NULL
+) RETURNS telemetry.receipt
+    AS 'MODULE_PATHNAME', 'telemetry_ingest_reading_with_uuid_key' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, uuid, jsonb, text) IS 'Does what telemetry.ingest_telemetry(text, ...) does, for a key that is a uuid. A call gives all arguments up to the key, some of them perhaps as NULL. The key is stored in lower case with hyphens.';
+
+CREATE FUNCTION telemetry.ingest_telemetry(
+    device_id       uuid,
+    measured_at     timestamptz,
+    temperature     double precision,
+    humidity        double precision,
+    idempotency_key uuid,
+    metrics         jsonb = NULL,
+    region          text = NULL
+) RETURNS telemetry.receipt
+    AS 'MODULE_PATHNAME', 'telemetry_ingest_reading_of_uuid_with_uuid_key' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.ingest_telemetry(uuid, timestamptz, double precision, double precision, uuid, jsonb, text) IS 'Does what telemetry.ingest_telemetry(text, ...) does, for a device and a key that are both a uuid. A call gives all arguments up to the key, some of them perhaps as NULL.';
+
 CREATE FUNCTION telemetry.ingest_telemetry_batch(
     device_ids       text[],
-    measured_ats     timestamptz[],
-    temperatures     double precision[],
-    humidities       double precision[],
+    measured_ats     timestamptz[] = NULL,
+    temperatures     double precision[] = NULL,
+    humidities       double precision[] = NULL,
     idempotency_keys text[] = NULL,
     metrics          jsonb[] = NULL,
     regions          text[] = NULL,
@@ -28,7 +66,7 @@ CREATE FUNCTION telemetry.ingest_telemetry_batch(
 ) RETURNS telemetry.batch_receipt
     AS 'MODULE_PATHNAME', 'telemetry_ingest_batch' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text) IS
-'Stores many readings, each exactly once, in the caller''s transaction. The arrays have one dimension and one length, and each index stands for a reading. device_ids is required; any other array may be NULL, which means NULL for each reading. Units and rules are those of ingest_telemetry.
+'Stores many readings, each exactly once, in the caller''s transaction. The arrays have one dimension and one length, and each index stands for a reading. device_ids is required; any other array may be left out or NULL, which means NULL for each reading. Units and rules are those of ingest_telemetry.
 With on_error quarantine the call keeps a refused or conflicting reading in telemetry.rejected_readings with SQLSTATE and reason, and stores the others. With abort it raises the error of the first such reading and stores nothing. Errors: TC010 for arrays that do not fit together or an unknown on_error; TC011 for more readings than telemetry_cqrs.max_batch_readings.';
 
 CREATE FUNCTION telemetry.register_device(
@@ -38,7 +76,7 @@ CREATE FUNCTION telemetry.register_device(
     attributes        jsonb = NULL
 ) RETURNS boolean
     AS 'MODULE_PATHNAME', 'telemetry_register_device' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.register_device(text, text, interval, jsonb) IS 'Registers a device. Returns true if the device is new; returns false and changes nothing if it is known already. Readings without a region get the region of their device. expected_interval: how often it is expected to send (telemetry.device_liveness). Errors: TC001, TC007; 22023 for an expected_interval outside of 0 to 365 days.';
+COMMENT ON FUNCTION telemetry.register_device(text, text, interval, jsonb) IS 'Registers a device. Returns true if the device is new; returns false and changes nothing if it is known already. A NOTICE then says if the registry holds another region, expected_interval or attributes than the call gives; telemetry.relocate_device() changes the region. Readings without a region get the region of their device. expected_interval: how often it is expected to send (telemetry.device_liveness). Errors: TC001, TC007; 22023 for an expected_interval outside of 0 to 365 days.';
 
 CREATE FUNCTION telemetry.ingest_telemetry_batch(readings json, on_error text = 'quarantine', time_unit text = NULL) RETURNS telemetry.batch_receipt
     AS 'MODULE_PATHNAME', 'telemetry_ingest_json' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -8,7 +8,12 @@ CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, 
         ('event_1', 'insert_only', 'ALWAYS', 'BEFORE DELETE OR UPDATE OR TRUNCATE ON telemetry.event_1 FOR EACH STATEMENT EXECUTE FUNCTION telemetry.refuse_change()'),
         ('event_1', 'insert_only_rows', 'ALWAYS', 'BEFORE DELETE OR UPDATE ON telemetry.event_1 FOR EACH ROW EXECUTE FUNCTION telemetry.refuse_change()'),
         ('device', 'announce_change', 'ALWAYS', 'AFTER DELETE OR UPDATE OR TRUNCATE ON telemetry.device FOR EACH STATEMENT EXECUTE FUNCTION telemetry.announce_registry_change()'),
-        ('device', 'announce_replicated_change', 'REPLICA', 'AFTER DELETE OR UPDATE ON telemetry.device FOR EACH ROW EXECUTE FUNCTION telemetry.announce_registry_change()')
+        ('device', 'announce_replicated_change', 'REPLICA', 'AFTER DELETE OR UPDATE ON telemetry.device FOR EACH ROW EXECUTE FUNCTION telemetry.announce_registry_change()'),
+        ('metric', 'announce_change', 'ALWAYS', 'AFTER DELETE OR UPDATE ON telemetry.metric FOR EACH ROW EXECUTE FUNCTION telemetry.announce_registry_change()'),
+        ('metric', 'announce_limits', 'ALWAYS', 'AFTER INSERT ON telemetry.metric FOR EACH ROW WHEN (((new.minimum IS NOT NULL) OR (new.maximum IS NOT NULL))) EXECUTE FUNCTION telemetry.announce_registry_change()'),
+        ('metric', 'announce_truncate', 'ALWAYS', 'AFTER TRUNCATE ON telemetry.metric FOR EACH STATEMENT EXECUTE FUNCTION telemetry.announce_registry_change()'),
+        ('device_policy', 'announce_change', 'ALWAYS', 'AFTER INSERT OR DELETE OR UPDATE ON telemetry.device_policy FOR EACH ROW EXECUTE FUNCTION telemetry.announce_registry_change()'),
+        ('device_policy', 'announce_truncate', 'ALWAYS', 'AFTER TRUNCATE ON telemetry.device_policy FOR EACH STATEMENT EXECUTE FUNCTION telemetry.announce_registry_change()')
     ), found AS (
         SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid) AS definition,
                CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' WHEN 'O' THEN 'ORIGIN' ELSE 'DISABLED' END AS fires

@@ -103,28 +103,6 @@ BEGIN
     RETURN due;
 END $$;
 COMMENT ON FUNCTION telemetry.replay_parked_as_owner(text, bigint[]) IS 'Does the work of telemetry.replay_parked(). Internal.';
-CREATE FUNCTION telemetry.set_metric(name text, kind text) RETURNS void
-    AS 'MODULE_PATHNAME', 'telemetry_administer' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.set_metric(text, text) IS
-'Says that a metric is a gauge or a counter; a metric of which nothing was said is a gauge. Of a counter, the statistics of devices by minute, hour, day and other buckets have its increase and resets besides. temperature and humidity may be counters, too.
-It changes only what is applied from now on, and the increase of a bucket that has older readings stays NULL. telemetry.rebuild_projection() computes the history of a projection again. 22023 for an unknown kind and an empty name.';
-
-CREATE FUNCTION telemetry.set_metric_as_owner(name text, kind text) RETURNS void LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF name IS NULL OR name = '' THEN
-        RAISE EXCEPTION 'a metric needs a name' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The name is %L.', name), HINT = 'Give the name under which readings have it.';
-    END IF;
-    IF kind IS NULL OR kind NOT IN ('gauge', 'counter') THEN
-        RAISE EXCEPTION 'unknown kind of metric' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The kind is %L.', kind), HINT = 'Kinds are: gauge, counter.';
-    END IF;
-    IF kind = COALESCE((SELECT m.kind FROM telemetry.metric m WHERE m.name = set_metric_as_owner.name), 'gauge') THEN RETURN; END IF;
-    INSERT INTO telemetry.metric (name, kind) VALUES (set_metric_as_owner.name, set_metric_as_owner.kind)
-    ON CONFLICT ON CONSTRAINT metric_pkey DO UPDATE SET kind = excluded.kind;
-    RAISE NOTICE 'metric % is a % from now on', quote_ident(name), kind
-        USING DETAIL = 'What projections have applied stays as it is.', HINT = 'SELECT telemetry.rebuild_projection(...) computes the history of a projection again.';
-END $$;
-COMMENT ON FUNCTION telemetry.set_metric_as_owner(text, text) IS 'Does the work of telemetry.set_metric(). Internal.';
 
 CREATE FUNCTION telemetry.create_projection(
     projection text,

@@ -45,6 +45,9 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.wait_for(text, interval, text), telemetry.wait_for(text, double precision, text), telemetry.wait_for(text, text, text), '
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text), '
+                   'telemetry.ingest_telemetry(uuid, timestamptz, double precision, double precision, text, jsonb, text), '
+                   'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, uuid, jsonb, text), '
+                   'telemetry.ingest_telemetry(uuid, timestamptz, double precision, double precision, uuid, jsonb, text), '
                    'telemetry.ingest_telemetry_batch(text[], timestamptz[], double precision[], double precision[], text[], jsonb[], text[], text), '
                    'telemetry.ingest_telemetry_batch(json, text, text), telemetry.ingest_telemetry_batch(jsonb, text, text), telemetry.ingest_telemetry_batch(text, text, text), '
                    'telemetry.inbox_receipt() TO %s', role);
@@ -60,11 +63,38 @@ BEGIN
     PERFORM telemetry.grant_writer(role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.set_expected_interval(text, interval), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
-                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), telemetry.set_metric(text, text), '
+                   'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), telemetry.set_metric(text, text, text, double precision, double precision), '
+                   'telemetry.relocate_device(text, text), telemetry.set_device_policy(text, interval, text, interval, text, integer, double precision, double precision), '
+                   'telemetry.register_device(uuid, text, interval, jsonb), telemetry.relocate_device(uuid, text), telemetry.set_expected_interval(uuid, interval), '
+                   'telemetry.set_device_policy(uuid, interval, text, interval, text, integer, double precision, double precision), '
                    'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.cancel_rebuild(text), telemetry.verify_projection(text), '
                    'telemetry.create_subscription(text, timestamptz, text[], text[], text[], text, integer, interval, boolean, interval), telemetry.restart_subscription(text, timestamptz), telemetry.drop_subscription(text), '
                    'telemetry.pause_relay(text), telemetry.resume_relay(text), telemetry.adopt_relay(text), telemetry.refresh_cache() TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.offline_device, telemetry.relay TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.device_policy, telemetry.offline_device, telemetry.relay TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, instruct the relay, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';
+
+-- An untyped name goes here, as it stands or as SQL writes names. As a regrole it would lose its capitals.
+CREATE FUNCTION telemetry.role_named(role text) RETURNS regrole LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found regrole := COALESCE((SELECT r.oid::regrole FROM pg_roles r WHERE r.rolname = role), to_regrole(role));
+BEGIN
+    IF found IS NULL OR found = 0 THEN
+        RAISE EXCEPTION 'there is no such role' USING ERRCODE = 'undefined_object', DETAIL = format('The role was given as %L.', role),
+            HINT = 'Give the name of a role that CREATE ROLE has made.';
+    END IF;
+    RETURN found;
+END $$;
+COMMENT ON FUNCTION telemetry.role_named(text) IS 'Finds a role by its name, or else by its name as SQL writes it. 42704 if there is none. Internal.';
+
+CREATE FUNCTION telemetry.grant_reader(role text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT telemetry.grant_reader(telemetry.role_named(role)) $$;
+COMMENT ON FUNCTION telemetry.grant_reader(text) IS 'Does what telemetry.grant_reader(regrole) does, for the name of a role. 42704 if there is none.';
+CREATE FUNCTION telemetry.grant_writer(role text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT telemetry.grant_writer(telemetry.role_named(role)) $$;
+COMMENT ON FUNCTION telemetry.grant_writer(text) IS 'Does what telemetry.grant_writer(regrole) does, for the name of a role. 42704 if there is none.';
+CREATE FUNCTION telemetry.grant_admin(role text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT telemetry.grant_admin(telemetry.role_named(role)) $$;
+COMMENT ON FUNCTION telemetry.grant_admin(text) IS 'Does what telemetry.grant_admin(regrole) does, for the name of a role. 42704 if there is none.';

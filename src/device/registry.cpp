@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "device/known_devices.hpp"
+#include "device/registry_room.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/server_versions.hpp"
@@ -273,6 +274,21 @@ bool try_insert(std::vector<Entry*>& unknown, bool has_patience) {
 // even then, a trigger kept it out.
 constexpr int kAttempts = 4;
 
+// Marks the unknown devices for which the registry has no room. Returns how many remain unknown.
+std::uint32_t admit_unknown(Entry* entries, std::uint32_t count, std::uint32_t unknown, const runtime::Installed& relations) {
+    const std::uint64_t room = postgres::guarded([&relations, unknown] { return room_for_devices(relations.device, unknown); });
+    take_room_for_devices(room);
+    std::uint64_t left = room;
+    for (Entry* each = entries; each < entries + count && room < unknown; ++each) {
+        if (each->standing != Standing::kUnknown) continue;
+        if (left == 0)
+            each->standing = Standing::kNoRoom;
+        else
+            --left;
+    }
+    return static_cast<std::uint32_t>(room);
+}
+
 void register_unknown(Entry* entries, std::uint32_t count, const runtime::Installed& relations) {
     std::vector<Entry*> unknown;
     for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -293,11 +309,45 @@ void resolve(Entry* entries, std::uint32_t count, bool auto_register) {
     const runtime::Installed relations = runtime::installed();
     const std::uint32_t unknown =
         postgres::guarded([=, &relations] { return look_up_all(entries, count, auto_register, relations); });
-    if (unknown > 0 && auto_register) register_unknown(entries, count, relations);
+    if (unknown > 0 && auto_register && admit_unknown(entries, count, unknown, relations) > 0)
+        register_unknown(entries, count, relations);
 }
 
-bool register_one(text* device_id, text* region, Interval* expected_interval, Jsonb* attributes) {
+namespace {
+
+constexpr postgres::Statement kCompare{
+    postgres::SqlCommand::kSelect,
+    "SELECT region, $2 IS NOT NULL AND $2 IS DISTINCT FROM region, $3 IS NOT NULL AND $3 IS DISTINCT FROM expected_interval, "
+    "$4 IS NOT NULL AND $4 IS DISTINCT FROM attributes FROM telemetry.device WHERE device_id = $1",
+    4,
+    {TEXTOID, TEXTOID, INTERVALOID, JSONBOID},
+    nullptr};
+
+// P. Compares what was sent with the row of a known device. The caller has opened the statements.
+Registration compared(Datum* sent, const char* nulls, MemoryContext caller) {
+    Registration found;
+    const postgres::StatementResult rows = postgres::execute(kCompare, sent, nulls);
+    if (rows.row_count == 0) return found;  // deleted meanwhile, or a trigger kept it out
+    bool is_null;
+    const auto differs = [&rows](int column) {
+        bool is_unknown;
+        return DatumGetBool(postgres::value_of(rows, 0, column, &is_unknown));
+    };
+    found.has_other_region = differs(2);
+    found.has_other_interval = differs(3);
+    found.has_other_attributes = differs(4);
+    const Datum region = postgres::value_of(rows, 0, 1, &is_null);
+    const MemoryContext statements = MemoryContextSwitchTo(caller);
+    found.region = copied_view(region, is_null);
+    MemoryContextSwitchTo(statements);
+    return found;
+}
+
+}  // namespace
+
+Registration register_one(text* device_id, text* region, Interval* expected_interval, Jsonb* attributes) {
     return postgres::guarded([=] {
+        const MemoryContext caller = CurrentMemoryContext;
         // A column without a value is not named, so that it gets its default.
         struct Given {
             const char* column;
@@ -325,9 +375,40 @@ bool register_one(text* device_id, text* region, Interval* expected_interval, Js
                                   columns.data, parameters.data);
         postgres::refuse_statement_obstacle(runtime::kDeviceTable);
         const postgres::StatementScope statements = postgres::open_statements();
-        const bool is_new = postgres::execute(statement, values).row_count == 1;
+        Registration registration;
+        registration.is_new = postgres::execute(statement, values).row_count == 1;
+        if (!registration.is_new) {
+            Datum sent[lengthof(all)];
+            char nulls[lengthof(all)];
+            for (std::size_t i = 0; i < lengthof(all); ++i) {
+                sent[i] = PointerGetDatum(all[i].value);
+                nulls[i] = all[i].value == nullptr ? 'n' : ' ';
+            }
+            registration = compared(sent, nulls, caller);
+        }
         postgres::close_statements(statements);
-        return is_new;
+        return registration;
+    });
+}
+
+Relocation relocate(text* device_id, text* region) {
+    return postgres::guarded([=] {
+        constexpr postgres::Statement kRelocate{
+            postgres::SqlCommand::kUpdate,
+            "UPDATE telemetry.device SET region = $2 WHERE device_id = $1 AND region IS DISTINCT FROM $2",
+            2,
+            {TEXTOID, TEXTOID},
+            nullptr};
+        constexpr postgres::Statement kFind{
+            postgres::SqlCommand::kSelect, "SELECT FROM telemetry.device WHERE device_id = $1", 1, {TEXTOID}, nullptr};
+        Datum values[] = {PointerGetDatum(device_id), PointerGetDatum(region)};
+        postgres::refuse_statement_obstacle(runtime::kDeviceTable);
+        const postgres::StatementScope statements = postgres::open_statements();
+        Relocation relocation = Relocation::kRelocated;
+        if (postgres::execute(kRelocate, values, region == nullptr ? " n" : nullptr).row_count == 0)
+            relocation = postgres::execute(kFind, values).row_count == 1 ? Relocation::kSameRegion : Relocation::kUnknownDevice;
+        postgres::close_statements(statements);
+        return relocation;
     });
 }
 

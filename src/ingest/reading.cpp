@@ -11,16 +11,27 @@
 namespace ingest {
 namespace {
 
+// Which of the names come as values of type uuid, and not of type text.
+struct UuidArguments {
+    bool device_id, idempotency_key;
+};
+
+// P. The argument as a text. Null: the argument is NULL.
+const text* name_argument(FunctionCallInfo fcinfo, int number, bool is_uuid) {
+    if (!is_uuid || PG_ARGISNULL(number)) return postgres::optional_text(fcinfo, number);
+    return postgres::new_text(DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(number))));
+}
+
 // P.
-Request request_of(FunctionCallInfo fcinfo) {
+Request request_of(FunctionCallInfo fcinfo, UuidArguments uuids) {
     Request request{};
-    const text* device_id = postgres::optional_text(fcinfo, 0);
+    const text* device_id = name_argument(fcinfo, 0, uuids.device_id);
     request.has_device_id = device_id != nullptr;
     if (request.has_device_id) request.reading.device_id = postgres::view_of(device_id);
     if (!PG_ARGISNULL(1)) request.reading.measured_at = PG_GETARG_TIMESTAMPTZ(1);
     if (!PG_ARGISNULL(2)) request.reading.temperature = PG_GETARG_FLOAT8(2);
     if (!PG_ARGISNULL(3)) request.reading.humidity = PG_GETARG_FLOAT8(3);
-    request.reading.idempotency_key = postgres::optional_view_of(postgres::optional_text(fcinfo, 4));
+    request.reading.idempotency_key = postgres::optional_view_of(name_argument(fcinfo, 4, uuids.idempotency_key));
     set_metrics(request, PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5));
     request.reading.region = postgres::optional_view_of(postgres::optional_text(fcinfo, 6));
     return request;
@@ -43,15 +54,11 @@ Datum receipt_of_quarantined(FunctionCallInfo fcinfo, TimestampTz received_at, s
     return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
 }
 
-}  // namespace
-}  // namespace ingest
-
-TELEMETRY_FUNCTION(telemetry_ingest_reading) {
-    using namespace ingest;
+Datum ingest_reading(FunctionCallInfo fcinfo, UuidArguments uuids) {
     Intake intake(Source::kReading, OnError::kRaise);
-    return intake.counted([fcinfo, &intake] {
+    return intake.counted([fcinfo, uuids, &intake] {
         const Door door("ingest_telemetry()");
-        const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo); });
+        const Request request = postgres::guarded([fcinfo, uuids] { return request_of(fcinfo, uuids); });
         const Verdicts verdicts = intake.take({&request, 1});
         if (verdicts.candidates.empty()) {
             const std::string token = intake.token();
@@ -62,4 +69,23 @@ TELEMETRY_FUNCTION(telemetry_ingest_reading) {
         const event_log::Candidate& stored = verdicts.candidates.front();
         return postgres::guarded([&] { return receipt_of(fcinfo, stored); });
     });
+}
+
+}  // namespace
+}  // namespace ingest
+
+TELEMETRY_FUNCTION(telemetry_ingest_reading) {
+    return ingest::ingest_reading(fcinfo, {false, false});
+}
+
+TELEMETRY_FUNCTION(telemetry_ingest_reading_of_uuid) {
+    return ingest::ingest_reading(fcinfo, {true, false});
+}
+
+TELEMETRY_FUNCTION(telemetry_ingest_reading_with_uuid_key) {
+    return ingest::ingest_reading(fcinfo, {false, true});
+}
+
+TELEMETRY_FUNCTION(telemetry_ingest_reading_of_uuid_with_uuid_key) {
+    return ingest::ingest_reading(fcinfo, {true, true});
 }

@@ -78,12 +78,27 @@ RefusedReading refuse_device(const event_log::Candidate& candidate, device::Stan
         return refuse(candidate.input_index, error_codes::kRetiredDevice, "device is retired",
                       seen + " was taken out of service.",
                       "Set its status in telemetry.device to active again, or stop it from sending.");
+    if (standing == device::Standing::kNoRoom)
+        return refuse(
+            candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
+            seen + " is unknown, and the registry has as many devices as telemetry_cqrs.max_devices lets readings register, " +
+                std::to_string(runtime::settings().max_devices) + ".",
+            "Call telemetry.register_device(), or raise telemetry_cqrs.max_devices.");
     if (runtime::settings().auto_register)
         return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                       seen + " is unknown, and a trigger on telemetry.device kept it from being registered.",
                       "Register it as that trigger requires, or drop the trigger.");
     return refuse(candidate.input_index, error_codes::kUnknownDevice, "device is not registered",
                   seen + " is unknown and telemetry_cqrs.auto_register is off.", "Call telemetry.register_device() first.");
+}
+
+RefusedReading refuse_metric_name(const event_log::Candidate& candidate, std::string_view metric) {
+    return refuse(
+        candidate.input_index, error_codes::kInvalidMetrics, "metric is not registered",
+        "Metric " + model::quoted_for_message(metric) + " of device " + model::quoted_for_message(candidate.reading.device_id) +
+            " is new, and telemetry.metric has as many names as telemetry_cqrs.max_metric_names lets readings register, " +
+            std::to_string(runtime::settings().max_metric_names) + ".",
+        "Call telemetry.set_metric(), or raise telemetry_cqrs.max_metric_names.");
 }
 
 // Without a key the values are the identity. So only the region can differ between two requests of one identity.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "device/registry.hpp"
 #include "event_log/candidate.hpp"
@@ -27,6 +28,7 @@ RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t siz
 RefusedReading refuse_metrics(std::uint32_t input_index, const SentMetrics& metrics);
 RefusedReading refuse_reading(std::uint32_t input_index, model::RefusalText text);
 RefusedReading refuse_device(const event_log::Candidate& candidate, device::Standing standing);
+RefusedReading refuse_metric_name(const event_log::Candidate& candidate, std::string_view metric);
 RefusedReading refuse_conflict(const event_log::Candidate& candidate);
 
 // The message and the detail in one text.

@@ -1,12 +1,13 @@
-// SQL functions register_device and set_expected_interval: the doors into the registry.
+// SQL functions register_device, relocate_device and set_expected_interval: the doors into the registry.
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "device/registry.hpp"
 #include "error_codes.hpp"
+#include "ingest/device_names.hpp"
 #include "ingest/door.hpp"
-#include "ingest/refused.hpp"
-#include "model/judge.hpp"
-#include "model/refusal_text.hpp"
+#include "model/name_text.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/sql_function.hpp"
@@ -41,6 +42,45 @@ void require_sensible(Interval* expected_interval) {
                           "Give a time of more than 0 and at most 365 days, or NULL.");
 }
 
+std::string words_of(const std::optional<std::string_view>& region) {
+    return region ? "region " + model::quoted_for_message(*region) : "no region";
+}
+
+// Tells the client that a known device is registered otherwise than it says.
+void tell_difference(std::string_view device_id, std::optional<std::string_view> region, const device::Registration& known) {
+    std::string detail, hint;
+    const auto add = [](std::string& text, const char* separator, const std::string& more) {
+        if (!text.empty()) text += separator;
+        text += more;
+    };
+    if (known.has_other_region) {
+        add(detail, "; ", "it has " + words_of(known.region) + ", and the call says " + words_of(region));
+        add(hint, ", ", "telemetry.relocate_device() changes the region");
+    }
+    if (known.has_other_interval) {
+        add(detail, "; ", "it has another expected_interval");
+        add(hint, ", ", "telemetry.set_expected_interval() changes the interval");
+    }
+    if (known.has_other_attributes) {
+        add(detail, "; ", "it has other attributes");
+        add(hint, ", ", "an UPDATE of telemetry.device changes the attributes");
+    }
+    if (detail.empty()) return;
+    detail = postgres::presentable("Device " + model::quoted_for_message(device_id) + " is registered: " + detail + ".");
+    hint += '.';
+    postgres::guarded([detail_words = detail.c_str(), hint_words = hint.c_str()] {
+        ereport(NOTICE, (errmsg("device is known already, and nothing is changed"), errdetail("%s", detail_words),
+                         errhint("%s", hint_words)));
+    });
+}
+
+[[noreturn]] void refuse_unknown(const text* device_id) {
+    throw postgres::Error(error_codes::kUnknownDevice, "the device is not registered",
+                          device_id == nullptr ? "The device id is NULL."
+                                               : "The device id is \"" + std::string(postgres::view_of(device_id)) + "\".",
+                          "telemetry.register_device() registers a device.");
+}
+
 }  // namespace
 }  // namespace ingest
 
@@ -56,16 +96,28 @@ TELEMETRY_FUNCTION(telemetry_register_device) {
         return Arguments{postgres::optional_text(fcinfo, 0), postgres::optional_text(fcinfo, 1),
                          PG_ARGISNULL(2) ? nullptr : PG_GETARG_INTERVAL_P(2), PG_ARGISNULL(3) ? nullptr : PG_GETARG_JSONB_P(3)};
     });
-    // The names obey the same rules as in a reading.
-    model::DeviceNames names{};
-    if (sent.device_id != nullptr) names.device_id = postgres::view_of(sent.device_id);
-    if (sent.region != nullptr) names.region = postgres::view_of(sent.region);
-    const model::Utf8Conversion to_utf8 = postgres::utf8_conversion();
-    const model::Refusal refusal = model::refusal_of(names, to_utf8);
-    if (refusal != model::Refusal::kNone)
-        ingest::raise(ingest::refuse_reading(0, model::describe(refusal, names, to_utf8)), 0, false);
+    ingest::require_valid_names(sent.device_id, sent.region);
     ingest::require_sensible(sent.expected_interval);
-    PG_RETURN_BOOL(device::register_one(sent.device_id, sent.region, sent.expected_interval, sent.attributes));
+    const device::Registration registration =
+        device::register_one(sent.device_id, sent.region, sent.expected_interval, sent.attributes);
+    if (!registration.is_new)
+        ingest::tell_difference(postgres::view_of(sent.device_id), postgres::optional_view_of(sent.region), registration);
+    PG_RETURN_BOOL(registration.is_new);
+}
+
+TELEMETRY_FUNCTION(telemetry_relocate_device) {
+    const ingest::Door door("relocate_device()");
+    struct Arguments {
+        text* device_id;
+        text* region;
+    };
+    const Arguments sent = postgres::guarded([fcinfo] {
+        return Arguments{postgres::optional_text(fcinfo, 0), postgres::optional_text(fcinfo, 1)};
+    });
+    ingest::require_valid_names(sent.device_id, sent.region);
+    const device::Relocation relocation = device::relocate(sent.device_id, sent.region);
+    if (relocation == device::Relocation::kUnknownDevice) ingest::refuse_unknown(sent.device_id);
+    PG_RETURN_BOOL(relocation == device::Relocation::kRelocated);
 }
 
 TELEMETRY_FUNCTION(telemetry_set_expected_interval) {
@@ -79,10 +131,6 @@ TELEMETRY_FUNCTION(telemetry_set_expected_interval) {
     });
     ingest::require_sensible(sent.expected_interval);
     if (sent.device_id == nullptr || !device::set_expected_interval(sent.device_id, sent.expected_interval))
-        throw postgres::Error(error_codes::kUnknownDevice, "the device is not registered",
-                              sent.device_id == nullptr
-                                  ? "The device id is NULL."
-                                  : "The device id is \"" + std::string(postgres::view_of(sent.device_id)) + "\".",
-                              "telemetry.register_device() registers a device.");
+        ingest::refuse_unknown(sent.device_id);
     PG_RETURN_VOID();
 }

@@ -6,6 +6,7 @@
 
 #include "device/registry.hpp"
 #include "event_log/append.hpp"
+#include "ingest/metric_names.hpp"
 #include "ingest/policy.hpp"
 #include "model/request_digest.hpp"
 #include "postgres/encoding.hpp"
@@ -118,7 +119,7 @@ void identify(Verdicts& verdicts) {
 }
 
 // Step 5. The verdict of the log is known. Readings that it did not store join the refused ones, and all are counted.
-void count_verdicts(Verdicts& verdicts, const std::vector<device::Standing>& standings) {
+void count_verdicts(Verdicts& verdicts, const std::vector<device::Standing>& standings, const NewMetricNames& metric_names) {
     for (std::size_t i = 0; i < verdicts.candidates.size(); ++i) {
         const Candidate& each = verdicts.candidates[i];
         switch (each.outcome) {
@@ -134,7 +135,9 @@ void count_verdicts(Verdicts& verdicts, const std::vector<device::Standing>& sta
                 verdicts.refused.push_back(refuse_conflict(each));
                 break;
             case AppendOutcome::kAbsent:
-                verdicts.refused.push_back(refuse_device(each, standings[i]));
+                verdicts.refused.push_back(metric_names.excess_name_of(i).empty()
+                                               ? refuse_device(each, standings[i])
+                                               : refuse_metric_name(each, metric_names.excess_name_of(i)));
                 break;
             case AppendOutcome::kUndecided:
                 throw postgres::Error(ERRCODE_INTERNAL_ERROR, "a reading was left undecided");
@@ -167,11 +170,13 @@ Verdicts decide(const Portion& portion, Progress& progress) {
     raise_if_wanted(verdicts);
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings);
+    const NewMetricNames metric_names = find_new_metric_names(verdicts.candidates);
     identify(verdicts);
     // Step 4. The log decides each candidate.
     event_log::append(verdicts.candidates.data(), static_cast<std::uint32_t>(verdicts.candidates.size()), verdicts.stamp);
-    count_verdicts(verdicts, standings);
+    count_verdicts(verdicts, standings, metric_names);
     raise_if_wanted(verdicts);
+    register_accepted(metric_names, verdicts.candidates);
     verdicts.xid = postgres::guarded([] { return model::Xid{U64FromFullTransactionId(GetTopFullTransactionId())}; });
     if (verdicts.accepted > 0) runtime::wake_at_commit(runtime::Role::kProjector);
     TELEMETRY_INJECTION_POINT("stored");

@@ -41,6 +41,7 @@ Refusal refusal_of_values(const Reading& reading, const Policy& policy, Utf8Conv
         if (!is_metric_name(metric.name, to_utf8)) return Refusal::kMetricName;
     for (const Metric& metric : reading.metrics)
         if (!std::isfinite(metric.value)) return Refusal::kMetricValue;
+    if (value_out_of_limits(reading, policy)) return Refusal::kOutOfLimits;
     return Refusal::kNone;
 }
 
@@ -56,6 +57,25 @@ Judgement judge_time(Micros measured_at, Micros received_at, const Policy& polic
 }
 
 }  // namespace
+
+std::optional<ValueOutOfLimits> value_out_of_limits(const Reading& reading, const Policy& policy) noexcept {
+    if (policy.limits_of == nullptr) return std::nullopt;
+    const auto limits_broken_by = [&policy](const Metric& metric) -> const MetricLimits* {
+        const MetricLimits* limits = policy.limits_of(metric.name);
+        return limits == nullptr || limits->allow(metric.value) ? nullptr : limits;
+    };
+    if (reading.temperature) {
+        const Metric temperature{kTemperatureName, *reading.temperature};
+        if (const auto* limits = limits_broken_by(temperature)) return ValueOutOfLimits{temperature, limits};
+    }
+    if (reading.humidity) {
+        const Metric humidity{kHumidityName, *reading.humidity};
+        if (const auto* limits = limits_broken_by(humidity)) return ValueOutOfLimits{humidity, limits};
+    }
+    for (const Metric& metric : reading.metrics)
+        if (const auto* limits = limits_broken_by(metric)) return ValueOutOfLimits{metric, limits};
+    return std::nullopt;
+}
 
 Refusal refusal_of(const DeviceNames& names, Utf8Conversion to_utf8) {
     if (!is_device_id(names.device_id, to_utf8)) return Refusal::kDeviceId;

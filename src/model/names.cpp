@@ -34,7 +34,7 @@ bool is_metric_name(std::string_view text, Utf8Conversion to_utf8) {
 }
 
 bool is_reserved(std::string_view metric_name) noexcept {
-    return metric_name == "temperature" || metric_name == "humidity";
+    return metric_name == kTemperatureName || metric_name == kHumidityName;
 }
 
 }  // namespace model

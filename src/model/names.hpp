@@ -34,6 +34,8 @@ bool is_key(std::string_view text, Utf8Conversion to_utf8 = nullptr);
 
 // "temperature" and "humidity" are not names of metrics of the object, because they have fields of their own.
 bool is_metric_name(std::string_view text, Utf8Conversion to_utf8 = nullptr);
+inline constexpr std::string_view kTemperatureName = "temperature";
+inline constexpr std::string_view kHumidityName = "humidity";
 bool is_reserved(std::string_view metric_name) noexcept;
 
 // The first flaw of a text that is in the encoding of the database.

@@ -2,6 +2,7 @@
 #include "model/refusal_text.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "error_codes.hpp"
@@ -71,6 +72,39 @@ std::string time_words(Micros at) {
 std::string duration_words(Micros duration) {
     const auto seconds = duration / 1'000'000;
     return std::to_string(seconds) + (seconds == 1 ? " second" : " seconds");
+}
+
+// The shortest digits that read back as this number.
+std::string short_number_words(double value) {
+    char digits[32];
+    return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
+}
+
+// "0 to 100 lx", "at least 0 lx", "at most 100 lx".
+std::string limits_words(const MetricLimits& limits) {
+    const std::string unit = limits.unit.empty() ? std::string() : " " + std::string(limits.unit);
+    if (std::isinf(limits.minimum)) return "at most " + short_number_words(limits.maximum) + unit;
+    if (std::isinf(limits.maximum)) return "at least " + short_number_words(limits.minimum) + unit;
+    return short_number_words(limits.minimum) + " to " + short_number_words(limits.maximum) + unit;
+}
+
+RefusalText out_of_limits(const Reading& reading, const Policy& policy) {
+    const std::optional<ValueOutOfLimits> value = value_out_of_limits(reading, policy);
+    if (!value) return {};
+    const MetricLimits& limits = *value->limits;
+    return {.sqlstate = error_codes::kOutOfLimits,
+            .message = "metric is out of its limits",
+            .detail = "Metric " + quoted_for_message(value->metric.name) + of_device(reading.device_id) + " is " +
+                      short_number_words(value->metric.value) +
+                      (limits.unit.empty() ? std::string() : " " + std::string(limits.unit)) + "; allowed is " +
+                      limits_words(limits) + ".",
+            .hint = "Check the sensor, or set other limits with telemetry.set_metric()."};
+}
+
+// Where the limit of a reading is to be changed.
+std::string limit_of(const char* name, const Policy& policy) {
+    if (policy.is_of_device) return std::string(name) + " of the device (telemetry.set_device_policy())";
+    return std::string("telemetry_cqrs.") + name;
 }
 
 RefusalText not_finite(std::string_view name, double value, const Reading& reading) {
@@ -147,6 +181,8 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
             text.detail.insert(std::string_view("metric").size(), " " + quoted_for_message(name));
             return text;
         }
+        case Refusal::kOutOfLimits:
+            return out_of_limits(reading, policy);
         case Refusal::kTooEarly:
             return {.sqlstate = error_codes::kMeasuredAtOutOfRange,
                     .message = "measured_at is out of range",
@@ -159,9 +195,8 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
                     .detail = "measured_at" + of_device(reading.device_id) + " is " +
                               time_words(reading.measured_at.value_or(0)) + ", more than " + duration_words(policy.max_ahead) +
                               " ahead of the server's clock, " + time_words(received_at) + ".",
-                    .hint =
-                        "Check the clocks of device and server, or raise telemetry_cqrs.max_ahead. Without measured_at the "
-                        "time of receipt is taken."};
+                    .hint = "Check the clocks of device and server, or raise " + limit_of("max_ahead", policy) +
+                            ". Without measured_at the time of receipt is taken."};
         case Refusal::kTooOld:
             return {.sqlstate = error_codes::kMeasuredAtOutOfRange,
                     .message = "measured_at is out of range",
@@ -169,7 +204,7 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
                               time_words(reading.measured_at.value_or(0)) + ", more than " +
                               duration_words(policy.max_age.value_or(0)) + " before the server's clock, " +
                               time_words(received_at) + ".",
-                    .hint = "Check the device's clock, or raise telemetry_cqrs.max_age."};
+                    .hint = "Check the device's clock, or raise " + limit_of("max_age", policy) + "."};
     }
     return {};
 }

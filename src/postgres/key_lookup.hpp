@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "postgres/server_versions.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace postgres {
@@ -82,6 +84,24 @@ void for_each_row(Oid table, Snapshot snapshot, Body&& body) {
     }
     ExecDropSingleTupleTableSlot(slot);
     table_endscan(scan);
+    table_close(relation, AccessShareLock);
+}
+
+// Calls `body(slot)` for each row that an index of the table has and the snapshot shows, in the order of the index.
+template <typename Body>
+void for_each_row_of_index(Oid table, Oid index, Snapshot snapshot, Body&& body) {
+    Relation relation = table_open(table, AccessShareLock);
+    Relation ordered = index_open(index, AccessShareLock);
+    IndexScanDesc scan = begin_index_scan(relation, ordered, snapshot, 0);
+    index_rescan(scan, nullptr, 0, nullptr, 0);
+    TupleTableSlot* slot = table_slot_create(relation, nullptr);
+    while (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+        slot_getallattrs(slot);
+        body(slot);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    index_endscan(scan);
+    index_close(ordered, AccessShareLock);
     table_close(relation, AccessShareLock);
 }
 

@@ -57,6 +57,8 @@ bool look_up(Installed& found) {
         if (!OidIsValid(found.*each.oid)) return false;
     }
     found.batch_verdict = postgres::find_relation(found.schema, "batch_verdict");
+    found.metric = postgres::find_relation(found.schema, "metric");
+    found.device_policy = postgres::find_relation(found.schema, "device_policy");
     found.owner = postgres::owner_of_relation(found.event);
     return OidIsValid(found.owner);
 }

@@ -19,7 +19,10 @@ struct Installed {
     Oid segment;  // the table that gets new events
     Oid event_id_sequence;
     Oid device;
-    Oid batch_verdict;  // InvalidOid: the extension is of version 1.0, whose tables keep no account of batches
+    // InvalidOid: the extension is of version 1.0, which does not have these tables.
+    Oid batch_verdict;
+    Oid metric;
+    Oid device_policy;
 };
 
 // Throws Error(TC301) if schema "telemetry" or one of its relations is missing.

@@ -18,6 +18,13 @@ constexpr Oid kSummaries = InvalidOid;
 
 // The columns that the registry reads: device_id, region, status.
 constexpr KnownColumn kDeviceColumns[] = {{TEXTOID, true}, {TEXTOID, false}, {TEXTOID, true}};
+// name, kind, unit, minimum, maximum
+constexpr KnownColumn kMetricColumns[] = {
+    {TEXTOID, true}, {TEXTOID, true}, {TEXTOID, false}, {FLOAT8OID, false}, {FLOAT8OID, false}};
+// device_id, max_ahead, ahead_action, max_age, age_action, max_metrics, rate, burst
+constexpr KnownColumn kDevicePolicyColumns[] = {{TEXTOID, true},      {INTERVALOID, false}, {TEXTOID, false},
+                                                {INTERVALOID, false}, {TEXTOID, false},     {INT4OID, false},
+                                                {FLOAT8OID, false},   {FLOAT8OID, false}};
 constexpr KnownColumn kBatchColumns[] = {{INT8OID, true},  {INT4OID, true},        {PG_SNAPSHOTOID, true}, {XID8OID, false},
                                          {INT8OID, false}, {PG_SNAPSHOTOID, true}, {XID8OID, false},       {INT8OID, false},
                                          {INT4OID, true},  {TIMESTAMPTZOID, true}};
@@ -57,7 +64,6 @@ constexpr OwnTable kCheckpointTable = written_by_statements("checkpoint", kOnDel
 constexpr OwnTable kProjectionSettingTable =
     written_by_statements("projection_setting", kOnInsert | kOnUpdate | kOnDelete, true);
 constexpr OwnTable kAuditTable = written_by_statements("audit", kOnInsert | kOnUpdate | kOnDelete, true);
-constexpr OwnTable kMetricTable = written_by_statements("metric", kOnInsert | kOnUpdate, true);
 constexpr OwnTable kPauseTable = written_by_statements("pause", kOnInsert | kOnDelete, true);
 constexpr OwnTable kSubscriptionTable = written_by_statements("subscription", kOnInsert | kOnUpdate | kOnDelete, true);
 constexpr OwnTable kSubscriptionShareTable =
@@ -71,6 +77,9 @@ constexpr OwnTable kRelayTable = written_by_statements("relay", kOnInsert | kOnU
 }  // namespace
 
 constexpr OwnTable kDeviceTable = written_by_statements("device", kOnInsert | kOnUpdate, true, kDeviceColumns);
+constexpr OwnTable kMetricTable = written_by_statements("metric", kOnInsert | kOnUpdate, true, kMetricColumns);
+constexpr OwnTable kDevicePolicyTable =
+    written_by_statements("device_policy", kOnInsert | kOnUpdate | kOnDelete, true, kDevicePolicyColumns);
 constexpr OwnTable kOfflineDeviceTable = written_by_statements("offline_device", kOnInsert | kOnDelete, false);
 constexpr OwnTable kRejectedReadingsTable =
     written_by_statements("rejected_readings", kOnInsert | kOnUpdate | kOnDelete, false);
@@ -87,28 +96,14 @@ OwnTable state_table(const char* name) noexcept {
 }
 
 std::span<const OwnTable* const> own_tables() noexcept {
-    static constexpr const OwnTable* kAll[] = {&kInstallationTable,
-                                               &kEpochTable,
-                                               &kDeviceTable,
-                                               &kRejectedReadingsTable,
-                                               &kBatchVerdictTable,
-                                               &kPauseTable,
-                                               &kProjectionSettingTable,
-                                               &kAuditTable,
-                                               &kMetricTable,
-                                               &kParkedEventTable,
-                                               &kBatchTable,
-                                               &kProjectionFailureTable,
-                                               &kBatcherTable,
-                                               &kCursorTable,
-                                               &kCheckpointTable,
-                                               &kSubscriptionTable,
-                                               &kSubscriptionShareTable,
-                                               &kSubscriptionConsumerTable,
-                                               &kRedeliveryTable,
-                                               &kDeadLetterTable,
-                                               &kOfflineDeviceTable,
-                                               &kRelayTable};
+    static constexpr const OwnTable* kAll[] = {&kInstallationTable,         &kEpochTable,        &kDeviceTable,
+                                               &kRejectedReadingsTable,     &kBatchVerdictTable, &kPauseTable,
+                                               &kProjectionSettingTable,    &kAuditTable,        &kMetricTable,
+                                               &kDevicePolicyTable,         &kParkedEventTable,  &kBatchTable,
+                                               &kProjectionFailureTable,    &kBatcherTable,      &kCursorTable,
+                                               &kCheckpointTable,           &kSubscriptionTable, &kSubscriptionShareTable,
+                                               &kSubscriptionConsumerTable, &kRedeliveryTable,   &kDeadLetterTable,
+                                               &kOfflineDeviceTable,        &kRelayTable};
     return kAll;
 }
 

@@ -7,8 +7,8 @@
 
 namespace runtime {
 
-extern const postgres::OwnTable kDeviceTable, kRejectedReadingsTable, kBatchVerdictTable, kBatchTable, kBatcherTable,
-    kCursorTable, kProjectionFailureTable, kParkedEventTable, kOfflineDeviceTable;
+extern const postgres::OwnTable kDeviceTable, kMetricTable, kDevicePolicyTable, kRejectedReadingsTable, kBatchVerdictTable,
+    kBatchTable, kBatcherTable, kCursorTable, kProjectionFailureTable, kParkedEventTable, kOfflineDeviceTable;
 
 // A state table is called telemetry.state_<projection>. All of them have one shape.
 inline constexpr const char* kStateTablePrefix = "state_";

@@ -47,6 +47,7 @@ constexpr const char* kActionDetails =
     "telemetry.rejected_readings, and a single call gets a receipt instead of an error.";
 constexpr int kMaxStaleness = 86400 * 1000;  // milliseconds; a day
 constexpr int kMaxBatchReadings = 1000000;
+constexpr int kMostMetricNames = 100000;
 
 void define_bool(const char* name, bool& value, const char* description, const char* details) {
     DefineCustomBoolVariable(name, description, details, &value, value, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
@@ -86,6 +87,13 @@ void define_all() {
     define_int("telemetry_cqrs.max_metrics", current.max_metrics, 0, static_cast<int>(model::kMostMetrics), 0,
                "Sets how many metrics one reading may have, beside temperature and humidity.",
                "A reading with more is refused with TC006.");
+    define_int("telemetry_cqrs.max_metric_names", current.max_metric_names, 0, kMostMetricNames, 0,
+               "Sets up to how many names of metrics readings register in telemetry.metric.",
+               "A reading with a further name is refused with TC006. With 0 readings register none, and any name will do. Each "
+               "session keeps all registered names in memory, at about 100 bytes each.");
+    define_int("telemetry_cqrs.max_devices", current.max_devices, 0, INT_MAX, 0,
+               "Sets up to how many devices in telemetry.device readings of unknown devices register theirs.",
+               "Beyond it, readings of unknown devices are refused with TC002. With 0 they register any number.");
     define_int("telemetry_cqrs.quarantine_retention", current.quarantine_retention, 0, 10 * kSecondsAYear, GUC_UNIT_S,
                "Sets how long refused readings are kept in telemetry.rejected_readings.", "With 0 they are kept for ever.");
     define_int("telemetry_cqrs.quarantine_rows", current.quarantine_rows, 0, INT_MAX, 0,

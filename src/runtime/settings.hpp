@@ -16,8 +16,10 @@ struct Settings {
     int max_age = 0;                                                // seconds measured_at may be behind; 0: any time will do
     model::LimitAction age_action = model::LimitAction::kReject;    // what becomes of an older reading
     int max_metrics = 64;                                           // metrics of one reading, beside temperature and humidity
-    int quarantine_retention = 30 * 86400;                          // seconds for which refused readings are kept; 0: for ever
-    int quarantine_rows = 1000000;                                  // refused readings that are kept; 0: any number
+    int max_metric_names = 10000;                                   // that readings may register; 0: they register none
+    int max_devices = 1000000;                              // in the registry, for readings to register one; 0: any number
+    int quarantine_retention = 30 * 86400;                  // seconds for which refused readings are kept; 0: for ever
+    int quarantine_rows = 1000000;                          // refused readings that are kept; 0: any number
     int verdict_retention = 7 * 86400;                      // seconds for which verdicts of batches are kept; 0: for ever
     int max_batch_readings = 100000;                        // readings that one call may send
     NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries

@@ -62,6 +62,9 @@ INSERT INTO surface VALUES
 -- A writer may call these.
     ('ingest_telemetry(text,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry('bare-1', now(), 1, 2, 'k', '{"a": 3}', 'hall') $$),
+    ('ingest_telemetry(uuid,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '', $$ SELECT * FROM telemetry.ingest_telemetry('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, now(), 1, 2, 'k') $$),
+    ('ingest_telemetry(text,timestamp with time zone,double precision,double precision,uuid,jsonb,text)', '42501', '', '', $$ SELECT * FROM telemetry.ingest_telemetry('bare-1', now(), 1, 2, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid) $$),
+    ('ingest_telemetry(uuid,timestamp with time zone,double precision,double precision,uuid,jsonb,text)', '42501', '', '', $$ SELECT * FROM telemetry.ingest_telemetry('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, now(), 1, 2, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid) $$),
     ('ingest_telemetry_batch(text[],timestamp with time zone[],double precision[],double precision[],text[],jsonb[],text[],text)', '42501', '', '',
         $$ SELECT * FROM telemetry.ingest_telemetry_batch(ARRAY['bare-1', ''], ARRAY[now(), NULL], ARRAY[1, 2], ARRAY[3, 4], ARRAY['k2', 'k3'], NULL, ARRAY['hall', 'yard'], 'quarantine') $$),
     -- The right is there, but the text is no token.
@@ -70,7 +73,14 @@ INSERT INTO surface VALUES
     ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
 -- An admin may call these.
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
+    ('register_device(uuid,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 'hall') $$),
+    ('set_device_policy(text,interval,text,interval,text,integer,double precision,double precision)', '42501', '42501', '', $$ SELECT telemetry.set_device_policy('bare-2', max_metrics => 3) $$),
+    ('set_device_policy(uuid,interval,text,interval,text,integer,double precision,double precision)', '42501', '42501', '', $$ SELECT telemetry.set_device_policy('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, max_metrics => 3) $$),
+    ('set_device_policy_as_owner(text,interval,text,interval,text,integer,double precision,double precision)', '42501', '42501', '42501', $$ SELECT telemetry.set_device_policy_as_owner('bare-2', NULL, NULL, NULL, NULL, 3, NULL, NULL) $$),
     -- The right is there, but no such device is registered.
+    ('relocate_device(text,text)', '42501', '42501', 'TC002', $$ SELECT telemetry.relocate_device('bare-none', 'hall') $$),
+    ('relocate_device(uuid,text)', '42501', '42501', 'TC002', $$ SELECT telemetry.relocate_device('b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 'hall') $$),
+    ('set_expected_interval(uuid,interval)', '42501', '42501', 'TC002', $$ SELECT telemetry.set_expected_interval('b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, '1 minute') $$),
     ('set_expected_interval(text,interval)', '42501', '42501', 'TC002', $$ SELECT telemetry.set_expected_interval('bare-none', '1 minute') $$),
     -- The right is there, but the transaction block is in the way.
     ('project_once()', '42501', '42501', '25001', 'CALL telemetry.project_once()'),
@@ -88,7 +98,7 @@ INSERT INTO surface VALUES
     ('rebuild_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.rebuild_projection('nothing') $$),
     ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
     ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
-    ('set_metric(text,text)', '42501', '42501', '', $$ SELECT telemetry.set_metric('a', 'counter') $$),
+    ('set_metric(text,text,text,double precision,double precision)', '42501', '42501', '', $$ SELECT telemetry.set_metric('a', 'counter') $$),
     ('create_subscription(text,timestamp with time zone,text[],text[],text[],text,integer,interval,boolean,interval)', '42501', '42501', '', $$ SELECT telemetry.create_subscription('bare_too') $$),
     ('restart_subscription(text,timestamp with time zone)', '42501', '42501', '', $$ SELECT telemetry.restart_subscription('bare') $$),
     ('drop_subscription(text)', '42501', '42501', '', $$ SELECT telemetry.drop_subscription('bare') $$),
@@ -109,9 +119,13 @@ INSERT INTO surface VALUES
     ('resume_relay_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.resume_relay_as_owner(NULL, 'me') $$),
     ('adopt_relay_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.adopt_relay_as_owner(NULL, 'me') $$),
     ('refresh_cache_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.refresh_cache_as_owner('me') $$),
-    ('grant_reader(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_reader('telemetry_test_reader') $$),
-    ('grant_writer(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$),
-    ('grant_admin(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader') $$),
+    ('grant_reader(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_reader('telemetry_test_reader'::regrole) $$),
+    ('grant_reader(text)', '42501', '42501', '42501', $$ SELECT telemetry.grant_reader('telemetry_test_reader') $$),
+    ('grant_writer(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_writer('telemetry_test_reader'::regrole) $$),
+    ('grant_writer(text)', '42501', '42501', '42501', $$ SELECT telemetry.grant_writer('telemetry_test_reader') $$),
+    ('grant_admin(regrole)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader'::regrole) $$),
+    ('grant_admin(text)', '42501', '42501', '42501', $$ SELECT telemetry.grant_admin('telemetry_test_reader') $$),
+    ('role_named(text)', '42501', '42501', '42501', $$ SELECT telemetry.role_named('telemetry_test_reader') $$),
     ('announce_installation()', '42501', '42501', '42501', 'SELECT telemetry.announce_installation()'),
     ('require_projection(text)', '42501', '42501', '42501', $$ SELECT telemetry.require_projection('device') $$),
     ('make_view(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.make_view('device_1m', 'device_stats_1m') $$),
@@ -137,7 +151,7 @@ INSERT INTO surface VALUES
     ('rebuild_projection_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.rebuild_projection_as_owner('device') $$),
     ('set_cadence_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_cadence_as_owner('device_1m', '2 s') $$),
     ('set_retention_as_owner(text,interval)', '42501', '42501', '42501', $$ SELECT telemetry.set_retention_as_owner('device_1m', '1 day') $$),
-    ('set_metric_as_owner(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.set_metric_as_owner('a', 'counter') $$),
+    ('set_metric_as_owner(text,text,text,double precision,double precision)', '42501', '42501', '42501', $$ SELECT telemetry.set_metric_as_owner('a', 'counter', NULL, NULL, NULL) $$),
     ('ack_as_owner(text,bigint,text)', '42501', '42501', '42501', $$ SELECT telemetry.ack_as_owner('bare', 0, 'postgres') $$),
     ('bury_dead(telemetry.subscription)', '42501', '42501', '42501', $$ SELECT telemetry.bury_dead(NULL) $$),
     ('create_subscription_as_owner(text,timestamp with time zone,text[],text[],text[],text,integer,interval,boolean,interval,text)', '42501', '42501', '42501', $$ SELECT telemetry.create_subscription_as_owner('bare_too', 'infinity', NULL, NULL, NULL, NULL, 1, '0', true, '1 day', 'postgres') $$),
@@ -175,7 +189,7 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
+FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'device_policy', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
 FROM unnest(ARRAY['batch_verdict', 'checkpoint', 'dead_letter', 'redelivery', 'subscription', 'subscription_consumer', 'subscription_share', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',

@@ -201,6 +201,7 @@ is(in_database('postgres', "SELECT string_agg(name || ' ' || setting || coalesce
 	join("\n",
 		'telemetry_cqrs.audit_interval 0s sighup', 'telemetry_cqrs.auto_register on sighup', 'telemetry_cqrs.batch_retention 86400s sighup', 'telemetry_cqrs.coalesce 2ms sighup', 'telemetry_cqrs.expected_interval 0s sighup',
 		'telemetry_cqrs.launcher_interval 500ms sighup', 'telemetry_cqrs.liveness_interval 0s sighup', 'telemetry_cqrs.max_ahead 300s sighup', 'telemetry_cqrs.max_batch_readings 100000 sighup',
+		'telemetry_cqrs.max_devices 1000000 sighup', 'telemetry_cqrs.max_metric_names 10000 sighup',
 		'telemetry_cqrs.max_staleness 0ms user',
 		'telemetry_cqrs.nats_stream TELEMETRY sighup', 'telemetry_cqrs.nats_url  sighup', 'telemetry_cqrs.nats_window 4096 sighup', 'telemetry_cqrs.notify_payload events sighup',
 		'telemetry_cqrs.poll_interval 1000ms sighup', 'telemetry_cqrs.redis_expiry 86400s sighup', 'telemetry_cqrs.redis_url  sighup',

@@ -54,6 +54,7 @@ my @commands = (
 	"SELECT telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')",
 	"SELECT telemetry.ingest_telemetry_batch(ARRAY['d'], NULL, ARRAY[1], NULL)",
 	"SELECT telemetry.register_device('e')", "SELECT telemetry.set_expected_interval('e', '1 h')",
+	"SELECT telemetry.relocate_device('d', 'yard')", "SELECT telemetry.set_device_policy('d', max_metrics => 1)", "SELECT telemetry.ingest_telemetry('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid)",
 	"SELECT telemetry.grant_reader('reader')", "SELECT telemetry.grant_writer('reader')", "SELECT telemetry.grant_admin('reader')",
 	'CALL telemetry.project_once()', "SELECT telemetry.settle_readings('telemetry.event_1_readings')", "SELECT telemetry.pause_projection('device')", "SELECT telemetry.resume_projection('device')",
 	"SELECT telemetry.set_cadence('device_1m', '2 s')", "SELECT telemetry.set_retention('device_1m', '1 day')", "SELECT telemetry.set_metric('volt', 'counter')", "SELECT telemetry.create_projection('one', 'all')", "SELECT telemetry.create_handler_projection('two', 'now()')",

@@ -284,6 +284,76 @@ TEST(Judge, ActionsAtTheLimitsOfTime) {
     EXPECT_EQ(model::judge(reading, kNow, kPolicy).decision, Decision::kAccept);
 }
 
+// temperature is -40 to 85, humidity at most 100, "light" at least 0; other metrics have no limits.
+const model::MetricLimits* limits_of(std::string_view metric) noexcept {
+    static constexpr model::MetricLimits kOfTemperature{-40, 85, "°C"};
+    static constexpr model::MetricLimits kOfHumidity{-kInfinity, 100, {}};
+    static constexpr model::MetricLimits kOfLight{0, kInfinity, "lx"};
+    if (metric == "temperature") return &kOfTemperature;
+    if (metric == "humidity") return &kOfHumidity;
+    return metric == "light" ? &kOfLight : nullptr;
+}
+
+TEST(Judge, LimitsOfMetrics) {
+    model::Policy policy = kPolicy;
+    std::vector<Metric> metrics = {{"co2", -1e9}, {"light", 1}};
+    const auto of = [&policy, &metrics](double temperature, double humidity, double light) {
+        auto reading = good();
+        reading.temperature = temperature;
+        reading.humidity = humidity;
+        metrics[1].value = light;
+        reading.metrics = metrics;
+        return model::judge(reading, kNow, policy);
+    };
+    EXPECT_EQ(of(-1000, 1000, -1000).reason, Refusal::kNone);
+    policy.limits_of = limits_of;
+    EXPECT_EQ(of(-40, 100, 0).reason, Refusal::kNone);
+    EXPECT_EQ(of(85, -1e300, 1e300).reason, Refusal::kNone);
+    EXPECT_EQ(of(-0.0, 0, -0.0).reason, Refusal::kNone);
+    EXPECT_EQ(of(-40.000001, 0, 0).reason, Refusal::kOutOfLimits);
+    EXPECT_EQ(of(85.000001, 0, 0).reason, Refusal::kOutOfLimits);
+    EXPECT_EQ(of(0, 100.000001, 0).reason, Refusal::kOutOfLimits);
+    EXPECT_EQ(of(0, 0, -5e-324).reason, Refusal::kOutOfLimits);
+    EXPECT_EQ(of(0, 0, -1).decision, model::Decision::kRefuse);
+    // What is no number is told as such, and values come before the clock.
+    EXPECT_EQ(of(kNan, 0, 0).reason, Refusal::kTemperature);
+    EXPECT_EQ(of(0, 0, kInfinity).reason, Refusal::kMetricValue);
+    policy.max_ahead = -3600'000000;
+    EXPECT_EQ(of(0, 0, 0).reason, Refusal::kTooFarAhead);
+    EXPECT_EQ(of(0, 0, -1).reason, Refusal::kOutOfLimits);
+    // Values that were not sent have no limits.
+    policy = kPolicy;
+    policy.limits_of = limits_of;
+    auto heartbeat = good();
+    heartbeat.temperature = heartbeat.humidity = std::nullopt;
+    EXPECT_EQ(model::judge(heartbeat, kNow, policy).reason, Refusal::kNone);
+}
+
+TEST(RefusalText, NamesTheLimits) {
+    model::Policy policy = kPolicy;
+    policy.limits_of = limits_of;
+    const std::vector<Metric> metrics = {{"co2", 1}, {"light", -0.5}};
+    auto reading = good();
+    const auto detail = [&policy, &reading] { return model::describe(Refusal::kOutOfLimits, reading, kNow, policy).detail; };
+    reading.temperature = 85.5;
+    EXPECT_EQ(detail(), "Metric \"temperature\" of device \"sensor-1\" is 85.5 °C; allowed is -40 to 85 °C.");
+    reading.temperature = 0;
+    reading.humidity = 1e300;
+    EXPECT_EQ(detail(), "Metric \"humidity\" of device \"sensor-1\" is 1e+300; allowed is at most 100.");
+    reading.humidity = 0;
+    reading.metrics = metrics;
+    EXPECT_EQ(detail(), "Metric \"light\" of device \"sensor-1\" is -0.5 lx; allowed is at least 0 lx.");
+    EXPECT_EQ(model::describe(Refusal::kOutOfLimits, reading, kNow, policy).sqlstate, error_codes::kOutOfLimits);
+    // The hint leads to where the limit stands.
+    for (const Refusal refusal : {Refusal::kTooFarAhead, Refusal::kTooOld}) {
+        policy.is_of_device = false;
+        EXPECT_NE(model::describe(refusal, reading, kNow, policy).hint.find("telemetry_cqrs.max_"), std::string::npos);
+        policy.is_of_device = true;
+        EXPECT_NE(model::describe(refusal, reading, kNow, policy).hint.find("of the device (telemetry.set_device_policy())"),
+                  std::string::npos);
+    }
+}
+
 TEST(Judge, CountsMetrics) {
     std::vector<Metric> metrics;
     std::vector<std::string> names;
@@ -379,8 +449,10 @@ void expect_complete_and_short(const std::string& long_text) {
                           .idempotency_key = long_text,
                           .metrics = metrics,
                           .region = long_text};
+    model::Policy policy = kPolicy;
+    policy.limits_of = limits_of;
     for (int i = static_cast<int>(Refusal::kDeviceId); i <= static_cast<int>(Refusal::kTooOld); ++i) {
-        const auto text = model::describe(static_cast<Refusal>(i), reading, kNow, kPolicy);
+        const auto text = model::describe(static_cast<Refusal>(i), reading, kNow, policy);
         EXPECT_NE(text.sqlstate, 0) << i;
         EXPECT_LT(text.message.size(), 60u);
         EXPECT_TRUE(std::islower(static_cast<unsigned char>(text.message.front())));
