@@ -4,6 +4,7 @@
 #include "event_log/event_columns.hpp"
 #include "event_log/metrics.hpp"
 #include "event_log/segment_check.hpp"
+#include "event_log/stored_reading.hpp"
 #include "model/event.hpp"
 #include "postgres/command.hpp"
 #include "postgres/injection_point.hpp"
@@ -72,6 +73,7 @@ void judge(SegmentAppender& appender, Candidate& candidate) {
     candidate.outcome = candidate.stored_digest != candidate.request_digest ? AppendOutcome::kConflict
                         : in_this_command                                   ? AppendOutcome::kAccepted
                                                                             : AppendOutcome::kDuplicate;
+    if (candidate.outcome == AppendOutcome::kConflict) candidate.stored = copied_reading(row);
     candidate.event_id = model::EventId{DatumGetInt64(row->tts_values[kEventId])};
     candidate.received_at = DatumGetTimestampTz(row->tts_values[kReceivedAt]);
     candidate.epoch = model::Epoch{DatumGetInt32(row->tts_values[kEpoch])};
@@ -165,8 +167,8 @@ void open_appender(SegmentAppender& appender, const runtime::Installed& relation
     appender.probed_row = table_slot_create(appender.table, nullptr);
     appender.row_count = 0;
     appender.values = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rows", ALLOCSET_DEFAULT_SIZES);
-    appender.xid = GetTopFullTransactionId();
-    appender.command = GetCurrentCommandId(true);
+    appender.xid = stamp.is_look_up ? GetTopFullTransactionIdIfAny() : GetTopFullTransactionId();
+    appender.command = GetCurrentCommandId(!stamp.is_look_up);
     appender.command_begun = postgres::command_begun();
     appender.event_type = postgres::text_datum(stamp.type);
     appender.stamp = &stamp;

@@ -119,7 +119,9 @@ int length_of(const ArrayArguments& arrays) {
 }
 
 OnError on_error_of(FunctionCallInfo fcinfo) {
-    const std::string_view option = PG_ARGISNULL(kOnError) ? std::string_view() : postgres::text_argument(fcinfo, kOnError);
+    if (PG_ARGISNULL(kOnError))
+        refuse_batch("on_error is NULL.", "Use 'quarantine' or 'abort', or leave it out, which means 'quarantine'.");
+    const std::string_view option = postgres::text_argument(fcinfo, kOnError);
     if (option == "quarantine") return OnError::kCollect;
     if (option == "abort") return OnError::kRaise;
     refuse_batch("on_error is " + model::quoted_for_message(option) + ".", "Use 'quarantine' or 'abort'.");

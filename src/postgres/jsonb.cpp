@@ -46,6 +46,16 @@ Jsonb* without_nulls(Datum value) {
     return DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, value));
 }
 
+char* printed(Jsonb* value) {
+    return JsonbToCString(nullptr, &value->root, static_cast<int>(size_of(value)));
+}
+
+char* printed_member(Jsonb* object, std::string_view name) {
+    JsonbValue key = string_of(name);
+    JsonbValue* member = findJsonbValueFromContainer(&object->root, JB_FOBJECT, &key);
+    return member == nullptr ? nullptr : printed(JsonbValueToJsonb(member));
+}
+
 Datum jsonb_array_datum(Datum* values, int count) {
     return PointerGetDatum(construct_array(values, count, JSONBOID, -1, false, TYPALIGN_INT));
 }

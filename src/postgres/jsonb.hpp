@@ -21,6 +21,12 @@ inline std::uint64_t hash_of(const Jsonb* value) noexcept {
 // Returns a copy without the members that are null, at any depth, in the current memory context.
 Jsonb* without_nulls(Datum value);
 
+// The value as JSON text, in the current memory context.
+char* printed(Jsonb* value);
+
+// The same for a member of an object. Null: there is no such member.
+char* printed_member(Jsonb* object, std::string_view name);
+
 // A jsonb[] of values that are not NULL.
 Datum jsonb_array_datum(Datum* values, int count);
 

@@ -1,5 +1,6 @@
-// The upkeep between passes: it merges old batches, deletes rows of state tables that nobody needs, audits projections, tells
-// which devices go offline and come back, and settles the index by device and time.
+// The upkeep between passes: it merges old batches, deletes rows of state tables that nobody needs, rejected
+// readings and verdicts that are old, audits projections, tells which devices go offline and come back, and settles the index
+// by device and time.
 #pragma once
 
 #include <map>
@@ -37,6 +38,7 @@ private:
     void merge_when_due();
     void clear_when_due();
     bool clear_some();
+    void clear_refused_when_due();
     void audit_when_due();
     bool audit_some(int interval);
     void tell_liveness_when_due();
@@ -51,6 +53,9 @@ private:
     runtime::SteadyTime cleared_at_ = 0;            // when that was
     runtime::SteadyTime clearing_due_at_ = 0;
     bool is_clearing_obstructed_ = false;
+
+    runtime::SteadyTime clearing_refused_due_at_ = 0;
+    bool is_clearing_refused_obstructed_ = false;
 
     runtime::SteadyTime audit_due_at_ = 0;
     std::string audited_;         // the generation that is being compared
