@@ -1,8 +1,6 @@
 // Copies what can differ between two requests of one identity. This file is written wholly in P.
 #include "event_log/stored_reading.hpp"
 
-#include <new>
-
 #include "event_log/event_columns.hpp"
 #include "event_log/metrics.hpp"
 #include "postgres/text.hpp"
@@ -22,7 +20,8 @@ std::optional<double> number_in(const TupleTableSlot* row, EventColumn column) {
 const model::StoredReading* copied_reading(TupleTableSlot* row) {
     slot_getallattrs(row);
     const Datum* value = row->tts_values;
-    auto* reading = new (palloc(sizeof(model::StoredReading))) model::StoredReading{};
+    auto* reading = static_cast<model::StoredReading*>(palloc(sizeof(model::StoredReading)));
+    *reading = {};
     reading->measured_at = DatumGetTimestampTz(value[kMeasuredAt]);
     reading->received_at = DatumGetTimestampTz(value[kReceivedAt]);
     reading->temperature = number_in(row, kTemperature);

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "model/differences.hpp"
-
-#include "postgres/pg.hpp"
+#include "postgres/types.hpp"
 
 namespace event_log {
 

@@ -8,6 +8,7 @@
 #include "model/name_text.hpp"
 #include "model/receipt_token.hpp"
 #include "postgres/as_owner.hpp"
+#include "postgres/catalog.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -150,7 +151,7 @@ Sender find_sender(std::string_view account_key, model::Xid xid) {
 bool may_see(Oid caller, Oid sender, const runtime::Installed& installed) {
     if (OidIsValid(sender) && has_privs_of_role(caller, sender)) return true;
     if (has_privs_of_role(caller, installed.owner)) return true;
-    const Oid quarantine = get_relname_relid("rejected_readings", installed.schema);
+    const Oid quarantine = postgres::find_relation(installed.schema, "rejected_readings");
     return OidIsValid(quarantine) && pg_class_aclcheck(quarantine, caller, ACL_SELECT) == ACLCHECK_OK;
 }
 

@@ -94,7 +94,7 @@ bool read_number(const JsonbValue& value, std::optional<double>& number) {
 bool read_member(std::string_view name, JsonbValue& value, Request& request) {
     model::Reading& reading = request.reading;
     if (name == "metrics") {  // of any shape
-        set_metrics(request, JsonbValueToJsonb(&value));
+        set_metrics(request, postgres::jsonb_of(value));
         return true;
     }
     if (value.type == jbvNull) return true;
@@ -137,14 +137,10 @@ Jsonb* payload_of(const Request& request) {
 // A payload with the member "item" is for the door that knows what the item is. No door reads one here yet.
 bool read_payload(Jsonb* payload, Request& request) {
     request = {};
-    if (!JB_ROOT_IS_OBJECT(payload)) return false;
-    JsonbIterator* iterator = JsonbIteratorInit(&payload->root);
-    JsonbValue name, value;
-    (void)JsonbIteratorNext(&iterator, &name, true);  // WJB_BEGIN_OBJECT
-    while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY) {
-        (void)JsonbIteratorNext(&iterator, &value, true);
-        if (!read_member({name.val.string.val, static_cast<std::size_t>(name.val.string.len)}, value, request)) return false;
-    }
+    postgres::MemberWalk walk;
+    if (!postgres::begin_members(walk, payload)) return false;
+    while (postgres::next_member(walk))
+        if (!read_member(walk.name, walk.value, request)) return false;
     return true;
 }
 

@@ -11,8 +11,6 @@
 #include "postgres/jsonb.hpp"
 #include "runtime/settings.hpp"
 
-#include "postgres/pg.hpp"
-
 namespace ingest {
 namespace {
 

@@ -156,17 +156,17 @@ std::optional<std::string> compare_audit(const std::string& projection, const st
 }
 
 // P. Does a part of the work. True: more is left.
-bool clear_refused(const runtime::Settings& settings) {
+bool clear_refused(const RefusedLimits& limits) {
     const postgres::StatementScope statements = postgres::open_statements();
     bool has_more = false;
-    if (settings.quarantine_retention != 0 || settings.quarantine_rows != 0) {
+    if (limits.retention != 0 || limits.rows != 0) {
         postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
-        Datum values[] = {Int32GetDatum(settings.quarantine_retention), Int32GetDatum(settings.quarantine_rows)};
+        Datum values[] = {Int32GetDatum(limits.retention), Int32GetDatum(limits.rows)};
         has_more = is_true(kClearQuarantine, values);
     }
-    if (settings.verdict_retention != 0) {
+    if (limits.verdict_retention != 0) {
         postgres::refuse_statement_obstacle(runtime::kBatchVerdictTable);
-        Datum retention = Int32GetDatum(settings.verdict_retention);
+        Datum retention = Int32GetDatum(limits.verdict_retention);
         has_more = is_true(kClearVerdicts, &retention) || has_more;
     }
     postgres::close_statements(statements);
@@ -279,9 +279,13 @@ void Upkeep::clear_when_due() {
 
 void Upkeep::clear_refused_when_due() {
     const runtime::SteadyTime now = runtime::steady_time();
-    if (now < clearing_refused_due_at_) return;
+    const runtime::Settings& settings = runtime::settings();
+    const RefusedLimits limits{settings.quarantine_retention, settings.quarantine_rows, settings.verdict_retention};
+    if (now < clearing_refused_due_at_ && limits == refused_limits_) return;
+    refused_limits_ = limits;
     const StepResult cleared = run_step(
-        [](const runtime::Installed&) { return postgres::guarded([] { return clear_refused(runtime::settings()); }); }, true);
+        [this](const runtime::Installed&) { return postgres::guarded([this] { return clear_refused(refused_limits_); }); },
+        true);
     clearing_refused_due_at_ = cleared.has_more ? now : now + kIntervalOfClearing;
     if (cleared.obstacle.has_value() == is_clearing_refused_obstructed_) return;
     is_clearing_refused_obstructed_ = cleared.obstacle.has_value();

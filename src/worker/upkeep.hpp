@@ -12,6 +12,14 @@
 
 namespace worker {
 
+// How much is kept of what was refused. 0 in a member: there is no limit.
+struct RefusedLimits {
+    int retention;          // seconds, of the quarantine
+    int rows;               // of the quarantine
+    int verdict_retention;  // seconds, of the accounts of batches
+    bool operator==(const RefusedLimits&) const = default;
+};
+
 class Upkeep {
 public:
     // Does some of what is due, in transactions of its own. A deferred trigger on telemetry.batch makes merging impossible. In
@@ -55,6 +63,7 @@ private:
     bool is_clearing_obstructed_ = false;
 
     runtime::SteadyTime clearing_refused_due_at_ = 0;
+    RefusedLimits refused_limits_{};  // of the last time
     bool is_clearing_refused_obstructed_ = false;
 
     runtime::SteadyTime audit_due_at_ = 0;
