@@ -67,6 +67,11 @@ INSERT INTO surface VALUES
     -- The right is there, but the text is no token.
     ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
 -- An admin may call these.
+    ('check_reading(text,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '',
+        $$ SELECT * FROM telemetry.check_reading('bare-1', now(), 1, 2, 'k9', '{"a": 3}', 'hall') $$),
+    -- The right is there, but there is no such batch.
+    ('batch_verdicts(text)', '42501', 'TC203', 'TC203', $$ SELECT * FROM telemetry.batch_verdicts('1:3:1-2') $$),
+    ('redrive_rejected(text[],text[],text[],text[],timestamp with time zone,integer,bigint)', '42501', '42501', '', $$ SELECT * FROM telemetry.redrive_rejected() $$),
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
     -- The right is there, but no such device is registered.
     ('set_expected_interval(text,interval)', '42501', '42501', 'TC002', $$ SELECT telemetry.set_expected_interval('bare-none', '1 minute') $$),
@@ -116,6 +121,8 @@ INSERT INTO surface VALUES
     ('make_automatic(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.make_automatic('telemetry.device_stats') $$),
     ('adopt_relations()', '42501', '42501', '42501', $$ SELECT telemetry.adopt_relations() $$),
     ('clear_generations(text)', '42501', '42501', '42501', $$ SELECT telemetry.clear_generations('device') $$),
+    ('clear_quarantine(interval,bigint)', '42501', '42501', '42501', $$ SELECT telemetry.clear_quarantine('1 day', 1) $$),
+    ('clear_verdicts(interval)', '42501', '42501', '42501', $$ SELECT telemetry.clear_verdicts('1 day') $$),
     ('clear_buckets(text,integer,text,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.clear_buckets('device_1m', 1, '', now()) $$),
     ('add_generation(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.add_generation('device', 'audit') $$),
     ('advance_baselines(bigint)', '42501', '42501', '42501', $$ SELECT telemetry.advance_baselines(1) $$),
@@ -170,7 +177,7 @@ INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' |
 FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['checkpoint', 'dead_letter', 'redelivery', 'subscription', 'subscription_consumer', 'subscription_share', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
+FROM unnest(ARRAY['batch_verdict', 'checkpoint', 'dead_letter', 'redelivery', 'subscription', 'subscription_consumer', 'subscription_share', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
                   'state_region_1d', 'state_region_1h', 'state_region_1m']) AS o;
 -- Only the server calls trigger functions, the functions of the type and of its aggregates, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL

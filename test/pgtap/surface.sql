@@ -26,7 +26,7 @@ SELECT set_eq(
     ARRAY['batch_receipt', 'receipt', 'summary'], 'types');
 
 SELECT tables_are('telemetry', ARRAY[
-    'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'dead_letter', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
+    'audit', 'batch', 'batch_verdict', 'batcher', 'checkpoint', 'cursor', 'dead_letter', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
     'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'redelivery', 'region_metric_state', 'region_state', 'rejected_readings', 'relay', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m',
     'subscription', 'subscription_consumer', 'subscription_share']);
 SELECT views_are('telemetry', ARRAY[
@@ -56,12 +56,16 @@ SELECT results_eq(
         ('as_of(projection text)', 'timestamp with time zone', 'f s strict r c'),
         ('avg(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('batch_tail(OUT events bigint, OUT oldest_received_at timestamp with time zone, OUT as_of timestamp with time zone)', 'record', 'f s called r c'),
+        ('batch_verdicts(token text)', 'TABLE(item_index bigint, verdict text, sqlstate text, reason text, event_id bigint)', 'f v strict u c'),
         ('begin_audit(audit_interval interval)', 'boolean', 'f v called u plpgsql'),
         ('bucket_summaries(projection text, key text, metric text, begins timestamp with time zone, ends timestamp with time zone, OUT "time" timestamp with time zone, OUT summary telemetry.summary)', 'SETOF record', 'f s called r plpgsql'),
         ('bury_dead(s telemetry.subscription)', 'void', 'f v called u plpgsql'),
         ('cancel_rebuild(projection text)', 'void', 'f v called u c'), ('cancel_rebuild_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('check_new_projection(projection text)', 'void', 'f s called u plpgsql'),
+        ('check_reading(device_id text, measured_at timestamp with time zone DEFAULT NULL::timestamp with time zone, temperature double precision DEFAULT NULL::double precision, humidity double precision DEFAULT NULL::double precision, idempotency_key text DEFAULT NULL::text, metrics jsonb DEFAULT NULL::jsonb, region text DEFAULT NULL::text, OUT verdict text, OUT sqlstate text, OUT reason text, OUT hint text, OUT event_id bigint)',
+            'record', 'f v called u c'),
         ('clear_buckets(projection text, generation integer, begin_with text, cutoff timestamp with time zone)', 'text', 'f v called u plpgsql'), ('clear_generations(projection text)', 'boolean', 'f v called u plpgsql'),
+        ('clear_quarantine(retention interval, max_rows bigint)', 'boolean', 'f v called u plpgsql'), ('clear_verdicts(retention interval)', 'boolean', 'f v called u plpgsql'),
         ('compare_audit(projection text, begin_with text)', 'text', 'f v called u plpgsql'), ('copy_baseline(projection text, target integer)', 'void', 'f v called u plpgsql'),
         ('counter_summary(value double precision, at timestamp with time zone)', 'telemetry.summary', 'a i called s internal'),
         ('create_handler_projection(projection text, handler regprocedure, from_start boolean DEFAULT true)', 'void', 'f v called u c'),
@@ -132,6 +136,8 @@ SELECT results_eq(
         ('reading_index_status(index regclass, OUT table_blocks bigint, OUT tail_blocks bigint, OUT noted_blocks bigint, OUT entries bigint, OUT runs bigint, OUT free_pages bigint)', 'record', 'f v strict r c'),
         ('rebuild_projection(projection text)', 'void', 'f v called u c'), ('rebuild_projection_as_owner(projection text)', 'void', 'f v called u plpgsql'),
         ('recounted(counter telemetry.summary, projection text, key text, bucket timestamp with time zone, metric text)', 'telemetry.summary', 'f s called r plpgsql'),
+        ('redrive_rejected(sqlstates text[] DEFAULT NULL::text[], device_ids text[] DEFAULT NULL::text[], sources text[] DEFAULT NULL::text[], tokens text[] DEFAULT NULL::text[], since timestamp with time zone DEFAULT NULL::timestamp with time zone, max_readings integer DEFAULT 10000, after bigint DEFAULT 0, OUT examined bigint, OUT accepted bigint, OUT duplicates bigint, OUT conflicts bigint, OUT rejected bigint, OUT skipped bigint, OUT last_rejected_id bigint)',
+            'record', 'f v called u c'),
         ('refresh_cache()', 'bigint', 'f v called u c'), ('refresh_cache_as_owner(caller text)', 'bigint', 'f v called u plpgsql'),
         ('refuse_change()', 'trigger', 'f v called u c'),
         ('region_series(region text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
@@ -391,14 +397,15 @@ SELECT results_eq($$ SELECT c.relation::regclass::text COLLATE "default", c.cond
 -- Only the administrator changes the settings of policy and projector.
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
-    $$ VALUES ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
+    $$ VALUES ('telemetry_cqrs.age_action', 'enum', '', 'sighup'), ('telemetry_cqrs.ahead_action', 'enum', '', 'sighup'), ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.liveness_interval', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.max_age', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.max_metrics', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'),
               ('telemetry_cqrs.nats_stream', 'string', '', 'sighup'), ('telemetry_cqrs.nats_url', 'string', '', 'sighup'), ('telemetry_cqrs.nats_window', 'integer', '', 'sighup'),
-              ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'), ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.redis_expiry', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.redis_url', 'string', '', 'sighup'), ('telemetry_cqrs.relay_ca_file', 'string', '', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup') $$,
+              ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'), ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.quarantine_retention', 'integer', 's', 'sighup'), ('telemetry_cqrs.quarantine_rows', 'integer', '', 'sighup'), ('telemetry_cqrs.redis_expiry', 'integer', 's', 'sighup'),
+              ('telemetry_cqrs.redis_url', 'string', '', 'sighup'), ('telemetry_cqrs.relay_ca_file', 'string', '', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup'), ('telemetry_cqrs.verdict_retention', 'integer', 's', 'sighup') $$,
     'settings');
 SELECT is(current_setting('telemetry_cqrs.auto_register'), 'on', 'unknown devices are registered unless told otherwise');
 SELECT is(current_setting('telemetry_cqrs.max_ahead')::interval, '5 minutes', 'clocks may be five minutes ahead unless told otherwise');

@@ -141,7 +141,7 @@ like($err, qr/TC203/, 'the token of another epoch names no batch');
 $node->backup('base');
 my $standby = standby_of($node, 'standby', 'base');
 my $sent = send_batch('postgres', 'after', qw(s1 s2));
-$node->wait_for_replay_catchup($standby);
+$node->wait_for_catchup($standby, 'replay');
 is(verdicts($sent, 'postgres', $standby), '1 accepted s1, 2 accepted s2', 'a standby has the verdicts of a batch that was stored');
 is(verdicts($mixed, 'postgres', $standby), $said{mixed}, 'and of a batch with an account');
 is($standby->safe_psql('postgres', "SELECT a.verdict, b.verdict, c.verdict, d.sqlstate FROM telemetry.check_reading('after', idempotency_key => 's1') AS a, telemetry.check_reading('after', idempotency_key => 's9') AS b, telemetry.check_reading('nobody knows', temperature => 1) AS c, telemetry.check_reading('') AS d"),
