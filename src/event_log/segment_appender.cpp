@@ -49,9 +49,11 @@ bool is_same_identity(const SegmentAppender& appender, const Candidate& candidat
     if (candidate.reading.idempotency_key)
         return !isnull[kIdempotencyKey] && equals(value[kIdempotencyKey], *candidate.reading.idempotency_key);
     if (!isnull[kIdempotencyKey]) return false;
-    // The policy may have given the stored event another time than the one that was sent. The digest is of what was sent.
+    // The digest is of what was sent.
     if (DatumGetInt64(value[kRequestDigest]) == candidate.request_digest) return true;
-    return DatumGetTimestampTz(value[kMeasuredAt]) == candidate.measured_at &&
+    // The policy may have given the stored event the time of receipt. The fingerprint is of the time that was sent.
+    const bool is_clamped = DatumGetTimestampTz(value[kMeasuredAt]) == DatumGetTimestampTz(value[kReceivedAt]);
+    return (is_clamped || DatumGetTimestampTz(value[kMeasuredAt]) == candidate.reading.measured_at) &&
            equals(value[kTemperature], isnull[kTemperature], candidate.reading.temperature) &&
            equals(value[kHumidity], isnull[kHumidity], candidate.reading.humidity) &&
            same_metrics(value[kMetrics], isnull[kMetrics], candidate.reading.metrics);

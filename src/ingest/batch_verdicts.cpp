@@ -62,7 +62,8 @@ constexpr postgres::Statement kListAccount{
     "FROM telemetry.batch_verdict a CROSS JOIN LATERAL ("
     "  SELECT n.*, s.event_id AS stored FROM ("
     "    SELECT g.index, x.verdict, x.sqlstate, x.reason, x.event_id, "
-    "CASE WHEN x.index IS NULL THEN count(*) FILTER (WHERE x.index IS NULL) OVER (ORDER BY g.index) END AS place"
+    "CASE WHEN x.index IS NULL THEN count(*) FILTER (WHERE x.index IS NULL) OVER (ORDER BY g.index) ELSE -1 - g.index END "
+    "AS place"
     "    FROM pg_catalog.generate_series(0, a.reading_count - 1) AS g (index) LEFT JOIN "
     "ROWS FROM (pg_catalog.unnest(a.indexes), pg_catalog.unnest(a.verdicts), pg_catalog.unnest(a.sqlstates), "
     "pg_catalog.unnest(a.reasons), pg_catalog.unnest(a.event_ids)) AS x (index, verdict, sqlstate, reason, event_id) "
@@ -102,10 +103,11 @@ ReceiptToken parse_batch_token(std::string_view sent) {
                           "Ask as a member of that role, or as a role that may read telemetry.rejected_readings.");
 }
 
-// P. Runs statements that join by nested loops only where nothing else is possible. The planner knows nothing of arrays.
+// P. The planner does not know how many elements an array has, so the statements join by sorting where that is possible.
 postgres::StatementScope open_reading_statements() {
     const postgres::StatementScope statements = postgres::open_statements();
     postgres::set_for_statements("enable_nestloop", "off");
+    postgres::set_for_statements("enable_hashjoin", "off");
     postgres::set_for_statements("jit", "off");
     return statements;
 }

@@ -38,11 +38,19 @@ is(send_ahead('1'), 'accepted', 'clamped without a key');
 is(sql("SELECT measured_at = received_at FROM telemetry.measurements WHERE device_id = 'ahead'"), 't', 'it has the time of receipt');
 is(send_ahead('1'), 'duplicate', 'the same again is a duplicate');
 is(sql("SELECT verdict FROM telemetry.check_reading('ahead', '$at', 1)"), 'duplicate', 'as check_reading says');
+like(error_of("SELECT telemetry.ingest_telemetry('ahead', '$at', 1, region => 'hall')"), qr/TC009.*region was not sent, now "hall"/s, 'with a region it is a conflict, as it is where nothing was clamped');
 is(send_ahead("2, NULL, 'k'"), 'accepted', 'clamped with a key');
 is(send_ahead("2, NULL, 'k'"), 'duplicate', 'the same again is a duplicate');
 like(error_of("SELECT telemetry.ingest_telemetry('ahead', '$at', 3, NULL, 'k')"), qr/TC009.*measured_at is stored as the time of receipt, .*temperature was 2, now 3/s, 'another value is a conflict');
 is(sql("SELECT string_agg(v.verdict, ' ' ORDER BY item_index) FROM telemetry.ingest_telemetry_batch(ARRAY['ahead', 'ahead'], ARRAY['$at', '$at']::timestamptz[], ARRAY[1, 5], NULL) AS r, telemetry.batch_verdicts(r.token) AS v"),
 	'duplicate accepted', 'the same in a batch');
+
+set(max_ahead => '2d');
+is(send_ahead('1'), 'duplicate', 'a clamped reading is a duplicate where nothing is clamped any more');
+is(send_ahead('7'), 'accepted', 'stored as it was sent');
+set(max_ahead => '5min');
+is(send_ahead('7'), 'duplicate', 'a duplicate where it would be clamped');
+like(error_of("SELECT telemetry.ingest_telemetry('ahead', '$at', 7, region => 'hall')"), qr/TC009.*region was not sent, now "hall"/s, 'with a region a conflict there');
 
 set(ahead_action => 'quarantine');
 is(sql("SELECT verdict || ' ' || sqlstate FROM telemetry.check_reading('kept', '$at', 1)"), 'quarantined TC004', 'check_reading says quarantined');
@@ -99,7 +107,6 @@ is(sql('SELECT count(*) FROM (SELECT lag(rejected_id) OVER (ORDER BY rejected_id
 is(sql("SELECT detail FROM telemetry.health() WHERE item = 'rejected readings'") =~ /^100 kept/ ? 1 : 0, 1, 'health() counts what is left');
 set(quarantine_rows => 0, quarantine_retention => 0, verdict_retention => 0);
 sql("INSERT INTO telemetry.rejected_readings (sqlstate, reason, payload, received_at) VALUES ('TC003', 'ancient', '{}', '1999-01-01')");
-sql("UPDATE telemetry.batch_verdict SET received_at = '1999-01-01'");
 
 # --- a restored dump -------------------------------------------------------------------------------------------------------------
 
@@ -117,6 +124,7 @@ sub send_batch
 }
 my $plain = send_batch('postgres', 'dumped', qw(p1 p2 p3));
 my $mixed = sql("SELECT token FROM telemetry.ingest_telemetry_batch(ARRAY['dumped', '', 'dumped', 'dumped'], NULL, NULL, NULL, ARRAY['m1', 'm2', 'p1', 'm4'])");
+sql("UPDATE telemetry.batch_verdict SET received_at = '1999-01-01'");
 my %said = (plain => '1 accepted p1, 2 accepted p2, 3 accepted p3', mixed => '1 accepted m1, 2 rejected TC001, 3 duplicate p1, 4 accepted m4');
 is(verdicts($plain), $said{plain}, 'a batch that was stored');
 is(verdicts($mixed), $said{mixed}, 'a batch with an account');

@@ -153,6 +153,7 @@ for my $made ((map { my $name = $_; map { "OPERATOR $_ telemetry.$name USING tel
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");
 }
 sql('ALTER TABLE telemetry.epoch DROP COLUMN first_xid');
+sql('ALTER TABLE telemetry.rejected_readings ' . join ', ', map { "DROP COLUMN $_" } qw(last_received_at device_id idempotency_key source token item_index deliveries delivery redrives));
 sql("UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'telemetry_cqrs'");
 obey('library version', qr/^ALTER EXTENSION telemetry_cqrs UPDATE TO '\Q$library\E'$/);
 becomes_ok('library version');
