@@ -75,20 +75,16 @@ bool read_time(const JsonbValue& value, std::optional<model::Micros>& at) {
 
 // What JSON cannot hold stands as text.
 bool read_number(const JsonbValue& value, std::optional<double>& number) {
-    std::string_view text;
-    if (value.type == jbvNumeric)
+    if (value.type == jbvNumeric) {
         number = postgres::to_double(value.val.numeric);
-    else if (!read_text(value, text))
-        return false;
-    else if (text == "NaN")
-        number = get_float8_nan();
-    else if (text == "Infinity")
-        number = get_float8_infinity();
-    else if (text == "-Infinity")
-        number = -get_float8_infinity();
-    else
-        return false;
-    return true;
+        return true;
+    }
+    std::string_view text;
+    if (!read_text(value, text)) return false;
+    if (text == "NaN") number = get_float8_nan();
+    if (text == "Infinity") number = get_float8_infinity();
+    if (text == "-Infinity") number = -get_float8_infinity();
+    return number.has_value();
 }
 
 bool read_member(std::string_view name, JsonbValue& value, Request& request) {
