@@ -92,3 +92,51 @@ COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(jsonb, text, text) IS
 'Does the same as the form with json. The server has read the value already: of members of one name it has kept the last, and it has refused \u0000.';
 COMMENT ON FUNCTION telemetry.ingest_telemetry_batch(text, text, text) IS
 'Does the same as the form with json, for a client that sends the text without a type. A text that is not JSON as a whole is TC010.';
+
+CREATE FUNCTION telemetry.check_reading(
+    device_id       text,
+    measured_at     timestamptz = NULL,
+    temperature     double precision = NULL,
+    humidity        double precision = NULL,
+    idempotency_key text = NULL,
+    metrics         jsonb = NULL,
+    region          text = NULL,
+    OUT verdict     text,
+    OUT sqlstate    text,
+    OUT reason      text,
+    OUT hint        text,
+    OUT event_id    bigint
+) AS 'MODULE_PATHNAME', 'telemetry_check_reading' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.check_reading(text, timestamptz, double precision, double precision, text, jsonb, text) IS
+'Says what telemetry.ingest_telemetry() would make of the same reading now, and stores nothing: no reading, no device, no row of the quarantine. It takes no transaction number and no event id, and works in read-only transactions and on standbys.
+verdict: accepted, clamped (accepted, with the time of receipt as measured_at), duplicate, conflict, rejected, or quarantined. sqlstate, reason and hint are those of the error or of the row in the quarantine. event_id: the event that is stored under this identity, of a duplicate or a conflict. A refused reading raises no error. A unique index or a trigger of a DBA can still refuse a reading that is accepted here.
+Like ingest_telemetry it waits for a session that is storing the same reading, for at most lock_timeout (TC101); 40001 as there.';
+
+CREATE FUNCTION telemetry.batch_verdicts(token text)
+    RETURNS TABLE (item_index bigint, verdict text, sqlstate text, reason text, event_id bigint)
+    AS 'MODULE_PATHNAME', 'telemetry_get_batch_verdicts' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.batch_verdicts(text) IS
+'Tells what became of each reading of a batch, in order. token: of its receipt, unchanged. item_index counts from 1.
+verdict: accepted, duplicate, conflict, rejected, or quarantined (kept there by policy, without an error). sqlstate and reason: of a reading that was not stored. event_id: the event that has the reading; of a conflict the event that is stored instead. It is NULL for readings that were refused, and for accepted ones whose events the log no longer has.
+Members of the role that sent the batch may see its account, and roles that may read telemetry.rejected_readings. If all readings of a batch became events, the token itself is the account, and its holder may see it. It works in the transaction of the batch, in read-only transactions and on standbys. Errors: TC203 if there is no such batch: it was rolled back, or telemetry_cqrs.verdict_retention has passed it; 42501 for the batch of another role; 22023 for a token of another form.';
+
+CREATE FUNCTION telemetry.redrive_rejected(
+    sqlstates            text[] = NULL,
+    device_ids           text[] = NULL,
+    sources              text[] = NULL,
+    tokens               text[] = NULL,
+    since                timestamptz = NULL,
+    max_readings         integer = 10000,
+    after                bigint = 0,
+    OUT examined         bigint,
+    OUT accepted         bigint,
+    OUT duplicates       bigint,
+    OUT conflicts        bigint,
+    OUT rejected         bigint,
+    OUT skipped          bigint,
+    OUT last_rejected_id bigint
+) AS 'MODULE_PATHNAME', 'telemetry_redrive_rejected' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION telemetry.redrive_rejected(text[], text[], text[], text[], timestamptz, integer, bigint) IS
+'Sends readings of telemetry.rejected_readings again, in the order of rejected_id, in the caller''s transaction. It deletes the row of each reading that is accepted now or turns out to be a duplicate. Any other row gets the SQLSTATE and the reason of today, and its column redrives counts.
+A filter that is NULL wants all; since is compared with the last delivery. It takes up to max_readings rows (1 to 1,000,000) after the row named after. last_rejected_id is the last row that it took, to be given as after to the next call; NULL: no further row matches. skipped counts rows that hold no whole reading (payload has a member truncated or item, or one that no reading has), and examined counts all.
+A reading is judged as of the time at which it was received first, and where it has no measured_at, that time is measured_at. A row that another session has locked is passed over. Errors: 22023 for another max_readings; 22007 for a payload whose measured_at was edited to be no time; TC101, TC202, TC204 and 40001 as in a batch.';

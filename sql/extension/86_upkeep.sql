@@ -165,3 +165,41 @@ BEGIN
     RETURN CASE WHEN cleared >= 10000 THEN begin_with ELSE last_key || chr(1) END;
 END $$;
 COMMENT ON FUNCTION telemetry.clear_buckets(text, integer, text, timestamptz) IS 'Deletes up to 10,000 rows of a generation, of buckets that began before a time, of up to 1,000 keys from a key on. Returns the key to go on with; NULL: no key is left. Internal.';
+
+CREATE FUNCTION telemetry.clear_quarantine(retention interval, max_rows bigint) RETURNS boolean LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    portion CONSTANT integer := 2000;
+    cleared bigint := 0;
+    first_kept bigint;
+BEGIN
+    IF retention IS NOT NULL THEN
+        DELETE FROM telemetry.rejected_readings r WHERE r.ctid = ANY (ARRAY(
+            SELECT o.ctid FROM telemetry.rejected_readings o WHERE coalesce(o.last_received_at, o.received_at) < clock_timestamp() - retention
+            ORDER BY coalesce(o.last_received_at, o.received_at) LIMIT portion FOR UPDATE SKIP LOCKED));
+        GET DIAGNOSTICS cleared = ROW_COUNT;
+    END IF;
+    IF cleared >= portion THEN RETURN true; END IF;
+    -- The ids have gaps, but they are distinct. So where the span of ids is no wider than that, no row needs to be counted.
+    IF (SELECT max(r.rejected_id) FROM telemetry.rejected_readings r) - (SELECT min(r.rejected_id) FROM telemetry.rejected_readings r) >= max_rows THEN
+        first_kept := (SELECT r.rejected_id FROM telemetry.rejected_readings r ORDER BY r.rejected_id DESC OFFSET max_rows - 1 LIMIT 1);
+        DELETE FROM telemetry.rejected_readings r WHERE r.ctid = ANY (ARRAY(
+            SELECT o.ctid FROM telemetry.rejected_readings o WHERE o.rejected_id < first_kept ORDER BY o.rejected_id LIMIT portion FOR UPDATE SKIP LOCKED));
+        GET DIAGNOSTICS cleared = ROW_COUNT;
+    END IF;
+    RETURN cleared >= portion;
+END $$;
+COMMENT ON FUNCTION telemetry.clear_quarantine(interval, bigint) IS 'Deletes up to 4,000 rejected readings that are older than that, and the oldest ones beyond that number; NULL: no limit. It passes over rows that are locked, so nobody waits. Returns true if more may be left. Internal.';
+
+CREATE FUNCTION telemetry.clear_verdicts(retention interval) RETURNS boolean LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    portion CONSTANT integer := 200;
+    cleared bigint;
+BEGIN
+    DELETE FROM telemetry.batch_verdict v WHERE v.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM telemetry.batch_verdict o WHERE o.received_at < clock_timestamp() - retention ORDER BY o.received_at LIMIT portion FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS cleared = ROW_COUNT;
+    RETURN cleared >= portion;
+END $$;
+COMMENT ON FUNCTION telemetry.clear_verdicts(interval) IS 'Deletes up to 200 rows of telemetry.batch_verdict that are older than that. Returns true if more may be left. Internal.';

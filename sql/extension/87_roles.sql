@@ -45,6 +45,7 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA telemetry TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.wait_for(text, interval, text), telemetry.wait_for(text, double precision, text), telemetry.wait_for(text, text, text), '
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, text, jsonb, text), '
+                   'telemetry.check_reading(text, timestamptz, double precision, double precision, text, jsonb, text), telemetry.batch_verdicts(text), '
                    'telemetry.ingest_telemetry(uuid, timestamptz, double precision, double precision, text, jsonb, text), '
                    'telemetry.ingest_telemetry(text, timestamptz, double precision, double precision, uuid, jsonb, text), '
                    'telemetry.ingest_telemetry(uuid, timestamptz, double precision, double precision, uuid, jsonb, text), '
@@ -54,14 +55,14 @@ BEGIN
     -- RETURNING needs SELECT. A query of an inbox finds nothing.
     EXECUTE format('GRANT INSERT, SELECT ON telemetry.inbox, telemetry.inbox_text TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings and wait for its own, and nothing else. The extension''s owner and superusers may call it.';
+COMMENT ON FUNCTION telemetry.grant_writer(regrole) IS 'Lets a role send readings, check them, see their verdicts and wait for its own, and nothing else. The extension''s owner and superusers may call it.';
 
 CREATE FUNCTION telemetry.grant_admin(role regrole) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM telemetry.grant_reader(role);
     PERFORM telemetry.grant_writer(role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.set_expected_interval(text, interval), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
+    EXECUTE format('GRANT EXECUTE ON FUNCTION telemetry.register_device(text, text, interval, jsonb), telemetry.set_expected_interval(text, interval), telemetry.redrive_rejected(text[], text[], text[], text[], timestamptz, integer, bigint), telemetry.health(), telemetry.setup(), telemetry.is_background_worker(integer), '
                    'telemetry.stat_ingest_reset(), telemetry.pause_projection(text), telemetry.resume_projection(text), '
                    'telemetry.set_cadence(text, interval), telemetry.set_retention(text, interval), telemetry.set_failure_policy(text, text), telemetry.replay_parked(text, bigint[]), telemetry.set_metric(text, text, text, double precision, double precision), '
                    'telemetry.relocate_device(text, text), telemetry.set_device_policy(text, interval, text, interval, text, integer, double precision, double precision), '
@@ -73,7 +74,7 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
     EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.device_policy, telemetry.offline_device, telemetry.relay TO %s', role);
 END $$;
-COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, instruct the relay, look at rejected readings, and see what is missing or wrong. The extension''s owner and superusers may call it.';
+COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, instruct the relay, look at rejected readings and send them again, and see what is missing or wrong. The extension''s owner and superusers may call it.';
 
 -- An untyped name goes here, as it stands or as SQL writes names. As a regrole it would lose its capitals.
 CREATE FUNCTION telemetry.role_named(role text) RETURNS regrole LANGUAGE plpgsql STABLE

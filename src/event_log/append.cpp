@@ -21,10 +21,11 @@ namespace {
 
 constexpr std::uint32_t kFewestForChunks = 8;  // below this, a subtransaction costs more than chunks save
 
-// P. Gives the candidates event ids in the order of the input, each greater than `stale`.
+// P. Gives the candidates that may be stored event ids in the order of the input, each greater than `stale`.
 void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence, std::int64_t stale) {
     for (std::uint32_t i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
+        if (candidates[i].is_only_looked_up) continue;
         std::int64_t number = nextval_internal(sequence, false);
         while (number <= stale) {
             CHECK_FOR_INTERRUPTS();

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "event_log/epoch.hpp"
+#include "model/differences.hpp"
 #include "model/event.hpp"
 #include "model/fingerprint.hpp"
 #include "model/identifiers.hpp"
@@ -41,6 +42,7 @@ struct Candidate {
     model::Epoch epoch;
     model::Xid xid;
     std::int64_t stored_digest;
+    const model::StoredReading* stored;  // of a conflict with a row of the log; null otherwise
 
     // The append's own notes.
     Candidate* leader;  // an earlier candidate of this call with the same identity
@@ -54,6 +56,7 @@ struct Stamp {
     std::string_view type = model::kTelemetryIngested;
     int version = model::kTelemetryIngestedVersion;
     bool is_portion = false;  // of a statement that stores several: a repeat of an earlier portion is a duplicate
+    bool is_look_up = false;  // every candidate is only looked up, so the transaction needs no number
 };
 
 }  // namespace event_log

@@ -239,6 +239,21 @@ OpeningFacts find_or_make(const runtime::Installed& relations, const runtime::Lo
     return facts;
 }
 
+// With other fingerprints the log would not recognise any earlier delivery.
+void refuse_other_fingerprints(const OpeningFacts& facts) {
+    if (facts.fingerprint_version == kVersionOfFingerprints) return;
+    throw postgres::Error(error_codes::kNotInstalled, "the event log is of another version of telemetry_cqrs",
+                          "Its fingerprints are of version " + std::to_string(facts.fingerprint_version) +
+                              ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
+                          "Install the version of telemetry_cqrs that wrote the log, or a later one.");
+}
+
+model::Secret secret_in(const OpeningFacts& facts) noexcept {
+    model::Secret secret{};
+    std::memcpy(secret.bytes.data(), facts.secret, sizeof facts.secret);
+    return secret;
+}
+
 }  // namespace
 
 runtime::LogPlace place_of(TupleTableSlot* row) {
@@ -270,12 +285,7 @@ const Opened& open_for_writing() {
     if (is_opened && generation == runtime::installed_generation()) return opened;
     const runtime::LogPlace here = runtime::current_place();
     const OpeningFacts facts = postgres::guarded([&] { return find_or_make(relations, here); });
-    // With other fingerprints the log would not recognise any earlier delivery.
-    if (facts.fingerprint_version != kVersionOfFingerprints)
-        throw postgres::Error(error_codes::kNotInstalled, "the event log is of another version of telemetry_cqrs",
-                              "Its fingerprints are of version " + std::to_string(facts.fingerprint_version) +
-                                  ", those of this library of version " + std::to_string(kVersionOfFingerprints) + ".",
-                              "Install the version of telemetry_cqrs that wrote the log, or a later one.");
+    refuse_other_fingerprints(facts);
     // The session may have cached numbers of its sequence before rows with these numbers came from another place.
     const std::uint64_t opened_xid = U64FromFullTransactionId(facts.opened_xid);
     if (opened.epoch != model::Epoch{facts.epoch} || known_opening != opened_xid || known_log != here.log)
@@ -283,10 +293,19 @@ const Opened& open_for_writing() {
     known_opening = opened_xid;
     known_log = here.log;
     opened.epoch = model::Epoch{facts.epoch};
-    std::memcpy(opened.secret.bytes.data(), facts.secret, sizeof facts.secret);
+    opened.secret = secret_in(facts);
     generation = runtime::installed_generation();
     is_opened = true;
     return opened;
+}
+
+std::optional<Opened> find_opened() {
+    const runtime::Installed& relations = runtime::installed();
+    if (is_opened && generation == runtime::installed_generation()) return opened;
+    const OpeningFacts facts = postgres::guarded([&relations] { return read_rows(relations); });
+    if (!facts.has_secret) return std::nullopt;
+    refuse_other_fingerprints(facts);
+    return Opened{model::Epoch{facts.epoch}, secret_in(facts)};
 }
 
 }  // namespace event_log

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "model/fingerprint.hpp"
 #include "model/identifiers.hpp"
@@ -36,5 +37,8 @@ std::int32_t number_of_next_epoch(std::int32_t last, const runtime::LogPlace* la
 // - TC202: rows of two installations or places are mixed. TC204: a trigger or a rule keeps a row out.
 // - TC301: the stored fingerprints are of another version.
 const Opened& open_for_writing();
+
+// The same for a session that only looks, also in a read-only transaction. Nothing: no reading was ever stored.
+std::optional<Opened> find_opened();
 
 }  // namespace event_log

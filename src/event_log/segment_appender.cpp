@@ -4,6 +4,7 @@
 #include "event_log/event_columns.hpp"
 #include "event_log/metrics.hpp"
 #include "event_log/segment_check.hpp"
+#include "event_log/stored_reading.hpp"
 #include "model/event.hpp"
 #include "postgres/command.hpp"
 #include "postgres/injection_point.hpp"
@@ -48,9 +49,11 @@ bool is_same_identity(const SegmentAppender& appender, const Candidate& candidat
     if (candidate.reading.idempotency_key)
         return !isnull[kIdempotencyKey] && equals(value[kIdempotencyKey], *candidate.reading.idempotency_key);
     if (!isnull[kIdempotencyKey]) return false;
-    // The policy may have given the stored event another time than the one that was sent. The digest is of what was sent.
+    // The digest is of what was sent.
     if (DatumGetInt64(value[kRequestDigest]) == candidate.request_digest) return true;
-    return DatumGetTimestampTz(value[kMeasuredAt]) == candidate.measured_at &&
+    // The policy may have given the stored event the time of receipt. The fingerprint is of the time that was sent.
+    const bool is_clamped = DatumGetTimestampTz(value[kMeasuredAt]) == DatumGetTimestampTz(value[kReceivedAt]);
+    return (is_clamped || DatumGetTimestampTz(value[kMeasuredAt]) == candidate.reading.measured_at) &&
            equals(value[kTemperature], isnull[kTemperature], candidate.reading.temperature) &&
            equals(value[kHumidity], isnull[kHumidity], candidate.reading.humidity) &&
            same_metrics(value[kMetrics], isnull[kMetrics], candidate.reading.metrics);
@@ -72,6 +75,7 @@ void judge(SegmentAppender& appender, Candidate& candidate) {
     candidate.outcome = candidate.stored_digest != candidate.request_digest ? AppendOutcome::kConflict
                         : in_this_command                                   ? AppendOutcome::kAccepted
                                                                             : AppendOutcome::kDuplicate;
+    if (candidate.outcome == AppendOutcome::kConflict) candidate.stored = copied_reading(row);
     candidate.event_id = model::EventId{DatumGetInt64(row->tts_values[kEventId])};
     candidate.received_at = DatumGetTimestampTz(row->tts_values[kReceivedAt]);
     candidate.epoch = model::Epoch{DatumGetInt32(row->tts_values[kEpoch])};
@@ -165,8 +169,8 @@ void open_appender(SegmentAppender& appender, const runtime::Installed& relation
     appender.probed_row = table_slot_create(appender.table, nullptr);
     appender.row_count = 0;
     appender.values = AllocSetContextCreate(CurrentMemoryContext, "telemetry_cqrs rows", ALLOCSET_DEFAULT_SIZES);
-    appender.xid = GetTopFullTransactionId();
-    appender.command = GetCurrentCommandId(true);
+    appender.xid = stamp.is_look_up ? GetTopFullTransactionIdIfAny() : GetTopFullTransactionId();
+    appender.command = GetCurrentCommandId(!stamp.is_look_up);
     appender.command_begun = stamp.is_portion ? appender.command : postgres::command_begun();
     appender.event_type = postgres::text_datum(stamp.type);
     appender.stamp = &stamp;

@@ -82,11 +82,6 @@ void insert_row(const AccountPart& part, const char* key, const Exception* excep
     postgres::close_statements(statements);
 }
 
-const char* verdict_of(const RefusedReading& refused) noexcept {
-    if (refused.event_id.value != 0) return "conflict";
-    return refused.is_error ? "rejected" : "quarantined";
-}
-
 // In the order of the input. `reasons` keeps the texts.
 std::vector<Exception> exceptions_of(const Verdicts& verdicts, std::vector<std::string>& reasons) {
     std::vector<Exception> exceptions;

@@ -73,9 +73,10 @@ Verdicts Intake::take(std::span<const Request> requests) {
     progress_.received = requests.size();
     const Portion portion{requests, static_cast<std::uint32_t>(first_index), on_error_, is_batch(), source_ == Source::kInbox};
     Verdicts verdicts = decide(portion, progress_);
-    if (is_batch() || !verdicts.refused.empty()) keep_account(verdicts, first_index);
+    if (source_ != Source::kRedrive && (is_batch() || !verdicts.refused.empty())) keep_account(verdicts, first_index);
     add(verdicts);
-    if (!verdicts.refused.empty()) quarantine(verdicts, requests, {name_of(source_), token(), first_index, is_batch()});
+    if (source_ != Source::kRedrive && !verdicts.refused.empty())
+        quarantine(verdicts, requests, {name_of(source_), token(), first_index, is_batch()});
     return verdicts;
 }
 
@@ -96,6 +97,7 @@ void Intake::add(const Verdicts& verdicts) {
     }
     counts_.accepted += verdicts.accepted - verdicts.repeats;
     counts_.duplicates += verdicts.duplicates + verdicts.repeats;
+    if (source_ == Source::kRedrive) return;  // its refused readings were counted when they came
     counts_.conflicts += verdicts.conflicts;
     counts_.rejected += verdicts.rejected;
 }

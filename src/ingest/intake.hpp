@@ -16,7 +16,8 @@
 
 namespace ingest {
 
-// Through which door a statement came: the column `source` of the quarantine.
+// Through which door a statement came: the column `source` of the quarantine. A redrive brings readings that are in the
+// quarantine already, so it keeps neither an account nor another row of them.
 enum class Source { kReading, kArrays, kJson, kInbox, kRedrive };
 const char* name_of(Source source) noexcept;
 

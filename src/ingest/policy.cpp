@@ -52,22 +52,24 @@ const model::Policy& Policy::policy_for(std::string_view device_id, model::Polic
 }
 
 model::Decision Policy::judge(const Request& request, std::uint32_t input_index, std::vector<RefusedReading>& refused) const {
+    const model::Micros received_at = request.received_at.value_or(received_at_);
     const auto refuse = [&](RefusedReading reading) {
         refused.push_back(std::move(reading));
         return model::Decision::kRefuse;
     };
     if (request.flaw != nullptr) return refuse(refuse_reading(input_index, *request.flaw));
     if (!request.has_device_id) return refuse(refuse_missing_device(input_index));
-    if (request.metrics.excess_size > 0) return refuse(refuse_metrics_of_size(input_index, request.metrics.excess_size));
-    if (!is_readable(request.metrics)) return refuse(refuse_metrics(input_index, request.metrics));
+    if (request.metrics.excess_size > 0) return refuse(refuse_metrics_of_size(input_index, request));
+    if (!is_readable(request.metrics)) return refuse(refuse_metrics(input_index, request));
     model::Policy own;
     const model::Policy& policy = policy_for(request.reading.device_id, own);
     const auto member_count = static_cast<std::size_t>(request.metrics.member_count);
     if (member_count > policy.max_metrics)  // members that are null count as well
-        return refuse(refuse_reading(input_index, model::describe_metric_count(member_count, policy.max_metrics)));
-    const auto [decision, reason] = model::judge(request.reading, received_at_, policy, to_utf8_);
+        return refuse(refuse_reading(
+            input_index, model::describe_metric_count(request.reading.device_id, member_count, policy.max_metrics)));
+    const auto [decision, reason] = model::judge(request.reading, received_at, policy, to_utf8_);
     if (decision != model::Decision::kQuarantine && decision != model::Decision::kRefuse) return decision;
-    refused.push_back(refuse_reading(input_index, model::describe(reason, request.reading, received_at_, policy, to_utf8_)));
+    refused.push_back(refuse_reading(input_index, model::describe(reason, request.reading, received_at, policy, to_utf8_)));
     refused.back().is_error = decision == model::Decision::kRefuse;
     return decision;
 }

@@ -93,11 +93,9 @@ Datum searchable(std::string_view value, std::size_t max_size, bool is_missing, 
     return postgres::text_datum(value);
 }
 
-// P. Two deliveries are the same if their payloads and their SQLSTATEs are.
-Datum delivery_of(const RejectedRow& row, const Jsonb* payload, bool& is_null) {
-    const model::Reading& reading = row.request->reading;
-    is_null = row.request->item.empty() && !reading.idempotency_key && !reading.measured_at;
-    return Int64GetDatum(static_cast<int64>(hash_combine64(postgres::hash_of(payload), static_cast<uint64>(row.sqlstate))));
+// P. A reading without identity is another one each time.
+bool has_no_identity(const Request& request) {
+    return request.item.empty() && !request.reading.idempotency_key && !request.reading.measured_at;
 }
 
 // P.
@@ -126,7 +124,8 @@ int insert_chunk(const RejectedRow* rows, int count, const CommonValues& common,
         columns->keys[taken] = searchable(reading.idempotency_key.value_or(""), model::kMaxKeySize, !reading.idempotency_key,
                                           columns->keys_null[taken]);
         columns->indexes[taken] = Int64GetDatum(static_cast<int64>(row.input_index) + 1);
-        columns->deliveries[taken] = delivery_of(row, payload, columns->deliveries_null[taken]);
+        columns->deliveries[taken] = Int64GetDatum(delivery_of(payload, row.sqlstate));
+        columns->deliveries_null[taken] = has_no_identity(*row.request);
     }
     const Datum sqlstates = postgres::text_array_datum(columns->sqlstates, taken);
     const Datum reasons = postgres::text_array_datum(columns->reasons, taken);

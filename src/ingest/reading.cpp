@@ -1,4 +1,4 @@
-// SQL function ingest_telemetry: the door for one reading.
+// SQL functions ingest_telemetry, the door for one reading, and check_reading, which says what that door would answer.
 #include "ingest/door.hpp"
 #include "ingest/intake.hpp"
 #include "ingest/receipt.hpp"
@@ -54,6 +54,28 @@ Datum receipt_of_quarantined(FunctionCallInfo fcinfo, TimestampTz received_at, s
     return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
 }
 
+// P. The row of check_reading: verdict, sqlstate, reason, hint, event_id.
+Datum row_of_verdict(FunctionCallInfo fcinfo, const char* verdict, int sqlstate, std::string_view reason, std::string_view hint,
+                     std::int64_t event_id) {
+    Datum values[] = {postgres::text_datum(verdict), postgres::text_datum(unpack_sql_state(sqlstate)),
+                      postgres::text_datum(reason), postgres::text_datum(hint), Int64GetDatum(event_id)};
+    bool nulls[] = {false, sqlstate == 0, reason.empty(), hint.empty(), event_id == 0};
+    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
+}
+
+Datum row_of_refused(FunctionCallInfo fcinfo, const RefusedReading& refused) {
+    const std::string reason = reason_of(refused);
+    return postgres::guarded([fcinfo, &refused, view = std::string_view(reason)] {
+        return row_of_verdict(fcinfo, verdict_of(refused), refused.sqlstate, view, refused.hint, refused.event_id.value);
+    });
+}
+
+const char* verdict_of(const event_log::Candidate& foreseen) noexcept {
+    if (foreseen.outcome == event_log::AppendOutcome::kDuplicate) return "duplicate";
+    const auto& sent_at = foreseen.reading.measured_at;
+    return sent_at && *sent_at != foreseen.measured_at ? "clamped" : "accepted";
+}
+
 Datum ingest_reading(FunctionCallInfo fcinfo, UuidArguments uuids) {
     Intake intake(Source::kReading, OnError::kRaise);
     return intake.counted([fcinfo, uuids, &intake] {
@@ -88,4 +110,15 @@ TELEMETRY_FUNCTION(telemetry_ingest_reading_with_uuid_key) {
 
 TELEMETRY_FUNCTION(telemetry_ingest_reading_of_uuid_with_uuid_key) {
     return ingest::ingest_reading(fcinfo, {true, true});
+}
+
+TELEMETRY_FUNCTION(telemetry_check_reading) {
+    using namespace ingest;
+    const postgres::AsOwner as_owner(runtime::hold_installed().owner);
+    const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo, {false, false}); });
+    const Verdicts verdicts = foresee(request);
+    if (!verdicts.refused.empty()) return row_of_refused(fcinfo, verdicts.refused.front());
+    const event_log::Candidate& foreseen = verdicts.candidates.front();
+    return postgres::guarded(
+        [fcinfo, &foreseen] { return row_of_verdict(fcinfo, verdict_of(foreseen), 0, {}, {}, foreseen.event_id.value); });
 }

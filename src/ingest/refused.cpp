@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "error_codes.hpp"
+#include "model/differences.hpp"
 #include "model/name_text.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
+#include "postgres/jsonb.hpp"
 #include "runtime/settings.hpp"
 
 namespace ingest {
@@ -29,6 +31,27 @@ std::string hexadecimal(std::int64_t digest) {
     return text;
 }
 
+// Two sentences at most. What an earlier reading of the same call sent is known in full. Of a stored event the values are
+// known.
+std::string what_differs(const event_log::Candidate& candidate) {
+    using event_log::AppendOutcome;
+    const event_log::Candidate* leader = candidate.leader;
+    std::string words;
+    if (leader != nullptr && leader->outcome != AppendOutcome::kConflict)
+        words = model::differences(leader->reading, candidate.reading);
+    else if (const model::StoredReading* stored = leader != nullptr ? leader->stored : candidate.stored)
+        words = model::differences(*stored, candidate.reading);
+    if (!words.empty()) return "Its " + words + ".";
+    return "The values are the same, but only one of the two requests sent the region, or measured_at. Its request digest is " +
+           hexadecimal(candidate.stored_digest) + ", and now it is " + hexadecimal(candidate.request_digest) + ".";
+}
+
+// JSON as a message can carry it, without quotes around it.
+std::string shortened(std::string_view json) {
+    std::string text = model::quoted_for_message(json);
+    return text.substr(1, text.size() - 2);
+}
+
 constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"light\": 185.7}.";
 
 }  // namespace
@@ -42,25 +65,34 @@ RefusedReading refuse_missing_device(std::uint32_t input_index) {
                   "Send a device_id with every reading.");
 }
 
-RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t size) {
+RefusedReading refuse_metrics_of_size(std::uint32_t input_index, const Request& request) {
     return refuse(input_index, error_codes::kInvalidMetrics, "metrics are too large",
-                  "The value has " + std::to_string(size) + " bytes in the server's form; at most " +
+                  "The metrics of device " + model::quoted_for_message(request.reading.device_id) + " have " +
+                      std::to_string(request.metrics.excess_size) + " bytes in the server's form; at most " +
                       std::to_string(kMaxMetricsSize) + " are allowed.",
                   kMetricsHint);
 }
 
-RefusedReading refuse_metrics(std::uint32_t input_index, const SentMetrics& metrics) {
+RefusedReading refuse_metrics(std::uint32_t input_index, const Request& request) {
+    const SentMetrics& metrics = request.metrics;
+    const std::string of_device = " of device " + model::quoted_for_message(request.reading.device_id);
+    const char* sent = postgres::guarded([&metrics] {
+        return metrics.offender == nullptr ? postgres::printed(metrics.value)
+                                           : postgres::printed_member(metrics.value, metrics.offender);
+    });
+    const std::string value = shortened(sent == nullptr ? "" : sent);
     switch (metrics.shape) {
         case postgres::NumbersShape::kNotAnObject:
             return refuse(input_index, error_codes::kInvalidMetrics, "metrics are not a JSON object",
-                          "The value is an array or a single value.", kMetricsHint);
+                          "The metrics" + of_device + " are " + value + ".", kMetricsHint);
         case postgres::NumbersShape::kNotANumber:
             return refuse(input_index, error_codes::kInvalidMetrics, "metric is not a number",
-                          "Metric " + model::quoted_for_message(metrics.offender) + " holds something else.", kMetricsHint);
+                          "Metric " + model::quoted_for_message(metrics.offender) + of_device + " is " + value + ".",
+                          kMetricsHint);
         case postgres::NumbersShape::kTooNearZero:
             return refuse(input_index, error_codes::kInvalidMetrics, "metric is out of range",
-                          "Metric " + model::quoted_for_message(metrics.offender) +
-                              " is not zero, but too near to it for double precision.",
+                          "Metric " + model::quoted_for_message(metrics.offender) + of_device + " is " + value +
+                              ", which is not zero, but too near to it for double precision.",
                           "Send zero, or a number of double precision.");
         case postgres::NumbersShape::kObjectOfNumbers:
             break;
@@ -109,8 +141,7 @@ RefusedReading refuse_conflict(const event_log::Candidate& candidate) {
         refuse(candidate.input_index, error_codes::kConflict,
                key ? "idempotency key was used for another request" : "reading was sent before with another region",
                identity + model::quoted_for_message(candidate.reading.device_id) + " is stored as event " +
-                   std::to_string(candidate.event_id.value) + " with request digest " + hexadecimal(candidate.stored_digest) +
-                   "; this request has " + hexadecimal(candidate.request_digest) + ".",
+                   std::to_string(candidate.event_id.value) + ". " + what_differs(candidate),
                key ? "Use a new key for a new reading. Send a retry exactly as the first time."
                    : "Send a retry exactly as the first time. A key tells apart readings of the same time and values.");
     refused.event_id = candidate.event_id;

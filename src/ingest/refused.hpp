@@ -24,8 +24,8 @@ struct RefusedReading {
 bool is_readable(const SentMetrics& metrics) noexcept;
 
 RefusedReading refuse_missing_device(std::uint32_t input_index);
-RefusedReading refuse_metrics_of_size(std::uint32_t input_index, std::size_t size);
-RefusedReading refuse_metrics(std::uint32_t input_index, const SentMetrics& metrics);
+RefusedReading refuse_metrics_of_size(std::uint32_t input_index, const Request& request);
+RefusedReading refuse_metrics(std::uint32_t input_index, const Request& request);
 RefusedReading refuse_reading(std::uint32_t input_index, model::RefusalText text);
 RefusedReading refuse_device(const event_log::Candidate& candidate, device::Standing standing);
 RefusedReading refuse_metric_name(const event_log::Candidate& candidate, std::string_view metric);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 #include "model/reading.hpp"
@@ -30,8 +31,9 @@ struct Request {
     model::Reading reading;
     bool has_device_id;
     SentMetrics metrics;
-    const model::RefusalText* flaw;  // why the door could not read the item; null: it could
-    std::string_view item;           // the item as it was sent, where the door could not read it
+    const model::RefusalText* flaw;            // why the door could not read the item; null: it could
+    std::string_view item;                     // the item as it was sent, where the door could not read it
+    std::optional<model::Micros> received_at;  // of a reading that was received earlier and is sent again; nothing: now
 };
 
 // Takes a value of type jsonb as the metrics. Null: none.

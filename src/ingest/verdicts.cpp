@@ -41,7 +41,8 @@ Candidate candidate_of(const Request& request, bool is_clamped, model::Micros re
     candidate.reading = request.reading;
     candidate.region = request.reading.region;
     candidate.metrics = kept_metrics(request.metrics, request.reading.metrics.size());
-    candidate.measured_at = is_clamped ? received_at : request.reading.measured_at.value_or(received_at);
+    const model::Micros filled_in = request.received_at.value_or(received_at);
+    candidate.measured_at = is_clamped ? filled_in : request.reading.measured_at.value_or(filled_in);
     candidate.input_index = input_index;
     return candidate;
 }
@@ -85,19 +86,21 @@ std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates,
 // Step 2. A reading without a region gets the one of the registry. A repeat of a reading that was stored before its device was
 // retired is still a duplicate. So the log only looks up the readings of a device that may not send, and `standings` says why
 // it stores none of them.
-void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) {
+// Without `may_register` an unknown device stays unknown, and its reading counts as one that would register it.
+void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings, bool may_register) {
     std::vector<Candidate>& candidates = verdicts.candidates;
     if (candidates.empty()) return;
     std::vector<std::uint32_t> entry_of_candidate;
     std::vector<device::Entry> entries = entries_of(candidates, entry_of_candidate);
     const bool auto_register = runtime::settings().auto_register;
-    device::resolve(entries.data(), static_cast<std::uint32_t>(entries.size()), auto_register);
+    device::resolve(entries.data(), static_cast<std::uint32_t>(entries.size()), auto_register && may_register);
     standings.resize(candidates.size());
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const device::Entry& entry = entries[entry_of_candidate[i]];
         standings[i] = entry.standing;
-        const bool may_send =
-            entry.standing == device::Standing::kActive || (entry.standing == device::Standing::kRegistering && auto_register);
+        const bool is_registered_by_it =
+            entry.standing == device::Standing::kRegistering || (entry.standing == device::Standing::kUnknown && !may_register);
+        const bool may_send = entry.standing == device::Standing::kActive || (is_registered_by_it && auto_register);
         candidates[i].is_only_looked_up = !may_send;
         if (!candidates[i].region) candidates[i].region = entry.region;
     }
@@ -169,7 +172,7 @@ Verdicts decide(const Portion& portion, Progress& progress) {
     judge(portion.requests, verdicts);
     raise_if_wanted(verdicts);
     std::vector<device::Standing> standings;
-    find_devices(verdicts, standings);
+    find_devices(verdicts, standings, true);
     const NewMetricNames metric_names = find_new_metric_names(verdicts.candidates);
     identify(verdicts);
     // Step 4. The log decides each candidate.
@@ -181,6 +184,33 @@ Verdicts decide(const Portion& portion, Progress& progress) {
     if (verdicts.accepted > 0) runtime::wake_at_commit(runtime::Role::kProjector);
     TELEMETRY_INJECTION_POINT("stored");
     return verdicts;
+}
+
+Verdicts foresee(const Request& request) {
+    Verdicts verdicts;
+    verdicts.received = 1;
+    const auto opened = event_log::find_opened();
+    if (opened) verdicts.stamp.opened = *opened;
+    verdicts.stamp.received_at = GetCurrentTimestamp();
+    verdicts.stamp.is_look_up = true;
+    judge({&request, 1}, verdicts);
+    std::vector<device::Standing> standings;
+    find_devices(verdicts, standings, false);
+    identify(verdicts);
+    for (Candidate& each : verdicts.candidates) {
+        const bool may_send = !each.is_only_looked_up;
+        each.is_only_looked_up = true;
+        each.outcome = AppendOutcome::kAbsent;
+        if (opened) event_log::append(&each, 1, verdicts.stamp);
+        if (may_send && each.outcome == AppendOutcome::kAbsent) each.outcome = AppendOutcome::kAccepted;
+    }
+    count_verdicts(verdicts, standings);
+    return verdicts;
+}
+
+const char* verdict_of(const RefusedReading& refused) noexcept {
+    if (refused.event_id.value != 0) return "conflict";
+    return refused.is_error ? "rejected" : "quarantined";
 }
 
 }  // namespace ingest

@@ -44,4 +44,12 @@ struct Portion {
 };
 Verdicts decide(const Portion& portion, Progress& progress);
 
+// Says what `decide` would make of a request, and changes nothing: it stores no reading, registers no device, and takes neither
+// a transaction number nor an event id. A reading that would be stored counts as accepted. Like `decide` it waits for a session
+// that is storing the same reading.
+Verdicts foresee(const Request& request);
+
+// The word for a reading that is not stored: conflict, rejected or quarantined.
+const char* verdict_of(const RefusedReading& refused) noexcept;
+
 }  // namespace ingest

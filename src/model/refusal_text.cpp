@@ -116,10 +116,11 @@ RefusalText not_finite(std::string_view name, double value, const Reading& readi
 
 }  // namespace
 
-RefusalText describe_metric_count(std::size_t count, std::size_t max_metrics) {
+RefusalText describe_metric_count(std::string_view device_id, std::size_t count, std::size_t max_metrics) {
     return {.sqlstate = error_codes::kInvalidMetrics,
             .message = "too many metrics",
-            .detail = "The reading has " + std::to_string(count) + "; at most " + std::to_string(max_metrics) + " are allowed.",
+            .detail = "The reading" + of_device(device_id) + " has " + std::to_string(count) + "; at most " +
+                      std::to_string(max_metrics) + " are allowed.",
             .hint = "Send several readings."};
 }
 
@@ -160,7 +161,7 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
         case Refusal::kHumidity:
             return not_finite("humidity", reading.humidity.value_or(0), reading);
         case Refusal::kTooManyMetrics:
-            return describe_metric_count(reading.metrics.size(), policy.max_metrics);
+            return describe_metric_count(reading.device_id, reading.metrics.size(), policy.max_metrics);
         case Refusal::kMetricName: {
             const auto metric = std::ranges::find_if_not(
                 reading.metrics, [to_utf8](std::string_view each) { return is_metric_name(each, to_utf8); }, &Metric::name);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "model/judge.hpp"
 
@@ -20,6 +21,6 @@ RefusalText describe(Refusal refusal, const Reading& reading, Micros received_at
 RefusalText describe(Refusal refusal, const DeviceNames& names, Utf8Conversion to_utf8 = nullptr);
 
 // The words about a metrics object of too many members.
-RefusalText describe_metric_count(std::size_t count, std::size_t max_metrics);
+RefusalText describe_metric_count(std::string_view device_id, std::size_t count, std::size_t max_metrics);
 
 }  // namespace model

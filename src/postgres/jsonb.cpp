@@ -50,6 +50,20 @@ Jsonb* without_nulls(Datum value) {
     return DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, value));
 }
 
+Jsonb* jsonb_of(JsonbValue& value) {
+    return JsonbValueToJsonb(&value);
+}
+
+char* printed(Jsonb* value) {
+    return JsonbToCString(nullptr, &value->root, static_cast<int>(size_of(value)));
+}
+
+char* printed_member(Jsonb* object, std::string_view name) {
+    JsonbValue key = string_of(name);
+    JsonbValue* member = findJsonbValueFromContainer(&object->root, JB_FOBJECT, &key);
+    return member == nullptr ? nullptr : printed(JsonbValueToJsonb(member));
+}
+
 Datum jsonb_array_datum(Datum* values, int count) {
     return PointerGetDatum(construct_array(values, count, JSONBOID, -1, false, TYPALIGN_INT));
 }
@@ -109,6 +123,22 @@ void add_double_as_shown(JsonbBuilder& builder, std::string_view name, double va
 
 void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value) {
     add_text(builder, name, JsonEncodeDateTime(nullptr, TimestampTzGetDatum(value), TIMESTAMPTZOID, nullptr));
+}
+
+bool begin_members(MemberWalk& walk, Jsonb* object) {
+    walk = {};
+    if (!JB_ROOT_IS_OBJECT(object)) return false;
+    walk.iterator = JsonbIteratorInit(&object->root);
+    (void)JsonbIteratorNext(&walk.iterator, &walk.value, true);  // WJB_BEGIN_OBJECT
+    return true;
+}
+
+bool next_member(MemberWalk& walk) {
+    JsonbValue name;
+    if (JsonbIteratorNext(&walk.iterator, &name, true) != WJB_KEY) return false;
+    walk.name = {name.val.string.val, static_cast<std::size_t>(name.val.string.len)};
+    (void)JsonbIteratorNext(&walk.iterator, &walk.value, true);
+    return true;
 }
 
 void begin_walk(NumberWalk& walk, Jsonb* object) {

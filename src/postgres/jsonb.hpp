@@ -24,6 +24,15 @@ std::string_view printed(Jsonb* value);
 // Returns a copy without the members that are null, at any depth, in the current memory context.
 Jsonb* without_nulls(Datum value);
 
+// The value as JSON text, in the current memory context.
+char* printed(Jsonb* value);
+
+// The same for a member of an object. Null: there is no such member.
+char* printed_member(Jsonb* object, std::string_view name);
+
+// A value that an iterator has given, as a jsonb of its own in the current memory context.
+Jsonb* jsonb_of(JsonbValue& value);
+
 // A jsonb[] of values that are not NULL.
 Datum jsonb_array_datum(Datum* values, int count);
 
@@ -57,6 +66,15 @@ void add_double_as_shown(JsonbBuilder& builder, std::string_view name, double va
 
 // Adds a time as the server's JSON shows a timestamptz: in ISO 8601, in the session's time zone.
 void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value);
+
+// A walk over the members of an object, in jsonb's order. Names and values point into the object.
+struct MemberWalk {
+    JsonbIterator* iterator;
+    std::string_view name;
+    JsonbValue value;  // a nested one stays as it is (jbvBinary)
+};
+bool begin_members(MemberWalk& walk, Jsonb* object);  // false: it is no object
+bool next_member(MemberWalk& walk);                   // false: there is none
 
 enum class NumbersShape { kObjectOfNumbers, kNotAnObject, kNotANumber, kTooNearZero };
 

@@ -11,7 +11,7 @@ void require(int result, int expected, const char* what) {
 }
 
 bool is_read_only(const Statement& statement) {
-    return statement.command == SqlCommand::kSelect;
+    return statement.command == SqlCommand::kSelect && !statement.sees_own_writes;
 }
 
 // SPI's globals are read at once, because the next statement overwrites them.
@@ -53,6 +53,19 @@ StatementResult execute_kept(Statement& statement, Datum* values, const char* nu
         statement.plan = plan;
     }
     return checked(statement, SPI_execute_plan(statement.plan, values, nulls, is_read_only(statement), 0));
+}
+
+void execute_into(const Statement& statement, Datum* values, Tuplestorestate* rows) {
+    ParamListInfo parameters = makeParamList(statement.parameter_count);
+    for (int i = 0; i < statement.parameter_count; ++i)
+        parameters->params[i] = {values[i], false, PARAM_FLAG_CONST, statement.parameter_types[i]};
+    SPIExecuteOptions options{};
+    options.params = parameters;
+    options.read_only = is_read_only(statement);
+    options.dest = CreateDestReceiver(DestTuplestore);
+    SetTuplestoreDestReceiverParams(options.dest, rows, CurrentMemoryContext, false, nullptr, nullptr);
+    (void)checked(statement, SPI_execute_extended(statement.text, &options));
+    options.dest->rDestroy(options.dest);
 }
 
 Datum value_of(const StatementResult& result, std::uint64_t row, int column, bool* is_null) {

@@ -28,6 +28,7 @@ struct Statement {
     int parameter_count;
     Oid parameter_types[kMostParameters];
     SPIPlanPtr plan;
+    bool sees_own_writes = false;  // of a SELECT: its snapshot is a new one, and it may have FOR UPDATE
 };
 
 // The result of one statement. It lives until the statements are closed.
@@ -54,6 +55,9 @@ StatementResult execute(const Statement& statement, Datum* values, const char* n
 
 // Does the same with a plan that the session makes once. The statement has static storage duration.
 StatementResult execute_kept(Statement& statement, Datum* values, const char* nulls = nullptr);
+
+// Runs a SELECT and puts its rows into `rows`, whose columns have the same types. So no result lies in memory as a whole.
+void execute_into(const Statement& statement, Datum* values, Tuplestorestate* rows);
 
 // The value of a column of a returned row. Rows are numbered from 0, columns from 1.
 Datum value_of(const StatementResult& result, std::uint64_t row, int column, bool* is_null);

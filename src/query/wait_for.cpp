@@ -5,7 +5,6 @@
 // 2. Between two looks the session sleeps until a pass of the projector is over. Without shared memory nothing tells it so, and
 //    it naps for a short while instead.
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -21,6 +20,7 @@
 #include "feed/progress.hpp"
 #include "feed/tail.hpp"
 #include "model/name_text.hpp"
+#include "model/receipt_token.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
@@ -49,7 +49,6 @@ constexpr milliseconds kFirstNap{10};
 constexpr milliseconds kLongestNap{100};
 constexpr milliseconds kLongestSleep{250};  // because replay on a standby tells nobody
 constexpr milliseconds kBeforeTransactionTimeout{100};
-constexpr std::uint64_t kFirstNormalXid = 3;
 
 struct Token {
     model::Epoch epoch;
@@ -58,23 +57,9 @@ struct Token {
 
 enum class TokenState { kPending, kApplied, kRolledBack };
 
-// The number, if the text is a number and nothing else.
-template <typename Number>
-std::optional<Number> number_in(std::string_view digits) {
-    Number number{};
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-    return number;
-}
-
 Token parse_token(std::string_view sent) {
-    const std::size_t colon = sent.find(':');
-    if (colon != std::string_view::npos) {
-        const auto epoch = number_in<std::int32_t>(sent.substr(0, colon));
-        // The token of a batch has a third part, which says which events of the transaction are its own.
-        const auto xid = number_in<std::uint64_t>(sent.substr(colon + 1, sent.find(':', colon + 1) - colon - 1));
-        if (epoch && xid && *epoch > 0 && *xid >= kFirstNormalXid) return {model::Epoch{*epoch}, model::Xid{*xid}};
-    }
+    // Which events of the transaction are those of a batch makes no difference here.
+    if (const auto token = model::parse_receipt_token(sent)) return {token->epoch, token->xid};
     throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "invalid token",
                           "The token is " + postgres::presentable(model::quoted_for_message(sent)) + ".",
                           "Give wait_for() the column token of a receipt, unchanged.");

@@ -97,6 +97,17 @@ constexpr postgres::Statement kClearBuckets{postgres::SqlCommand::kSelect,
                                             4,
                                             {TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID},
                                             nullptr};
+constexpr postgres::Statement kClearQuarantine{
+    postgres::SqlCommand::kSelect,
+    "SELECT telemetry.clear_quarantine(pg_catalog.make_interval(secs => nullif($1, 0)), nullif($2, 0))",
+    2,
+    {INT4OID, INT4OID},
+    nullptr};
+constexpr postgres::Statement kClearVerdicts{postgres::SqlCommand::kSelect,
+                                             "SELECT telemetry.clear_verdicts(pg_catalog.make_interval(secs => nullif($1, 0)))",
+                                             1,
+                                             {INT4OID},
+                                             nullptr};
 constexpr postgres::Statement kBeginAudit{
     postgres::SqlCommand::kSelect, "SELECT telemetry.begin_audit(pg_catalog.make_interval(secs => $1))", 1, {INT4OID}, nullptr};
 constexpr postgres::Statement kCompareAudit{
@@ -144,6 +155,24 @@ std::optional<std::string> compare_audit(const std::string& projection, const st
     return next_key(kCompareAudit, values);
 }
 
+// P. Does a part of the work. True: more is left.
+bool clear_refused(const RefusedLimits& limits) {
+    const postgres::StatementScope statements = postgres::open_statements();
+    bool has_more = false;
+    if (limits.retention != 0 || limits.rows != 0) {
+        postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
+        Datum values[] = {Int32GetDatum(limits.retention), Int32GetDatum(limits.rows)};
+        has_more = is_true(kClearQuarantine, values);
+    }
+    if (limits.verdict_retention != 0) {
+        postgres::refuse_statement_obstacle(runtime::kBatchVerdictTable);
+        Datum retention = Int32GetDatum(limits.verdict_retention);
+        has_more = is_true(kClearVerdicts, &retention) || has_more;
+    }
+    postgres::close_statements(statements);
+    return has_more;
+}
+
 // How a generation is called in memory.
 std::string name_of(const feed::StoredCursor& each) {
     return each.projection + " " + std::to_string(each.cursor.generation);
@@ -164,12 +193,14 @@ void log_obstacle(const char* recovered, const char* obstructed, const std::opti
 }  // namespace
 
 runtime::SteadyTime Upkeep::due_at() const noexcept {
-    return std::min({merging_due_at_, clearing_due_at_, audit_due_at_, liveness_due_at_, settling_due_at_});
+    return std::min(
+        {merging_due_at_, clearing_due_at_, clearing_refused_due_at_, audit_due_at_, liveness_due_at_, settling_due_at_});
 }
 
 void Upkeep::do_when_due() {
     merge_when_due();
     clear_when_due();
+    clear_refused_when_due();
     audit_when_due();
     tell_liveness_when_due();
 }
@@ -244,6 +275,21 @@ void Upkeep::clear_when_due() {
     if (cleared.obstacle.has_value() == is_clearing_obstructed_) return;
     is_clearing_obstructed_ = cleared.obstacle.has_value();
     log_obstacle("clears old statistics again", "keeps old statistics", cleared.obstacle);
+}
+
+void Upkeep::clear_refused_when_due() {
+    const runtime::SteadyTime now = runtime::steady_time();
+    const runtime::Settings& settings = runtime::settings();
+    const RefusedLimits limits{settings.quarantine_retention, settings.quarantine_rows, settings.verdict_retention};
+    if (now < clearing_refused_due_at_ && limits == refused_limits_) return;
+    refused_limits_ = limits;
+    const StepResult cleared = run_step(
+        [this](const runtime::Installed&) { return postgres::guarded([this] { return clear_refused(refused_limits_); }); },
+        true);
+    clearing_refused_due_at_ = cleared.has_more ? now : now + kIntervalOfClearing;
+    if (cleared.obstacle.has_value() == is_clearing_refused_obstructed_) return;
+    is_clearing_refused_obstructed_ = cleared.obstacle.has_value();
+    log_obstacle("clears old rejected readings again", "keeps old rejected readings", cleared.obstacle);
 }
 
 void Upkeep::settle_soon() noexcept {

@@ -1,5 +1,6 @@
-// The upkeep between passes: it merges old batches, deletes rows of state tables that nobody needs, audits projections, tells
-// which devices go offline and come back, and settles the index by device and time.
+// The upkeep between passes: it merges old batches, deletes rows of state tables that nobody needs, rejected
+// readings and verdicts that are old, audits projections, tells which devices go offline and come back, and settles the index
+// by device and time.
 #pragma once
 
 #include <map>
@@ -10,6 +11,14 @@
 #include "runtime/steady_time.hpp"
 
 namespace worker {
+
+// How much is kept of what was refused. 0 in a member: there is no limit.
+struct RefusedLimits {
+    int retention;          // seconds, of the quarantine
+    int rows;               // of the quarantine
+    int verdict_retention;  // seconds, of the accounts of batches
+    bool operator==(const RefusedLimits&) const = default;
+};
 
 class Upkeep {
 public:
@@ -37,6 +46,7 @@ private:
     void merge_when_due();
     void clear_when_due();
     bool clear_some();
+    void clear_refused_when_due();
     void audit_when_due();
     bool audit_some(int interval);
     void tell_liveness_when_due();
@@ -51,6 +61,10 @@ private:
     runtime::SteadyTime cleared_at_ = 0;            // when that was
     runtime::SteadyTime clearing_due_at_ = 0;
     bool is_clearing_obstructed_ = false;
+
+    runtime::SteadyTime clearing_refused_due_at_ = 0;
+    RefusedLimits refused_limits_{};  // of the last time
+    bool is_clearing_refused_obstructed_ = false;
 
     runtime::SteadyTime audit_due_at_ = 0;
     std::string audited_;         // the generation that is being compared

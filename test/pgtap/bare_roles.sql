@@ -72,6 +72,11 @@ INSERT INTO surface VALUES
     ('wait_for(text,text,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token', '1 s') $$),
     ('wait_for(text,interval,text)', '22023', '22023', '22023', $$ SELECT telemetry.wait_for('no token') $$),
 -- An admin may call these.
+    ('check_reading(text,timestamp with time zone,double precision,double precision,text,jsonb,text)', '42501', '', '',
+        $$ SELECT * FROM telemetry.check_reading('bare-1', now(), 1, 2, 'k9', '{"a": 3}', 'hall') $$),
+    -- The right is there, but there is no such batch.
+    ('batch_verdicts(text)', '42501', 'TC203', 'TC203', $$ SELECT * FROM telemetry.batch_verdicts('1:3:1-2') $$),
+    ('redrive_rejected(text[],text[],text[],text[],timestamp with time zone,integer,bigint)', '42501', '42501', '', $$ SELECT * FROM telemetry.redrive_rejected() $$),
     ('register_device(text,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('bare-2', 'hall', '1 minute', '{"a": 1}') $$),
     ('register_device(uuid,text,interval,jsonb)', '42501', '42501', '', $$ SELECT telemetry.register_device('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 'hall') $$),
     ('set_device_policy(text,interval,text,interval,text,integer,double precision,double precision)', '42501', '42501', '', $$ SELECT telemetry.set_device_policy('bare-2', max_metrics => 3) $$),
@@ -132,6 +137,8 @@ INSERT INTO surface VALUES
     ('make_automatic(regclass)', '42501', '42501', '42501', $$ SELECT telemetry.make_automatic('telemetry.device_stats') $$),
     ('adopt_relations()', '42501', '42501', '42501', $$ SELECT telemetry.adopt_relations() $$),
     ('clear_generations(text)', '42501', '42501', '42501', $$ SELECT telemetry.clear_generations('device') $$),
+    ('clear_quarantine(interval,bigint)', '42501', '42501', '42501', $$ SELECT telemetry.clear_quarantine('1 day', 1) $$),
+    ('clear_verdicts(interval)', '42501', '42501', '42501', $$ SELECT telemetry.clear_verdicts('1 day') $$),
     ('clear_buckets(text,integer,text,timestamp with time zone)', '42501', '42501', '42501', $$ SELECT telemetry.clear_buckets('device_1m', 1, '', now()) $$),
     ('add_generation(text,text)', '42501', '42501', '42501', $$ SELECT telemetry.add_generation('device', 'audit') $$),
     ('advance_baselines(bigint)', '42501', '42501', '42501', $$ SELECT telemetry.advance_baselines(1) $$),

@@ -50,10 +50,10 @@ INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count
     'last_value', 'last_at', 'quantile', 'increase', 'resets', 'has_overlap', 'recounted', 'with_known_resets', 'summary', 'counter_summary', 'merge', 'read_events', 'follow_from', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'log_status',
     'batch_tail', 'folded_tail', 'series', 'region_series', 'series_of', 'wait_for', 'next_batch', 'ack', 'nack', 'extend_lease', 'replay_dead_letters', 'relay_report', 'current_place']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
-INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE'), ('routine', 'inbox_receipt', 'EXECUTE'),
+INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE'), ('routine', 'inbox_receipt', 'EXECUTE'), ('routine', 'check_reading', 'EXECUTE'), ('routine', 'batch_verdicts', 'EXECUTE'),
     ('relation', 'inbox', 'INSERT'), ('relation', 'inbox', 'SELECT'), ('relation', 'inbox_text', 'INSERT'), ('relation', 'inbox_text', 'SELECT');
 CREATE TEMP TABLE administers (LIKE reads);
-INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['register_device', 'relocate_device', 'set_device_policy', 'set_expected_interval', 'project_once', 'health', 'setup', 'stat_ingest_reset',
+INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['redrive_rejected', 'register_device', 'relocate_device', 'set_device_policy', 'set_expected_interval', 'project_once', 'health', 'setup', 'stat_ingest_reset',
     'pause_projection', 'resume_projection', 'set_cadence', 'set_retention', 'set_metric', 'set_failure_policy', 'replay_parked', 'create_projection', 'create_handler_projection', 'drop_projection', 'rebuild_projection', 'cancel_rebuild', 'verify_projection', 'is_background_worker',
     'create_subscription', 'restart_subscription', 'drop_subscription', 'pause_relay', 'resume_relay', 'adopt_relay', 'refresh_cache']) AS o;
 INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure', 'projection', 'projection_setting', 'parked_event', 'audit', 'pause', 'metric', 'device_policy', 'offline_device', 'relay']) AS o;
@@ -85,7 +85,7 @@ SELECT throws_ok(format('SELECT telemetry.wait_for(%L)', token), 'TC102', NULL, 
 FROM telemetry.ingest_telemetry('pgtap-1', '2024-05-01 10:00:00+00', 1, 2, 'k', '{"a": 3}', 'hall');
 SELECT throws_ok('SELECT * FROM telemetry.' || o, '42501', NULL, 'a writer does not read ' || o)
 FROM unnest(ARRAY['measurements', 'events', 'device_stats', 'projection_status', 'event', 'event_1', 'device', 'rejected_readings', 'installation', 'epoch',
-                  'state_device', 'batcher', 'cursor', 'checkpoint', 'batch', 'event_id_seq', 'read_events(1)', 'worker_status()']) AS o;
+                  'state_device', 'batcher', 'cursor', 'checkpoint', 'batch', 'batch_verdict', 'event_id_seq', 'read_events(1)', 'worker_status()', 'redrive_rejected()']) AS o;
 SELECT throws_ok(c, '42501', NULL, 'a writer may not: ' || c)
 FROM unnest(ARRAY[$$ SELECT telemetry.register_device('pgtap-3') $$, 'CALL telemetry.project_once()', $$ SELECT nextval('telemetry.event_id_seq') $$,
     $$ SELECT telemetry.grant_reader('telemetry_test_writer') $$, 'SELECT telemetry.announce_installation()',

@@ -51,6 +51,18 @@ is(state_of("SELECT telemetry.ingest_telemetry('known', clock_timestamp() + inte
 is(state_of("SELECT telemetry.ingest_telemetry('known', clock_timestamp() - interval '1 second', 1)"), '00000', 'but the past');
 set('max_ahead', 300);
 
+# max_age and max_metrics; test/tap/130_accounting.pl has the actions.
+sub verdict { return $node->safe_psql('postgres', "SELECT concat_ws(' ', verdict, sqlstate) FROM telemetry.check_reading('limits', $_[0])"); }
+is(verdict("'1970-01-01 00:00:00+00'"), 'accepted', 'max_age = 0: any time since 1970');
+set('max_age', 3600);
+is(verdict("now() - interval '2 h'"), 'rejected TC004', 'max_age: an older reading');
+is(verdict("now() - interval '30 min'"), 'accepted', 'max_age: a younger reading');
+set('max_age', 0);
+set('max_metrics', 2);
+is(verdict("metrics => '{\"a\": 1, \"b\": 2}'"), 'accepted', 'max_metrics: as many');
+is(verdict("metrics => '{\"a\": 1, \"b\": 2, \"c\": null}'"), 'rejected TC006', 'max_metrics: one more, though it is null');
+set('max_metrics', 64);
+
 # notify_payload: JSON of at most 7,999 bytes, events when they fit, always the pointer; read_events is the truth
 wait_applied($node);
 my $listener = session($node);

@@ -148,11 +148,12 @@ for my $made ((map { my $name = $_; map { "OPERATOR $_ telemetry.$name USING tel
 	'ACCESS METHOD telemetry_readings', 'FUNCTION telemetry.handle_reading_index(internal)', (map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
 	'VIEW telemetry.relay_status', 'TABLE telemetry.relay', 'VIEW telemetry.dead_letters', 'VIEW telemetry.subscription_status',
 	(map { "FUNCTION telemetry.$_" } 'fail_redelivery', 'fail_share', 'put_aside', 'bury_dead', 'end_lease', 'require_lease', 'require_subscription', 'start_share'), 'SEQUENCE telemetry.lease_seq',
-	(map { "TABLE telemetry.$_" } qw(subscription_share subscription_consumer redelivery dead_letter subscription projection projection_setting parked_event audit metric device_policy offline_device pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
+	(map { "TABLE telemetry.$_" } qw(batch_verdict subscription_share subscription_consumer redelivery dead_letter subscription projection projection_setting parked_event audit metric device_policy offline_device pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
 {
 	sql("ALTER EXTENSION telemetry_cqrs DROP $made; DROP $made");
 }
 sql('ALTER TABLE telemetry.epoch DROP COLUMN first_xid');
+sql('ALTER TABLE telemetry.rejected_readings ' . join ', ', map { "DROP COLUMN $_" } qw(last_received_at device_id idempotency_key source token item_index deliveries delivery redrives));
 sql("UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'telemetry_cqrs'");
 obey('library version', qr/^ALTER EXTENSION telemetry_cqrs UPDATE TO '\Q$library\E'$/);
 becomes_ok('library version');

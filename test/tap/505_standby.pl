@@ -60,11 +60,11 @@ my @commands = (
 	"SELECT telemetry.set_cadence('device_1m', '2 s')", "SELECT telemetry.set_retention('device_1m', '1 day')", "SELECT telemetry.set_metric('volt', 'counter')", "SELECT telemetry.create_projection('one', 'all')", "SELECT telemetry.create_handler_projection('two', 'now()')",
 	"SELECT telemetry.drop_projection('one')", "SELECT telemetry.rebuild_projection('device')", "SELECT telemetry.cancel_rebuild('device')", "SELECT telemetry.set_failure_policy('device', 'park')", "SELECT telemetry.replay_parked('device')",
 	"SELECT telemetry.create_subscription('two')", "SELECT telemetry.restart_subscription('one')", "SELECT telemetry.drop_subscription('one')", "SELECT * FROM telemetry.next_batch('one')", "SELECT telemetry.ack('one', 1)", "SELECT telemetry.nack('one', 1)",
-	"SELECT telemetry.extend_lease('one', 1, '1 s')", "SELECT telemetry.replay_dead_letters('one')",
+	"SELECT telemetry.redrive_rejected()", "SELECT telemetry.extend_lease('one', 1, '1 s')", "SELECT telemetry.replay_dead_letters('one')",
 	'SELECT telemetry.pause_relay()', 'SELECT telemetry.resume_relay()', 'SELECT telemetry.adopt_relay()', 'SELECT telemetry.refresh_cache()');
 $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");
-my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', "reading_index_status('telemetry.event_1_readings')", 'worker_status()', 'library_version()', 'read_events(1)',
+my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', "reading_index_status('telemetry.event_1_readings')", 'worker_status()', 'library_version()', 'read_events(1)', "check_reading('d')", "batch_verdicts('1:3:0-0')",
 	"folded_tail('device')", "series('d', 'temperature', now() - interval '1 day', now())", "region_series('hall', 'temperature', now() - interval '1 day', now())", "verify_projection('device_1h')",
 	map { "$_()" } qw(health setup table_obstacles log_status batch_tail ingest_statistics stat_ingest_reset));
 my @others = split /\n/, $primary->safe_psql('postgres', <<'SQL');

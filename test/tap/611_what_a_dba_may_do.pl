@@ -72,7 +72,7 @@ sql("SELECT telemetry.create_subscription('dba', retry_delay => '0', max_attempt
 everything_is_right('at the beginning');
 my @tables = split /\n/, sql("SELECT relname FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' ORDER BY relname");
 my @read_side = qw(batch batcher cursor state_device state_device_1d state_device_1h state_device_1m state_region state_region_1d state_region_1h state_region_1m);
-is_deeply(\@tables, [ sort @read_side, qw(audit checkpoint dead_letter device device_metric_state device_policy device_state epoch event event_1 installation metric offline_device parked_event pause projection projection_failure projection_setting redelivery region_metric_state region_state rejected_readings relay subscription subscription_consumer subscription_share) ], 'the tables of the extension');
+is_deeply(\@tables, [ sort @read_side, qw(audit batch_verdict checkpoint dead_letter device device_metric_state device_policy device_state epoch event event_1 installation metric offline_device parked_event pause projection projection_failure projection_setting redelivery region_metric_state region_state rejected_readings relay subscription subscription_consumer subscription_share) ], 'the tables of the extension');
 my %first_column = map { split /\|/ } split /\n/, sql("SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = 1 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'");
 sql(<<'SQL');
 CREATE TABLE audit (table_name text, row_data jsonb);
@@ -142,7 +142,7 @@ foreach my $thing (@things)
 	}
 	everything_is_right("$what, gone") if grep { exists $refusals->{$_} } @tables;
 }
-is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'dead_letter device redelivery rejected_readings subscription subscription_consumer subscription_share', 'triggers saw the registrations, the refused readings and what consumers did, and nothing by half');
+is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT table_name, ' ' ORDER BY table_name) FROM audit"), 'batch_verdict dead_letter device redelivery rejected_readings subscription subscription_consumer subscription_share', 'triggers saw the registrations, the refused readings and what consumers did, and nothing by half');
 # A trigger that keeps a row out which opens the log: the command says so, and the next one goes on when it is gone.
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 $node->safe_psql('fresh', <<'SQL');

@@ -437,7 +437,7 @@ TEST(RefusalText, SaysWhatWasSeen) {
               "clock, 2026-01-02T03:04:05.000000Z.");
     reading.metrics = metrics;
     EXPECT_EQ(model::describe(Refusal::kTooManyMetrics, reading, kNow, with_age).detail,
-              "The reading has 2; at most 3 are allowed.");
+              "The reading of device \"sensor-1\" has 2; at most 3 are allowed.");
 }
 
 void expect_complete_and_short(const std::string& long_text) {
