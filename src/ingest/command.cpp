@@ -6,6 +6,7 @@
 
 #include "device/registry.hpp"
 #include "event_log/append.hpp"
+#include "ingest/admission.hpp"
 #include "model/request_digest.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
@@ -118,6 +119,15 @@ std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates,
     return entries;
 }
 
+// The readings of each device, for the limits. `entry_of_candidate` says to which entry a candidate belongs.
+void admit(const std::vector<device::Entry>& entries, const std::vector<std::uint32_t>& entry_of_candidate) {
+    std::vector<DeviceReadings> devices;
+    devices.reserve(entries.size());
+    for (const device::Entry& each : entries) devices.push_back({postgres::view_of(each.device_id), 0, {}});
+    for (const std::uint32_t entry : entry_of_candidate) ++devices[entry].count;
+    admit_readings(devices);
+}
+
 // Step 2. A reading without a region gets the one of the registry. A repeat of a reading that was stored before its device was
 // retired is still a duplicate. So the log only looks up the readings of a device that may not send, and `standings` says why
 // it stores none of them.
@@ -128,6 +138,7 @@ void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings) 
     std::vector<device::Entry> entries = entries_of(candidates, entry_of_candidate);
     const bool auto_register = runtime::settings().auto_register;
     device::resolve(entries.data(), static_cast<std::uint32_t>(entries.size()), auto_register);
+    if (has_limits()) admit(entries, entry_of_candidate);
     standings.resize(candidates.size());
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const device::Entry& entry = entries[entry_of_candidate[i]];

@@ -35,8 +35,8 @@ inline bool is_equal(const text* a, const text* b) noexcept {
     return view_of(a) == view_of(b);
 }
 
-inline std::uint64_t hash_of(std::string_view bytes) noexcept {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), 0);
+inline std::uint64_t hash_of(std::string_view bytes, std::uint64_t seed = 0) noexcept {
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), seed);
 }
 inline std::uint64_t hash_of(const text* value) noexcept {
     return hash_of(view_of(value));

@@ -11,6 +11,11 @@ struct Settings {
     bool start_worker = true;                               // the launcher and commands start projectors
     int max_ahead = 300;                                    // seconds measured_at may be ahead of the server's clock
     int max_batch_readings = 100000;                        // readings that one call may send
+    double device_rate = 0;                                 // readings a second of each device; 0: no limit
+    int device_burst = 100;                                 // readings of a device at once
+    double total_rate = 0;                                  // readings a second of a database; 0: no limit
+    int total_burst = 100000;                               // readings of a database at once
+    int max_backlog = 0;                                    // events that may wait for the projector; 0: any number
     NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries
     int coalesce = 2;               // least milliseconds for which the projector lets events gather after a busy step
     int poll_interval = 2000;       // milliseconds after which the projector looks without being woken
