@@ -32,6 +32,8 @@ constexpr int kOutOfLimits = pack_sqlstate("TC013");    // a value beyond the li
 constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction
 constexpr int kOwnTransaction = pack_sqlstate("TC102");  // wait_for() of the transaction in progress: commit it first
 constexpr int kStale = pack_sqlstate("TC103");           // a read model is older than max_staleness allows
+constexpr int kOverQuota = pack_sqlstate("TC104");       // a device or the database sends more than its quota
+constexpr int kBackpressure = pack_sqlstate("TC105");    // the projector is further behind than max_backlog
 
 // TC2xx: the event log and the tables protect themselves.
 constexpr int kLogIsInsertOnly = pack_sqlstate("TC201");  // UPDATE, DELETE or TRUNCATE of the event log

@@ -1,6 +1,7 @@
 // Starts the library: lists, in layer order, the steps that the server takes when it loads the library.
 #include "postgres/entry_point.hpp"
 #include "postgres/server_versions.hpp"
+#include "runtime/backlog.hpp"
 #include "runtime/inbox_guard.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
@@ -23,6 +24,7 @@ void _PG_init(void) {
         if (!process_shared_preload_libraries_in_progress) return;
         runtime::request_shared_state();
         runtime::watch_ends_of_transactions();
+        runtime::watch_passes();
         worker::register_launcher();
     });
 }

@@ -57,6 +57,11 @@ CREATE FUNCTION telemetry.ingest_statistics(
     AS 'MODULE_PATHNAME', 'telemetry_get_ingest_statistics' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION telemetry.ingest_statistics() IS 'Returns the counters that telemetry.stat_ingest shows, from shared memory.';
 
+CREATE FUNCTION telemetry.quota_status(
+    OUT refused_by_device bigint, OUT refused_by_total bigint, OUT refused_by_backlog bigint, OUT unbounded bigint, OUT last_refused_at timestamptz, OUT backlog bigint)
+    AS 'MODULE_PATHNAME', 'telemetry_get_quota_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION telemetry.quota_status() IS 'Returns how many calls to this database were refused since the server started, by the limit that refused them: the quota of a device, that of the database (TC104), or max_backlog (TC105). unbounded: requests of devices, in all databases, for which the table of quotas had no room, so that only the total bounded them. last_refused_at: NULL where none was refused. backlog: about how many committed events the projector has not read yet; after a start of the server it counts only the events since, until a pass has read everything. NULL in every column where the library is not preloaded.';
+
 CREATE FUNCTION telemetry.stat_ingest_reset() RETURNS void
     AS 'MODULE_PATHNAME', 'telemetry_reset_ingest_statistics' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION telemetry.stat_ingest_reset() IS 'Sets the counters of telemetry.stat_ingest for this database to zero, at once and even if the transaction is rolled back.';

@@ -38,7 +38,7 @@ BEGIN
     END;
     FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'reading index', 'triggers']
                           || projections
-                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'subscriptions', 'prepared transactions', 'batch retention', 'relay'] LOOP
+                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'subscriptions', 'prepared transactions', 'batch retention', 'relay', 'back-pressure'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
         -- A check that raises an error becomes a row that says so.
         BEGIN
@@ -315,6 +315,25 @@ BEGIN
                     hint := 'A worker merges old batches: see the checks "worker" and "tables".';
                 END IF;
 
+            WHEN 'back-pressure' THEN
+                SELECT q.*, current_setting('telemetry_cqrs.device_rate')::double precision > 0 OR current_setting('telemetry_cqrs.total_rate')::double precision > 0
+                            OR current_setting('telemetry_cqrs.max_backlog')::integer > 0 AS is_on
+                INTO seen FROM telemetry.quota_status() q;
+                IF NOT seen.is_on THEN
+                    detail := 'off';
+                ELSIF NOT worker.preloaded THEN
+                    state := 'warning';
+                    detail := 'not enforced: the library is not preloaded';
+                    hint := 'SELECT * FROM telemetry.setup() says how to preload it.';
+                ELSE
+                    detail := format('%s calls refused by the quotas of devices, %s by the total, %s by the backlog', seen.refused_by_device, seen.refused_by_total, seen.refused_by_backlog)
+                              || COALESCE(', the last one at ' || seen.last_refused_at, '');
+                    IF seen.last_refused_at > clock_timestamp() - limits.starting THEN
+                        state := 'warning';
+                        hint := 'The clients wait and send again. If they should not, raise the limits telemetry_cqrs.device_rate, total_rate or max_backlog.';
+                    END IF;
+                END IF;
+
             WHEN 'relay' THEN
                 WITH sink AS (
                     SELECT r.sink, r.state, r.last_error, r.note, format('%s: %s, %s events wait, %s s behind', r.sink, r.state, r.lag_events, round(r.lag_seconds::numeric, 1)) AS said,
@@ -359,4 +378,4 @@ COMMENT ON FUNCTION telemetry.health() IS
 worker: error when it fails, or when none runs although one should; warning when none should. worker slots: error when all are taken and no worker runs. library: error when its version is not the extension''s. event log: warning when the log was restored and nothing was accepted since. reading index: how many blocks of the log are not yet in the index by device and time; warning from 8,192 blocks (64 MB) and 10 % of the log on. triggers: error when a trigger of the extension is missing, disabled or otherwise not as installed; a restore with --disable-triggers leaves them disabled.
 projection ...: a row for each; error when it fails, an audit has found differences, or it is 10 minutes behind its cadence, warning when it is 1 minute behind that, paused, or has parked events. tables: error when an object on a table of the extension keeps the extension from writing it. locks: the sessions and prepared transactions that block readings or the worker, or hold a lock that would; warning from 5 seconds on, error from 1 minute on.
 vacuum: the transactions and slots that keep vacuum from removing 1,000 or more dead rows of the read models (and more than 20 % of them); warning from 5 minutes on, error from 1 hour on. notification queue: warning from 10 % on, error from 50 % on. rejected readings: warning while the last one is younger than a day. subscriptions: error when one is lost, warning when one lags by 10 minutes or has dead letters.
-prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time. relay: error when a sink is lost, 10 minutes behind, or without a relay; warning when it is 1 minute behind, not connected, paused, or not adopted.';
+prepared transactions: those that hold readings, for information. batch retention: warning when many batches are not merged 10 minutes after their time. relay: error when a sink is lost, 10 minutes behind, or without a relay; warning when it is 1 minute behind, not connected, paused, or not adopted. back-pressure: warning while calls were refused within the last minute (TC104, TC105), and when limits are set that need preloading.';

@@ -35,7 +35,7 @@ BEGIN
                         hint := 'The configuration names the library. Restart the server.';
                     ELSE
                         command := 'ALTER SYSTEM SET shared_preload_libraries = ' || concat(command || ', ', quote_literal('telemetry_cqrs'));
-                        hint := 'Restart the server after the command. Without preloading only a command starts a worker, and telemetry.stat_ingest counts nothing. A role that may use schema telemetry can also make every session wait by a statement that it has no right to, such as CREATE RULE on a table of the extension, from a session that has not loaded the library.';
+                        hint := 'Restart the server after the command. Without preloading only a command starts a worker, telemetry.stat_ingest counts nothing, and no quota is enforced. A role that may use schema telemetry can also make every session wait by a statement that it has no right to, such as CREATE RULE on a table of the extension, from a session that has not loaded the library.';
                     END IF;
                 END IF;
 

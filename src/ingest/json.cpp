@@ -53,6 +53,7 @@ TELEMETRY_FUNCTION(telemetry_ingest_json) {
 }
 
 TELEMETRY_FUNCTION(telemetry_ingest_jsonb) {
-    return ingest::ingest_json(
-        fcinfo, [fcinfo] { return postgres::guarded([fcinfo] { return postgres::printed(PG_GETARG_JSONB_P(0)); }); });
+    return ingest::ingest_json(fcinfo, [fcinfo] {
+        return std::string_view(postgres::guarded([fcinfo] { return postgres::printed(PG_GETARG_JSONB_P(0)); }));
+    });
 }

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <string_view>
 
+#include "device/device_policy.hpp"
 #include "device/registry.hpp"
 #include "event_log/append.hpp"
+#include "ingest/admission.hpp"
 #include "ingest/metric_names.hpp"
 #include "ingest/policy.hpp"
 #include "model/request_digest.hpp"
@@ -83,15 +85,38 @@ std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates,
     return entries;
 }
 
-// Step 2. A reading without a region gets the one of the registry. A repeat of a reading that was stored before its device was
-// retired is still a duplicate. So the log only looks up the readings of a device that may not send, and `standings` says why
-// it stores none of them.
-// Without `may_register` an unknown device stays unknown, and its reading counts as one that would register it.
+constexpr double kMostBurst = 1e9;
+
+// The quota of a device that has one of its own. What its policy leaves open, the settings say.
+std::optional<model::Quota> own_quota(std::string_view device_id) {
+    const std::optional<device::DevicePolicy> policy = device::policy_of(device_id);
+    if (!policy || (!policy->rate && !policy->burst)) return std::nullopt;
+    const runtime::Settings& settings = runtime::settings();
+    const double burst = std::clamp(policy->burst.value_or(settings.device_burst), 1.0, kMostBurst);
+    return model::Quota{policy->rate.value_or(settings.device_rate), static_cast<std::uint32_t>(burst)};
+}
+
+// Admits the readings of the call, or throws.
+void admit(const std::vector<device::Entry>& entries) {
+    const bool has_own = device::has_device_policies();
+    if (!has_limits() && !has_own) return;
+    std::vector<DeviceReadings> devices;
+    devices.reserve(entries.size());
+    for (const device::Entry& each : entries)
+        devices.push_back({each.device_id, each.readings, has_own ? own_quota(each.device_id) : std::nullopt});
+    admit_readings(devices);
+}
+
+// Step 2. The quotas admit the call. A reading without a region gets the one of the registry. A repeat of a reading that was
+// stored before its device was retired is still a duplicate. So the log only looks up the readings of a device that may not
+// send, and `standings` says why it stores none of them. Without `may_register` an unknown device stays unknown, and its
+// reading counts as one that would register it.
 void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings, bool may_register) {
     std::vector<Candidate>& candidates = verdicts.candidates;
     if (candidates.empty()) return;
     std::vector<std::uint32_t> entry_of_candidate;
     std::vector<device::Entry> entries = entries_of(candidates, entry_of_candidate);
+    if (may_register) admit(entries);
     const bool auto_register = runtime::settings().auto_register;
     device::resolve(entries.data(), static_cast<std::uint32_t>(entries.size()), auto_register && may_register);
     standings.resize(candidates.size());
@@ -196,6 +221,7 @@ Verdicts foresee(const Request& request) {
     judge({&request, 1}, verdicts);
     std::vector<device::Standing> standings;
     find_devices(verdicts, standings, false);
+    const NewMetricNames metric_names = find_new_metric_names(verdicts.candidates);
     identify(verdicts);
     for (Candidate& each : verdicts.candidates) {
         const bool may_send = !each.is_only_looked_up;
@@ -204,7 +230,7 @@ Verdicts foresee(const Request& request) {
         if (opened) event_log::append(&each, 1, verdicts.stamp);
         if (may_send && each.outcome == AppendOutcome::kAbsent) each.outcome = AppendOutcome::kAccepted;
     }
-    count_verdicts(verdicts, standings);
+    count_verdicts(verdicts, standings, metric_names);
     return verdicts;
 }
 

@@ -42,10 +42,6 @@ Numeric numeric_of(char* digits) {
 
 }  // namespace
 
-std::string_view printed(Jsonb* value) {
-    return JsonbToCString(nullptr, &value->root, static_cast<int>(size_of(value)));
-}
-
 Jsonb* without_nulls(Datum value) {
     return DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, value));
 }

@@ -18,9 +18,6 @@ inline std::uint64_t hash_of(const Jsonb* value) noexcept {
     return hash_of(reinterpret_cast<const text*>(value));
 }
 
-// The value as JSON text, in the current memory context.
-std::string_view printed(Jsonb* value);
-
 // Returns a copy without the members that are null, at any depth, in the current memory context.
 Jsonb* without_nulls(Datum value);
 

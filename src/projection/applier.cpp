@@ -8,6 +8,7 @@
 #include "event_log/epoch.hpp"
 #include "feed/covering.hpp"
 #include "feed/position.hpp"
+#include "feed/tail.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
@@ -25,6 +26,7 @@
 #include "runtime/installed.hpp"
 #include "runtime/own_tables.hpp"
 #include "runtime/pass_scope.hpp"
+#include "runtime/settings.hpp"
 #include "runtime/wake.hpp"
 
 #include "postgres/pg.hpp"
@@ -111,6 +113,9 @@ void Applier::finish(Pass& pass, ::Snapshot snapshot) {
 // Reads on in the log. Nothing: there was nothing to do.
 std::optional<Pass> Applier::read_on(const Progress& progress, const PassContext& context, const PassOptions& options) {
     auto read = batcher_.read_on(progress, context, options, schedule_, memory_);
+    report_.has_read_on = true;
+    report_.is_complete = !read || !read->pass.has_more;
+    if (read) report_.events = read->pass.events;
     if (!read) return std::nullopt;
     finish(read->pass, context.snapshot);
     mend_triggers_of_new_epoch(read->begins_epoch);
@@ -229,6 +234,9 @@ Pass Applier::make_pass(const Progress& progress, PassContext& context, const Pa
         pass.outcome = PassOutcome::kApplied;
         return pass;
     }
+    // After a start of the server only the log knows how many events wait.
+    if (runtime::settings().max_backlog > 0 && !runtime::knows_backlog())
+        report_.measured = feed::measure_tail(progress, Cursor{}, context.snapshot).events;
     registry_ = read_model::read_registry(context.snapshot);
     has_begun_ = true;
     refuse_obstacles();
@@ -259,6 +267,9 @@ Pass Applier::run_as_owner(const PassOptions& options) {
     PassContext context{};
     context.here = runtime::current_place();
     context.is_careful = is_careful_;
+    report_ = {};
+    report_.committed_before = runtime::committed_events();
+    report_.begun_at = runtime::steady_time();
     postgres::guarded([&context] {
         context.taken_at = GetCurrentTimestamp();
         postgres::push_snapshot_of_now();
@@ -290,6 +301,7 @@ Pass Applier::run(const PassOptions& options) {
     hold_tables();
     const runtime::PassScope scope;
     Pass pass = run_as_owner(options);
+    if (report_.has_read_on || report_.measured) runtime::report_read_at_commit(report_);
     if (!pass.has_more) memory_.release();
     is_careful_ = false;
     return pass;

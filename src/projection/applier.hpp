@@ -16,6 +16,7 @@
 #include "projection/portions.hpp"
 #include "projection/schedule.hpp"
 #include "read_model/registry.hpp"
+#include "runtime/backlog.hpp"
 
 namespace projection {
 
@@ -51,6 +52,7 @@ private:
     void forget_other_installation(Oid log);
 
     Oid log_{};
+    runtime::ReadReport report_;  // of the pass in progress
     Batcher batcher_;
     Schedule schedule_;
     Portions portions_;

@@ -48,6 +48,8 @@ constexpr const char* kActionDetails =
 constexpr int kMaxStaleness = 86400 * 1000;  // milliseconds; a day
 constexpr int kMaxBatchReadings = 1000000;
 constexpr int kMostMetricNames = 100000;
+constexpr double kMaxRate = 1000000000;
+constexpr int kMaxBurst = 1000000000;
 
 void define_bool(const char* name, bool& value, const char* description, const char* details) {
     DefineCustomBoolVariable(name, description, details, &value, value, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
@@ -55,6 +57,11 @@ void define_bool(const char* name, bool& value, const char* description, const c
 
 void define_int(const char* name, int& value, int min, int max, int unit, const char* description, const char* details) {
     DefineCustomIntVariable(name, description, details, &value, value, min, max, PGC_SIGHUP, unit, nullptr, nullptr, nullptr);
+}
+
+// A rate of readings a second.
+void define_rate(const char* name, double& value, const char* description, const char* details) {
+    DefineCustomRealVariable(name, description, details, &value, value, 0, kMaxRate, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
 }
 
 // The setting is seen by superusers and members of pg_read_all_settings only, because a URL may hold a password.
@@ -106,6 +113,21 @@ void define_all() {
                "Sets how many readings one call of telemetry.ingest_telemetry_batch() may send.",
                "A call with more is refused with TC011. A call needs about 1 kB of memory for each reading, and the projector "
                "applies its readings only after its transaction commits.");
+    define_rate(
+        "telemetry_cqrs.device_rate", current.device_rate, "Sets how many readings a second each device may send on average.",
+        "A call with more is refused with TC104, and the hint says how long to wait. With 0 there is no limit. It needs "
+        "the library to be preloaded.");
+    define_int("telemetry_cqrs.device_burst", current.device_burst, 1, kMaxBurst, 0,
+               "Sets how many readings a device that was silent may send at once.",
+               "A single call with more is admitted after a longer silence, and later ones wait the longer.");
+    define_rate("telemetry_cqrs.total_rate", current.total_rate, "Sets how many readings a second a database takes on average.",
+                "A call with more is refused with TC104. With 0 there is no limit. It needs the library to be preloaded.");
+    define_int("telemetry_cqrs.total_burst", current.total_burst, 1, kMaxBurst, 0,
+               "Sets how many readings a database takes at once after a silence.", nullptr);
+    define_int("telemetry_cqrs.max_backlog", current.max_backlog, 0, INT_MAX, 0,
+               "Sets how many events may wait for the projector.",
+               "While more wait, each call that sends readings is refused with TC105. With 0 any number may wait. It needs the "
+               "library to be preloaded.");
     DefineCustomEnumVariable("telemetry_cqrs.notify_payload", "Sets what a notification on channel telemetry_ingested carries.",
                              "events sends the number of the batch and, when they fit, its events; pointer sends the number "
                              "only; off sends nothing. Every role that can connect can listen.",

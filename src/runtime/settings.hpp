@@ -22,6 +22,11 @@ struct Settings {
     int quarantine_rows = 1000000;                          // refused readings that are kept; 0: any number
     int verdict_retention = 7 * 86400;                      // seconds for which verdicts of batches are kept; 0: for ever
     int max_batch_readings = 100000;                        // readings that one call may send
+    double device_rate = 0;                                 // readings a second of each device; 0: no limit
+    int device_burst = 100;                                 // readings of a device at once
+    double total_rate = 0;                                  // readings a second of a database; 0: no limit
+    int total_burst = 100000;                               // readings of a database at once
+    int max_backlog = 0;                                    // events that may wait for the projector; 0: any number
     NotifyPayload notify_payload = NotifyPayload::kEvents;  // what a notification carries
     int coalesce = 2;               // least milliseconds for which the projector lets events gather after a busy step
     int poll_interval = 2000;       // milliseconds after which the projector looks without being woken

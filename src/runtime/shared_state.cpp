@@ -15,14 +15,30 @@ namespace runtime {
 namespace {
 
 SharedState* shared = nullptr;
+DatabaseSlot* known_slot = nullptr;  // of this session's database
 
 // There are slots for as many workers as the server can run, and for some databases that get none.
 int slot_count() {
     return Max(64, max_worker_processes);
 }
 
+// The slots lie first, and the sets of buckets behind them.
+Size offset_of_buckets(int slots) {
+    return TYPEALIGN(PG_CACHE_LINE_SIZE, offsetof(SharedState, slots) + static_cast<Size>(slots) * sizeof(DatabaseSlot));
+}
+
 Size size_of_state() {
-    return offsetof(SharedState, slots) + static_cast<Size>(slot_count()) * sizeof(DatabaseSlot);
+    return offset_of_buckets(slot_count()) + sizeof(BucketSet) * kBucketSets;
+}
+
+void initialise_limits(DatabaseSlot& slot) {
+    pg_atomic_init_u64(&slot.total_bucket, 0);
+    for (pg_atomic_uint64& count : slot.refused_requests) pg_atomic_init_u64(&count, 0);
+    pg_atomic_init_u64(&slot.last_refused_at, 0);
+    pg_atomic_init_u64(&slot.backlog.committed, 0);
+    pg_atomic_init_u64(&slot.backlog.read, 0);
+    pg_atomic_init_u32(&slot.backlog.is_known, 0);
+    pg_atomic_init_u64(&slot.backlog.speed, 0);
 }
 
 // The server calls this with memory that is zero, and also when a process attaches to memory that another one has set up. The
@@ -44,6 +60,12 @@ void initialise(void* memory, LWLock* lock) {
             ConditionVariableInit(&signal.pass_ended);
         }
         for (pg_atomic_uint64& count : shared->slots[i].ingest.counts) pg_atomic_init_u64(&count, 0);
+        initialise_limits(shared->slots[i]);
+    }
+    pg_atomic_init_u64(&shared->unbounded_requests, 0);
+    for (int i = 0; i < kBucketSets; ++i) {
+        for (pg_atomic_uint64& key : bucket_sets()[i].keys) pg_atomic_init_u64(&key, 0);
+        for (pg_atomic_uint64& arrival : bucket_sets()[i].arrivals) pg_atomic_init_u64(&arrival, 0);
     }
     shared->lock = lock;
 }
@@ -73,6 +95,7 @@ DatabaseSlot* find_or_make_slot_locked(Oid database) {
     }
     for (SinkReport& sink : slot->sinks) sink = SinkReport{};
     reset_counters(slot->ingest, GetCurrentTimestamp());
+    initialise_limits(*slot);
     pg_atomic_write_u32(&slot->database, database);
     return slot;
 }
@@ -256,6 +279,17 @@ DatabaseSlot* find_or_make_slot(Oid database) noexcept {
     if (shared == nullptr) return nullptr;
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     return find_or_make_slot_locked(database);
+}
+
+DatabaseSlot* own_slot() noexcept {
+    if (shared == nullptr) return nullptr;
+    if (known_slot == nullptr || pg_atomic_read_u32(&known_slot->database) != MyDatabaseId)
+        known_slot = find_or_make_slot(MyDatabaseId);
+    return known_slot;
+}
+
+BucketSet* bucket_sets() noexcept {
+    return reinterpret_cast<BucketSet*>(reinterpret_cast<char*>(shared) + offset_of_buckets(shared->slot_count));
 }
 
 void reset_counters(IngestCounters& counters, TimestampTz now) noexcept {

@@ -77,25 +77,48 @@ struct SinkReport {
     LastError error;  // the last failure
 };
 
+// The count of events that the commands of a database committed, and how many of them the projector has read
+// (runtime/backlog.hpp).
+struct BacklogCounters {
+    pg_atomic_uint64 committed;  // it only grows
+    pg_atomic_uint64 read;       // differs from `committed` by the backlog; the sums wrap around
+    pg_atomic_uint32 is_known;   // 0: `read` says nothing of what was committed before the server started
+    pg_atomic_uint64 speed;      // events a second in the last large pass; 0: not known
+};
+
 struct DatabaseSlot {
     pg_atomic_uint32 database;       // oid; InvalidOid: the slot is free
     bool is_poked;                   // a session asked the launcher to look; the launcher clears it when it starts a projector
     WorkerSlot workers[kRoleCount];  // by role
     PassSignal pass_signals[kPassSignalCount];
-    SinkReport sinks[kRelaySinks];  // runtime/relay_report.hpp
-    IngestCounters ingest;          // runtime/statistics.hpp
+    SinkReport sinks[kRelaySinks];         // runtime/relay_report.hpp
+    IngestCounters ingest;                 // runtime/statistics.hpp
+    pg_atomic_uint64 total_bucket;         // runtime/quotas.hpp
+    pg_atomic_uint64 refused_requests[3];  // by Limit
+    pg_atomic_uint64 last_refused_at;      // 0: never
+    BacklogCounters backlog;
+};
+
+// Eight entries of the table of device buckets (runtime/quotas.hpp). Keys and states have a cache line each.
+inline constexpr int kBucketWays = 8;
+inline constexpr int kBucketSets = 16384;
+struct BucketSet {
+    pg_atomic_uint64 keys[kBucketWays];      // 0: never taken
+    pg_atomic_uint64 arrivals[kBucketWays];  // as model/gcra.hpp has them
 };
 
 // Locking:
 // - A process holds `lock` exclusively to write a member of a slot or `must_look_everywhere`, and shared to read one.
-// - `database`, `procno`, `rest`, `pass_signals`, `ingest.counts`, `launcher_procno` and `server_read_only` are atomic. So any
+// - `database`, `procno`, `rest`, `pass_signals`, `ingest.counts`, the quotas and the backlog, `launcher_procno` and
+//   `server_read_only` are atomic. So any
 //   process may read them without the lock. The value may be a moment old, and the reader must bear that. A latch that is set
 //   for nothing is harmless. Any process may also change `rest` without the lock.
 struct SharedState {
     LWLock* lock;
     pg_atomic_uint32 launcher_procno;
-    pg_atomic_uint32 server_read_only;  // the server's own default_transaction_read_only, as the launcher sees it
-    bool must_look_everywhere;          // a session poked, and there was no free slot for its database
+    pg_atomic_uint32 server_read_only;    // the server's own default_transaction_read_only, as the launcher sees it
+    pg_atomic_uint64 unbounded_requests;  // requests of devices that found no bucket
+    bool must_look_everywhere;            // a session poked, and there was no free slot for its database
     int slot_count;
     DatabaseSlot slots[1];  // slot_count of them
 };
@@ -150,6 +173,12 @@ inline WorkerSlot& slot_of(DatabaseSlot& slot, Role role) noexcept {
 // Returns the slot of a database, and makes one if it has none. Null if all slots are taken. The slot belongs to the database
 // as long as its member `database` says so.
 DatabaseSlot* find_or_make_slot(Oid database) noexcept;
+
+// The same for the database of this session. The session remembers the slot, so this costs one look.
+DatabaseSlot* own_slot() noexcept;
+
+// The table of device buckets, kBucketSets of them. Only with shared memory.
+BucketSet* bucket_sets() noexcept;
 
 // Sets all counters to 0. The caller holds the lock.
 void reset_counters(IngestCounters& counters, TimestampTz now) noexcept;

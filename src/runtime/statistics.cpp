@@ -4,6 +4,7 @@
 
 #include "postgres/error.hpp"
 #include "postgres/shared_memory.hpp"
+#include "runtime/backlog.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -27,8 +28,6 @@ constinit std::uint64_t settled_counts[kIngestFigures] = {};
 constinit int settled_sqlstate = 0;
 constinit TimestampTz settled_error_at = 0;
 constinit bool has_unpublished = false;
-
-constinit DatabaseSlot* known_slot = nullptr;
 
 void settle(IngestFigure figure, std::uint64_t number) noexcept {
     settled_counts[static_cast<int>(figure)] += number;
@@ -69,13 +68,6 @@ void drop_innermost() noexcept {
     spare_levels = level;
 }
 
-DatabaseSlot* own_slot() noexcept {
-    if (shared_state() == nullptr) return nullptr;
-    if (known_slot == nullptr || pg_atomic_read_u32(&known_slot->database) != MyDatabaseId)
-        known_slot = find_or_make_slot(MyDatabaseId);
-    return known_slot;
-}
-
 // Calls `body(slot)` with the lock held, or does nothing if there is no slot. Another process may have given the slot to
 // another database before the lock was taken, so the slot is checked under the lock.
 template <typename Body>
@@ -91,6 +83,7 @@ void publish() noexcept {
     with_own_slot(settled_error_at != 0 ? LW_EXCLUSIVE : LW_SHARED, [](DatabaseSlot& slot) {
         for (int i = 0; i < kIngestFigures; ++i)
             if (settled_counts[i] != 0) pg_atomic_fetch_add_u64(&slot.ingest.counts[i], static_cast<int64>(settled_counts[i]));
+        count_committed(slot, settled_counts[static_cast<int>(IngestFigure::kAccepted)]);
         if (settled_error_at == 0) return;
         slot.ingest.last_error_sqlstate = settled_sqlstate;
         slot.ingest.last_error_at = settled_error_at;

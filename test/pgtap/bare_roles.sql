@@ -49,6 +49,7 @@ INSERT INTO surface VALUES
     ('is_background_worker(integer)', '42501', '42501', '', 'SELECT telemetry.is_background_worker(1)'),
     ('worker_status()', '', '42501', '', 'SELECT * FROM telemetry.worker_status()'),
     ('ingest_statistics()', '', '42501', '', 'SELECT * FROM telemetry.ingest_statistics()'),
+    ('quota_status()', '', '42501', '', 'SELECT * FROM telemetry.quota_status()'),
     ('library_version()', '', '42501', '', 'SELECT telemetry.library_version()'),
     -- The right is there, but there is no batch 0.
     ('read_events(bigint)', 'TC203', '42501', 'TC203', 'SELECT * FROM telemetry.read_events(0)'),

@@ -147,6 +147,7 @@ SELECT results_eq(
         ('projection_tail(projection text, OUT events bigint, OUT oldest_received_at timestamp with time zone)', 'record', 'f s strict r c'),
         ('put_aside(s telemetry.subscription, h telemetry.subscription_share, events bigint[], reason text, pause interval, counts boolean)', 'bigint', 'f v called u plpgsql'),
         ('quantile(telemetry.summary, fraction double precision)', 'double precision', 'f i strict s c'),
+        ('quota_status(OUT refused_by_device bigint, OUT refused_by_total bigint, OUT refused_by_backlog bigint, OUT unbounded bigint, OUT last_refused_at timestamp with time zone, OUT backlog bigint)', 'record', 'f v called r c'),
         ('raw_values(grain text, key text, metric text, begins timestamp with time zone, first_ends timestamp with time zone, second_begins timestamp with time zone, ends timestamp with time zone, OUT at timestamp with time zone, OUT value double precision)', 'SETOF record', 'f s called r plpgsql'),
         ('read_events(batch bigint)', 'SETOF telemetry.events', 'f s strict r c'),
         ('reading_index_status(index regclass, OUT table_blocks bigint, OUT tail_blocks bigint, OUT noted_blocks bigint, OUT entries bigint, OUT runs bigint, OUT free_pages bigint)', 'record', 'f v strict r c'),
@@ -431,15 +432,15 @@ SELECT results_eq($$ SELECT c.relation::regclass::text COLLATE "default", c.cond
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
     $$ VALUES ('telemetry_cqrs.age_action', 'enum', '', 'sighup'), ('telemetry_cqrs.ahead_action', 'enum', '', 'sighup'), ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
+              ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.device_burst', 'integer', '', 'sighup'), ('telemetry_cqrs.device_rate', 'real', '', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.liveness_interval', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.max_age', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.max_age', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_backlog', 'integer', '', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_devices', 'integer', '', 'sighup'), ('telemetry_cqrs.max_metric_names', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_metrics', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'),
               ('telemetry_cqrs.nats_stream', 'string', '', 'sighup'), ('telemetry_cqrs.nats_url', 'string', '', 'sighup'), ('telemetry_cqrs.nats_window', 'integer', '', 'sighup'),
               ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'), ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.quarantine_retention', 'integer', 's', 'sighup'), ('telemetry_cqrs.quarantine_rows', 'integer', '', 'sighup'), ('telemetry_cqrs.redis_expiry', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.redis_url', 'string', '', 'sighup'), ('telemetry_cqrs.relay_ca_file', 'string', '', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup'), ('telemetry_cqrs.verdict_retention', 'integer', 's', 'sighup') $$,
+              ('telemetry_cqrs.redis_url', 'string', '', 'sighup'), ('telemetry_cqrs.relay_ca_file', 'string', '', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup'), ('telemetry_cqrs.total_burst', 'integer', '', 'sighup'), ('telemetry_cqrs.total_rate', 'real', '', 'sighup'), ('telemetry_cqrs.verdict_retention', 'integer', 's', 'sighup') $$,
     'settings');
 SELECT is(current_setting('telemetry_cqrs.auto_register'), 'on', 'unknown devices are registered unless told otherwise');
 SELECT is(current_setting('telemetry_cqrs.max_ahead')::interval, '5 minutes', 'clocks may be five minutes ahead unless told otherwise');
