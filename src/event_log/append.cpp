@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "error_codes.hpp"
+#include "event_log/chunks.hpp"
 #include "event_log/segment_appender.hpp"
 #include "postgres/error.hpp"
-#include "postgres/injection_point.hpp"
 #include "postgres/subtransaction.hpp"
 #include "runtime/installed.hpp"
 
@@ -32,50 +32,6 @@ void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence, st
         }
         candidates[i].event_id = model::EventId{number};
     }
-}
-
-// P. Stores the candidates in [first, last). They are leaders with distinct fingerprints, in ascending order. No stored event
-// has their ids.
-void store_chunk(SegmentAppender& appender, Candidate** first, Candidate** last) {
-    Candidate* fresh[kChunkRows];
-    int count = 0;
-    for (Candidate** each = first; each < last; ++each) {
-        if (probe_identity(appender, **each)) continue;
-        if ((*each)->is_only_looked_up) {
-            answer_absent(appender, **each);
-            continue;
-        }
-        fill_row(appender, count, **each);
-        fresh[count++] = *each;
-    }
-    if (count == 0) return;
-    TELEMETRY_INJECTION_POINT_IN_P("probed");
-    table_multi_insert(appender.table, appender.rows, count, appender.command, 0, nullptr);
-    for (int i = 0; i < count; ++i) {
-        fresh[i]->tid = appender.rows[i]->tts_tid;
-        insert_fingerprint(appender, *fresh[i]);
-        insert_further(appender.indexes, appender.rows[i]);
-        accept(appender, *fresh[i]);
-    }
-    forget_rows(appender, count);
-}
-
-// P. Fills the index by transaction last, in the order of event ids, so that each entry is the greatest so far.
-void store_chunks(Candidate** sorted, std::uint32_t count, Candidate* candidates, std::uint32_t all, const Stamp& stamp,
-                  const runtime::Installed& relations, bool* waits_for_rival) {
-    SegmentAppender appender;
-    open_appender(appender, relations, stamp, waits_for_rival);
-    for (std::uint32_t at = 0; at < count; at += kChunkRows) {
-        CHECK_FOR_INTERRUPTS();
-        store_chunk(appender, sorted + at, sorted + std::min<std::uint32_t>(at + kChunkRows, count));
-    }
-    for (std::uint32_t i = 0; i < all; ++i) {
-        if (i % kChunkRows == 0) CHECK_FOR_INTERRUPTS();
-        if (ItemPointerIsValid(&candidates[i].tid)) insert_xid(appender, candidates[i]);
-    }
-    TELEMETRY_INJECTION_POINT_IN_P("rows_placed");
-    note_blocks(appender, candidates, all);
-    close_appender(appender);
 }
 
 // P. No race makes this fail.
