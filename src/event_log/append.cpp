@@ -56,16 +56,44 @@ bool is_same_request_identity(const Candidate& a, const Candidate& b) {
            a.reading.humidity == b.reading.humidity && std::ranges::equal(a.reading.metrics, b.reading.metrics, same_metric);
 }
 
+// What a candidate is sorted by. Sorting these touches no candidate.
+struct SortKey {
+    std::uint64_t high, low;  // of the fingerprint
+    std::uint32_t number;
+    bool lacks_identity;
+
+    friend bool operator<(const SortKey& a, const SortKey& b) {
+        if (a.lacks_identity != b.lacks_identity) return b.lacks_identity;
+        if (a.high != b.high) return a.high < b.high;
+        if (a.low != b.low) return a.low < b.low;
+        return a.number < b.number;
+    }
+};
+
+std::uint64_t big_endian(const unsigned char* bytes) {
+    std::uint64_t number = 0;
+    for (int i = 0; i < 8; ++i) number = number << 8 | bytes[i];
+    return number;
+}
+
+// The candidates in ascending order of fingerprints, repeats in the order of the input. Those without an identity come last.
+std::vector<Candidate*> by_fingerprint(Candidate* candidates, std::uint32_t count) {
+    std::vector<SortKey> keys(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const Candidate& each = candidates[i];
+        const unsigned char* bytes = each.fingerprint.bytes.data();
+        keys[i] = each.has_identity ? SortKey{big_endian(bytes), big_endian(bytes + 8), i, false} : SortKey{0, 0, i, true};
+    }
+    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
+    std::vector<Candidate*> sorted(count);
+    for (std::uint32_t i = 0; i < count; ++i) sorted[i] = candidates + keys[i].number;
+    return sorted;
+}
+
 // Orders by fingerprint, links repeats inside the call to their leader, and returns the leaders. If two identities of one call
 // collide in all 128 bits, the later one goes to `collided`, and the caller stores that row by row.
 std::vector<Candidate*> leaders_of(Candidate* candidates, std::uint32_t count, std::vector<Candidate*>& collided) {
-    std::vector<Candidate*> sorted(count);
-    for (std::uint32_t i = 0; i < count; ++i) sorted[i] = candidates + i;
-    std::sort(sorted.begin(), sorted.end(), [](const Candidate* a, const Candidate* b) {
-        if (a->has_identity != b->has_identity) return a->has_identity;
-        if (a->has_identity && a->fingerprint != b->fingerprint) return a->fingerprint < b->fingerprint;
-        return a->input_index < b->input_index;
-    });
+    const std::vector<Candidate*> sorted = by_fingerprint(candidates, count);
     std::vector<Candidate*> leaders;
     leaders.reserve(count);
     Candidate* previous = nullptr;

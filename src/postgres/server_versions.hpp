@@ -33,8 +33,8 @@ inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot s
 #endif
 }
 
-// Goes down a btree to the leaf where `key` belongs, and returns the leaf locked for `access`. InvalidBuffer: the index is empty
-// and `access` is BT_READ.
+// Goes down a btree to the leaf where `key` belongs, and returns the leaf locked for `access`. InvalidBuffer: the index is
+// empty and `access` is BT_READ.
 inline Buffer find_leaf(Relation table, Relation index, BTScanInsert key, int access) {
     Buffer leaf;
 #if PG_VERSION_NUM >= 170000
