@@ -1,6 +1,6 @@
 // Appends the candidates of a call:
 // 1. It sorts them by fingerprint.
-// 2. It probes and stores them in chunks, inside a subtransaction.
+// 2. It probes and stores them in chunks (chunks.hpp), inside a subtransaction.
 // 3. If a rival comes between a probe and its insert, it rolls the subtransaction back and stores the rows one by one.
 #include "event_log/append.hpp"
 
