@@ -295,6 +295,7 @@ void register_unknown(Entry* entries, std::uint32_t count, const runtime::Instal
         unknown.clear();
         for (Entry* each = entries; each < entries + count; ++each)
             if (each->standing == Standing::kUnknown) unknown.push_back(each);
+        std::ranges::sort(unknown, {}, &Entry::device_id);
         try_insert(unknown, attempt == kAttempts);
         const std::uint32_t left =
             postgres::guarded([still_unknown = unknown.data(), still_count = static_cast<std::uint32_t>(unknown.size()),

@@ -1,6 +1,6 @@
 // Appends the candidates of a call:
 // 1. It sorts them by fingerprint.
-// 2. It probes and stores them in chunks, inside a subtransaction.
+// 2. It probes and stores them in chunks (chunks.hpp), inside a subtransaction.
 // 3. If a rival comes between a probe and its insert, it rolls the subtransaction back and stores the rows one by one.
 #include "event_log/append.hpp"
 
@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "error_codes.hpp"
+#include "event_log/chunks.hpp"
 #include "event_log/segment_appender.hpp"
 #include "postgres/error.hpp"
-#include "postgres/injection_point.hpp"
 #include "postgres/subtransaction.hpp"
 #include "runtime/installed.hpp"
 
@@ -35,50 +35,6 @@ void take_event_ids(Candidate* candidates, std::uint32_t count, Oid sequence, st
     }
 }
 
-// P. Stores the candidates in [first, last). They are leaders with distinct fingerprints, in ascending order. No stored event
-// has their ids.
-void store_chunk(SegmentAppender& appender, Candidate** first, Candidate** last) {
-    Candidate* fresh[kChunkRows];
-    int count = 0;
-    for (Candidate** each = first; each < last; ++each) {
-        if (probe_identity(appender, **each)) continue;
-        if ((*each)->is_only_looked_up) {
-            answer_absent(appender, **each);
-            continue;
-        }
-        fill_row(appender, count, **each);
-        fresh[count++] = *each;
-    }
-    if (count == 0) return;
-    TELEMETRY_INJECTION_POINT_IN_P("probed");
-    table_multi_insert(appender.table, appender.rows, count, appender.command, 0, nullptr);
-    for (int i = 0; i < count; ++i) {
-        fresh[i]->tid = appender.rows[i]->tts_tid;
-        insert_fingerprint(appender, *fresh[i]);
-        insert_further(appender.indexes, appender.rows[i]);
-        accept(appender, *fresh[i]);
-    }
-    forget_rows(appender, count);
-}
-
-// P. Fills the index by transaction last, in the order of event ids, so that each entry is the greatest so far.
-void store_chunks(Candidate** sorted, std::uint32_t count, Candidate* candidates, std::uint32_t all, const Stamp& stamp,
-                  const runtime::Installed& relations, bool* waits_for_rival) {
-    SegmentAppender appender;
-    open_appender(appender, relations, stamp, waits_for_rival);
-    for (std::uint32_t at = 0; at < count; at += kChunkRows) {
-        CHECK_FOR_INTERRUPTS();
-        store_chunk(appender, sorted + at, sorted + std::min<std::uint32_t>(at + kChunkRows, count));
-    }
-    for (std::uint32_t i = 0; i < all; ++i) {
-        if (i % kChunkRows == 0) CHECK_FOR_INTERRUPTS();
-        if (ItemPointerIsValid(&candidates[i].tid)) insert_xid(appender, candidates[i]);
-    }
-    TELEMETRY_INJECTION_POINT_IN_P("rows_placed");
-    note_blocks(appender, candidates, all);
-    close_appender(appender);
-}
-
 // P. No race makes this fail.
 void store_singly(Candidate** sorted, std::uint32_t count, const Stamp& stamp, const runtime::Installed& relations,
                   bool* waits_for_rival) {
@@ -101,16 +57,44 @@ bool is_same_request_identity(const Candidate& a, const Candidate& b) {
            a.reading.humidity == b.reading.humidity && std::ranges::equal(a.reading.metrics, b.reading.metrics, same_metric);
 }
 
+// What a candidate is sorted by. Sorting these touches no candidate.
+struct SortKey {
+    std::uint64_t high, low;  // of the fingerprint
+    std::uint32_t number;
+    bool lacks_identity;
+
+    friend bool operator<(const SortKey& a, const SortKey& b) {
+        if (a.lacks_identity != b.lacks_identity) return b.lacks_identity;
+        if (a.high != b.high) return a.high < b.high;
+        if (a.low != b.low) return a.low < b.low;
+        return a.number < b.number;
+    }
+};
+
+std::uint64_t big_endian(const unsigned char* bytes) {
+    std::uint64_t number = 0;
+    for (int i = 0; i < 8; ++i) number = number << 8 | bytes[i];
+    return number;
+}
+
+// The candidates in ascending order of fingerprints, repeats in the order of the input. Those without an identity come last.
+std::vector<Candidate*> by_fingerprint(Candidate* candidates, std::uint32_t count) {
+    std::vector<SortKey> keys(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const Candidate& each = candidates[i];
+        const unsigned char* bytes = each.fingerprint.bytes.data();
+        keys[i] = each.has_identity ? SortKey{big_endian(bytes), big_endian(bytes + 8), i, false} : SortKey{0, 0, i, true};
+    }
+    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
+    std::vector<Candidate*> sorted(count);
+    for (std::uint32_t i = 0; i < count; ++i) sorted[i] = candidates + keys[i].number;
+    return sorted;
+}
+
 // Orders by fingerprint, links repeats inside the call to their leader, and returns the leaders. If two identities of one call
 // collide in all 128 bits, the later one goes to `collided`, and the caller stores that row by row.
 std::vector<Candidate*> leaders_of(Candidate* candidates, std::uint32_t count, std::vector<Candidate*>& collided) {
-    std::vector<Candidate*> sorted(count);
-    for (std::uint32_t i = 0; i < count; ++i) sorted[i] = candidates + i;
-    std::sort(sorted.begin(), sorted.end(), [](const Candidate* a, const Candidate* b) {
-        if (a->has_identity != b->has_identity) return a->has_identity;
-        if (a->has_identity && a->fingerprint != b->fingerprint) return a->fingerprint < b->fingerprint;
-        return a->input_index < b->input_index;
-    });
+    const std::vector<Candidate*> sorted = by_fingerprint(candidates, count);
     std::vector<Candidate*> leaders;
     leaders.reserve(count);
     Candidate* previous = nullptr;

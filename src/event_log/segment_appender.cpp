@@ -265,14 +265,13 @@ void insert_fingerprint(SegmentAppender& appender, const Candidate& candidate) {
     *appender.waits_for_rival = false;
 }
 
-void insert_xid(SegmentAppender& appender, const Candidate& candidate) {
+void insert_xid(SegmentAppender& appender, int number, const Candidate& candidate) {
     const IndexSet& set = appender.indexes.xids;
     Datum values[] = {FullTransactionIdGetDatum(appender.xid), Int64GetDatum(candidate.event_id.value)};
     bool isnull[] = {false, false};
     ItemPointerData tid = candidate.tid;
-    for (int i = 0; i < set.count; ++i)
-        index_insert(set.indexes[i], values, isnull, &tid, appender.table,
-                     set.infos[i]->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, set.infos[i]);
+    index_insert(set.indexes[number], values, isnull, &tid, appender.table,
+                 set.infos[number]->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, set.infos[number]);
 }
 
 void note_blocks(const SegmentAppender& appender, const Candidate* candidates, std::uint32_t count) {
@@ -322,7 +321,7 @@ void append_one(SegmentAppender& appender, Candidate& candidate) {
                 continue;
             }
         }
-        insert_xid(appender, candidate);
+        for (int i = 0; i < appender.indexes.xids.count; ++i) insert_xid(appender, i, candidate);
         insert_further(appender.indexes, row);
         TELEMETRY_INJECTION_POINT_IN_P("rows_placed");
         note_blocks(appender, &candidate, 1);

@@ -10,7 +10,7 @@
 namespace event_log {
 
 // Rows of one multi-insert. They are few, so that their index pages stay in the cache between probe and insert.
-constexpr int kChunkRows = 64;
+constexpr int kChunkRows = 256;
 
 struct SegmentAppender {
     Relation table;
@@ -52,7 +52,8 @@ void accept(const SegmentAppender& appender, Candidate& candidate);
 
 // These enter the row just stored into the indexes. `insert_further` (segment_indexes.hpp) does the same for users' indexes.
 void insert_fingerprint(SegmentAppender& appender, const Candidate& candidate);
-void insert_xid(SegmentAppender& appender, const Candidate& candidate);
+// `number` says which index by transaction is meant.
+void insert_xid(SegmentAppender& appender, int number, const Candidate& candidate);
 
 // Notes the blocks of stored rows in the reading indexes. All rows are in their places, and their transaction has not ended. A
 // candidate without a valid `tid` has no row.

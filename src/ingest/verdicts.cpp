@@ -2,6 +2,7 @@
 #include "ingest/verdicts.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <string_view>
 
 #include "device/device_policy.hpp"
@@ -15,6 +16,7 @@
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
 #include "postgres/jsonb.hpp"
+#include "postgres/text.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/wake.hpp"
 
@@ -62,25 +64,41 @@ void judge(std::span<const Request> requests, Verdicts& verdicts) {
     }
 }
 
-// Makes one entry for each device, ordered by id. `entry_of_candidate[i]` becomes the index of candidate i's entry.
+// Finds the entry of a device by its hash. A place holds the number of an entry, counted from 1; 0: it is free.
+class EntryTable {
+public:
+    explicit EntryTable(std::size_t most_entries) : places_(std::bit_ceil(2 * most_entries)) {}
+
+    // Returns the index of the device's entry, and makes the entry if it is missing.
+    std::uint32_t find_or_add(std::string_view device_id, std::vector<device::Entry>& entries) {
+        std::size_t at = postgres::hash_of(device_id) & (places_.size() - 1);
+        while (places_[at] != 0) {
+            if (entries[places_[at] - 1].device_id == device_id) return places_[at] - 1;
+            at = (at + 1) & (places_.size() - 1);
+        }
+        entries.push_back(device::Entry{device_id, {}, 0, device::Standing::kUnknown, {}});
+        places_[at] = static_cast<std::uint32_t>(entries.size());
+        return places_[at] - 1;
+    }
+
+private:
+    std::vector<std::uint32_t> places_;  // a power of two, at least twice as many as entries
+};
+
+// Makes one entry for each device. `entry_of_candidate[i]` becomes the index of candidate i's entry.
 std::vector<device::Entry> entries_of(const std::vector<Candidate>& candidates,
                                       std::vector<std::uint32_t>& entry_of_candidate) {
-    std::vector<std::uint32_t> order(candidates.size());
-    for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-        return candidates[a].reading.device_id < candidates[b].reading.device_id;
-    });
     std::vector<device::Entry> entries;
     entry_of_candidate.resize(candidates.size());
-    const Candidate* previous = nullptr;
-    for (const std::uint32_t i : order) {
+    EntryTable table(candidates.size());
+    for (std::uint32_t i = 0; i < candidates.size(); ++i) {
         const Candidate& each = candidates[i];
-        if (previous == nullptr || previous->reading.device_id != each.reading.device_id)
-            entries.push_back(device::Entry{each.reading.device_id, {}, 0, device::Standing::kUnknown, {}});
-        if (!entries.back().proposed_region) entries.back().proposed_region = each.region;
-        ++entries.back().readings;
-        entry_of_candidate[i] = static_cast<std::uint32_t>(entries.size() - 1);
-        previous = &each;
+        const bool is_same_device = i > 0 && candidates[i - 1].reading.device_id == each.reading.device_id;
+        const std::uint32_t number =
+            is_same_device ? entry_of_candidate[i - 1] : table.find_or_add(each.reading.device_id, entries);
+        if (!entries[number].proposed_region) entries[number].proposed_region = each.region;
+        ++entries[number].readings;
+        entry_of_candidate[i] = number;
     }
     return entries;
 }

@@ -67,6 +67,21 @@ inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot s
 #endif
 }
 
+// Goes down a btree to the leaf where `key` belongs, and returns the leaf locked for `access`. InvalidBuffer: the index is
+// empty and `access` is BT_READ.
+inline Buffer find_leaf(Relation table, Relation index, BTScanInsert key, int access) {
+    Buffer leaf;
+#if PG_VERSION_NUM >= 170000
+    _bt_freestack(_bt_search(index, table, key, &leaf, access));
+#elif PG_VERSION_NUM >= 160000
+    _bt_freestack(_bt_search(index, table, key, &leaf, access, nullptr));
+#else
+    (void)table;
+    _bt_freestack(_bt_search(index, key, &leaf, access, nullptr));
+#endif
+    return leaf;
+}
+
 // An access method calls this once a scan, for pg_stat_user_indexes and EXPLAIN.
 inline void count_index_scan(IndexScanDesc scan) {
     pgstat_count_index_scan(scan->indexRelation);
