@@ -45,7 +45,7 @@ Stored store(
 void prepare_statement(client::Connection& connection, InsertMethod method);
 std::int64_t send(client::Connection& connection, InsertMethod method, Format format, const Transaction& transaction);
 
-// Stores readings first .. first + count - 1 in transactions of 10,000, without a clock.
+// Stores readings first .. first + count - 1 in transactions of 10,000, without a clock. Not for methods that send one reading.
 void prefill(const std::string& conninfo, InsertMethod method, Fleet& fleet, std::int64_t first, std::int64_t count);
 
 }  // namespace bench
