@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -37,6 +38,8 @@ public:
         return is_null(row, column) ? 0 : std::stoll(std::string(text(row, column)));
     }
     double number(int row, int column) const { return is_null(row, column) ? 0.0 : std::stod(std::string(text(row, column))); }
+    // Returns the number of rows that the command changed.
+    std::int64_t changed() const { return std::atoll(PQcmdTuples(result_.get())); }
     PGresult* get() const { return result_.get(); }
 
 private:
@@ -91,10 +94,15 @@ public:
     std::int64_t copy_in(const std::string& sql, std::string_view bytes) {
         Result started(PQexec(connection_.get(), sql.c_str()));
         if (PQresultStatus(started.get()) != PGRES_COPY_IN) raise(started.get());
-        if (PQputCopyData(connection_.get(), bytes.data(), static_cast<int>(bytes.size())) != 1 ||
-            PQputCopyEnd(connection_.get(), nullptr) != 1) {
-            throw ServerError("", PQerrorMessage(connection_.get()));
+        // The server takes a message as a whole, so it begins with the rows of a long COPY while the client sends the rest.
+        constexpr std::size_t kMessage = 1 << 20;
+        int sent = 1;
+        for (std::size_t done = 0; done < bytes.size() && sent == 1; done += kMessage) {
+            const std::string_view message = bytes.substr(done, kMessage);
+            sent = PQputCopyData(connection_.get(), message.data(), static_cast<int>(message.size()));
         }
+        if (sent != 1 || PQputCopyEnd(connection_.get(), nullptr) != 1)
+            throw ServerError("", PQerrorMessage(connection_.get()));
         Result done = checked(PQgetResult(connection_.get()));
         while (PGresult* more = PQgetResult(connection_.get())) PQclear(more);
         return std::stoll(PQcmdTuples(done.get()));

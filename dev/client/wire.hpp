@@ -169,6 +169,15 @@ public:
             }
         }
     }
+    void add_null() {
+        if (format_ == Format::kBinary) {
+            append_big_endian(body_, std::int32_t{-1});
+            return;
+        }
+        if (!first_) body_.push_back('\t');
+        first_ = false;
+        body_.append("\\N");
+    }
     void add_float8(double value) { add(format_ == Format::kBinary ? binary_float8(value) : text_float8(value)); }
     void add_timestamptz(std::int64_t unix_us) {
         add(format_ == Format::kBinary ? binary_timestamptz(unix_us) : text_timestamptz(unix_us));

@@ -35,6 +35,15 @@ std::vector<Table> ingest_retries(const Setup& setup);
 std::vector<Table> ingest_two_clients(const Setup& setup);
 // current.cpp: batches of 1,000 with the read models kept current, beside triggers that keep plain tables current.
 std::vector<Table> current(const Setup& setup);
+// inbox.cpp: COPY telemetry.inbox beside COPY into a plain table, a million rows a transaction and 1,000.
+std::vector<Table> inbox(const Setup& setup);
+std::vector<Table> inbox_small(const Setup& setup);
+// json.cpp: batches of 1,000 as JSON beside arrays.
+std::vector<Table> json(const Setup& setup);
+// crossing.cpp: two clients with retries of each other's readings, beside one client.
+std::vector<Table> crossing(const Setup& setup);
+// quotas.cpp: limits that never refuse beside none.
+std::vector<Table> quotas(const Setup& setup);
 // single.cpp: one reading a call beside one prepared INSERT.
 std::vector<Table> single(const Setup& setup);
 // backlog.cpp: events that wait, beside a plain SQL job.

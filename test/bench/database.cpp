@@ -27,12 +27,32 @@ void install_extension(const std::string& conninfo, ProjectorState projector) {
     }
 }
 
-void make_plain_table(const std::string& conninfo) {
+namespace {
+
+void make_table(const std::string& conninfo, const std::string& further_column) {
     Connection connection(conninfo);
     connection.run(
         "CREATE TABLE plain (device_id text COLLATE \"C\" NOT NULL, measured_at timestamptz NOT NULL, temperature float8, "
         "humidity float8, "
-        "idempotency_key text COLLATE \"C\" NOT NULL UNIQUE, region text COLLATE \"C\")");
+        "idempotency_key text COLLATE \"C\" NOT NULL UNIQUE, " +
+        further_column + "region text COLLATE \"C\")");
+}
+
+}  // namespace
+
+void make_plain_table(const std::string& conninfo) {
+    make_table(conninfo, "");
+}
+
+void make_plain_table_with_metrics(const std::string& conninfo) {
+    make_table(conninfo, "metrics jsonb, ");
+}
+
+void drop_database(const std::string& conninfo) {
+    const std::string before_name = " dbname=";
+    const std::size_t at = conninfo.rfind(before_name);
+    Connection connection(conninfo.substr(0, at) + " dbname=postgres");
+    connection.run("DROP DATABASE " + conninfo.substr(at + before_name.size()) + " WITH (FORCE)");
 }
 
 double wait_applied(Connection& connection, std::int64_t readings) {

@@ -26,6 +26,12 @@ void install_extension(const std::string& conninfo, ProjectorState projector);
 // is "C" as on our side, so that comparing keys costs no more there.
 void make_plain_table(const std::string& conninfo);
 
+// The same with the columns of telemetry.inbox, so with metrics.
+void make_plain_table_with_metrics(const std::string& conninfo);
+
+// Drops the database that make_database() made.
+void drop_database(const std::string& conninfo);
+
 // Waits until device_stats and region_stats hold this many readings; returns the seconds waited. Throws after 20 minutes.
 double wait_applied(client::Connection& connection, std::int64_t readings);
 

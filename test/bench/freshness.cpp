@@ -140,7 +140,7 @@ private:
 // Returns the six parameters of a call.
 std::vector<std::string> encode(const std::vector<Reading>& readings) {
     if (readings.size() > 1)
-        return prepare(InsertMethod::kArrays, Format::kBinary, readings, static_cast<int>(readings.size())).at(0).arrays;
+        return prepare(InsertMethod::kArrays, Format::kBinary, readings, static_cast<int>(readings.size())).at(0).parameters;
     const Reading& r = readings.at(0);
     return {device_name(r.device),
             client::wire::binary_timestamptz(r.measured_us),

@@ -70,6 +70,12 @@ const Table::Line* Table::find(const std::string& label) const {
     return nullptr;
 }
 
+const std::vector<double>& Table::values(const std::string& label) const {
+    const Line* line = find(label);
+    if (!line) throw std::logic_error("no line " + label);
+    return line->values;
+}
+
 void Table::add(const std::string& label, double value) {
     find(label).values.push_back(value);
 }

@@ -22,6 +22,8 @@ public:
     // add() takes a figure of this round. Side figures ("WAL B/reading") print in columns of their own.
     void add(const std::string& label, double value);
     void add_side(const std::string& label, const std::string& column, double value);
+    // Returns the figures of a line, round by round.
+    const std::vector<double>& values(const std::string& label) const;
     void note(const std::string& text) { notes_.push_back(text); }
 
     std::string as_text() const;

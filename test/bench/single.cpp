@@ -1,117 +1,58 @@
-// 1 and 8 clients send one reading a call and a commit, by ingest_telemetry() and by one prepared INSERT .. ON CONFLICT.
-#include "benchmarks.hpp"
-
-#include <barrier>
-#include <chrono>
-#include <exception>
-#include <stdexcept>
-#include <thread>
-
-#include "fleet.hpp"
-#include "wire.hpp"
+// 1 and 8 clients send one reading a call and a commit, by ingest_telemetry() and by one prepared INSERT .. ON CONFLICT into a
+// plain table with a unique key and an index by device and time. A commit waits for the disk, or does not.
+#include "sides.hpp"
 
 namespace bench {
 namespace {
 
-using client::Connection;
-using client::Parameter;
-using Clock = std::chrono::steady_clock;
-
-enum class Call { kIngest, kInsert };
-
-using Row = std::vector<std::string>;  // binary parameters
-
-std::vector<Row> encode(const std::vector<Reading>& readings) {
-    std::vector<Row> rows;
-    rows.reserve(readings.size());
-    for (const Reading& r : readings)
-        rows.push_back({device_name(r.device), client::wire::binary_timestamptz(r.measured_us),
-                        client::wire::binary_float8(r.temperature), client::wire::binary_float8(r.humidity), r.key,
-                        region_name(r.device)});
-    return rows;
+void index_by_device_and_time(const std::string& conninfo) {
+    client::Connection connection(conninfo);
+    connection.run("CREATE INDEX ON plain (device_id, measured_at)");
 }
 
-double seconds_for(const std::string& conninfo, Call call, const std::vector<Row>& rows, int clients) {
-    std::vector<Connection> connections;
-    for (int i = 0; i < clients; ++i) {
-        connections.emplace_back(conninfo);
-        connections.back().prepare(
-            "one",
-            call == Call::kIngest
-                ? "SELECT status FROM telemetry.ingest_telemetry($1, $2::timestamptz, $3::float8, $4::float8, $5, region => $6)"
-                : "INSERT INTO plain (device_id, measured_at, temperature, humidity, idempotency_key, region) "
-                  "VALUES ($1, $2::timestamptz, $3::float8, $4::float8, $5, $6) ON CONFLICT (idempotency_key) DO NOTHING");
+// The cost of the projector, beside ours without it.
+Table projector_table(const Table& table, const Work& work) {
+    Table projector("single-projector", work.title, "readings/s", true);
+    const std::string stopped = "ours, projector stopped";
+    for (const std::string& label : {stopped, std::string("ours, projector running: last commit")}) {
+        projector.line(label, stopped);
+        for (const double rate : table.values(label)) projector.add(label, rate);
     }
-    std::vector<std::exception_ptr> failures(connections.size());
-    std::barrier start(static_cast<std::ptrdiff_t>(clients + 1));
-    std::vector<std::thread> threads;
-    for (std::size_t c = 0; c < connections.size(); ++c) {
-        threads.emplace_back([&, c] {
-            start.arrive_and_wait();
-            try {
-                std::vector<Parameter> parameters(6);
-                for (std::size_t i = c; i < rows.size(); i += connections.size()) {
-                    for (std::size_t p = 0; p < parameters.size(); ++p) parameters[p] = {rows[i][p], false, true};
-                    connections[c].run_prepared("one", parameters);
-                }
-            } catch (...) {
-                failures[c] = std::current_exception();
-            }
-        });
-    }
-    start.arrive_and_wait();
-    const auto begin = Clock::now();
-    for (std::thread& thread : threads) thread.join();
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    for (const std::exception_ptr& failure : failures)
-        if (failure) std::rethrow_exception(failure);
-    return seconds;
+    return projector;
 }
 
 }  // namespace
 
 std::vector<Table> single(const Setup& setup) {
-    struct Side {
-        std::string label;
-        Call call;
-        std::string conninfo;
-        std::int64_t next = 0;
-    };
-    std::vector<Side> sides = {
-        {"one prepared INSERT .. ON CONFLICT", Call::kInsert, make_database(setup.servers.stopped, "single_plain")},
-        {"ours, projector stopped", Call::kIngest, make_database(setup.servers.stopped, "single_ours")},
-        {"ours, projector running", Call::kIngest, make_database(setup.servers.running, "single_ours")},
-    };
-    make_plain_table(sides[0].conninfo);
-    install_extension(sides[1].conninfo, ProjectorState::kStopped);
-    install_extension(sides[2].conninfo, ProjectorState::kRunning);
+    const std::string plain = "one prepared INSERT .. ON CONFLICT", ours = "ours";
+    std::vector<Side> sides;
+    sides.push_back(make_side(setup.servers, "single_plain", plain, Target::kPlainTable, InsertMethod::kInsertRow, plain));
+    index_by_device_and_time(sides[0].conninfo);
+    sides.push_back(make_side(setup.servers, "single_ours", ours, Target::kProjectorStopped, InsertMethod::kCall, plain));
+    sides.push_back(make_side(setup.servers, "single_ours", ours, Target::kProjectorRunning, InsertMethod::kCall, plain));
 
     std::vector<Table> tables;
-    for (const int clients : {1, 8}) {
-        Table table("single",
-                    "one reading a call and a commit, " + std::to_string(clients) + (clients == 1 ? " client" : " clients"),
-                    "readings/s", true);
-        for (const Side& side : sides) table.line(side.label, sides[0].label);
-        // The cost of the projector, beside ours without it.
-        Table projector("single-projector", "the same", "readings/s", true);
-        for (std::size_t i = 1; i < sides.size(); ++i) projector.line(sides[i].label, sides[1].label);
-        const std::int64_t count = (setup.quick ? 1000 : 20'000) * (clients == 1 ? 1 : 4);
-        for (int round = -1; round < setup.rounds; ++round) {  // Round -1 registers the devices and warms up.
-            for (std::size_t i = 0; i < sides.size(); ++i) {
-                Side& side = sides[round % 2 == 1 ? sides.size() - 1 - i : i];
-                Fleet fleet(Keys::kSequence);
-                const double seconds = seconds_for(side.conninfo, side.call, encode(fleet.readings(side.next, count)), clients);
-                side.next += count;
-                if (round < 0) continue;
-                table.add(side.label, static_cast<double>(count) / seconds);
-                if (side.call == Call::kIngest) projector.add(side.label, static_cast<double>(count) / seconds);
-            }
+    for (const char* synchronous_commit : {"on", "off"}) {
+        for (const int clients : {1, 8}) {
+            for (Side& side : sides) side.clients = clients;
+            Work work;
+            work.name = "single";
+            work.title = "one reading a call and a commit, " + std::to_string(clients) +
+                         (clients == 1 ? " client" : " clients") + ", synchronous_commit " + synchronous_commit;
+            work.session_options = std::string(" options='-c synchronous_commit=") + synchronous_commit + "'";
+            work.per_round = (setup.quick ? 1000 : 20'000) * (clients == 1 ? 1 : 4);
+            work.warm_up = work.per_round;  // The first one registers the devices, too.
+            work.readings = [](std::int64_t first, std::int64_t count) {
+                return Fleet(Keys::kSequence).readings(first, count);
+            };
+            Table table = compare_sides(setup, work, sides);
+            Table projector = projector_table(table, work);
+            tables.push_back(std::move(table));
+            tables.push_back(std::move(projector));
         }
-        Connection observer(sides[2].conninfo);
-        wait_applied(observer, sides[2].next);
-        tables.push_back(std::move(table));
-        tables.push_back(std::move(projector));
     }
+    expect_same_contents("single", sides);
+    drop_sides(sides);
     return tables;
 }
 

@@ -1,4 +1,4 @@
-// Stores readings in transactions of a given size through one of three methods. The work is prepared before the clock starts.
+// Stores readings in transactions of a given size through one of several methods. The work is prepared before the clock starts.
 #pragma once
 
 #include <cstdint>
@@ -14,17 +14,19 @@ namespace bench {
 
 using client::wire::Format;
 
-// The methods are our batch function, COPY into a plain table, and the plain SQL that takes retries: INSERT .. SELECT unnest ..
-// ON CONFLICT.
-enum class InsertMethod { kArrays, kCopy, kInsert };
+// Ours are kArrays, kJson (a batch as a text of type json), kInbox (COPY telemetry.inbox) and kCall (one reading a call). The
+// others write into the plain table: kCopy with six columns and kCopyAll with those of the inbox, kInsert (INSERT .. SELECT
+// unnest .. ON CONFLICT, the plain SQL that takes retries) and kInsertRow (INSERT .. ON CONFLICT of one reading).
+enum class InsertMethod { kArrays, kJson, kInbox, kCall, kCopy, kCopyAll, kInsert, kInsertRow };
 
 // The bytes that a transaction sends.
 struct Transaction {
     int readings = 0;
-    std::vector<std::string> arrays;  // InsertMethod::kArrays and InsertMethod::kInsert
-    std::string copy;                 // InsertMethod::kCopy
+    std::vector<std::string> parameters;  // of the prepared statement
+    std::string copy;                     // of the methods that COPY
 };
 
+// kCall and kInsertRow send one reading a transaction, whatever per_transaction says.
 std::vector<Transaction> prepare(InsertMethod method, Format format, const std::vector<Reading>& readings, int per_transaction);
 
 struct Stored {
@@ -38,11 +40,12 @@ Stored store(
     const std::string& conninfo, InsertMethod method, Format format, const std::vector<Transaction>& transactions, int clients,
     const std::function<bool()>& is_over = [] { return false; });
 
-// One client. It prepares once, and sends transaction after transaction. send() returns the server's count.
+// One client. It prepares once, and sends transaction after transaction. send() returns the server's count: of the readings
+// that are new, or with kInbox of all rows.
 void prepare_statement(client::Connection& connection, InsertMethod method);
 std::int64_t send(client::Connection& connection, InsertMethod method, Format format, const Transaction& transaction);
 
-// Stores readings first .. first + count - 1 in transactions of 10,000, without a clock.
+// Stores readings first .. first + count - 1 in transactions of 10,000, without a clock. Not for methods that send one reading.
 void prefill(const std::string& conninfo, InsertMethod method, Fleet& fleet, std::int64_t first, std::int64_t count);
 
 }  // namespace bench
