@@ -33,8 +33,9 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, arguments ...interface{}) pgx.Row
 }
 
-// sendReading sends one reading. A nil is NULL. A real client sends the whole call again after a lost connection, 40001, 40P01 or TC101.
-func sendReading(ctx context.Context, db querier, device, key string, temperature float64, metrics object) (id int64, status string, err error) {
+// sendReading sends one reading. Metrics are an object or nil; a nil of type object would be the JSON null, which is refused. A real client
+// sends the whole call again after a lost connection, 40001, 40P01 or TC101.
+func sendReading(ctx context.Context, db querier, device, key string, temperature float64, metrics interface{}) (id int64, status string, err error) {
 	err = db.QueryRow(ctx, `SELECT event_id, status FROM telemetry.ingest_telemetry(
 		$1, $2, temperature => $3, idempotency_key => $4, metrics => $5)`,
 		device, measuredAt, temperature, key, metrics).Scan(&id, &status)

@@ -1,8 +1,7 @@
 # Each driver gets through each door: psql, psycopg 3, node-postgres, JDBC and pgx, directly and through pgbouncer in transaction mode,
 # with each way in which it sends parameters. The examples doors.* send a reading and its repeat, get a refusal with SQLSTATE, DETAIL and
-# HINT, send a batch as JSON and rows by COPY, read the verdicts, and wait for their own writes. All of them print the same lines. The
-# test also shows what a driver makes of values that look right and are not. It runs on a server that dev/test makes, found by the PG*
-# variables.
+# HINT, send a batch as JSON and rows by COPY, read the verdicts, and wait for their own writes. All of them print the same lines. It
+# runs on a server that dev/test makes, found by the PG* variables.
 use strict;
 use warnings;
 use File::Temp;
@@ -16,7 +15,7 @@ my $project  = "$FindBin::Bin/../..";
 my $examples = "$project/examples";
 my $deadline = 180;
 my $folder   = File::Temp->newdir;
-my %super    = (PGUSER => $ENV{PGUSER}, PGDATABASE => $ENV{PGDATABASE}, PGHOST => $ENV{PGHOST});
+my %super    = map { $_ => $ENV{$_} } qw(PGHOST PGPORT PGUSER PGDATABASE);
 
 # Runs SQL as a superuser in the database of the test. Returns the rows, columns separated by |.
 sub sql {
@@ -61,7 +60,8 @@ if ($jar && is_there('javac', '-version')) {
         '<', '/dev/null', '>', \my $java_log, '2>&1', timeout($deadline));
 }
 if ($pgx && is_there('go', 'version')) {
-    local @ENV{qw(GO111MODULE GOPATH GOCACHE GOFLAGS)} = ('off', '/usr/share/gocode', "$project/build/go", '');
+    my $cache = -w "$project/build" ? "$project/build/go" : "$folder/go";
+    local @ENV{qw(GO111MODULE GOPATH GOCACHE GOFLAGS)} = ('off', '/usr/share/gocode', $cache, '');
     $builds{go} = start([ 'go', 'build', '-o', "$folder/doors", "$examples/go/doors.go" ],
         '<', '/dev/null', '>', \my $go_log, '2>&1', timeout($deadline));
 }
@@ -119,6 +119,7 @@ END { local $?; $pooler->kill_kill if $pooler }
 sub write_file {
     my ($name, $text) = @_;
     open my $file, '>', "$folder/$name" or die "$name: $!";
+    chmod 0600, $file;    # it may hold a password
     print $file $text;
     close $file or die "$name: $!";
     return;
@@ -130,7 +131,7 @@ if ($pgbouncer) {
     write_file('users', qq{"driver" "$password"\n});
     write_file('pgbouncer.ini', <<"INI");
 [databases]
-drivers = host=$super{PGHOST} port=$ENV{PGPORT}
+drivers = host=$super{PGHOST} port=$super{PGPORT}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = $pooler_port
@@ -143,9 +144,11 @@ server_reset_query = DISCARD ALL
 server_reset_query_always = 1
 ignore_startup_parameters = extra_float_digits
 INI
-    my @as_server = $> == 0 ? ('-u', 'postgres') : ();
-    chmod 0755, "$folder";
-    chmod 0644, glob "$folder/*";
+    my @as_server;
+    if ($> == 0) {
+        @as_server = ('-u', 'postgres');
+        chown((getpwnam 'postgres')[ 2, 3 ], "$folder", "$folder/users", "$folder/pgbouncer.ini");
+    }
     $pooler = start([ $pgbouncer, '-q', @as_server, "$folder/pgbouncer.ini" ], '<', '/dev/null', '>', "$folder/pooler.log", '2>&1');
     my $end = time + $deadline;
     until (do { local $ENV{PGPORT} = $pooler_port; is_there('psql', '-XAtqc', 'SELECT 1') }) {
@@ -179,7 +182,7 @@ sub run_doors {
     my ($out, $err) = ('', '');
     my $ended = eval { run(\@command, '<', '/dev/null', '>', \$out, '2>', \$err, timeout($deadline)) };
     is($out, $expected =~ s/DEVICE/$device/r, "$device: each door answers") or diag($err);
-    ok($ended, "$device: it ends well") or diag($err);
+    ok($ended, "$device: it ends well") or diag($err || $@);
     is($err, '', "$device: without a warning");
     is(sql("SELECT count(*), count(DISTINCT idempotency_key), sum(temperature)::numeric(10, 3), count(*) FILTER (WHERE metrics = '{\"battery\": 3.7}'),
                 min(measured_at) AT TIME ZONE 'UTC' FROM telemetry.measurements WHERE device_id = '$device'"),
@@ -208,6 +211,88 @@ for my $driver (@drivers) {
 if ($pgbouncer) {
     is(sql("SELECT count(*) BETWEEN 1 AND 2 FROM pg_stat_activity WHERE usename = 'driver' AND client_port = -1"), 't',
         'those behind pgbouncer shared two server processes');
+}
+
+# --- values that look right and are not -----------------------------------------------------------------------------------
+
+# The facts are those of doc/manual/drivers.md. Each line of a script is a case and what became of it: a SQLSTATE, an error of the driver,
+# or a status.
+sub cases_are {
+    my ($name, $expected, @command) = @_;
+    my ($out, $err) = ('', '');
+    run(\@command, '<', '/dev/null', '>', \$out, '2>', \$err, timeout($deadline));
+    is($out, $expected, "$name: values that look right") or diag($err);
+    return;
+}
+
+if ($python{there}) {
+    cases_are('python', <<'CASES', '/usr/bin/python3', '-c', <<'SCRIPT');
+dict ProgrammingError
+Json 42883
+Jsonb accepted
+no zone accepted
+time as str accepted
+time as binary str 42883
+bytes 42883
+CASES
+from datetime import datetime
+import psycopg
+from psycopg.types.json import Json, Jsonb
+
+connection = psycopg.connect(autocommit=True)
+connection.execute("SET TimeZone = 'Asia/Tokyo'")
+
+def case(name, sql, *values):
+    try:
+        answer = connection.execute(sql, values).fetchone()[0]
+    except psycopg.Error as error:
+        answer = error.sqlstate or type(error).__name__
+    print(name, answer)
+
+one = "SELECT status FROM telemetry.ingest_telemetry('python-values', %s, 1, metrics => %s)"
+case("dict", one, None, {"a": 1})
+case("Json", one, None, Json({"a": 1}))
+case("Jsonb", one, None, Jsonb({"a": 1}))
+case("no zone", one, datetime(2026, 3, 1, 9), None)
+case("time as str", one, "2026-03-01 12:00+00", None)
+case("time as binary str", one.replace("%s", "%b"), "2026-03-01 12:00+00", None)
+case("bytes", "SELECT received FROM telemetry.ingest_telemetry_batch(%s)", b"[]")
+SCRIPT
+    is(sql("SELECT measured_at AT TIME ZONE 'UTC' FROM telemetry.measurements WHERE device_id = 'python-values' AND measured_at < received_at ORDER BY measured_at LIMIT 1"),
+        '2026-03-01 00:00:00', 'python: a time without a zone is one of the session\'s zone');
+}
+
+if ($node{there}) {
+    cases_are('node', <<'CASES', 'env', "NODE_PATH=$node_path", 'node', '-e', <<'SCRIPT');
+object accepted
+undefined accepted
+Date accepted
+Date.now() 22008
+an array, json 22P02
+an array, stringified 1
+CASES
+const client = new (require('pg').Client)();
+const one = "SELECT status AS answer FROM telemetry.ingest_telemetry('node-values', $1, 1, metrics => $2)";
+const many = 'SELECT accepted AS answer FROM telemetry.ingest_telemetry_batch($1::json)';
+const list = [{ device_id: 'node-values', temperature: 2 }];
+const run = async (name, sql, values) => {
+    const answer = await client.query(sql, values).then(({ rows }) => rows[0].answer, ({ code }) => code);
+    console.log(name, answer);
+};
+(async () => {
+    await client.connect();
+    await run('object', one, [undefined, { a: 1 }]);
+    await run('undefined', one, [undefined, undefined]);
+    await run('Date', one, [new Date('2026-03-01T12:00:00Z'), null]);
+    await run('Date.now()', one, [Date.now(), null]);
+    await run('an array, json', many, [list]);
+    await run('an array, stringified', many, [JSON.stringify(list)]);
+    // Without a cast the call must not store anything either.
+    await client.query('SELECT FROM telemetry.ingest_telemetry_batch($1)', [[{ device_id: 'node-array', temperature: 2 }]]).catch(() => {});
+    await client.end();
+})();
+SCRIPT
+    is(sql("SELECT count(*) FROM telemetry.measurements WHERE device_id = 'node-array'"), '0', 'node: an array of objects is no JSON');
 }
 
 done_testing();
