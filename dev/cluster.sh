@@ -184,7 +184,8 @@ cluster_start() {
     for setting in "$@"; do
         case $setting in port=*)
             port=${setting#*=}
-            printf 'local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n' | as_server tee "$home/data/pg_hba.conf" >/dev/null
+            printf 'local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n' |
+                as_server tee "$home/data/pg_hba.conf" >/dev/null
             ;;
         esac
     done

@@ -2,7 +2,8 @@
 //
 //	doors DEVICE [PARAMETERS]
 //
-// PARAMETERS are those of a connection string. It connects by the PG* variables. Packages: golang-go, golang-github-jackc-pgx-v4-dev:
+// PARAMETERS are those of a connection string. It connects by the PG* variables. Packages: golang-go,
+// golang-github-jackc-pgx-v4-dev:
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go build doors.go
 //
@@ -33,9 +34,11 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, arguments ...interface{}) pgx.Row
 }
 
-// sendReading sends one reading. Metrics are an object or nil; a nil of type object would be the JSON null, which is refused. A real client
-// sends the whole call again after a lost connection, 40001, 40P01 or TC101.
-func sendReading(ctx context.Context, db querier, device, key string, temperature float64, metrics interface{}) (id int64, status string, err error) {
+// sendReading sends one reading. Metrics are an object or nil; a nil of type object would be the JSON null, which is refused.
+// A real client sends the whole call again after a lost connection, 40001, 40P01 or TC101.
+func sendReading(
+	ctx context.Context, db querier, device, key string, temperature float64, metrics interface{},
+) (id int64, status string, err error) {
 	err = db.QueryRow(ctx, `SELECT event_id, status FROM telemetry.ingest_telemetry(
 		$1, $2, temperature => $3, idempotency_key => $4, metrics => $5)`,
 		device, measuredAt, temperature, key, metrics).Scan(&id, &status)
@@ -163,7 +166,8 @@ func waitFor(ctx context.Context, db querier, device, token string) error {
 	if err := db.QueryRow(ctx, "SELECT telemetry.wait_for($1)", token).Scan(&outcome); err != nil {
 		return err
 	}
-	if err := db.QueryRow(ctx, "SELECT sample_count FROM telemetry.device_stats WHERE device_id = $1", device).Scan(&count); err != nil {
+	err := db.QueryRow(ctx, "SELECT sample_count FROM telemetry.device_stats WHERE device_id = $1", device).Scan(&count)
+	if err != nil {
 		return err
 	}
 	fmt.Printf("waited: %s, %d readings\n", outcome, count)

@@ -3,8 +3,8 @@
 //     java -cp /usr/share/java/postgresql.jar Doors.java DEVICE [PARAMETERS]
 //
 // PARAMETERS are added to the URL, for example prepareThreshold=0 for a pooler in transaction mode. Connects by PGHOST, PGPORT,
-// PGDATABASE, PGUSER and PGPASSWORD, over TCP. Packages: default-jdk-headless, libpostgresql-jdbc-java. doc/manual/drivers.md says which
-// types to bind.
+// PGDATABASE, PGUSER and PGPASSWORD, over TCP. Packages: default-jdk-headless, libpostgresql-jdbc-java. doc/manual/drivers.md says
+// which types to bind.
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -37,7 +37,7 @@ public class Doors {
 
     // A real client sends the whole call again after a lost connection (08...), 40001, 40P01 or TC101.
     Receipt send(String key, Double temperature, String metrics) throws SQLException {
-        try (PreparedStatement call = connection.prepareStatement("SELECT event_id, status, token FROM telemetry.ingest_telemetry("
+        try (PreparedStatement call = connection.prepareStatement("SELECT event_id, status FROM telemetry.ingest_telemetry("
                 + "?, ?, temperature => ?, idempotency_key => ?, metrics => ?::jsonb)")) {
             call.setString(1, device);
             call.setObject(2, MEASURED_AT); // not an Instant, which the driver refuses
@@ -55,7 +55,8 @@ public class Doors {
         Receipt first = send(device + ":1", 21.5, "{\"battery\": 3.7}");
         System.out.println("one: " + first.status());
         Receipt again = send(device + ":1", 21.5, "{\"battery\": 3.7}");
-        System.out.println("repeat: " + again.status() + " of " + (again.eventId() == first.eventId() ? "the same" : "another") + " event");
+        String which = again.eventId() == first.eventId() ? "the same" : "another";
+        System.out.println("repeat: " + again.status() + " of " + which + " event");
     }
 
     void sendRefused() throws SQLException {

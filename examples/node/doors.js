@@ -29,7 +29,9 @@ async function showReceipt(client, door, { token, ...counts }) {
     const { rows } = await query(client,
         `SELECT item_index, verdict, sqlstate FROM telemetry.batch_verdicts($1)
          WHERE verdict <> 'accepted' ORDER BY item_index`, [token]);
-    for (const { item_index, verdict, sqlstate } of rows) console.log(`${door} item ${item_index}: ${verdict} ${sqlstate ?? '-'}`);
+    for (const { item_index, verdict, sqlstate } of rows) {
+        console.log(`${door} item ${item_index}: ${verdict} ${sqlstate ?? '-'}`);
+    }
     return token;
 }
 
@@ -61,7 +63,8 @@ async function sendRefused(client) {
 
 async function sendJson(client) {
     const items = [
-        { device_id: device, measured_at: MEASURED_AT, temperature: 21.5, idempotency_key: `${device}:1`, metrics: { battery: 3.7 } },
+        { device_id: device, measured_at: MEASURED_AT, temperature: 21.5, idempotency_key: `${device}:1`,
+          metrics: { battery: 3.7 } },
         { device_id: device, measured_at: later(60), temperature: 21.7, idempotency_key: `${device}:2` },
         { device_id: device, temprature: 21.9, idempotency_key: `${device}:3` },
     ];

@@ -22,7 +22,8 @@ run() {
 one_reading() {
     run <<'SQL'
 SELECT event_id, status FROM telemetry.ingest_telemetry(
-    :'device', '2026-03-01T12:00:00Z', temperature => 21.5, idempotency_key => :'device' || ':1', metrics => '{"battery": 3.7}');
+    :'device', '2026-03-01T12:00:00Z', temperature => 21.5,
+    idempotency_key => :'device' || ':1', metrics => '{"battery": 3.7}');
 SQL
 }
 
@@ -38,7 +39,8 @@ send_one() {
 # psql ends with 3 after an error. With VERBOSITY=verbose it prints the SQLSTATE and each part of the message.
 send_refused() {
     { run -v VERBOSITY=verbose 2>&1 || [ $? = 3 ]; } <<'SQL' |
-SELECT FROM telemetry.ingest_telemetry(:'device', '2026-03-01T12:00:00Z', temperature => 'NaN', idempotency_key => :'device' || ':bad');
+SELECT FROM telemetry.ingest_telemetry(
+    :'device', '2026-03-01T12:00:00Z', temperature => 'NaN', idempotency_key => :'device' || ':bad');
 SQL
         sed -n 's/^.*ERROR:  \(.....\): /refused: \1 /p; s/^DETAIL:  /detail: /p; s/^HINT:  /hint: /p'
 }
@@ -59,7 +61,8 @@ send_json() {
     local first second third
     first='{"device_id": "'$device'", "measured_at": "2026-03-01T12:00:00Z", "temperature": 21.5,
         "idempotency_key": "'$device':1", "metrics": {"battery": 3.7}}'
-    second='{"device_id": "'$device'", "measured_at": "2026-03-01T12:01:00Z", "temperature": 21.7, "idempotency_key": "'$device':2"}'
+    second='{"device_id": "'$device'", "measured_at": "2026-03-01T12:01:00Z", "temperature": 21.7,
+        "idempotency_key": "'$device':2"}'
     third='{"device_id": "'$device'", "temprature": 21.9, "idempotency_key": "'$device':3"}'
     # The text is one variable, and psql quotes it. Without ::json it does as well.
     show_receipt json < <(run -v readings="[$first, $second, $third]" <<'SQL'

@@ -67,7 +67,8 @@ def send_json(connection, device):
     show_receipt(connection, "json", receipt)
     # A gateway that has the text already passes it on as it is: a str.
     text = json.dumps(items[:2])
-    print("text:", *connection.execute("SELECT duplicates FROM telemetry.ingest_telemetry_batch(%s)", (text,)).fetchone(), "duplicates")
+    row = connection.execute("SELECT duplicates FROM telemetry.ingest_telemetry_batch(%s)", (text,)).fetchone()
+    print(f"text: {row[0]} duplicates")
 
 
 def send_copy(connection, device, binary):
