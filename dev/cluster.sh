@@ -168,9 +168,10 @@ extension_install() {
 # The program that starts as the server, when it is not the installation's own.
 SERVER_PROGRAM=
 
-# cluster_start NAME [SETTING=VALUE...] starts a new cluster with superuser postgres and a Unix socket only.
+# cluster_start NAME [SETTING=VALUE...] starts a new cluster with superuser postgres and a Unix socket only. With
+# listen_addresses=127.0.0.1 and port=NUMBER it also takes TCP connections, by password; no role has one yet.
 cluster_start() {
-    local name=$1 home=$SCRATCH/$1 setting
+    local name=$1 home=$SCRATCH/$1 setting port=5432
     shift
     as_server mkdir "$home" || fail "the cluster $name is there already"
     as_server "$PG_BIN/initdb" -D "$home/data" -U postgres -A trust --locale=C.UTF-8 --encoding=UTF8 --no-sync \
@@ -180,9 +181,17 @@ cluster_start() {
             "log_line_prefix = '%m [%p] %b %d '" "timezone = 'UTC'"
         for setting in "$@"; do printf "%s = '%s'\n" "${setting%%=*}" "${setting#*=}"; done
     } | as_server tee -a "$home/data/postgresql.conf" >/dev/null
+    for setting in "$@"; do
+        case $setting in port=*)
+            port=${setting#*=}
+            printf 'local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n' |
+                as_server tee "$home/data/pg_hba.conf" >/dev/null
+            ;;
+        esac
+    done
     as_server "$PG_BIN/pg_ctl" -D "$home/data" -l "$home/log" -p "${SERVER_PROGRAM:-$PG_BIN/postgres}" -w -t 300 -s start >&2 ||
         { cluster_log "$name" >&2; fail "the cluster $name did not start"; }
-    export PGHOST=$home PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+    export PGHOST=$home PGPORT=$port PGUSER=postgres PGDATABASE=postgres
 }
 
 # cluster_stop NAME [fast | immediate | smart] stops a cluster.
