@@ -256,6 +256,8 @@ SELECT results_eq(
         ('device_stats_1m.p99', 'double precision'), ('device_stats_1m.increase', 'double precision'), ('device_stats_1m.resets', 'bigint'), ('device_stats_1m.as_of', 'timestamp with time zone'),
         ('events.id', 'bigint'), ('events.aggregatetype', 'text'), ('events.aggregateid', 'text'), ('events.type', 'text'), ('events.version', 'smallint'),
         ('events.payload', 'jsonb'), ('events.created_at', 'timestamp with time zone'), ('events.epoch', 'integer'),
+        ('inbox.device_id', 'text'), ('inbox.measured_at', 'timestamp with time zone'), ('inbox.temperature', 'double precision'), ('inbox.humidity', 'double precision'), ('inbox.idempotency_key', 'text'), ('inbox.metrics', 'jsonb'), ('inbox.region', 'text'),
+        ('inbox_text.device_id', 'text'), ('inbox_text.measured_at', 'text'), ('inbox_text.temperature', 'text'), ('inbox_text.humidity', 'text'), ('inbox_text.idempotency_key', 'text'), ('inbox_text.metrics', 'text'), ('inbox_text.region', 'text'),
         ('measurements.event_id', 'bigint'), ('measurements.device_id', 'text'), ('measurements.region', 'text'), ('measurements.measured_at', 'timestamp with time zone'),
         ('measurements.received_at', 'timestamp with time zone'), ('measurements.temperature', 'double precision'), ('measurements.humidity', 'double precision'),
         ('measurements.metrics', 'jsonb'), ('measurements.idempotency_key', 'text'),
@@ -321,12 +323,12 @@ SELECT is_empty(
        WHERE c.relnamespace = 'telemetry'::regnamespace AND (a.attname, a.atttypid, a.attcollation) IS DISTINCT FROM (l.attname, l.atttypid, l.attcollation) $$,
     'columns of live views');
 
--- Identifiers are compared byte by byte.
+-- Identifiers are compared byte by byte. Nobody compares those of the inboxes, which have no rows.
 SELECT is_empty(
     $$ SELECT c.relname, a.attname, l.collname
        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_collation l ON l.oid = a.attcollation
        WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind IN ('r', 'v')
-         AND a.attname IN ('device_id', 'region', 'idempotency_key', 'metric', 'consumer') AND l.collname <> 'C' $$,
+         AND a.attname IN ('device_id', 'region', 'idempotency_key', 'metric', 'consumer') AND l.collname <> 'C' AND c.relname NOT IN ('inbox', 'inbox_text') $$,
     'identifiers have collation "C"');
 
 -- Every public object has a comment. The comment of an internal object has the word Internal.
@@ -402,14 +404,20 @@ SELECT results_eq($$ SELECT c.relation::regclass::text COLLATE "default", c.cond
 -- Only the administrator changes the settings of policy and projector.
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
-    $$ VALUES ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
+    $$ VALUES ('telemetry_cqrs.age_action', 'enum', '', 'sighup'), ('telemetry_cqrs.ahead_action', 'enum', '', 'sighup'),
+              ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.liveness_interval', 'integer', 's', 'sighup'),
+              ('telemetry_cqrs.max_age', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.max_metrics', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_staleness', 'integer', 'ms', 'user'),
               ('telemetry_cqrs.nats_stream', 'string', '', 'sighup'), ('telemetry_cqrs.nats_url', 'string', '', 'sighup'), ('telemetry_cqrs.nats_window', 'integer', '', 'sighup'),
-              ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'), ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.redis_expiry', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.redis_url', 'string', '', 'sighup'), ('telemetry_cqrs.relay_ca_file', 'string', '', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup') $$,
+              ('telemetry_cqrs.notify_payload', 'enum', '', 'sighup'), ('telemetry_cqrs.poll_interval', 'integer', 'ms', 'sighup'),
+              ('telemetry_cqrs.quarantine_retention', 'integer', 's', 'sighup'), ('telemetry_cqrs.quarantine_rows', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.redis_expiry', 'integer', 's', 'sighup'),
+              ('telemetry_cqrs.redis_url', 'string', '', 'sighup'), ('telemetry_cqrs.relay_ca_file', 'string', '', 'sighup'), ('telemetry_cqrs.start_worker', 'bool', '', 'sighup'),
+              ('telemetry_cqrs.verdict_retention', 'integer', 's', 'sighup') $$,
     'settings');
 SELECT is(current_setting('telemetry_cqrs.auto_register'), 'on', 'unknown devices are registered unless told otherwise');
 SELECT is(current_setting('telemetry_cqrs.max_ahead')::interval, '5 minutes', 'clocks may be five minutes ahead unless told otherwise');
