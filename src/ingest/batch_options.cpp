@@ -19,7 +19,8 @@ void refuse_batch(std::string detail, std::string hint) {
 }
 
 OnError on_error_of(FunctionCallInfo fcinfo, int number) {
-    if (PG_ARGISNULL(number)) refuse_batch("on_error is NULL.", "Use 'quarantine' or 'abort', or leave on_error out.");
+    if (PG_ARGISNULL(number))
+        refuse_batch("on_error is NULL.", "Use 'quarantine' or 'abort', or leave it out, which means 'quarantine'.");
     const std::string_view option = postgres::text_argument(fcinfo, number);
     if (option == "quarantine") return OnError::kCollect;
     if (option == "abort") return OnError::kRaise;

@@ -10,16 +10,28 @@
 namespace ingest {
 namespace {
 
+constexpr Oid kInboxTypes[kInboxColumns] = {TEXTOID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID, TEXTOID, JSONBOID, TEXTOID};
+
+// A view of a user may have other columns, of which no row could be read.
+bool has_inbox_columns(const Relation view, bool is_of_texts) {
+    const TupleDesc columns = RelationGetDescr(view);
+    if (columns->natts < kInboxColumns) return false;
+    for (int i = 0; i < kInboxColumns; ++i)
+        if (TupleDescAttr(columns, i)->atttypid != (is_of_texts ? TEXTOID : kInboxTypes[i])) return false;
+    return true;
+}
+
 // Returns the trigger data of a call that came as such a trigger on a view.
-const TriggerData* trigger_of(FunctionCallInfo fcinfo, bool is_row_trigger) {
+const TriggerData* trigger_of(FunctionCallInfo fcinfo, bool is_row_trigger, bool is_of_texts = false) {
     if (CALLED_AS_TRIGGER(fcinfo)) {
         const auto* data = reinterpret_cast<const TriggerData*>(fcinfo->context);
         if (TRIGGER_FIRED_BY_INSERT(data->tg_event) && is_row_trigger == (TRIGGER_FIRED_FOR_ROW(data->tg_event) != 0) &&
-            data->tg_relation->rd_rel->relkind == RELKIND_VIEW)
+            data->tg_relation->rd_rel->relkind == RELKIND_VIEW &&
+            (!is_row_trigger || has_inbox_columns(data->tg_relation, is_of_texts)))
             return data;
     }
     throw postgres::Error(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "the function is a trigger of the inboxes",
-                          "It was not called for an insert into a view.");
+                          "It was not called for an insert into a view with the columns of an inbox.");
 }
 
 }  // namespace
@@ -38,7 +50,7 @@ TELEMETRY_FUNCTION(telemetry_take_inbox_row) {
 }
 
 TELEMETRY_FUNCTION(telemetry_take_inbox_text_row) {
-    const TriggerData* data = ingest::trigger_of(fcinfo, true);
+    const TriggerData* data = ingest::trigger_of(fcinfo, true, true);
     ingest::open_statement(RelationGetRelid(data->tg_relation)).take_texts(data->tg_trigslot);
     return PointerGetDatum(data->tg_trigtuple);
 }

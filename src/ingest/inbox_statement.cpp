@@ -74,6 +74,10 @@ void end_of_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionI
     if (event == SUBXACT_EVENT_ABORT_SUB) {
         while (innermost != nullptr && innermost->nesting >= nesting) drop_innermost();
         if (receipt_nesting >= nesting) has_receipt = false;
+    } else {
+        // A later savepoint may have the same level, and its end does not end these.
+        for (OpenStatement* each = innermost; each != nullptr && each->nesting >= nesting; each = each->outer)
+            each->nesting = nesting - 1;
     }
     if (receipt_nesting >= nesting) receipt_nesting = event == SUBXACT_EVENT_ABORT_SUB ? 0 : nesting - 1;
 }

@@ -1,12 +1,15 @@
-// Completes requests: metrics are read as the JSON door reads them, and flaws are put into words.
+// Completes requests: metrics are read as the JSON door reads them, and flaws are put into words. In a database that is not in
+// UTF-8 it converts the texts.
 #include "ingest/inbox_text.hpp"
 
 #include <utility>
 
 #include "error_codes.hpp"
+#include "ingest/refused.hpp"
 #include "model/json_scan.hpp"
 #include "model/json_text.hpp"
 #include "model/name_text.hpp"
+#include "postgres/encoding.hpp"
 
 namespace ingest {
 namespace {
@@ -34,7 +37,7 @@ model::RefusalText describe(const Request& request, const TextRow& row) {
     return refusal;
 }
 
-// The row as a JSON object of texts.
+// The row as a JSON object of texts. It is ASCII.
 std::string json_of(const TextRow& row) {
     std::string json;
     for (int i = 0; i < kInboxColumns; ++i) {
@@ -42,7 +45,8 @@ std::string json_of(const TextRow& row) {
         json += json.empty() ? '{' : ',';
         model::append_json_string(json, kColumnNames[i]);
         json += ':';
-        model::append_json_string(json, *row.texts[i]);
+        const auto utf8 = postgres::marked_utf8(*row.texts[i]);
+        model::append_json_string(json, utf8 ? std::string_view(*utf8) : *row.texts[i]);
     }
     return json.empty() ? "{}" : json + '}';
 }
@@ -62,7 +66,8 @@ void InboxTextReader::complete(Request& request, const TextRow& row) {
 
 // The reader takes whole items. So the metrics are put into one, once it is certain that they are one value.
 void InboxTextReader::read_metrics(Request& request, const TextRow& row) {
-    const std::string_view sent = *row.texts[kInboxMetrics];
+    const auto utf8 = postgres::marked_utf8(*row.texts[kInboxMetrics]);
+    const std::string_view sent = utf8 ? std::string_view(*utf8) : *row.texts[kInboxMetrics];
     const std::size_t begin = model::skip_json_space(sent, 0);
     const std::size_t end = model::end_of_json_value(sent, begin);
     if (end == sent.npos || model::skip_json_space(sent, end) != sent.size()) {
@@ -80,6 +85,18 @@ void InboxTextReader::read_metrics(Request& request, const TextRow& row) {
         refuse(request, row, model::describe(metrics_reader_->flaw(), sent, request.reading.device_id));
     else
         request.reading.metrics = metrics_reader_->reading().metrics;
+    if (utf8 && request.flaw == nullptr) encode_names(request, row);
+}
+
+void InboxTextReader::encode_names(Request& request, const TextRow& row) {
+    const auto sent = request.reading.metrics;
+    auto& metrics = metrics_.emplace_back(sent.begin(), sent.end());
+    for (model::Metric& each : metrics) {
+        auto name = postgres::from_utf8(each.name);
+        if (!name) return refuse(request, row, character_lost());
+        each.name = texts_.emplace_back(*std::move(name));
+    }
+    request.reading.metrics = metrics;
 }
 
 void InboxTextReader::refuse(Request& request, const TextRow& row, model::RefusalText refusal) {
@@ -93,6 +110,7 @@ void InboxTextReader::forget_rows() {
     metrics_reader_.emplace(model::TimeUnit::kNone, memory_);
     refusals_.clear();
     texts_.clear();
+    metrics_.clear();
 }
 
 }  // namespace ingest

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ingest/inbox_buffer.hpp"
 #include "model/json_item.hpp"
@@ -27,12 +28,14 @@ public:
 
 private:
     void read_metrics(Request& request, const TextRow& row);
+    void encode_names(Request& request, const TextRow& row);
     void refuse(Request& request, const TextRow& row, model::RefusalText refusal);
 
     std::pmr::monotonic_buffer_resource memory_;
     std::optional<model::JsonItemReader> metrics_reader_;
     std::deque<model::RefusalText> refusals_;
     std::deque<std::string> texts_;
+    std::deque<std::vector<model::Metric>> metrics_;  // where the database is not in UTF-8
 };
 
 }  // namespace ingest

@@ -18,12 +18,15 @@ namespace {
 
 enum { kReadings, kOnErrorOption, kTimeUnit };
 
-// A literal such as {a,b} has no type, and the server takes it for a text of JSON. Error(TC010) says how to send arrays.
+// A literal such as {a,b} has no type, and the server takes it for a text of JSON. Some drivers turn a list of objects into
+// such a literal, {"{...}","{...}"}. Error(TC010) says what to send instead.
 void refuse_array_literal(std::string_view sent) {
-    const bool is_literal = sent.size() > 2 && sent.starts_with('{') && sent.find_first_of("\":") == sent.npos;
-    if (is_literal)
-        refuse_batch("readings is " + model::quoted_for_message(sent) + ", an array and no JSON.",
-                     "For a call with arrays, give device_ids its type, as in '{...}'::text[].");
+    if (!sent.starts_with('{') || sent.size() <= 2) return;
+    const bool has_objects = sent.starts_with("{\"{");
+    if (!has_objects && sent.find_first_of("\":") != sent.npos) return;
+    refuse_batch("readings is " + model::quoted_for_message(sent) + ", an array of the server and no JSON.",
+                 has_objects ? "Send one JSON text: in JavaScript, JSON.stringify(readings)."
+                             : "For a call with arrays, give device_ids its type, as in '{...}'::text[].");
 }
 
 // `text_of(argument)` gives the JSON text.

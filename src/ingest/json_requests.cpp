@@ -1,30 +1,14 @@
 // Brings the items of a JSON text into the form of requests. In a database that is not in UTF-8 it converts the texts.
 #include "ingest/json_requests.hpp"
 
-#include "error_codes.hpp"
+#include "ingest/refused.hpp"
 #include "postgres/encoding.hpp"
 #include "runtime/settings.hpp"
 
 namespace ingest {
-namespace {
-
-const model::RefusalText& text_beyond_encoding() {
-    static const model::RefusalText words{error_codes::kInvalidJson, "the item has a character that the database cannot hold",
-                                          "A text of the item has a character that the encoding of the database lacks.",
-                                          "Leave the character out."};
-    return words;
-}
-
-std::optional<std::string> utf8_if_needed(std::string_view sent) {
-    const auto to_utf8 = postgres::utf8_conversion();
-    if (to_utf8 == nullptr) return std::nullopt;
-    return to_utf8(sent);
-}
-
-}  // namespace
 
 JsonRequests::JsonRequests(std::string_view sent, model::TimeUnit time_unit)
-    : utf8_(utf8_if_needed(sent)),
+    : utf8_(postgres::marked_utf8(sent)),
       readings_(utf8_ ? std::string_view(*utf8_) : sent, time_unit,
                 static_cast<std::size_t>(runtime::settings().max_batch_readings)) {
     requests_.reserve(readings_.items().size());
@@ -42,13 +26,13 @@ JsonRequests::JsonRequests(std::string_view sent, model::TimeUnit time_unit)
         auto& metrics = metrics_.emplace_back(reading.metrics.begin(), reading.metrics.end());
         for (model::Metric& each : metrics) each.name = encoded(each.name, request);
         reading.metrics = metrics;
-        if (request.flaw != nullptr) request.item = encoded(item.text, request);
+        if (request.flaw != nullptr) request.item = texts_.emplace_back(postgres::from_utf8_lossily(item.text));
     }
 }
 
 std::string_view JsonRequests::encoded(std::string_view utf8, Request& request) {
     std::optional<std::string> converted = postgres::from_utf8(utf8);
-    if (!converted && request.flaw == nullptr) request.flaw = &text_beyond_encoding();
+    if (!converted && request.flaw == nullptr) request.flaw = &character_lost();
     return texts_.emplace_back(converted ? *std::move(converted) : std::string());
 }
 

@@ -56,6 +56,13 @@ constexpr const char* kMetricsHint = "Send an object of numbers, such as {\"ligh
 
 }  // namespace
 
+const model::RefusalText& character_lost() {
+    static const model::RefusalText words{
+        error_codes::kInvalidJson, "the item has a character that cannot be converted",
+        "A text of the item has a character that the encoding of the database or Unicode lacks.", "Leave the character out."};
+    return words;
+}
+
 bool is_readable(const SentMetrics& metrics) noexcept {
     return metrics.shape == postgres::NumbersShape::kObjectOfNumbers;
 }

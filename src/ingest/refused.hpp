@@ -20,6 +20,9 @@ struct RefusedReading {
     model::EventId event_id;  // of a conflict: the event that is stored under this identity; 0 otherwise
 };
 
+// The words for a text that cannot be converted between the encoding of the database and UTF-8.
+const model::RefusalText& character_lost();
+
 // True if the metrics are an object of numbers.
 bool is_readable(const SentMetrics& metrics) noexcept;
 

@@ -6,8 +6,9 @@
 namespace ingest {
 
 void set_metrics(Request& request, Jsonb* sent) {
-    request.metrics = {sent, 0, postgres::NumbersShape::kObjectOfNumbers, nullptr, 0};
-    if (sent == nullptr) return;
+    request.metrics = {nullptr, 0, postgres::NumbersShape::kObjectOfNumbers, nullptr, 0};
+    if (sent == nullptr || postgres::is_json_null(sent)) return;
+    request.metrics.value = sent;
     if (postgres::size_of(sent) > kMaxMetricsSize) {
         request.metrics.excess_size = postgres::size_of(sent);
         return;

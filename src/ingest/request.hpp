@@ -36,7 +36,7 @@ struct Request {
     std::optional<model::Micros> received_at;  // of a reading that was received earlier and is sent again; nothing: now
 };
 
-// Takes a value of type jsonb as the metrics. Null: none.
+// Takes a value of type jsonb as the metrics. Null, and the JSON value null: none.
 void set_metrics(Request& request, Jsonb* sent);
 
 }  // namespace ingest

@@ -1,6 +1,8 @@
 // Converts texts by the server's own conversions. A character that cannot be converted raises no error.
 #include "postgres/encoding.hpp"
 
+#include <algorithm>
+
 #include "postgres/error.hpp"
 
 #include "postgres/pg.hpp"
@@ -13,8 +15,16 @@ struct Converted {
     int size;
 };
 
-// P. The caller has set search_path to pg_catalog, so that the conversion is the server's.
-Converted convert(const char* text, int size) {
+constexpr std::string_view kReplacementCharacter = "\xef\xbf\xbd";
+
+// Every encoding of a database has these characters as they are.
+bool is_ascii(std::string_view text) noexcept {
+    return std::ranges::all_of(text, [](char each) { return static_cast<unsigned char>(each) < 0x80; });
+}
+
+// P. The caller has set search_path to pg_catalog, so that the conversion is the server's. `replacement` has at most three
+// bytes.
+Converted convert(const char* text, int size, std::string_view replacement) {
     const int encoding = GetDatabaseEncoding();
     const Oid conversion = FindDefaultConversionProc(encoding, PG_UTF8);
     const int room = (size + 1) * MAX_CONVERSION_GROWTH + 1;
@@ -29,8 +39,10 @@ Converted convert(const char* text, int size) {
             result.size += static_cast<int>(strlen(target));
         }
         if (taken < size) {
-            result.bytes[result.size++] = '?';
-            taken = Min(size, taken + pg_encoding_mblen(encoding, reinterpret_cast<char*>(source) + taken));
+            const auto* character = reinterpret_cast<char*>(source) + taken;
+            for (const char each : is_ascii({character, 1}) ? std::string_view(character, 1) : replacement)
+                result.bytes[result.size++] = each;
+            taken = Min(size, taken + pg_encoding_mblen(encoding, character));
         }
         source += taken;
         size -= taken;
@@ -38,11 +50,17 @@ Converted convert(const char* text, int size) {
     return result;
 }
 
-std::string utf8_of(std::string_view text) {
-    const Converted converted = guarded([text] { return convert(text.data(), static_cast<int>(text.size())); });
+std::string utf8_with(std::string_view replacement, std::string_view text) {
+    if (is_ascii(text)) return std::string(text);
+    const Converted converted =
+        guarded([text, replacement] { return convert(text.data(), static_cast<int>(text.size()), replacement); });
     std::string result(converted.bytes, static_cast<std::size_t>(converted.size));
     pfree(converted.bytes);
     return result;
+}
+
+std::string utf8_of(std::string_view text) {
+    return utf8_with("?", text);
 }
 
 }  // namespace
@@ -52,9 +70,14 @@ auto utf8_conversion() noexcept -> std::string (*)(std::string_view) {
     return encoding == PG_UTF8 || encoding == PG_SQL_ASCII ? nullptr : utf8_of;
 }
 
+std::optional<std::string> marked_utf8(std::string_view text) {
+    if (utf8_conversion() == nullptr) return std::nullopt;
+    return utf8_with(kReplacementCharacter, text);
+}
+
 std::optional<std::string> from_utf8(std::string_view text) {
     const int encoding = GetDatabaseEncoding();
-    if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || text.empty()) return std::string(text);
+    if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || is_ascii(text)) return std::string(text);
     const Converted converted = guarded([text, encoding] {
         const int size = static_cast<int>(text.size());
         const int room = (size + 1) * MAX_CONVERSION_GROWTH + 1;
@@ -70,6 +93,17 @@ std::optional<std::string> from_utf8(std::string_view text) {
     std::string result(converted.bytes, static_cast<std::size_t>(converted.size));
     pfree(converted.bytes);
     if (result.empty()) return std::nullopt;
+    return result;
+}
+
+std::string from_utf8_lossily(std::string_view text) {
+    if (auto whole = from_utf8(text)) return *std::move(whole);
+    std::string result;
+    while (!text.empty()) {
+        const auto size = std::min(text.size(), static_cast<std::size_t>(pg_encoding_mblen(PG_UTF8, text.data())));
+        result += from_utf8(text.substr(0, size)).value_or("?");
+        text.remove_prefix(size);
+    }
     return result;
 }
 

@@ -12,9 +12,16 @@ namespace postgres {
 // std::bad_alloc.
 auto utf8_conversion() noexcept -> std::string (*)(std::string_view);
 
+// Returns the UTF-8 form of a text of this database, with U+FFFD for a character that Unicode lacks. Nothing: `utf8_conversion`
+// is null, and the text is in UTF-8 already. No other encoding has U+FFFD, and so `from_utf8` does not take such a text back.
+std::optional<std::string> marked_utf8(std::string_view text);
+
 // Returns a text in UTF-8 in the encoding of this database. Nothing: the encoding lacks one of its characters. Where
 // `utf8_conversion` is null, the text is returned as it is. It throws as that function does.
 std::optional<std::string> from_utf8(std::string_view text);
+
+// Does the same, with '?' for a character that the encoding lacks.
+std::string from_utf8_lossily(std::string_view text);
 
 // Returns the text in a form that fits a message. A text that was shortened between characters of UTF-8 may end inside a
 // character of another encoding. Of such a text only the ASCII characters stay, and each other byte becomes '?'.

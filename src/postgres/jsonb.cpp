@@ -42,6 +42,11 @@ Numeric numeric_of(char* digits) {
 
 }  // namespace
 
+bool is_json_null(Jsonb* value) {
+    JsonbValue scalar;
+    return JB_ROOT_IS_SCALAR(value) && JsonbExtractScalar(&value->root, &scalar) && scalar.type == jbvNull;
+}
+
 Jsonb* without_nulls(Datum value) {
     return DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, value));
 }

@@ -18,6 +18,9 @@ inline std::uint64_t hash_of(const Jsonb* value) noexcept {
     return hash_of(reinterpret_cast<const text*>(value));
 }
 
+// Is it the JSON value null, which some drivers make of an empty map?
+bool is_json_null(Jsonb* value);
+
 // Returns a copy without the members that are null, at any depth, in the current memory context.
 Jsonb* without_nulls(Datum value);
 
