@@ -26,7 +26,7 @@ constexpr int kInvalidBatch =
 constexpr int kBatchTooLarge = pack_sqlstate("TC011");  // more readings in one call than max_batch_readings
 constexpr int kInvalidJson =
     pack_sqlstate("TC012");  // no JSON, no object, an unknown or repeated field, a value of another type
-constexpr int kOutOfLimits = pack_sqlstate("TC013");    // a value beyond the limits of its metric (telemetry.set_metric)
+constexpr int kOutOfLimits = pack_sqlstate("TC013");  // a value beyond the limits of its metric (telemetry.set_metric)
 
 // TC1xx: the client tries again later, unchanged.
 constexpr int kInProgress = pack_sqlstate("TC101");      // another session holds this idempotency key in an open transaction
