@@ -6,12 +6,15 @@
 
 #include "ingest/account.hpp"
 #include "ingest/quarantine.hpp"
+#include "postgres/kept_memory.hpp"
 #include "runtime/installed.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace ingest {
 namespace {
+
+constexpr std::size_t kManyReadings = 1000;  // from here on, fresh memory costs a tenth of a call
 
 // A key that nobody can guess, because it is a part of the token.
 std::string new_account_key() {
@@ -69,6 +72,7 @@ void Intake::count_error(int sqlstate) const noexcept {
 }
 
 Verdicts Intake::take(std::span<const Request> requests) {
+    if (requests.size() >= kManyReadings) postgres::keep_freed_memory();
     const std::uint64_t first_index = totals_.received;
     progress_.received = requests.size();
     const Portion portion{requests, static_cast<std::uint32_t>(first_index), on_error_, is_batch(), source_ == Source::kInbox};
@@ -102,9 +106,10 @@ void Intake::add(const Verdicts& verdicts) {
     counts_.rejected += verdicts.rejected;
 }
 
-// The first exceptional portion brings a row for all portions before it, in which each reading was accepted.
+// A span of event ids is the account of one portion of which every reading was stored. A trigger may store events between two
+// portions, so the second portion brings a row for itself and one for the portion before it.
 void Intake::keep_account(const Verdicts& verdicts, std::uint64_t first_index) {
-    if (account_key_.empty() && !is_exceptional(verdicts)) return;
+    if (account_key_.empty() && first_index == 0 && !is_exceptional(verdicts)) return;
     if (!OidIsValid(runtime::installed().batch_verdict)) return;
     if (account_key_.empty()) {
         account_key_ = new_account_key();

@@ -2,7 +2,8 @@
 // refused ones in the quarantine, and keeps account of the verdicts.
 //
 // A statement brings its readings in one portion or in several. The account lies in telemetry.batch_verdict as soon as one
-// reading of the statement is not simply accepted. Otherwise the token alone tells which events the statement stored.
+// reading is not simply accepted, or there is a second portion. Otherwise the token alone tells which events the statement
+// stored.
 #pragma once
 
 #include <cstdint>
