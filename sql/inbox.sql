@@ -188,7 +188,13 @@ INSERT INTO inbox (device_id, idempotency_key, temperature) SELECT 'in-14', 'k' 
 SELECT pg_temp.receipt(), pg_temp.stored('in-13'), pg_temp.stored('in-14');
 INSERT INTO inbox_text (device_id, idempotency_key, temperature) VALUES ('in-14', 'k7', pg_temp.nested('p7')::text), ('in-14', 'k8', pg_temp.nested('p8', true)::text);
 SELECT pg_temp.receipt(), pg_temp.stored('in-14');
-DO $$ BEGIN INSERT INTO telemetry.inbox (device_id, idempotency_key) VALUES ('in-14', 'k9'); INSERT INTO telemetry.inbox (device_id, idempotency_key, temperature) VALUES ('in-14', 'k10', 1 / 0); EXCEPTION WHEN division_by_zero THEN NULL; END $$;
+DO $$ BEGIN INSERT INTO telemetry.inbox (device_id, idempotency_key) VALUES ('in-14', 'k9'); INSERT INTO telemetry.inbox (device_id, idempotency_key, temperature) SELECT 'in-14', 'k10', 1 / (2 - i) FROM generate_series(1, 3) AS i; EXCEPTION WHEN division_by_zero THEN NULL; END $$;
+SELECT pg_temp.receipt(), pg_temp.stored('in-14');
+-- The same, and the block goes on with another insert.
+DO $$ BEGIN
+    BEGIN INSERT INTO telemetry.inbox (device_id, idempotency_key, temperature) SELECT 'in-14', 'k11', 1 / (2 - i) FROM generate_series(1, 3) AS i; EXCEPTION WHEN division_by_zero THEN NULL; END;
+    INSERT INTO telemetry.inbox (device_id, idempotency_key) VALUES ('in-14', 'k12');
+END $$;
 SELECT pg_temp.receipt(), pg_temp.stored('in-14');
 -- Loops over what an insert returns, and a cursor of PL/pgSQL.
 DO $$

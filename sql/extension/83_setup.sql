@@ -125,12 +125,12 @@ BEGIN
 
             WHEN 'privileges' THEN
                 -- The DBA may grant the tables device, rejected_readings and projection, and the sequence of rejected_readings, because a
-                -- role that writes them changes no reading. TRIGGER is too much, because the owner's commands run a trigger's function.
+                -- role that writes them changes no reading. Writers insert into the inboxes. TRIGGER is too much, because the owner's commands run a trigger's function.
                 WITH relation AS MATERIALIZED (
                     SELECT c.oid, c.oid::regclass::text AS name, c.relkind, c.relowner, c.relacl,
                            CASE WHEN c.relname = 'event_id_seq' THEN '{USAGE,UPDATE}'::text[]
                                 WHEN c.relkind = 'S' THEN '{}'
-                                WHEN c.relname IN ('device', 'rejected_readings', 'projection') THEN '{TRIGGER}'
+                                WHEN c.relname IN ('device', 'rejected_readings', 'projection', 'inbox', 'inbox_text') THEN '{TRIGGER}'
                                 WHEN c.relname = 'installation' THEN '{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'
                                 ELSE '{INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}' END AS internal
                     FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid JOIN pg_class c ON c.oid = d.objid

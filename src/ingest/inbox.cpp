@@ -34,6 +34,12 @@ const TriggerData* trigger_of(FunctionCallInfo fcinfo, bool is_row_trigger, bool
                           "It was not called for an insert into a view with the columns of an inbox.");
 }
 
+// The row as it came, for RETURNING. After a trigger that returns the very tuple that it got, the server does not free that
+// tuple, and a long COPY would fill the memory. The copy lies in memory that the server resets for each row.
+Datum returned_row(const TriggerData* data) {
+    return PointerGetDatum(postgres::guarded([data] { return heap_copytuple(data->tg_trigtuple); }));
+}
+
 }  // namespace
 }  // namespace ingest
 
@@ -46,13 +52,13 @@ TELEMETRY_FUNCTION(telemetry_begin_intake) {
 TELEMETRY_FUNCTION(telemetry_take_inbox_row) {
     const TriggerData* data = ingest::trigger_of(fcinfo, true);
     ingest::open_statement(RelationGetRelid(data->tg_relation)).take(data->tg_trigslot);
-    return PointerGetDatum(data->tg_trigtuple);
+    return ingest::returned_row(data);
 }
 
 TELEMETRY_FUNCTION(telemetry_take_inbox_text_row) {
     const TriggerData* data = ingest::trigger_of(fcinfo, true, true);
     ingest::open_statement(RelationGetRelid(data->tg_relation)).take_texts(data->tg_trigslot);
-    return PointerGetDatum(data->tg_trigtuple);
+    return ingest::returned_row(data);
 }
 
 TELEMETRY_FUNCTION(telemetry_end_intake) {

@@ -53,6 +53,8 @@ my @commands = (
 	"SELECT telemetry.ingest_telemetry('d', NULL, 1)",
 	"SELECT telemetry.ingest_telemetry('d', '2024-05-01 10:00:00+00', 1, 2, 'before', '{\"volt\": 3}', 'hall')",
 	"SELECT telemetry.ingest_telemetry_batch(ARRAY['d'], NULL, ARRAY[1], NULL)",
+	q(SELECT telemetry.ingest_telemetry_batch('[{"device_id": "d"}]')),
+	"INSERT INTO telemetry.inbox (device_id) VALUES ('d')", "INSERT INTO telemetry.inbox_text (device_id) VALUES ('d')",
 	"SELECT telemetry.register_device('e')", "SELECT telemetry.set_expected_interval('e', '1 h')",
 	"SELECT telemetry.relocate_device('d', 'yard')", "SELECT telemetry.set_device_policy('d', max_metrics => 1)", "SELECT telemetry.ingest_telemetry('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid)",
 	"SELECT telemetry.grant_reader('reader')", "SELECT telemetry.grant_writer('reader')", "SELECT telemetry.grant_admin('reader')",
@@ -66,6 +68,7 @@ $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");
 my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', "reading_index_status('telemetry.event_1_readings')", 'worker_status()', 'library_version()', 'read_events(1)', "check_reading('d')", "batch_verdicts('1:3:0-0')",
 	"folded_tail('device')", "series('d', 'temperature', now() - interval '1 day', now())", "region_series('hall', 'temperature', now() - interval '1 day', now())", "verify_projection('device_1h')",
+	'inbox_receipt()',
 	map { "$_()" } qw(health setup table_obstacles log_status batch_tail ingest_statistics stat_ingest_reset));
 my @others = split /\n/, $primary->safe_psql('postgres', <<'SQL');
 SELECT DISTINCT proname FROM pg_proc

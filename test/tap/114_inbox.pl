@@ -131,6 +131,14 @@ is($accepted, 10000, 'all of them together store each row once');
 is($ask->("$stored = 'crossing'"), '10000', 'and the log says so too');
 is($ask->('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()'), '0', 'no deadlock');
 
+# Statements of several portions can meet in a deadlock. Then one of them has stored nothing, and its retry brings what is missing.
+$ask->("COPY (@{[$rows->('longer', 'i')]}) TO '$folder/up'; COPY (@{[$rows->('longer', 'i DESC')]}) TO '$folder/down'");
+@answers = map { [ psql_finish($_) ] } map { psql_start($node, "\\set VERBOSITY sqlstate\nCOPY telemetry.inbox FROM '$folder/$_'; SELECT 'ended'; $receipt;\n") } qw(up down);
+cmp_ok((grep { $_->[1] =~ /40P01/ } @answers), '<=', 1, 'longer COPYs: at most one is the victim of a deadlock');
+is((grep { $_->[1] !~ /^(?:psql:\S+ ERROR:  40P01\s*)?$/ } @answers), 0, 'and no other error comes');
+is($ask->("COPY telemetry.inbox FROM '$folder/down'; $receipt"), '25000 0 25000 0 0', 'everything is stored');
+is($ask->("$stored = 'longer'"), '25000', 'once');
+
 # --- roles ------------------------------------------------------------------------------------------------------------
 
 $ask->("CREATE ROLE writer LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE nobody LOGIN; SELECT telemetry.grant_writer('writer'), telemetry.grant_reader('reader')");
