@@ -94,7 +94,7 @@ SELECT item, pg_temp.verdict(item) FROM (VALUES
     (42, '{"device_id": "json-t", "idempotency_key": null, "measured_at": "2024-05-01T10:00:00Z", "temperature": null, "metrics": null, "region": null}')) AS v (i, item) ORDER BY i;
 SELECT pg_temp.verdict('{"device_id": "' || repeat('d', 10000) || '"}') ~ '^TC001 ' AS device, pg_temp.verdict('{"device_id": "json-t", "idempotency_key": "' || repeat('k', 10000) || '"}') ~ '^TC005 ' AS key;
 SELECT jsonb_typeof(payload -> 'truncated') AS truncated, length(payload ->> 'device_id') AS device, length(payload ->> 'idempotency_key') AS key, length(device_id) AS searched_device, length(idempotency_key) AS searched_key
-FROM telemetry.rejected_readings WHERE payload ? 'truncated' AND sqlstate IN ('TC001', 'TC005') ORDER BY rejected_id;
+FROM telemetry.rejected_readings WHERE source = 'json' AND payload ? 'truncated' AND sqlstate IN ('TC001', 'TC005') ORDER BY rejected_id;
 
 -- Depth, of objects and arrays, in a known field, an unknown one and in place of an item.
 SELECT place, depth, left(pg_temp.verdict(replace(place, '?', repeat(opening, depth) || closing_value || repeat(closing, depth))), 60)
