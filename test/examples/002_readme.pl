@@ -157,7 +157,7 @@ is_deeply(\@codes_told, \@codes_real, 'each error code is in the table');
 # A value just within a limit is accepted, one more is refused.
 my ($id_size)  = $readme =~ /^\| device id, region \| (\d+) bytes/m;
 my ($key_size) = $readme =~ /^\| idempotency key \| (\d+) bytes/m;
-my ($metrics, $name_size) = $readme =~ /^\| further metrics \| (\d+) a reading, names of at most (\d+) bytes/m;
+my ($metrics, $name_size) = $readme =~ /^\| further metrics \| `max_metrics` \((\d+)\) a reading, names of at most (\d+) bytes/m;
 for my $limit (
     [ 'device id',    $id_size,   'TC001', q{device_id => repeat('d', %d), temperature => 1} ],
     [ 'region',       $id_size,   'TC007', q{device_id => 'limit', temperature => 1, region => repeat('r', %d)} ],
