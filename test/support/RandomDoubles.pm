@@ -40,6 +40,7 @@ END \$\$;
 SQL
 	unlink $file;
 	my $wrong = $node->safe_psql('postgres', <<"SQL");
+SET enable_nestloop = off;
 SELECT string_agg(concat_ws(' ', s.digits, s.bits, encode(float8send(m.temperature), 'hex'), m.metrics), E'\\n') FROM
 	(SELECT s.*, m.temperature, m.metrics FROM sent s LEFT JOIN telemetry.measurements m ON m.device_id = '$round' AND m.idempotency_key = s.i::text
 	 WHERE m.temperature IS NULL OR encode(float8send(m.temperature), 'hex') <> s.bits OR encode(float8send((m.metrics ->> 'v')::float8), 'hex') <> s.bits LIMIT 10) AS s, LATERAL (SELECT s.temperature, s.metrics) AS m
