@@ -110,7 +110,7 @@ void Intake::add(const Verdicts& verdicts) {
 // portions, so the second portion brings a row for itself and one for the portion before it.
 void Intake::keep_account(const Verdicts& verdicts, std::uint64_t first_index) {
     if (account_key_.empty() && first_index == 0 && !is_exceptional(verdicts)) return;
-    if (!OidIsValid(runtime::installed().batch_verdict)) return;
+    if (verdicts.received == 0 || !OidIsValid(runtime::installed().batch_verdict)) return;
     if (account_key_.empty()) {
         account_key_ = new_account_key();
         if (totals_.received > 0)
