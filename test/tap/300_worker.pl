@@ -199,12 +199,12 @@ ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type
 
 is(in_database('postgres', "SELECT string_agg(name || ' ' || setting || coalesce(unit, '') || ' ' || context, E'\n' ORDER BY name) FROM pg_settings WHERE name LIKE 'telemetry_cqrs.%'"),
 	join("\n",
-		'telemetry_cqrs.age_action reject sighup', 'telemetry_cqrs.ahead_action reject sighup', 'telemetry_cqrs.audit_interval 0s sighup', 'telemetry_cqrs.auto_register on sighup', 'telemetry_cqrs.batch_retention 86400s sighup', 'telemetry_cqrs.coalesce 2ms sighup', 'telemetry_cqrs.expected_interval 0s sighup',
-		'telemetry_cqrs.launcher_interval 500ms sighup', 'telemetry_cqrs.liveness_interval 0s sighup', 'telemetry_cqrs.max_age 0s sighup', 'telemetry_cqrs.max_ahead 300s sighup', 'telemetry_cqrs.max_batch_readings 100000 sighup', 'telemetry_cqrs.max_devices 1000000 sighup', 'telemetry_cqrs.max_metric_names 10000 sighup', 'telemetry_cqrs.max_metrics 64 sighup',
+		'telemetry_cqrs.age_action reject sighup', 'telemetry_cqrs.ahead_action reject sighup', 'telemetry_cqrs.audit_interval 0s sighup', 'telemetry_cqrs.auto_register on sighup', 'telemetry_cqrs.batch_retention 86400s sighup', 'telemetry_cqrs.coalesce 2ms sighup', 'telemetry_cqrs.device_burst 100 sighup', 'telemetry_cqrs.device_rate 0 sighup', 'telemetry_cqrs.expected_interval 0s sighup',
+		'telemetry_cqrs.launcher_interval 500ms sighup', 'telemetry_cqrs.liveness_interval 0s sighup', 'telemetry_cqrs.max_age 0s sighup', 'telemetry_cqrs.max_ahead 300s sighup', 'telemetry_cqrs.max_backlog 0 sighup', 'telemetry_cqrs.max_batch_readings 100000 sighup', 'telemetry_cqrs.max_devices 1000000 sighup', 'telemetry_cqrs.max_metric_names 10000 sighup', 'telemetry_cqrs.max_metrics 64 sighup',
 		'telemetry_cqrs.max_staleness 0ms user',
 		'telemetry_cqrs.nats_stream TELEMETRY sighup', 'telemetry_cqrs.nats_url  sighup', 'telemetry_cqrs.nats_window 4096 sighup', 'telemetry_cqrs.notify_payload events sighup',
 		'telemetry_cqrs.poll_interval 1000ms sighup', 'telemetry_cqrs.quarantine_retention 2592000s sighup', 'telemetry_cqrs.quarantine_rows 1000000 sighup', 'telemetry_cqrs.redis_expiry 86400s sighup', 'telemetry_cqrs.redis_url  sighup',
-		'telemetry_cqrs.relay_ca_file  sighup', 'telemetry_cqrs.start_worker on sighup', 'telemetry_cqrs.verdict_retention 604800s sighup'),
+		'telemetry_cqrs.relay_ca_file  sighup', 'telemetry_cqrs.start_worker on sighup', 'telemetry_cqrs.total_burst 100000 sighup', 'telemetry_cqrs.total_rate 0 sighup', 'telemetry_cqrs.verdict_retention 604800s sighup'),
 	'the settings, their units and contexts');
 my ($status, $out, $err) = $node->psql('postgres', "SET telemetry_cqrs.poll_intervall = 5");
 like($err, qr/invalid configuration parameter name "telemetry_cqrs.poll_intervall"/, 'a misspelt setting is refused');
