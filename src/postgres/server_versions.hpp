@@ -31,7 +31,8 @@ namespace postgres {
 inline bool double_or_flaw(const char* text, double& value) {
     auto* digits = const_cast<char*>(text);
 #if PG_VERSION_NUM >= 160000
-    ErrorSaveContext flaws = {T_ErrorSaveContext};
+    ErrorSaveContext flaws{};
+    flaws.type = T_ErrorSaveContext;
     value = float8in_internal(digits, nullptr, "double precision", text, reinterpret_cast<Node*>(&flaws));
     return !flaws.error_occurred;
 #else
