@@ -29,9 +29,12 @@ bool may_fail() {
 }
 
 // The server's statistics enter a reference into their hash table before they ask for its memory. If that request fails, the
-// entry keeps the pointer of an earlier one, which is free by then, and the process crashes when it ends.
-bool is_known_to_crash_the_server(MemoryContext context) {
-    return strcmp(context->name, "PgStat Shared Ref") == 0;
+// entry keeps the pointer of an earlier one, which is free by then, and the process crashes when it ends. Its lock manager
+// enters a lock into its table before it asks for the memory of the owners. If that request fails in a subtransaction, the
+// entry stays, and the next request for the same lock in that transaction crashes.
+bool is_known_to_crash_the_server(MemoryContext context, Size size) {
+    constexpr Size kLockOwners = 8 * sizeof(LOCALLOCKOWNER);
+    return strcmp(context->name, "PgStat Shared Ref") == 0 || (context == TopMemoryContext && size == kLockOwners);
 }
 
 bool memory_fails() {
@@ -50,10 +53,10 @@ struct Allocator {
 
     // The arguments differ from version to version of the server.
     template <typename... Arguments>
-    static void* alloc(MemoryContext context, Arguments... arguments) {
-        const bool may_fail_here = !is_known_to_crash_the_server(context);
-        return may_fail_here && memory_fails() ? postgres::no_memory(context, arguments...)
-                                               : before.alloc(context, arguments...);
+    static void* alloc(MemoryContext context, Size size, Arguments... arguments) {
+        const bool may_fail_here = !is_known_to_crash_the_server(context, size);
+        return may_fail_here && memory_fails() ? postgres::no_memory(context, size, arguments...)
+                                               : before.alloc(context, size, arguments...);
     }
     template <typename... Arguments>
     static void* realloc(Arguments... arguments) {
