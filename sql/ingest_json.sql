@@ -113,7 +113,7 @@ FROM (VALUES ('s', '1714557600'), ('s', '1714557600.25'), ('s', '1.7145576e9'), 
 SELECT pg_temp.outcome($$'[]', time_unit => 'h'$$) UNION ALL SELECT pg_temp.outcome($$'[]', time_unit => ''$$) UNION ALL SELECT pg_temp.outcome($$'[]', time_unit => NULL$$);
 
 -- The text as a whole.
-SELECT sent, pg_temp.outcome(quote_literal(sent)) FROM (VALUES
+SELECT replace(sent, U&'\FEFF', '<byte order mark>') AS sent, pg_temp.outcome(quote_literal(sent)) FROM (VALUES
     (1, '[]'), (2, ' [ ] '), (3, ''), (4, '   '), (5, 'x'), (6, '['), (7, '[{"device_id": "json-w"}'), (8, '[{"device_id": "json-w"},]'), (9, '[,]'), (10, '[{"device_id": "json-w"} {"device_id": "json-w"}]'),
     (11, '[] x'), (12, '{"device_id": "json-w", "idempotency_key": "12"}'), (13, '{"device_id": "json-w"'), (14, '{"device_id": "json-w}'), (15, '5'), (16, 'null'), (17, '"text"'), (18, '{a,b}'), (19, '{}'), (20, '{"readings": []}'), (21, '{a}'),
     (22, '[{"device_id": "json-w"}}'), (23, '{"device_id": "json-w"}]'), (24, '{"device_id": "json-w", "idempotency_key": "24"}{"device_id": "json-w"}'), (25, U&'\FEFF[]'), (26, E'[\n{"device_id": "json-w"\n},\n  ü]'), (27, '{NULL}')) AS v (i, sent) ORDER BY i;
