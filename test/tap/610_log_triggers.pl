@@ -34,7 +34,8 @@ is(sql('SELECT count(*) FROM telemetry.trigger_defects()'), '0', 'no defect');
 
 sql("SELECT telemetry.ingest_telemetry('d', NULL, 1)");
 wait_applied($node);
-my @triggers = map { [ split / / ] } split /\n/, $installed;
+# Those of the inboxes are triggers of views: an insert fails where one of them is missing.
+my @triggers = grep { $_->[0] !~ /^telemetry\.inbox/ } map { [ split / / ] } split /\n/, $installed;
 cmp_ok(scalar @triggers, '>=', 4, 'triggers');
 for my $trigger (@triggers)
 {
