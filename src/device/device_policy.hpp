@@ -1,4 +1,4 @@
-// What the installation says of single devices: rows of telemetry.device_policy. It counts instead of the settings.
+// The policies of single devices: rows of telemetry.device_policy. They count instead of the settings.
 //
 // A session remembers up to 8,192 devices, with a policy or without, and forgets them after each change of the table
 // (device/rule_tables.hpp). The policies are those that are committed, or that the own transaction has set, whatever its

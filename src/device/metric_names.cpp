@@ -24,7 +24,7 @@ constexpr runtime::SteadyTime kCountHolds = 1'000'000;  // a second
 constexpr int kNameColumns = 1;
 constexpr const char* kWaitForRival = "1ms";
 
-// What this session has registered since the table was counted. Rolled back names are in it, too.
+// Names that this session has registered since it counted the table. Names that were rolled back are among them.
 runtime::SteadyTime counted_at = 0;
 std::uint64_t registered_since = 0;
 

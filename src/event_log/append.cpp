@@ -57,7 +57,7 @@ bool is_same_request_identity(const Candidate& a, const Candidate& b) {
            a.reading.humidity == b.reading.humidity && std::ranges::equal(a.reading.metrics, b.reading.metrics, same_metric);
 }
 
-// What a candidate is sorted by. Sorting these touches no candidate.
+// The key by which the append sorts a candidate. Sorting these keys touches no candidate.
 struct SortKey {
     std::uint64_t high, low;  // of the fingerprint
     std::uint32_t number;

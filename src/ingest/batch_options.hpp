@@ -1,4 +1,4 @@
-// What the calls with many readings have in common: their options, and how a call as a whole is refused.
+// The options of calls with many readings, and the refusal of a call as a whole.
 #pragma once
 
 #include <string>
