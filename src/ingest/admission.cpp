@@ -70,7 +70,7 @@ model::Quota total_quota() noexcept {
 // The devices of a call, and what of them is charged.
 class Charge {
 public:
-    Charge(std::span<const DeviceReadings> devices, model::Nanos now) noexcept : devices_(devices), now_(now) {}
+    explicit Charge(std::span<const DeviceReadings> devices) noexcept : devices_(devices) {}
 
     // Charges all of them, or none and raises.
     void take_devices() {
@@ -78,7 +78,7 @@ public:
             const DeviceReadings& each = devices_[i];
             const model::Quota quota = quota_of(each);
             if (!quota.is_limit()) continue;
-            const model::Nanos wait = runtime::take_from_device(runtime::bucket_key(each.device_id), quota, each.count, now_);
+            const model::Nanos wait = runtime::take_from_device(runtime::bucket_key(each.device_id), quota, each.count);
             if (wait == 0) continue;
             give_back(i);
             refuse(runtime::Limit::kDevice, "device is over its quota",
@@ -91,7 +91,7 @@ public:
         if (!quota.is_limit()) return;
         std::uint32_t readings = 0;
         for (const DeviceReadings& each : devices_) readings += each.count;
-        const model::Nanos wait = runtime::take_from_total(quota, readings, now_);
+        const model::Nanos wait = runtime::take_from_total(quota, readings);
         if (wait == 0) return;
         give_back(devices_.size());
         refuse(runtime::Limit::kTotal, "the database is over its quota", "Of all devices together " + describe(quota, readings),
@@ -109,7 +109,6 @@ private:
     }
 
     std::span<const DeviceReadings> devices_;
-    model::Nanos now_;
     model::Quota of_devices_ = device_quota();
 };
 
@@ -136,7 +135,7 @@ bool has_limits() noexcept {
 void admit_readings(std::span<const DeviceReadings> devices) {
     if (!runtime::has_quotas()) return log_missing_memory();
     refuse_over_backlog();
-    Charge charge(devices, runtime::quota_time());
+    Charge charge(devices);
     charge.take_devices();
     charge.take_total();
 }

@@ -24,15 +24,12 @@ namespace runtime {
 // False without preloading: then nothing is bounded.
 bool has_quotas() noexcept;
 
-// The time of the buckets, which all processes of the server share.
-model::Nanos quota_time() noexcept;
-
 // Stands for a device of this database.
 std::uint64_t bucket_key(std::string_view device_id) noexcept;
 
 // Charges the readings, and returns 0. Or charges nothing, and returns how long the caller must wait. The quota is a limit.
-model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept;
-model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept;
+model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings) noexcept;
+model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings) noexcept;
 
 // Takes back what `take_from_device` has charged just before, because the request is refused for another reason.
 void give_back_to_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings) noexcept;

@@ -139,10 +139,20 @@ wait_applied($node);
 is(send_to('w'), 'accepted', 'the projector has read everything');
 ok(wait_for($node, 'SELECT backlog = 0 FROM telemetry.quota_status()', 'the reading to be read'), 'and goes on');
 
+# --- many sessions --------------------------------------------------------------------------------------------------------------------
+
+# A full bucket comes back within a microsecond, so no session may be refused, wherever it loses the processor.
+set(max_backlog => 0, device_rate => '1e+09', device_burst => 1000, total_rate => '1e+09', total_burst => 1000);
+append_to_file("$PostgreSQL::Test::Utils::tmp_check/crowd.sql", "SELECT status FROM telemetry.ingest_telemetry('crowd', NULL, 1)");
+my $refused_before = sql('SELECT refused_by_device + refused_by_total FROM telemetry.quota_status()');
+$node->command_ok([ 'pgbench', '-n', '-c', 8, '-t', 2500, '-M', 'prepared', '-f', "$PostgreSQL::Test::Utils::tmp_check/crowd.sql", $node->connstr('postgres') . ' options=-csynchronous_commit=off' ],
+	'eight sessions send far below the limit');
+is(sql('SELECT refused_by_device + refused_by_total FROM telemetry.quota_status()'), $refused_before, 'none is refused');
+
 # --- without preloading ---------------------------------------------------------------------------------------------------------------
 
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
-set(start_worker => 'off', device_rate => $an_hour, device_burst => 1, max_backlog => 1);
+set(start_worker => 'off', device_rate => $an_hour, device_burst => 1, total_rate => 0, max_backlog => 1);
 $node->restart;
 my $log_before = -s $node->logfile;
 is(sql("SELECT count(status) FROM generate_series(1, 5) AS i, telemetry.ingest_telemetry('unbounded', NULL, i)"), '5', 'not preloaded: no limit');
