@@ -2,6 +2,7 @@
 #include "event_log/segment_indexes.hpp"
 
 #include "event_log/event_columns.hpp"
+#include "postgres/as_owner.hpp"
 #include "postgres/server_versions.hpp"
 #include "reading_index/note.hpp"
 
@@ -49,6 +50,8 @@ int open_all(Relation segment, LOCKMODE lock, Relation** opened) {
 }
 
 void prepare_further(SegmentIndexes& opened, Relation segment, const IndexSet& further) {
+    opened.settings_level = NewGUCNestLevel();
+    postgres::take_owners_settings();
     opened.executor = CreateExecutorState();
     opened.further = makeNode(ResultRelInfo);
     InitResultRelInfo(opened.further, segment, 0, nullptr, 0);
@@ -122,6 +125,7 @@ void close_indexes(SegmentIndexes& opened) {
     if (opened.further == nullptr) return;
     ExecCloseIndices(opened.further);
     FreeExecutorState(opened.executor);
+    AtEOXact_GUC(false, opened.settings_level);
 }
 
 void insert_further(SegmentIndexes& opened, TupleTableSlot* row) {

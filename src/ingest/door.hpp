@@ -31,7 +31,7 @@ private:
         return runtime::hold_installed().owner;
     }
 
-    postgres::AsOwner owner_;
+    postgres::OwnerIdentity owner_;
 };
 
 }  // namespace ingest

@@ -43,7 +43,7 @@ Datum receipt_of(FunctionCallInfo fcinfo, const event_log::Candidate& stored) {
     Datum values[] = {Int64GetDatum(stored.event_id.value), postgres::text_datum(status),
                       TimestampTzGetDatum(stored.received_at), token_of(stored.epoch, stored.xid)};
     bool nulls[4] = {};
-    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
+    return postgres::row_of(fcinfo, values, nulls);
 }
 
 // P. The receipt of a reading that the policy keeps in the quarantine.
@@ -51,7 +51,7 @@ Datum receipt_of_quarantined(FunctionCallInfo fcinfo, TimestampTz received_at, s
     Datum values[] = {Datum{}, postgres::text_datum("quarantined"), TimestampTzGetDatum(received_at),
                       postgres::text_datum(token)};
     bool nulls[4] = {true, false, false, false};
-    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
+    return postgres::row_of(fcinfo, values, nulls);
 }
 
 // P. The row of check_reading: verdict, sqlstate, reason, hint, event_id.
@@ -60,7 +60,7 @@ Datum row_of_verdict(FunctionCallInfo fcinfo, const char* verdict, int sqlstate,
     Datum values[] = {postgres::text_datum(verdict), postgres::text_datum(unpack_sql_state(sqlstate)),
                       postgres::text_datum(reason), postgres::text_datum(hint), Int64GetDatum(event_id)};
     bool nulls[] = {false, sqlstate == 0, reason.empty(), hint.empty(), event_id == 0};
-    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
+    return postgres::row_of(fcinfo, values, nulls);
 }
 
 Datum row_of_refused(FunctionCallInfo fcinfo, const RefusedReading& refused) {
@@ -114,7 +114,7 @@ TELEMETRY_FUNCTION(telemetry_ingest_reading_of_uuid_with_uuid_key) {
 
 TELEMETRY_FUNCTION(telemetry_check_reading) {
     using namespace ingest;
-    const postgres::AsOwner as_owner(runtime::hold_installed().owner);
+    const postgres::OwnerIdentity as_owner(runtime::hold_installed().owner);
     const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo, {false, false}); });
     const Verdicts verdicts = foresee(request);
     if (!verdicts.refused.empty()) return row_of_refused(fcinfo, verdicts.refused.front());

@@ -2,30 +2,17 @@
 #include "ingest/receipt.hpp"
 
 #include "postgres/error.hpp"
+#include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace ingest {
 
-TupleDesc result_row_type(FunctionCallInfo fcinfo) {
-    FmgrInfo* call_site = fcinfo->flinfo;
-    if (call_site->fn_extra == nullptr) {
-        const MemoryContext callers_context = MemoryContextSwitchTo(call_site->fn_mcxt);
-        TupleDesc row_type;
-        if (get_call_result_type(fcinfo, nullptr, &row_type) != TYPEFUNC_COMPOSITE)
-            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                            errmsg("function returning record called in a context that cannot accept type record")));
-        call_site->fn_extra = BlessTupleDesc(row_type);
-        MemoryContextSwitchTo(callers_context);
-    }
-    return static_cast<TupleDesc>(call_site->fn_extra);
-}
-
 namespace {
 
 // P.
-Datum row_of(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_view token) {
+Datum receipt_of(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_view token) {
     const auto number = [](std::uint64_t count) { return Int32GetDatum(static_cast<int32>(count)); };
     Datum values[] = {number(totals.received),
                       number(totals.accepted),
@@ -37,13 +24,13 @@ Datum row_of(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_vi
                       postgres::text_datum(token)};
     bool nulls[8] = {};
     nulls[5] = nulls[6] = totals.accepted == 0;
-    return HeapTupleGetDatum(heap_form_tuple(result_row_type(fcinfo), values, nulls));
+    return postgres::row_of(fcinfo, values, nulls);
 }
 
 }  // namespace
 
 Datum batch_receipt(FunctionCallInfo fcinfo, const IntakeTotals& totals, std::string_view token) {
-    return postgres::guarded([=, &totals] { return row_of(fcinfo, totals, token); });
+    return postgres::guarded([=, &totals] { return receipt_of(fcinfo, totals, token); });
 }
 
 Datum token_of(model::Epoch epoch, model::Xid xid) {

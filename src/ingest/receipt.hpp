@@ -9,9 +9,6 @@
 
 namespace ingest {
 
-// P. Returns the row type that the called function returns, blessed. The call site keeps it for the next call.
-TupleDesc result_row_type(FunctionCallInfo fcinfo);
-
 // P. Names the transaction that stored a reading, as "epoch:xid". Clients must not look into it.
 Datum token_of(model::Epoch epoch, model::Xid xid);
 

@@ -20,7 +20,9 @@ void set_locally(const char* setting, const char* value) {
     (void)set_config_option(setting, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-// P. Looks before it sets: setting a value costs a few microseconds, and looking costs nothing.
+}  // namespace
+
+// Looks before it sets: setting a value costs a few microseconds, and looking costs nothing.
 void take_owners_settings() {
     constexpr const char* kSearchPath = "pg_catalog, pg_temp";
     if (strcmp(namespace_search_path, kSearchPath) != 0) set_locally("search_path", kSearchPath);
@@ -32,12 +34,9 @@ void take_owners_settings() {
     if (GinFuzzySearchLimit != 0) set_locally("gin_fuzzy_search_limit", "0");
 }
 
-}  // namespace
-
 AsOwner::AsOwner(Oid owner) {
     guarded([] { take_owners_settings(); });
-    GetUserIdAndSecContext(&caller_, &caller_context_);
-    SetUserIdAndSecContext(owner, caller_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    identity_.emplace(owner);
 }
 
 void AsOwner::set(const char* setting, const char* value) {

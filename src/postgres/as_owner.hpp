@@ -1,6 +1,8 @@
 // Acts as the extension's owner for the length of a scope.
 #pragma once
 
+#include <optional>
+
 #include "postgres/pg.hpp"
 
 namespace postgres {
@@ -19,27 +21,43 @@ private:
     int level_;
 };
 
+// P. Sets the settings that decide which code runs for the owner, until the caller's nest level of settings ends. as_owner.cpp
+// names them.
+void take_owners_settings();
+
 // Makes the owner the current user of a scope. Objects that a DBA adds to our tables (an index on an expression, a trigger)
-// call functions, and the server runs these functions as the owner. So this class also sets the settings that decide which code
-// they run; as_owner.cpp names them.
+// call functions, and the server runs these functions as the owner. So whatever runs them takes the owner's settings first:
+// statements (postgres/spi.hpp) and the further indexes of a segment do that themselves.
 //
-// The destructor restores the user and the settings. It must run before the transaction ends. Where the server unwinds by
-// longjmp instead, its own abort restores them. The constructor throws PgError where a setting cannot be set, and then it has
-// switched nothing.
+// The destructor restores the user. It must run before the transaction ends. Where the server unwinds by longjmp instead, its
+// own abort restores the user.
+class OwnerIdentity {
+public:
+    explicit OwnerIdentity(Oid owner) noexcept {
+        GetUserIdAndSecContext(&caller_, &caller_context_);
+        SetUserIdAndSecContext(owner, caller_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    }
+    OwnerIdentity(const OwnerIdentity&) = delete;
+    OwnerIdentity& operator=(const OwnerIdentity&) = delete;
+    ~OwnerIdentity() { SetUserIdAndSecContext(caller_, caller_context_); }
+
+private:
+    Oid caller_;
+    int caller_context_;
+};
+
+// The same, with the owner's settings from the beginning to the end of the scope. The constructor throws PgError where a
+// setting cannot be set, and then it has switched nothing.
 class AsOwner {
 public:
     explicit AsOwner(Oid owner);
-    AsOwner(const AsOwner&) = delete;
-    AsOwner& operator=(const AsOwner&) = delete;
-    ~AsOwner() { SetUserIdAndSecContext(caller_, caller_context_); }
 
     // Sets a further setting until the scope ends. Throws PgError.
     void set(const char* setting, const char* value);
 
 private:
     SettingsScope settings_;
-    Oid caller_;
-    int caller_context_;
+    std::optional<OwnerIdentity> identity_;
 };
 
 }  // namespace postgres

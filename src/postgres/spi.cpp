@@ -1,6 +1,8 @@
 // Runs statements through SPI. This file is written wholly in P.
 #include "postgres/spi.hpp"
 
+#include "postgres/as_owner.hpp"
+
 #include "postgres/pg.hpp"
 
 namespace postgres {
@@ -25,6 +27,7 @@ StatementResult checked(const Statement& statement, int outcome) {
 
 StatementScope open_statements() {
     const StatementScope statements{NewGUCNestLevel()};
+    take_owners_settings();
     require(SPI_connect(), SPI_OK_CONNECT, "cannot connect to SPI");
     return statements;
 }

@@ -1,7 +1,7 @@
 // The one way to run SQL from C++; it checks every result. This file is written wholly in P. A statement may run any code of
 // the server and of users (defaults, constraints, triggers). No object with a destructor may live across a call.
 //
-// The caller acts as the extension's owner. Triggers run under the settings that AsOwner sets (postgres/as_owner.hpp).
+// The caller acts as the extension's owner. Triggers run under the owner's settings (postgres/as_owner.hpp).
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ struct StatementResult {
     SPITupleTable* table;  // null where the statement returns no rows
 };
 
-// The scope in which statements run. `close_statements` frees their results and restores the settings. After an error the abort
-// does both.
+// The scope in which statements run, under the owner's settings. `close_statements` frees their results and restores the
+// settings. After an error the abort does both.
 struct StatementScope {
     int settings_level;
 };

@@ -22,9 +22,14 @@ std::optional<std::string_view> optional_view_of(const text* value) noexcept {
 }
 
 Datum row_of(FunctionCallInfo fcinfo, Datum* values, bool* nulls) {
-    TupleDesc shape;
-    if (get_call_result_type(fcinfo, nullptr, &shape) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row type");
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls));
+    const Oid type = get_func_rettype(fcinfo->flinfo->fn_oid);
+    TupleDesc shape = nullptr;
+    if (type != RECORDOID)
+        shape = lookup_type_cache(type, TYPECACHE_TUPDESC)->tupDesc;  // one look-up, while the other way copies the shape
+    else if (get_call_result_type(fcinfo, nullptr, &shape) == TYPEFUNC_COMPOSITE)
+        shape = BlessTupleDesc(shape);
+    if (shape == nullptr) elog(ERROR, "return type must be a row type");
+    return HeapTupleGetDatum(heap_form_tuple(shape, values, nulls));
 }
 
 Snapshot callers_snapshot() {

@@ -114,8 +114,8 @@ void prepare_statement(Connection& connection, InsertMethod method) {
             break;
         case InsertMethod::kCall:
             connection.prepare("store",
-                               "SELECT status FROM telemetry.ingest_telemetry($1, $2::timestamptz, $3::float8, $4::float8, $5, "
-                               "region => $6)");
+                               "SELECT (telemetry.ingest_telemetry($1, $2::timestamptz, $3::float8, $4::float8, $5, "
+                               "region => $6)).status");
             break;
         case InsertMethod::kInsert:
             connection.prepare("store", "WITH stored AS (INSERT INTO plain (" + columns +
