@@ -70,6 +70,10 @@ is_deaf('writer', "SELECT telemetry.ingest_telemetry_batch(ARRAY['Two', 'Three']
 is_deaf('admin', "SELECT telemetry.register_device('Four')", $index_on_device, 'DROP INDEX telemetry.of_dba', 'an index on device: register_device()');
 is_deaf('writer', "SELECT telemetry.ingest_telemetry_batch(ARRAY['One'], NULL, ARRAY['NaN']::float8[], NULL)", 'CREATE INDEX of_dba ON telemetry.rejected_readings (public.folded(reason))',
 	'DROP INDEX telemetry.of_dba', 'an index on rejected_readings');
+my @index_on_log = ('CREATE INDEX of_dba ON telemetry.event_1 (public.folded(device_id))', 'DROP INDEX telemetry.of_dba');
+is_deaf('writer', "SELECT telemetry.ingest_telemetry('One', '2026-03-01', 2)", @index_on_log, 'an index on the log: one reading');
+is_deaf('writer', "SELECT telemetry.ingest_telemetry_batch(array_fill('One'::text, ARRAY[20]), NULL, array_fill(3.0, ARRAY[20]), NULL)", @index_on_log, 'an index on the log: a batch');
+is_deaf('writer', "INSERT INTO telemetry.inbox (device_id, temperature) SELECT 'One', i FROM pg_catalog.generate_series(1, 20) AS i", @index_on_log, 'an index on the log: the inbox');
 is_deaf('admin', "SELECT telemetry.register_device('Five')", $trigger->('device'), $no_trigger->('device'), 'an audit trigger on device');
 is_deaf('admin', "SELECT telemetry.pause_projection('device')", $trigger->('pause'), $no_trigger->('pause'), 'a trigger on pause: pause');
 is_deaf('admin', "SELECT telemetry.resume_projection('device')", $trigger->('pause'), $no_trigger->('pause'), 'a trigger on pause: resume');
@@ -128,6 +132,13 @@ CREATE FUNCTION public.set() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFOR
 CREATE TRIGGER sets AFTER INSERT ON telemetry.device FOR EACH ROW EXECUTE FUNCTION public.set();
 SQL
 is(as('admin', "SELECT telemetry.register_device('Eight'); SHOW search_path"), qq{t\n"\$user", public}, 'a setting of the owner\'s code ends with the command');
+
+sql(<<'SQL');
+CREATE FUNCTION public.setting(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM pg_catalog.set_config('search_path', 'nowhere', false); RETURN $1; END $$;
+CREATE INDEX sets ON telemetry.event_1 (public.setting(device_id));
+SQL
+is(as('writer', "SELECT status FROM telemetry.ingest_telemetry('Nine', NULL, 1); SHOW search_path"), qq{accepted\n"\$user", public}, 'nor one that a function of an index makes');
+sql('DROP INDEX telemetry.sets');
 
 # A statement that is refused before anything ran leaves nothing either.
 is(as('admin', <<"SQL"), "$kept\nadmin", 'after a command that is refused');
