@@ -5,6 +5,7 @@
 
 #include "device/metric_rules.hpp"
 #include "device/rule_tables.hpp"
+#include "postgres/array.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/own_table.hpp"
@@ -85,7 +86,7 @@ void insert_names(const MetricName* names, std::size_t count) {
     int unknown_count = 0;
     for (std::size_t i = 0; i < count; ++i)
         if (names[i].standing == MetricStanding::kUnknown) unknown[unknown_count++] = postgres::text_datum(names[i].name);
-    Datum value = postgres::text_array_datum(unknown, unknown_count);
+    Datum value = postgres::array_datum(unknown, unknown_count, TEXTOID);
     postgres::execute_kept(register_gauges, &value);
     postgres::close_statements(statements);
 }

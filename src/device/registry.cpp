@@ -16,6 +16,7 @@
 
 #include "device/known_devices.hpp"
 #include "device/registry_room.hpp"
+#include "postgres/array.hpp"
 #include "postgres/error.hpp"
 #include "postgres/key_lookup.hpp"
 #include "postgres/server_versions.hpp"
@@ -228,8 +229,8 @@ void insert_rows(Entry** entries, std::uint32_t count, bool has_patience) {
             ++chosen;
         }
         if (chosen == 0) continue;
-        Datum values[] = {postgres::text_array_datum(ids, chosen),
-                          with_region ? postgres::text_array_datum(regions, chosen) : Datum{}};
+        Datum values[] = {postgres::array_datum(ids, chosen, TEXTOID),
+                          with_region ? postgres::array_datum(regions, chosen, TEXTOID) : Datum{}};
         const postgres::StatementResult registered =
             postgres::execute_kept(with_region ? register_with_region : register_without_region, values);
         take_registered(registered, entries, count, caller);

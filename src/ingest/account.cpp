@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "postgres/array.hpp"
 #include "postgres/error.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
@@ -36,15 +37,6 @@ postgres::Statement insert_account{
      TEXTARRAYOID, INT8ARRAYOID},
     nullptr};
 
-// P. An array in which null elements stand for what is missing.
-Datum array_of(Datum* values, bool* nulls, int count, Oid type) {
-    const int16 length = type == INT4OID ? 4 : type == INT8OID ? 8 : -1;
-    int dimensions[] = {count};
-    int bounds[] = {1};
-    return PointerGetDatum(construct_md_array(values, nulls, 1, dimensions, bounds, type, length, length > 0,
-                                              type == INT8OID ? TYPALIGN_DOUBLE : TYPALIGN_INT));
-}
-
 // P.
 void insert_row(const AccountPart& part, const char* key, const Exception* exceptions, int count, TimestampTz received_at) {
     const Size room = sizeof(Datum) * static_cast<Size>(std::max(count, 1));
@@ -71,11 +63,11 @@ void insert_row(const AccountPart& part, const char* key, const Exception* excep
                       TimestampTzGetDatum(received_at),
                       Int64GetDatum(part.first_event_id),
                       Int64GetDatum(part.last_event_id),
-                      array_of(columns[0], nulls[0], count, INT4OID),
-                      array_of(columns[1], nulls[1], count, TEXTOID),
-                      array_of(columns[2], nulls[2], count, TEXTOID),
-                      array_of(columns[3], nulls[3], count, TEXTOID),
-                      array_of(columns[4], nulls[4], count, INT8OID)};
+                      postgres::array_datum(columns[0], count, INT4OID, nulls[0]),
+                      postgres::array_datum(columns[1], count, TEXTOID, nulls[1]),
+                      postgres::array_datum(columns[2], count, TEXTOID, nulls[2]),
+                      postgres::array_datum(columns[3], count, TEXTOID, nulls[3]),
+                      postgres::array_datum(columns[4], count, INT8OID, nulls[4])};
     postgres::refuse_statement_obstacle(runtime::kBatchVerdictTable);
     const postgres::StatementScope statements = postgres::open_statements();
     postgres::execute_kept(insert_account, values);

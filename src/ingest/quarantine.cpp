@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ingest/payload.hpp"
+#include "postgres/array.hpp"
 #include "postgres/error.hpp"
 #include "postgres/jsonb.hpp"
 #include "postgres/spi.hpp"
@@ -98,15 +99,6 @@ bool has_no_identity(const Request& request) {
     return request.item.empty() && !request.reading.idempotency_key && !request.reading.measured_at;
 }
 
-// P.
-Datum array_datum(Datum* values, bool* nulls, int count, Oid type) {
-    int dimensions[] = {count};
-    int bounds[] = {1};
-    const bool is_text = type == TEXTOID;
-    return PointerGetDatum(construct_md_array(values, nulls, 1, dimensions, bounds, type, is_text ? -1 : 8, !is_text,
-                                              is_text ? TYPALIGN_INT : TYPALIGN_DOUBLE));
-}
-
 // P. Inserts as many of the rows as one statement takes, and returns how many.
 int insert_chunk(const RejectedRow* rows, int count, const CommonValues& common, bool is_1_0) {
     auto* columns = static_cast<Columns*>(palloc0(sizeof(Columns)));
@@ -127,9 +119,9 @@ int insert_chunk(const RejectedRow* rows, int count, const CommonValues& common,
         columns->deliveries[taken] = Int64GetDatum(delivery_of(payload, row.sqlstate));
         columns->deliveries_null[taken] = has_no_identity(*row.request);
     }
-    const Datum sqlstates = postgres::text_array_datum(columns->sqlstates, taken);
-    const Datum reasons = postgres::text_array_datum(columns->reasons, taken);
-    const Datum payloads = postgres::jsonb_array_datum(columns->payloads, taken);
+    const Datum sqlstates = postgres::array_datum(columns->sqlstates, taken, TEXTOID);
+    const Datum reasons = postgres::array_datum(columns->reasons, taken, TEXTOID);
+    const Datum payloads = postgres::array_datum(columns->payloads, taken, JSONBOID);
     if (is_1_0) {
         Datum values[] = {sqlstates, reasons, payloads, TimestampTzGetDatum(common.received_at)};
         postgres::execute_kept(insert_rejected_1_0, values);
@@ -138,10 +130,10 @@ int insert_chunk(const RejectedRow* rows, int count, const CommonValues& common,
     Datum values[] = {sqlstates,
                       reasons,
                       payloads,
-                      array_datum(columns->devices, columns->devices_null, taken, TEXTOID),
-                      array_datum(columns->keys, columns->keys_null, taken, TEXTOID),
-                      array_datum(columns->indexes, nullptr, taken, INT8OID),
-                      array_datum(columns->deliveries, columns->deliveries_null, taken, INT8OID),
+                      postgres::array_datum(columns->devices, taken, TEXTOID, columns->devices_null),
+                      postgres::array_datum(columns->keys, taken, TEXTOID, columns->keys_null),
+                      postgres::array_datum(columns->indexes, taken, INT8OID),
+                      postgres::array_datum(columns->deliveries, taken, INT8OID, columns->deliveries_null),
                       TimestampTzGetDatum(common.received_at),
                       postgres::text_datum(common.source),
                       postgres::text_datum(common.token),

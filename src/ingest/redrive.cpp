@@ -14,6 +14,7 @@
 #include "ingest/intake.hpp"
 #include "ingest/payload.hpp"
 #include "ingest/receipt.hpp"
+#include "postgres/array.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/growing_array.hpp"
 #include "postgres/memory.hpp"
@@ -136,11 +137,6 @@ struct RefusedAgain {
     std::string_view reason;
 };
 
-// P.
-Datum ids_datum(Datum* ids, int count) {
-    return PointerGetDatum(construct_array(ids, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
 // P. Deletes the rows of the readings that are in the log now, and updates the others. Both have at most kPortionRows.
 void settle_rows(const KeptReading* const* stored, int stored_count, const RefusedAgain* refused, int refused_count) {
     postgres::refuse_statement_obstacle(runtime::kRejectedReadingsTable);
@@ -148,7 +144,7 @@ void settle_rows(const KeptReading* const* stored, int stored_count, const Refus
     Datum ids[kPortionRows], sqlstates[kPortionRows], reasons[kPortionRows], deliveries[kPortionRows];
     for (int i = 0; i < stored_count; ++i) ids[i] = Int64GetDatum(stored[i]->rejected_id);
     if (stored_count > 0) {
-        Datum values[] = {ids_datum(ids, stored_count)};
+        Datum values[] = {postgres::array_datum(ids, stored_count, INT8OID)};
         postgres::execute(kDeleteRows, values);
     }
     for (int i = 0; i < refused_count; ++i) {
@@ -159,8 +155,9 @@ void settle_rows(const KeptReading* const* stored, int stored_count, const Refus
         deliveries[i] = Int64GetDatum(delivery_of(each.reading->payload, each.sqlstate));
     }
     if (refused_count > 0) {
-        Datum values[] = {ids_datum(ids, refused_count), postgres::text_array_datum(sqlstates, refused_count),
-                          postgres::text_array_datum(reasons, refused_count), ids_datum(deliveries, refused_count)};
+        Datum values[] = {
+            postgres::array_datum(ids, refused_count, INT8OID), postgres::array_datum(sqlstates, refused_count, TEXTOID),
+            postgres::array_datum(reasons, refused_count, TEXTOID), postgres::array_datum(deliveries, refused_count, INT8OID)};
         postgres::execute(kUpdateRows, values);
     }
     postgres::close_statements(statements);

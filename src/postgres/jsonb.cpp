@@ -65,10 +65,6 @@ char* printed_member(Jsonb* object, std::string_view name) {
     return member == nullptr ? nullptr : printed(JsonbValueToJsonb(member));
 }
 
-Datum jsonb_array_datum(Datum* values, int count) {
-    return PointerGetDatum(construct_array(values, count, JSONBOID, -1, false, TYPALIGN_INT));
-}
-
 void open_object(JsonbBuilder& builder) {
     pushJsonbValue(&builder.state, WJB_BEGIN_OBJECT, nullptr);
 }

@@ -33,9 +33,6 @@ char* printed_member(Jsonb* object, std::string_view name);
 // A value that an iterator has given, as a jsonb of its own in the current memory context.
 Jsonb* jsonb_of(JsonbValue& value);
 
-// A jsonb[] of values that are not NULL.
-Datum jsonb_array_datum(Datum* values, int count);
-
 // An object that is built member by member. It starts as {}. The builder keeps pointers to the added texts and nested values,
 // so the caller keeps these until `finish_object`. Of several members of one name the last counts.
 struct JsonbBuilder {

@@ -85,11 +85,6 @@ inline text* copied_text(Datum value) {
     return DatumGetTextPCopy(value);
 }
 
-// P. A text[] of texts that are not NULL.
-inline Datum text_array_datum(Datum* texts, int count) {
-    return PointerGetDatum(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 // P. A value of variable length, detoasted and with a header of four bytes.
 inline void* unpacked(Datum value) {
     return PG_DETOAST_DATUM(value);

@@ -1,6 +1,7 @@
 // Records and clears failures by SQL, so that whatever a user put on the table works.
 #include "projection/failure.hpp"
 
+#include "postgres/array.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
@@ -77,7 +78,7 @@ Failing look(const std::string* consumers, std::size_t count, ::Snapshot snapsho
         failing.some_fail = failing.some_fail || !has_succeeded;
         if (has_succeeded) names[found++] = postgres::text_datum(name);
     });
-    if (found > 0) failing.succeeded = postgres::text_array_datum(names, found);
+    if (found > 0) failing.succeeded = postgres::array_datum(names, found, TEXTOID);
     return failing;
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "model/thinning.hpp"
+#include "postgres/array.hpp"
 #include "postgres/entry_point.hpp"
 #include "postgres/error.hpp"
 #include "postgres/sql_function.hpp"
@@ -29,7 +30,7 @@ Elements elements_of(FunctionCallInfo fcinfo, int argument) {
 Datum array_of(const std::size_t* numbers, std::size_t count) {
     auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * (count + 1)));
     for (std::size_t i = 0; i < count; ++i) elements[i] = Int32GetDatum(static_cast<std::int32_t>(numbers[i] + 1));
-    return PointerGetDatum(construct_array(elements, static_cast<int>(count), INT4OID, 4, true, TYPALIGN_INT));
+    return postgres::array_datum(elements, static_cast<int>(count), INT4OID);
 }
 
 }  // namespace

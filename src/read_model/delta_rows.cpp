@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "postgres/array.hpp"
 #include "postgres/text.hpp"
 #include "summary/stored_summary.hpp"
 
@@ -63,7 +64,7 @@ void put_deltas(ReturnSetInfo* result, const GroupDelta* const* deltas, std::siz
         nulls[kDeltaRegion] = delta.region.empty();
         values[kDeltaRegion] = postgres::text_datum(delta.region);
         nulls[kDeltaMetricNames] = further == 0;
-        if (further > 0) values[kDeltaMetricNames] = postgres::text_array_datum(names + kFixedMetrics, further);
+        if (further > 0) values[kDeltaMetricNames] = postgres::array_datum(names + kFixedMetrics, further, TEXTOID);
         int dimension = number, lower_bound = 1;
         values[kDeltaSummaries] = PointerGetDatum(
             construct_md_array(summaries, missing, 1, &dimension, &lower_bound, summary_type, -1, false, TYPALIGN_DOUBLE));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "error_codes.hpp"
+#include "postgres/array.hpp"
 #include "postgres/catalog.hpp"
 #include "postgres/error.hpp"
 #include "postgres/keyed_table.hpp"
@@ -146,7 +147,7 @@ void set_summaries(Writer& writer, Summaries& row) {
                                                            writer.summary_type, -1, false, TYPALIGN_DOUBLE)));
     if (row.has_new_name)
         postgres::set_value(writer.table, kMetricNames,
-                            postgres::text_array_datum(row.names + kFixedMetrics, row.count - kFixedMetrics));
+                            postgres::array_datum(row.names + kFixedMetrics, row.count - kFixedMetrics, TEXTOID));
 }
 
 // P. Merges what a row of part 0 has beside summaries.

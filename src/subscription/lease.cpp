@@ -8,7 +8,7 @@
 #include "postgres/memory.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
-#include "postgres/text_array.hpp"
+#include "postgres/array.hpp"
 #include "subscription/stored_place.hpp"
 
 #include "postgres/pg.hpp"

@@ -19,7 +19,7 @@
 #include "postgres/spi.hpp"
 #include "postgres/sql_function.hpp"
 #include "postgres/text.hpp"
-#include "postgres/text_array.hpp"
+#include "postgres/array.hpp"
 #include "runtime/installed.hpp"
 #include "subscription/kept_batches.hpp"
 #include "subscription/lease.hpp"
