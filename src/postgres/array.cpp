@@ -1,4 +1,4 @@
-// Makes arrays of the server's own types, whose length and alignment never change, and takes arrays apart.
+// Makes arrays of types whose length and alignment never change, and takes arrays apart. This file is written wholly in P.
 #include "postgres/array.hpp"
 
 #include "postgres/text.hpp"
