@@ -1,5 +1,5 @@
--- telemetry.trigger_defects() compares the triggers that guard the log and announce changes of the registry with those that the script
--- made.
+-- telemetry.trigger_defects() compares the triggers that guard the log, announce changes of the registry and take the rows of the
+-- inboxes with those that the script made.
 
 CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, OUT defect text, OUT command text) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -13,7 +13,13 @@ CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, 
         ('metric', 'announce_limits', 'ALWAYS', 'AFTER INSERT ON telemetry.metric FOR EACH ROW WHEN (((new.minimum IS NOT NULL) OR (new.maximum IS NOT NULL))) EXECUTE FUNCTION telemetry.announce_registry_change()'),
         ('metric', 'announce_truncate', 'ALWAYS', 'AFTER TRUNCATE ON telemetry.metric FOR EACH STATEMENT EXECUTE FUNCTION telemetry.announce_registry_change()'),
         ('device_policy', 'announce_change', 'ALWAYS', 'AFTER INSERT OR DELETE OR UPDATE ON telemetry.device_policy FOR EACH ROW EXECUTE FUNCTION telemetry.announce_registry_change()'),
-        ('device_policy', 'announce_truncate', 'ALWAYS', 'AFTER TRUNCATE ON telemetry.device_policy FOR EACH STATEMENT EXECUTE FUNCTION telemetry.announce_registry_change()')
+        ('device_policy', 'announce_truncate', 'ALWAYS', 'AFTER TRUNCATE ON telemetry.device_policy FOR EACH STATEMENT EXECUTE FUNCTION telemetry.announce_registry_change()'),
+        ('inbox', 'begin_intake', 'ORIGIN', 'BEFORE INSERT ON telemetry.inbox FOR EACH STATEMENT EXECUTE FUNCTION telemetry.begin_intake()'),
+        ('inbox', 'take_row', 'ORIGIN', 'INSTEAD OF INSERT ON telemetry.inbox FOR EACH ROW EXECUTE FUNCTION telemetry.take_inbox_row()'),
+        ('inbox', 'end_intake', 'ORIGIN', 'AFTER INSERT ON telemetry.inbox FOR EACH STATEMENT EXECUTE FUNCTION telemetry.end_intake()'),
+        ('inbox_text', 'begin_intake', 'ORIGIN', 'BEFORE INSERT ON telemetry.inbox_text FOR EACH STATEMENT EXECUTE FUNCTION telemetry.begin_intake()'),
+        ('inbox_text', 'take_row', 'ORIGIN', 'INSTEAD OF INSERT ON telemetry.inbox_text FOR EACH ROW EXECUTE FUNCTION telemetry.take_inbox_text_row()'),
+        ('inbox_text', 'end_intake', 'ORIGIN', 'AFTER INSERT ON telemetry.inbox_text FOR EACH STATEMENT EXECUTE FUNCTION telemetry.end_intake()')
     ), found AS (
         SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid) AS definition,
                CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' WHEN 'O' THEN 'ORIGIN' ELSE 'DISABLED' END AS fires
@@ -41,7 +47,8 @@ CREATE FUNCTION telemetry.trigger_defects(OUT "table" text, OUT "trigger" text, 
                CASE WHEN known_definition <> definition THEN format('DROP TRIGGER %I ON telemetry.%I', name, "table") END,
                CASE WHEN known IS NULL AND other_name IS NOT NULL THEN format('ALTER TRIGGER %I ON telemetry.%I RENAME TO %I', other_name, "table", name)
                     WHEN known IS NULL OR known_definition <> definition THEN definition END,
-               CASE WHEN known_definition <> definition OR known_fires IS DISTINCT FROM fires THEN
+               -- A new trigger fires as ORIGIN. Those of views always do, and ALTER TABLE refuses to change that.
+               CASE WHEN fires <> 'ORIGIN' AND (known_definition <> definition OR known_fires IS DISTINCT FROM fires) THEN
                    format('ALTER TABLE telemetry.%I ENABLE %s TRIGGER %I', "table", fires, name) END)
     FROM compared
     WHERE known IS NULL OR known_definition <> definition OR known_fires <> fires

@@ -113,7 +113,7 @@ BEGIN
                     detail := 'as installed';
                 ELSE
                     state := 'error';
-                    hint := 'The log is open to changes, or sessions miss changes of telemetry.device. This mends it: ' || hint;
+                    hint := 'The log is open to changes, sessions miss changes of the registry, or an inbox takes no rows. This mends it: ' || hint;
                 END IF;
 
             WHEN 'projection' THEN

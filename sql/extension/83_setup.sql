@@ -206,7 +206,7 @@ BEGIN
                     detail := 'as installed';
                 ELSE
                     state := 'missing';
-                    hint := 'The log is open to changes, or sessions miss changes of telemetry.device.';
+                    hint := 'The log is open to changes, sessions miss changes of the registry, or an inbox takes no rows.';
                 END IF;
             END CASE;
         EXCEPTION WHEN OTHERS THEN

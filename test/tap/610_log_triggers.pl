@@ -118,5 +118,21 @@ sql("SELECT telemetry.ingest_telemetry('d', NULL, 6)");
 sql('CALL telemetry.project_once()');
 like(sql($health), qr/^error\|insert_only of telemetry\.event_1 is disabled$/, 'a trigger that was taken away stays so, and is told');
 
+# An inbox without one of its triggers takes no rows. The command in setup() makes the trigger again.
+sql('ALTER TABLE telemetry.event_1 ENABLE ALWAYS TRIGGER insert_only');
+foreach my $inbox (qw(inbox inbox_text))
+{
+	foreach my $trigger (qw(begin_intake take_row end_intake))
+	{
+		sql("DROP TRIGGER $trigger ON telemetry.$inbox");
+		isnt(error_of("INSERT INTO telemetry.$inbox (device_id) VALUES ('d')"), '', "$inbox without $trigger takes nothing");
+		like(sql($health), qr/^error\|$trigger of telemetry\.$inbox is missing$/, 'health says so');
+		sql(sql("SELECT command FROM telemetry.setup() WHERE item = 'triggers'"));
+		is(sql($health), 'ok|as installed', 'the command mends it');
+	}
+	sql("INSERT INTO telemetry.$inbox (device_id, temperature) VALUES ('of $inbox', '1')");
+}
+is(sql("SELECT count(*) FROM telemetry.measurements WHERE device_id LIKE 'of inbox%'"), '2', 'and rows are taken again');
+
 $node->stop;
 done_testing();
