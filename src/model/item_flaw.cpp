@@ -157,7 +157,7 @@ private:
                 break;
             case ItemFlawKind::kTooNearZero:
                 text.message = "metric is out of range";
-                text.detail = metric() + " is not zero, but too near to it for double precision.";
+                text.detail = metric() + " is " + flaw_.sent + ".";
                 text.hint = "Send zero, or a number of double precision.";
                 break;
             default:
@@ -185,7 +185,6 @@ private:
                 break;
             case ItemFlawKind::kTooNearZero:
                 text.message = field_ + " is out of range";
-                text.detail = field_ + of_device() + " is not zero, but too near to it for double precision.";
                 text.hint = "Send zero, or a number of double precision.";
                 break;
             default:

@@ -360,8 +360,10 @@ private:
     std::optional<double> double_of(std::string_view digits) {
         const auto [flaw, value] = read_number(digits);
         if (flaw == NumberFlaw::kNone) return value;
-        note(flaw == NumberFlaw::kTooLarge ? ItemFlawKind::kNotFinite : ItemFlawKind::kTooNearZero, field_,
-             depth_ == 2 ? metric_name_ : std::string_view{}, number_words(digits) + ", too large for double precision");
+        const bool is_too_large = flaw == NumberFlaw::kTooLarge;
+        note(is_too_large ? ItemFlawKind::kNotFinite : ItemFlawKind::kTooNearZero, field_,
+             depth_ == 2 ? metric_name_ : std::string_view{},
+             number_words(digits) + (is_too_large ? ", too large" : ", too near to zero") + " for double precision");
         return std::nullopt;
     }
 

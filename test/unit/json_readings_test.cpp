@@ -232,9 +232,10 @@ TEST(JsonReadings, NumbersThatAreNoDoubles) {
     }
     for (const char* number : {"1e-999", "-1e-999", "1e-99999999999", "2.4e-324"}) {
         const std::string text(number);
-        expect_refusal(with("\"temperature\":" + text), error_codes::kInvalidJson, "temperature is out of range", "not zero");
+        expect_refusal(with("\"temperature\":" + text), error_codes::kInvalidJson, "temperature is out of range",
+                       "temperature of device \"dev-1\" is the number " + text + ", too near to zero for double precision.");
         expect_refusal(with("\"metrics\":{\"a\":" + text + "}"), error_codes::kInvalidMetrics, "metric is out of range",
-                       "Metric \"a\" of device \"dev-1\" is not zero");
+                       "Metric \"a\" of device \"dev-1\" is the number " + text + ", too near to zero");
     }
     expect_refusal(with("\"region\":NaN"), error_codes::kInvalidJson, "reading is not JSON", "NaN");
     expect_refusal(with("\"temperature\":NaN,\"x\":1").insert(1, "NaN,"), error_codes::kInvalidJson, "reading is not JSON",
