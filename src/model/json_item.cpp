@@ -10,7 +10,7 @@
 namespace model {
 namespace {
 
-using boost::json::error_code;
+using boost::system::error_code;
 
 // An item with more levels always has an earlier flaw, so that these only bound the parser's recursion.
 constexpr std::size_t kMaxDepth = 32;
