@@ -13,6 +13,18 @@ SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY['quarantine-1', 'qua
 SELECT sqlstate, device_id, idempotency_key, deliveries, item_index, delivery IS NULL AS is_alone, last_received_at > received_at AS again, redrives
 FROM telemetry.rejected_readings ORDER BY rejected_id;
 
+-- A repeat from a session of another time zone counts as well.
+SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY['quarantine-1'], ARRAY['2024-05-01 10:00:00+00']::timestamptz[], ARRAY['NaN']::float8[], NULL, ARRAY['zone']);
+SET timezone = 'Asia/Kolkata';
+SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY['quarantine-1'], ARRAY['2024-05-01 10:00:00+00']::timestamptz[], ARRAY['NaN']::float8[], NULL, ARRAY['zone']);
+RESET timezone;
+SELECT payload, deliveries FROM telemetry.rejected_readings WHERE idempotency_key = 'zone';
+DELETE FROM telemetry.rejected_readings WHERE idempotency_key = 'zone';
+-- A count that is at the end of its range stays there. The batch goes on.
+UPDATE telemetry.rejected_readings SET deliveries = 2147483646 WHERE deliveries > 1;
+SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY['quarantine-1', 'quarantine-1'], NULL, ARRAY['NaN', 'NaN']::float8[], NULL, ARRAY['a', 'a']);
+UPDATE telemetry.rejected_readings SET deliveries = 3 WHERE deliveries = 2147483647;
+
 -- Nothing has changed, so nothing is accepted. The rows stay, and count.
 SELECT * FROM telemetry.redrive_rejected();
 SELECT rejected_id, sqlstate, deliveries, redrives FROM (SELECT row_number() OVER (ORDER BY rejected_id) AS rejected_id, sqlstate, deliveries, redrives FROM telemetry.rejected_readings) AS r;

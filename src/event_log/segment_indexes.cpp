@@ -20,16 +20,30 @@ bool is_key(Relation index, int position, EventColumn column, Oid operators) {
            index->rd_indoption[position] == 0;
 }
 
+// The server simplifies a predicate or an expression when it first gives it out, and then runs functions of it. So this looks
+// whether there is one without asking for it.
+bool calls_functions(Relation index) {
+    return !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) ||
+           !heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, nullptr);
+}
+
 bool is_plain_btree(Relation index, int columns) {
     const Form_pg_index form = index->rd_index;
     return index->rd_rel->relam == BTREE_AM_OID && form->indnatts == columns && form->indnkeyatts == columns &&
-           form->indimmediate && !form->indisexclusion && RelationGetIndexPredicate(index) == NIL;
+           form->indimmediate && !form->indisexclusion && !calls_functions(index);
 }
 
 IndexSet make_set(int size) {
     const auto count = static_cast<Size>(size);
     return {static_cast<Relation*>(palloc(sizeof(Relation) * count)),
             static_cast<IndexInfo**>(palloc(sizeof(IndexInfo*) * count)), 0};
+}
+
+// From the first call on, the owner's settings hold until the indexes are closed.
+void hold_owners_settings(SegmentIndexes& opened) {
+    if (opened.settings_level > 0) return;
+    opened.settings_level = NewGUCNestLevel();
+    postgres::take_owners_settings();
 }
 
 void add(IndexSet& set, Relation index) {
@@ -50,8 +64,6 @@ int open_all(Relation segment, LOCKMODE lock, Relation** opened) {
 }
 
 void prepare_further(SegmentIndexes& opened, Relation segment, const IndexSet& further) {
-    opened.settings_level = NewGUCNestLevel();
-    postgres::take_owners_settings();
     opened.executor = CreateExecutorState();
     opened.further = makeNode(ResultRelInfo);
     InitResultRelInfo(opened.further, segment, 0, nullptr, 0);
@@ -95,6 +107,7 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
     opened.xids = make_set(count);
     opened.has_valid_xids = false;
     opened.readings = make_set(count);
+    opened.settings_level = 0;
     for (int i = 0; i < count; ++i) {
         Relation index = indexes[i];
         const Form_pg_index form = index->rd_index;
@@ -107,8 +120,10 @@ void open_indexes(SegmentIndexes& opened, Relation segment) {
             opened.has_valid_xids = opened.has_valid_xids || form->indisvalid;
             add(opened.xids, index);
         } else if (reading_index::is_reading_index(index)) {
+            if (calls_functions(index)) hold_owners_settings(opened);
             add(opened.readings, index);
         } else {
+            hold_owners_settings(opened);
             add(further, index);
         }
     }
@@ -122,10 +137,11 @@ void close_indexes(SegmentIndexes& opened) {
     for (int i = 0; i < opened.fingerprints.count; ++i) index_close(opened.fingerprints.indexes[i], NoLock);
     for (int i = 0; i < opened.xids.count; ++i) index_close(opened.xids.indexes[i], NoLock);
     for (int i = 0; i < opened.readings.count; ++i) index_close(opened.readings.indexes[i], NoLock);
-    if (opened.further == nullptr) return;
-    ExecCloseIndices(opened.further);
-    FreeExecutorState(opened.executor);
-    AtEOXact_GUC(false, opened.settings_level);
+    if (opened.further != nullptr) {
+        ExecCloseIndices(opened.further);
+        FreeExecutorState(opened.executor);
+    }
+    if (opened.settings_level > 0) AtEOXact_GUC(false, opened.settings_level);
 }
 
 void insert_further(SegmentIndexes& opened, TupleTableSlot* row) {

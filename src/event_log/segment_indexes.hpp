@@ -23,7 +23,7 @@ struct SegmentIndexes {
     IndexSet readings;       // of the access method telemetry_readings (src/reading_index)
     ResultRelInfo* further;  // all others; null: there are none
     EState* executor;        // for their expressions and predicates; null without further ones
-    int settings_level;      // under which the owner's settings hold
+    int settings_level;      // under which the owner's settings hold; 0: no index may run code of users
 };
 
 // Has the index exactly the extension's definition: columns, access method, operator classes, order, no predicate?

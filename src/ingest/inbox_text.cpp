@@ -17,8 +17,8 @@ namespace {
 constexpr std::string_view kColumnNames[kInboxColumns] = {"device_id",       "measured_at", "temperature", "humidity",
                                                           "idempotency_key", "metrics",     "region"};
 
-std::string of_device(const Request& request) {
-    return request.has_device_id ? " of device " + model::quoted_for_message(request.reading.device_id) : "";
+std::string of_device(const Request& request, std::string_view device_id) {
+    return request.has_device_id ? " of device " + model::quoted_for_message(device_id) : "";
 }
 
 model::RefusalText describe(const Request& request, const TextRow& row) {
@@ -30,8 +30,8 @@ model::RefusalText describe(const Request& request, const TextRow& row) {
                        : is_time        ? error_codes::kMeasuredAtOutOfRange
                                         : error_codes::kNotFinite;
     refusal.message = name + (is_out_of_range ? " is out of range" : " is not readable");
-    refusal.detail =
-        name + of_device(request) + " is " + model::quoted_for_message(row.texts[row.flawed_column].value_or("")) + ".";
+    refusal.detail = name + of_device(request, request.reading.device_id) + " is " +
+                     model::quoted_for_message(row.texts[row.flawed_column].value_or("")) + ".";
     refusal.hint = is_time ? "Send a time that the server reads as timestamptz, best in ISO 8601 with its zone."
                            : "Send a number, or NULL where there is no value.";
     return refusal;
@@ -68,13 +68,15 @@ void InboxTextReader::complete(Request& request, const TextRow& row) {
 void InboxTextReader::read_metrics(Request& request, const TextRow& row) {
     const auto utf8 = postgres::marked_utf8(*row.texts[kInboxMetrics]);
     const std::string_view sent = utf8 ? std::string_view(*utf8) : *row.texts[kInboxMetrics];
+    const auto utf8_device = postgres::marked_utf8(request.reading.device_id);
+    const std::string_view device_id = utf8_device ? std::string_view(*utf8_device) : request.reading.device_id;
     const std::size_t begin = model::skip_json_space(sent, 0);
     const std::size_t end = model::end_of_json_value(sent, begin);
     if (end == sent.npos || model::skip_json_space(sent, end) != sent.size()) {
         refuse(request, row,
-               {error_codes::kInvalidMetrics, "metrics are not JSON",
-                "metrics" + of_device(request) + " are " + model::quoted_for_message(sent) + ".",
-                "Send an object of numbers, such as {\"light\": 185.7}."});
+               encoded({error_codes::kInvalidMetrics, "metrics are not JSON",
+                        "metrics" + of_device(request, device_id) + " are " + model::quoted_for_message(sent) + ".",
+                        "Send an object of numbers, such as {\"light\": 185.7}."}));
         return;
     }
     std::string& item = texts_.emplace_back("{\"device_id\":\"-\",\"metrics\":");
@@ -82,7 +84,7 @@ void InboxTextReader::read_metrics(Request& request, const TextRow& row) {
     item += '}';
     if (metrics_reader_->read(item) == model::JsonItemReader::kNotFound ||
         metrics_reader_->flaw().kind != model::ItemFlawKind::kNone)
-        refuse(request, row, model::describe(metrics_reader_->flaw(), sent, request.reading.device_id));
+        refuse(request, row, encoded(model::describe(metrics_reader_->flaw(), sent, device_id)));
     else
         request.reading.metrics = metrics_reader_->reading().metrics;
     if (utf8 && request.flaw == nullptr) encode_names(request, row);

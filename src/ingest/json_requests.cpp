@@ -26,8 +26,15 @@ JsonRequests::JsonRequests(std::string_view sent, model::TimeUnit time_unit)
         auto& metrics = metrics_.emplace_back(reading.metrics.begin(), reading.metrics.end());
         for (model::Metric& each : metrics) each.name = encoded(each.name, request);
         reading.metrics = metrics;
+        if (item.refusal != nullptr) request.flaw = &refusals_.emplace_back(ingest::encoded(*item.refusal));
         if (request.flaw != nullptr) request.item = texts_.emplace_back(postgres::from_utf8_lossily(item.text));
     }
+}
+
+std::optional<model::RefusalText> JsonRequests::refusal() const {
+    const auto& refusal = readings_.refusal();
+    if (!refusal || !utf8_) return refusal;
+    return ingest::encoded(*refusal);
 }
 
 std::string_view JsonRequests::encoded(std::string_view utf8, Request& request) {

@@ -19,7 +19,7 @@ public:
     JsonRequests(std::string_view sent, model::TimeUnit time_unit);
 
     // Why the text as a whole is refused.
-    const std::optional<model::RefusalText>& refusal() const noexcept { return readings_.refusal(); }
+    std::optional<model::RefusalText> refusal() const;
 
     std::span<const Request> requests() const noexcept { return requests_; }
 
@@ -28,7 +28,9 @@ private:
 
     std::optional<std::string> utf8_;  // the text, where the database has another encoding
     model::JsonReadings readings_;
-    std::deque<std::string> texts_;  // in the encoding of the database, where that is another one
+    // In the encoding of the database, where that is another one.
+    std::deque<std::string> texts_;
+    std::deque<model::RefusalText> refusals_;
     std::deque<std::vector<model::Metric>> metrics_;
     std::vector<Request> requests_;
 };

@@ -36,7 +36,8 @@ struct PayloadWriter {
         }
         postgres::add_text(payload, member, value);
     }
-    void time(std::string_view member, model::Micros at) { postgres::add_time(payload, member, at); }
+    // Sessions of different time zones write the same reading alike, so that the second one is found to be a repeat.
+    void time(std::string_view member, model::Micros at) { postgres::add_utc_time(payload, member, at); }
     void number(std::string_view member, double value) { postgres::add_double(payload, member, value); }
     void metrics(std::string_view member, const Jsonb& metrics) {
         if (postgres::size_of(&metrics) > kMaxMetricsSize)

@@ -63,6 +63,11 @@ const model::RefusalText& character_lost() {
     return words;
 }
 
+model::RefusalText encoded(model::RefusalText utf8) {
+    for (std::string* each : {&utf8.message, &utf8.detail, &utf8.hint}) *each = postgres::from_utf8_lossily(*each);
+    return utf8;
+}
+
 bool is_readable(const SentMetrics& metrics) noexcept {
     return metrics.shape == postgres::NumbersShape::kObjectOfNumbers;
 }

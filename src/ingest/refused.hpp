@@ -23,6 +23,9 @@ struct RefusedReading {
 // The words for a text that cannot be converted between the encoding of the database and UTF-8.
 const model::RefusalText& character_lost();
 
+// The words in the encoding of the database, with '?' for a character that it lacks. They come in UTF-8.
+model::RefusalText encoded(model::RefusalText utf8);
+
 // True if the metrics are an object of numbers.
 bool is_readable(const SentMetrics& metrics) noexcept;
 

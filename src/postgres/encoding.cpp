@@ -22,17 +22,21 @@ bool is_ascii(std::string_view text) noexcept {
     return std::ranges::all_of(text, [](char each) { return static_cast<unsigned char>(each) < 0x80; });
 }
 
-// P. The caller has set search_path to pg_catalog, so that the conversion is the server's. `replacement` has at most three
-// bytes.
+// P. The server's own conversion, whatever the caller's search_path is; InvalidOid: there is none, as for MULE_INTERNAL.
+Oid conversion_of(int from, int to) {
+    return FindDefaultConversion(PG_CATALOG_NAMESPACE, from, to);
+}
+
+// P. `replacement` has at most three bytes.
 Converted convert(const char* text, int size, std::string_view replacement) {
     const int encoding = GetDatabaseEncoding();
-    const Oid conversion = FindDefaultConversionProc(encoding, PG_UTF8);
+    const Oid conversion = conversion_of(encoding, PG_UTF8);
     const int room = (size + 1) * MAX_CONVERSION_GROWTH + 1;
     Converted result{static_cast<char*>(palloc(room)), 0};
     auto* source = reinterpret_cast<unsigned char*>(const_cast<char*>(text));
     while (size > 0) {
         int taken = 0;
-        if (OidIsValid(conversion)) {  // MULE_INTERNAL has none
+        if (OidIsValid(conversion)) {
             char* target = result.bytes + result.size;
             taken = pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8, source, size,
                                                   reinterpret_cast<unsigned char*>(target), room - result.size, true);
@@ -82,7 +86,7 @@ std::optional<std::string> from_utf8(std::string_view text) {
         const int size = static_cast<int>(text.size());
         const int room = (size + 1) * MAX_CONVERSION_GROWTH + 1;
         Converted result{static_cast<char*>(palloc(room)), 0};
-        const Oid conversion = FindDefaultConversionProc(PG_UTF8, encoding);
+        const Oid conversion = conversion_of(PG_UTF8, encoding);
         if (!OidIsValid(conversion)) return result;
         auto* source = reinterpret_cast<unsigned char*>(const_cast<char*>(text.data()));
         const int taken = pg_do_encoding_conversion_buf(conversion, PG_UTF8, encoding, source, size,

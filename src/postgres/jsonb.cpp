@@ -122,6 +122,11 @@ void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value) {
     add_text(builder, name, JsonEncodeDateTime(nullptr, TimestampTzGetDatum(value), TIMESTAMPTZOID, nullptr));
 }
 
+void add_utc_time(JsonbBuilder& builder, std::string_view name, TimestampTz value) {
+    constexpr int kUtc = 0;
+    add_text(builder, name, JsonEncodeDateTime(nullptr, TimestampTzGetDatum(value), TIMESTAMPTZOID, &kUtc));
+}
+
 bool begin_members(MemberWalk& walk, Jsonb* object) {
     walk = {};
     if (!JB_ROOT_IS_OBJECT(object)) return false;

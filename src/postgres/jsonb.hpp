@@ -62,7 +62,8 @@ void add_double(JsonbBuilder& builder, std::string_view name, double value);
 void add_double_as_shown(JsonbBuilder& builder, std::string_view name, double value);
 
 // Adds a time as the server's JSON shows a timestamptz: in ISO 8601, in the session's time zone.
-void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value);
+void add_time(JsonbBuilder& builder, std::string_view name, TimestampTz value);      // in the session's time zone
+void add_utc_time(JsonbBuilder& builder, std::string_view name, TimestampTz value);  // in UTC
 
 // A walk over the members of an object, in jsonb's order. Names and values point into the object.
 struct MemberWalk {

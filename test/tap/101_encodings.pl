@@ -32,6 +32,14 @@ foreach my $refused (
 is($node->safe_psql('japanese', "SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY[$long], NULL, NULL, NULL)"), '1', 'quarantined');
 is($node->safe_psql('japanese', "SELECT payload->>'device_id' = $long, sqlstate FROM telemetry.rejected_readings"), 't|TC001', 'and kept as it was');
 
+# What a JSON text says is read as UTF-8. The words about it are in the encoding of the database.
+sub reasons { my ($command) = @_; return $node->safe_psql('japanese', "DELETE FROM telemetry.rejected_readings; $command; SELECT replace(reason, U&'\\3042', 'A') FROM telemetry.rejected_readings ORDER BY rejected_id"); }
+is(reasons(q{SELECT FROM telemetry.ingest_telemetry_batch(('[{"device_id": "' || U&'\3042' || '", "temperature": "x' || U&'\3042' || '"}, {"device_id": "\u3042", "humidity": []}]')::json)}),
+	"temperature is not a number: temperature of device \"A\" is the text \"xA\".\nhumidity is not a number: humidity of device \"A\" is an array.", 'words about items');
+like(($node->psql('japanese', q{SELECT telemetry.ingest_telemetry_batch(('[]' || U&'\3042')::text)}))[2], qr/DETAIL:  .*\xe3\x81\x82/, 'words about a text as a whole');
+is(reasons(q{INSERT INTO telemetry.inbox_text (device_id, metrics) VALUES (U&'\3042', '{"a": "' || U&'\3042' || '"}'), (U&'\3042', '{} ' || U&'\3042')}),
+	"metric is not a number: Metric \"a\" of device \"A\" is the text \"A\".\nmetrics are not JSON: metrics of device \"A\" are \"{} A\".", 'words about metrics in an inbox');
+
 # The rule for names looks at characters, not at bytes. Every encoding refuses an invisible character and a space at an end. It accepts
 # a letter, whatever its bytes mean elsewhere.
 sub answer
@@ -55,6 +63,11 @@ is(answer('japanese', "repeat(U&'\\3042', 127)"), 'accepted', 'EUC_JP: sizes are
 		$node->safe_psql(lc $encoding, 'CREATE EXTENSION telemetry_cqrs');
 	}
 	is(answer('latin1', $bytes->('LATIN1', '61856f')), 'TC001', 'LATIN1: U+0085');
+	# A conversion that the caller's search_path shows first is not the server's. This one is for other encodings, and would fail.
+	my $conversion = sub { my ($library) = @_; return "CREATE OR REPLACE FUNCTION strange.conversion(integer, integer, cstring, internal, integer, boolean) RETURNS integer LANGUAGE c STRICT AS '\$libdir/utf8_and_$library->[0]', '$library->[1]';"; };
+	$node->safe_psql('latin1', 'CREATE SCHEMA strange;' . $conversion->([ 'iso8859_1', 'iso8859_1_to_utf8' ]) .
+			"CREATE DEFAULT CONVERSION strange.of_latin1 FOR 'LATIN1' TO 'UTF8' FROM strange.conversion;" . $conversion->([ 'win', 'win_to_utf8' ]));
+	is($node->safe_psql('latin1', "SET search_path = strange, pg_catalog; SELECT status FROM telemetry.ingest_telemetry(" . $bytes->('LATIN1', 'e9') . ')'), 'accepted', 'LATIN1: the conversion is the server\'s');
 	is(answer('latin1', $bytes->('LATIN1', '61a0')), 'TC001', 'LATIN1: a no-break space at the end');
 	is(answer('win1252', $bytes->('WIN1252', 'e2808b')), 'accepted', 'WIN1252: letters that were an invisible character in UTF-8');
 	is(answer('win1252', $bytes->('WIN1252', '61856f')), 'accepted', 'WIN1252: the same byte is an ellipsis');

@@ -74,6 +74,23 @@ my @index_on_log = ('CREATE INDEX of_dba ON telemetry.event_1 (public.folded(dev
 is_deaf('writer', "SELECT telemetry.ingest_telemetry('One', '2026-03-01', 2)", @index_on_log, 'an index on the log: one reading');
 is_deaf('writer', "SELECT telemetry.ingest_telemetry_batch(array_fill('One'::text, ARRAY[20]), NULL, array_fill(3.0, ARRAY[20]), NULL)", @index_on_log, 'an index on the log: a batch');
 is_deaf('writer', "INSERT INTO telemetry.inbox (device_id, temperature) SELECT 'One', i FROM pg_catalog.generate_series(1, 20) AS i", @index_on_log, 'an index on the log: the inbox');
+# The server simplifies the expressions and the predicate of an index when a session first asks for them: it runs functions of
+# constants, and puts the body of a function in SQL in place of the call.
+my @constant_on_log = ("CREATE INDEX of_dba ON telemetry.event_1 (device_id) WHERE public.folded('X') = 'x'", 'DROP INDEX telemetry.of_dba');
+my @body_on_log = ('CREATE INDEX of_dba ON telemetry.event_1 (public.folded_in_sql(device_id))', 'DROP INDEX telemetry.of_dba');
+my @on_fingerprints = ("CREATE INDEX of_dba ON telemetry.event_1 (fingerprint) WHERE public.folded('X') = 'x'", 'DROP INDEX telemetry.of_dba');
+sql("CREATE FUNCTION public.folded_in_sql(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(\$1)'");
+sql(<<'SQL');
+ALTER FUNCTION evil.lower(text) RENAME TO noting_lower;
+CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN evil.noting_lower($1); END';
+SQL
+for ([ 'a constant in an index on the log', @constant_on_log ], [ 'the body of a function in an index on the log', @body_on_log ], [ 'an index on fingerprints', @on_fingerprints ])
+{
+	my ($what, @index) = @$_;
+	is_deaf('writer', "SELECT telemetry.ingest_telemetry('One', NULL, 2)", @index, "$what: one reading");
+	is_deaf('writer', "SELECT telemetry.ingest_telemetry_batch(array_fill('One'::text, ARRAY[20]), NULL, array_fill(3.0, ARRAY[20]), NULL)", @index, "$what: a batch");
+	is_deaf('writer', "SELECT telemetry.check_reading('One', '2026-03-01', 2)", @index, "$what: check_reading()");
+}
 is_deaf('admin', "SELECT telemetry.register_device('Five')", $trigger->('device'), $no_trigger->('device'), 'an audit trigger on device');
 is_deaf('admin', "SELECT telemetry.pause_projection('device')", $trigger->('pause'), $no_trigger->('pause'), 'a trigger on pause: pause');
 is_deaf('admin', "SELECT telemetry.resume_projection('device')", $trigger->('pause'), $no_trigger->('pause'), 'a trigger on pause: resume');
