@@ -92,6 +92,12 @@ for my $round (1, 2)
 is(sql(q{SELECT count(*), count(DISTINCT device_id), bool_and(right(device_id, 1)::int % 2 = 1) FROM telemetry.measurements WHERE device_id LIKE 'many-%'}), '20000|10000|t', 'each device has its own policy');
 sql('TRUNCATE telemetry.device_policy');
 
+# An id that no device can have leaves nothing in the memory of the session.
+sql("SELECT telemetry.set_device_policy('b', max_metrics => 1)");
+is($here->query_safe(q{SELECT accepted || ' ' || rejected FROM telemetry.ingest_telemetry_batch((SELECT array_agg(i || repeat('x', 1000000)) FROM generate_series(1, 20) AS i))}), '0 20', 'twenty ids of a megabyte');
+cmp_ok($here->query_safe(q{SELECT total_bytes FROM pg_backend_memory_contexts WHERE name = 'telemetry_cqrs device policies'}), '<', 5_000_000, 'are not remembered');
+sql('TRUNCATE telemetry.device_policy');
+
 # --- registration of names --------------------------------------------------------------------------------------------------
 
 $there->query_safe('BEGIN');
