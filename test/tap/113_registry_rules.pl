@@ -172,9 +172,20 @@ is($there->query_safe(q{SELECT accepted || ' ' || rejected FROM telemetry.ingest
 like(sql(q{SELECT reason FROM telemetry.rejected_readings WHERE device_id = 'd4'}), qr/Device "d4" is unknown.*telemetry_cqrs\.max_devices/, 'the words name device and cap');
 is(sql("SELECT telemetry.register_device('d2')"), 't', 'an administrator may register more');
 is(send_in($here, 'd2', '{}'), 'accepted', '... and the device may send');
-sql("DELETE FROM telemetry.device WHERE device_id IN ('d1', 'd2')");
+set_to('max_devices', sql('SELECT count(*) FROM telemetry.device') + 1);
+$there->query_safe('BEGIN');
 my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 my $answer = '';
+select(undef, undef, undef, 0.05) while ($answer = send_in($there, 'open-1', '{}')) eq 'TC002' && time < $deadline;
+is($answer, 'accepted', 'an open transaction takes the last room');
+my $fresh = session($node);    # it has not counted yet
+is(send_in($fresh, 'open-2', '{}'), 'TC002', 'it counts for other sessions');
+$there->query_safe('ROLLBACK');
+select(undef, undef, undef, 0.05) while ($answer = send_in($fresh, 'open-2', '{}')) eq 'TC002' && time < $deadline;
+is($answer, 'accepted', 'the room is free again after a rollback');
+$fresh->quit;
+sql("DELETE FROM telemetry.device WHERE device_id IN ('d1', 'd2')");
+$deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 select(undef, undef, undef, 0.05) while ($answer = send_in($here, 'd5', '{}')) eq 'TC002' && time < $deadline;
 is($answer, 'accepted', 'devices go: the session counts again');
 set_to('max_devices', 0);
