@@ -117,6 +117,7 @@ SELECT telemetry.relocate_device('rule-none', 'yard');
 SELECT telemetry.relocate_device('rule-3', ' yard');
 SELECT telemetry.relocate_device('', 'yard');
 SELECT telemetry.relocate_device(NULL::text, 'yard');
+SELECT telemetry.set_expected_interval(E'rule-3\nof ' || repeat('no use ', 50), '1 minute');
 
 -- A device or a key of type uuid needs no cast. An untyped value is a text.
 SELECT status FROM telemetry.ingest_telemetry('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid, NULL, 1);

@@ -109,7 +109,7 @@ CREATE FUNCTION telemetry.check_reading(
 ) AS 'MODULE_PATHNAME', 'telemetry_check_reading' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION telemetry.check_reading(text, timestamptz, double precision, double precision, text, jsonb, text) IS
 'Says what telemetry.ingest_telemetry() would make of the same reading now, and stores nothing: no reading, no device, no row of the quarantine. It takes no transaction number and no event id, and works in read-only transactions and on standbys.
-verdict: accepted, clamped (accepted, with the time of receipt as measured_at), duplicate, conflict, rejected, or quarantined. sqlstate, reason and hint are those of the error or of the row in the quarantine. event_id: the event that is stored under this identity, of a duplicate or a conflict. A refused reading raises no error. A unique index or a trigger of a DBA can still refuse a reading that is accepted here.
+verdict: accepted, clamped (accepted, with the time of receipt as measured_at), duplicate, conflict, rejected, or quarantined. sqlstate, reason and hint are those of the error or of the row in the quarantine. event_id: the event that is stored under this identity, of a duplicate or a conflict. A refused reading raises no error. A unique index or a trigger of a DBA can still refuse a reading that is accepted here, and so can the quotas and the brake (TC104, TC105), which count only what is sent.
 Like ingest_telemetry it waits for a session that is storing the same reading, for at most lock_timeout (TC101); 40001 as there.';
 
 CREATE FUNCTION telemetry.batch_verdicts(token text)

@@ -315,6 +315,15 @@ void resolve(Entry* entries, std::uint32_t count, bool auto_register) {
         register_unknown(entries, count, relations);
 }
 
+void mark_without_room(std::span<Entry> entries) {
+    const auto is_unknown = [](const Entry& each) { return each.standing == Standing::kUnknown; };
+    if (std::ranges::none_of(entries, is_unknown)) return;
+    const Oid registry = runtime::installed().device;
+    if (postgres::guarded([registry] { return room_for_devices(registry, 1); }) > 0) return;
+    for (Entry& each : entries)
+        if (is_unknown(each)) each.standing = Standing::kNoRoom;
+}
+
 namespace {
 
 constexpr postgres::Statement kCompare{

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "postgres/pg.hpp"
@@ -30,6 +31,10 @@ struct Entry {
 // session that is registering the same device: it answers that session's region and leaves the row to it. If that session rolls
 // back, the device's next reading registers the device. `entries` are distinct.
 void resolve(Entry* entries, std::uint32_t count, bool auto_register);
+
+// Tells of devices that `resolve` has left unknown whether the registry has room for each of them alone. If not, their standing
+// becomes kNoRoom.
+void mark_without_room(std::span<Entry> entries);
 
 // What became of a registration. Of a device that was known it says what the registry holds otherwise than it was sent. A value
 // that was not sent does not differ.

@@ -1,8 +1,9 @@
 // Says how many devices readings may still register (telemetry_cqrs.max_devices).
 //
 // A session counts the registry only when a reading brings an unknown device, and only if the table has pages enough for that
-// many devices. It keeps the count for a second, or for a hundred times as long as counting took. In between it adds what it
-// has registered itself. So sessions that register at the same time may exceed the setting by what they register meanwhile.
+// many devices. Devices that open transactions are registering count as well. It keeps the count for a second, or for a hundred
+// times as long as counting took. In between it adds what it has registered itself. So sessions that register at the same time
+// may exceed the setting by what they register meanwhile.
 #pragma once
 
 #include <cstdint>

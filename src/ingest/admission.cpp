@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <string>
 
 #include "error_codes.hpp"
@@ -67,18 +68,24 @@ model::Quota total_quota() noexcept {
     return {.rate = settings.total_rate, .burst = static_cast<std::uint32_t>(settings.total_burst)};
 }
 
-// The devices of a call, and what of them is charged.
+constexpr std::uint32_t kAnyBurst = std::numeric_limits<std::uint32_t>::max();
+
+// The devices of a portion, and what of them is charged.
 class Charge {
 public:
-    explicit Charge(std::span<const DeviceReadings> devices) noexcept : devices_(devices) {}
+    // `charged`: the buckets that have admitted an earlier portion.
+    Charge(std::span<const DeviceReadings> devices, const std::unordered_set<std::uint64_t>& charged) noexcept
+        : devices_(devices), charged_(charged) {}
 
     // Charges all of them, or none and raises.
     void take_devices() {
         for (std::size_t i = 0; i < devices_.size(); ++i) {
             const DeviceReadings& each = devices_[i];
-            const model::Quota quota = quota_of(each);
+            model::Quota quota = quota_of(each);
             if (!quota.is_limit()) continue;
-            const model::Nanos wait = runtime::take_from_device(runtime::bucket_key(each.device_id), quota, each.count);
+            const std::uint64_t key = runtime::bucket_key(each.device_id, quota.rate);
+            if (charged_.contains(key)) quota.burst = kAnyBurst;
+            const model::Nanos wait = runtime::take_from_device(key, quota, each.count);
             if (wait == 0) continue;
             give_back(i);
             refuse(runtime::Limit::kDevice, "device is over its quota",
@@ -86,9 +93,10 @@ public:
         }
     }
 
-    void take_total() {
-        const model::Quota quota = total_quota();
+    void take_total(bool has_admitted) {
+        model::Quota quota = total_quota();
         if (!quota.is_limit()) return;
+        if (has_admitted) quota.burst = kAnyBurst;
         std::uint32_t readings = 0;
         for (const DeviceReadings& each : devices_) readings += each.count;
         const model::Nanos wait = runtime::take_from_total(quota, readings);
@@ -98,17 +106,27 @@ public:
                wait);
     }
 
+    // Adds the keys of the buckets that were charged.
+    void note_buckets(std::unordered_set<std::uint64_t>& keys) const {
+        for (const DeviceReadings& each : devices_) {
+            const model::Quota quota = quota_of(each);
+            if (quota.is_limit()) keys.insert(runtime::bucket_key(each.device_id, quota.rate));
+        }
+    }
+
 private:
     model::Quota quota_of(const DeviceReadings& device) const noexcept { return device.own_quota.value_or(of_devices_); }
 
     void give_back(std::size_t devices) noexcept {
         for (const DeviceReadings& each : devices_.first(devices)) {
             const model::Quota quota = quota_of(each);
-            if (quota.is_limit()) runtime::give_back_to_device(runtime::bucket_key(each.device_id), quota, each.count);
+            if (!quota.is_limit()) continue;
+            runtime::give_back_to_device(runtime::bucket_key(each.device_id, quota.rate), quota, each.count);
         }
     }
 
     std::span<const DeviceReadings> devices_;
+    const std::unordered_set<std::uint64_t>& charged_;
     model::Quota of_devices_ = device_quota();
 };
 
@@ -132,12 +150,15 @@ bool has_limits() noexcept {
     return settings.device_rate > 0 || settings.total_rate > 0 || settings.max_backlog > 0;
 }
 
-void admit_readings(std::span<const DeviceReadings> devices) {
+void Admission::admit(std::span<const DeviceReadings> devices) {
     if (!runtime::has_quotas()) return log_missing_memory();
-    refuse_over_backlog();
-    Charge charge(devices);
+    if (!has_admitted_) refuse_over_backlog();
+    Charge charge(devices, charged_);
     charge.take_devices();
-    charge.take_total();
+    charge.take_total(has_admitted_);
+    if (!has_portions_) return;
+    has_admitted_ = true;
+    charge.note_buckets(charged_);
 }
 
 }  // namespace ingest

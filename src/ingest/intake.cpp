@@ -48,7 +48,11 @@ const char* name_of(Source source) noexcept {
     return "";
 }
 
-Intake::Intake(Source source, OnError on_error) : source_(source), on_error_(on_error), sender_(GetUserId()) {}
+Intake::Intake(Source source, OnError on_error)
+    : source_(source),
+      on_error_(on_error),
+      admission_(source == Source::kInbox || source == Source::kRedrive),
+      sender_(GetUserId()) {}
 
 void Intake::begin_part() {
     postgres::guarded([] { runtime::expect_counts(); });
@@ -75,7 +79,8 @@ Verdicts Intake::take(std::span<const Request> requests) {
     if (requests.size() >= kManyReadings) postgres::keep_freed_memory();
     const std::uint64_t first_index = totals_.received;
     progress_.received = requests.size();
-    const Portion portion{requests, static_cast<std::uint32_t>(first_index), on_error_, is_batch(), source_ == Source::kInbox};
+    const Portion portion{requests,  static_cast<std::uint32_t>(first_index), on_error_, is_batch(), source_ == Source::kInbox,
+                          admission_};
     Verdicts verdicts = decide(portion, progress_);
     if (source_ != Source::kRedrive && (is_batch() || !verdicts.refused.empty())) keep_account(verdicts, first_index);
     add(verdicts);

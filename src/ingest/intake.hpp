@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "ingest/admission.hpp"
 #include "ingest/verdicts.hpp"
 #include "postgres/error.hpp"
 #include "postgres/types.hpp"
@@ -70,6 +71,7 @@ private:
 
     Source source_;
     OnError on_error_;
+    Admission admission_;
     Oid sender_;
     bool is_begun_ = false;
     Progress progress_;  // of the part that runs

@@ -5,6 +5,7 @@
 
 #include "device/device_policy.hpp"
 #include "device/metric_rules.hpp"
+#include "model/names.hpp"
 #include "postgres/encoding.hpp"
 #include "runtime/settings.hpp"
 
@@ -39,6 +40,8 @@ Policy::Policy(model::Micros received_at)
 
 const model::Policy& Policy::policy_for(std::string_view device_id, model::Policy& own) const {
     if (!device::has_device_policies()) return policy_;
+    // The id is not judged yet, and the session remembers each id that it looks up.
+    if (device_id.size() > model::kMaxDeviceIdSize) return policy_;
     const std::optional<device::DevicePolicy> found = device::policy_of(device_id);
     if (!found) return policy_;
     own = policy_;

@@ -75,10 +75,12 @@ void tell_difference(std::string_view device_id, std::optional<std::string_view>
 }
 
 [[noreturn]] void refuse_unknown(const text* device_id) {
-    throw postgres::Error(error_codes::kUnknownDevice, "the device is not registered",
-                          device_id == nullptr ? "The device id is NULL."
-                                               : "The device id is \"" + std::string(postgres::view_of(device_id)) + "\".",
-                          "telemetry.register_device() registers a device.");
+    throw postgres::Error(
+        error_codes::kUnknownDevice, "the device is not registered",
+        device_id == nullptr
+            ? "The device id is NULL."
+            : postgres::presentable("The device id is " + model::quoted_for_message(postgres::view_of(device_id)) + "."),
+        "telemetry.register_device() registers a device.");
 }
 
 }  // namespace

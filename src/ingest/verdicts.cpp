@@ -109,34 +109,37 @@ constexpr double kMostBurst = 1e9;
 std::optional<model::Quota> own_quota(std::string_view device_id) {
     const std::optional<device::DevicePolicy> policy = device::policy_of(device_id);
     if (!policy || (!policy->rate && !policy->burst)) return std::nullopt;
+    if (policy->burst == 0) return model::Quota{};  // any number at once is no limit
     const runtime::Settings& settings = runtime::settings();
     const double burst = std::clamp(policy->burst.value_or(settings.device_burst), 1.0, kMostBurst);
     return model::Quota{policy->rate.value_or(settings.device_rate), static_cast<std::uint32_t>(burst)};
 }
 
-// Admits the readings of the call, or throws.
-void admit(const std::vector<device::Entry>& entries) {
+// Admits the readings of the portion, or throws.
+void admit(const std::vector<device::Entry>& entries, Admission& admission) {
     const bool has_own = device::has_device_policies();
     if (!has_limits() && !has_own) return;
     std::vector<DeviceReadings> devices;
     devices.reserve(entries.size());
     for (const device::Entry& each : entries)
         devices.push_back({each.device_id, each.readings, has_own ? own_quota(each.device_id) : std::nullopt});
-    admit_readings(devices);
+    admission.admit(devices);
 }
 
 // Step 2. The quotas admit the call. A reading without a region gets the one of the registry. A repeat of a reading that was
 // stored before its device was retired is still a duplicate. So the log only looks up the readings of a device that may not
-// send, and `standings` says why it stores none of them. Without `may_register` an unknown device stays unknown, and its
-// reading counts as one that would register it.
-void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings, bool may_register) {
+// send, and `standings` says why it stores none of them. Without an admission, nothing is charged and no device registered: an
+// unknown device stays unknown, and its reading counts as one that would register it if the registry has room.
+void find_devices(Verdicts& verdicts, std::vector<device::Standing>& standings, Admission* admission) {
     std::vector<Candidate>& candidates = verdicts.candidates;
     if (candidates.empty()) return;
     std::vector<std::uint32_t> entry_of_candidate;
     std::vector<device::Entry> entries = entries_of(candidates, entry_of_candidate);
-    if (may_register) admit(entries);
+    const bool may_register = admission != nullptr;
+    if (may_register) admit(entries, *admission);
     const bool auto_register = runtime::settings().auto_register;
     device::resolve(entries.data(), static_cast<std::uint32_t>(entries.size()), auto_register && may_register);
+    if (auto_register && !may_register) device::mark_without_room(entries);
     standings.resize(candidates.size());
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const device::Entry& entry = entries[entry_of_candidate[i]];
@@ -215,7 +218,7 @@ Verdicts decide(const Portion& portion, Progress& progress) {
     judge(portion.requests, verdicts);
     raise_if_wanted(verdicts);
     std::vector<device::Standing> standings;
-    find_devices(verdicts, standings, true);
+    find_devices(verdicts, standings, &portion.admission);
     const NewMetricNames metric_names = find_new_metric_names(verdicts.candidates);
     identify(verdicts);
     // Step 4. The log decides each candidate.
@@ -238,7 +241,7 @@ Verdicts foresee(const Request& request) {
     verdicts.stamp.is_look_up = true;
     judge({&request, 1}, verdicts);
     std::vector<device::Standing> standings;
-    find_devices(verdicts, standings, false);
+    find_devices(verdicts, standings, nullptr);
     const NewMetricNames metric_names = find_new_metric_names(verdicts.candidates);
     identify(verdicts);
     for (Candidate& each : verdicts.candidates) {

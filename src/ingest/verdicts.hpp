@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "event_log/candidate.hpp"
+#include "ingest/admission.hpp"
 #include "ingest/refused.hpp"
 #include "ingest/request.hpp"
 
@@ -40,7 +41,8 @@ struct Portion {
     std::uint32_t first_index;
     OnError on_error;
     bool is_batch;
-    bool is_portion;  // the statement may bring several
+    bool is_portion;       // the statement may bring several
+    Admission& admission;  // of the statement
 };
 Verdicts decide(const Portion& portion, Progress& progress);
 

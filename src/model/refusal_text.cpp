@@ -70,8 +70,14 @@ std::string time_words(Micros at) {
 }
 
 std::string duration_words(Micros duration) {
-    const auto seconds = duration / 1'000'000;
-    return std::to_string(seconds) + (seconds == 1 ? " second" : " seconds");
+    constexpr Micros kSecond = 1'000'000;
+    if (duration == kSecond) return "1 second";
+    std::string words = std::to_string(duration / kSecond);
+    if (duration % kSecond != 0) {
+        words += '.' + std::to_string(kSecond + duration % kSecond).substr(1);
+        words.erase(words.find_last_not_of('0') + 1);
+    }
+    return words + " seconds";
 }
 
 // The shortest digits that read back as this number.

@@ -72,8 +72,9 @@ bool has_quotas() noexcept {
     return shared_state() != nullptr;
 }
 
-std::uint64_t bucket_key(std::string_view device_id) noexcept {
-    const std::uint64_t key = postgres::hash_of(device_id, MyDatabaseId);
+std::uint64_t bucket_key(std::string_view device_id, double rate) noexcept {
+    const std::string_view rate_bytes{reinterpret_cast<const char*>(&rate), sizeof rate};
+    const std::uint64_t key = postgres::hash_of(device_id, postgres::hash_of(rate_bytes, MyDatabaseId));
     return key == 0 ? 1 : key;  // 0: the entry was never taken
 }
 
@@ -95,6 +96,11 @@ model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings) 
     while (slot != nullptr && try_to_charge(slot->total_bucket, quota, readings, wait) == Charged::kLostRace) {
     }
     return wait;
+}
+
+void fill_total_buckets() noexcept {
+    SharedState* shared = shared_state();
+    for (int i = 0; i < shared->slot_count; ++i) pg_atomic_write_u64(&shared->slots[i].total_bucket, 0);
 }
 
 void give_back_to_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings) noexcept {

@@ -3,7 +3,8 @@
 //
 // The table of the devices:
 //
-// 1. The hash of the database and the device chooses a set of eight entries. An entry has the hash and the state of its bucket.
+// 1. The hash of the database, the device and the rate chooses a set of eight entries. An entry has the hash and the state of
+//    its bucket. So a device with a new rate has a full bucket, and pays no debt that it made at the old one.
 // 2. A bucket that is full again says nothing, so any other device of the set may take its entry. Nobody needs to clean the
 //    table, and a restart of the server makes all buckets full.
 // 3. If all entries of the set belong to other devices with buckets that are not full, the device has no bucket. Then only the
@@ -24,12 +25,15 @@ namespace runtime {
 // False without preloading: then nothing is bounded.
 bool has_quotas() noexcept;
 
-// Stands for a device of this database.
-std::uint64_t bucket_key(std::string_view device_id) noexcept;
+// Stands for a device of this database with a quota of this rate.
+std::uint64_t bucket_key(std::string_view device_id, double rate) noexcept;
 
 // Charges the readings, and returns 0. Or charges nothing, and returns how long the caller must wait. The quota is a limit.
 model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings) noexcept;
 model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings) noexcept;
+
+// Makes the buckets of all databases full, because they have a new rate.
+void fill_total_buckets() noexcept;
 
 // Takes back what `take_from_device` has charged just before, because the request is refused for another reason.
 void give_back_to_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings) noexcept;

@@ -13,6 +13,7 @@
 #include "postgres/server_versions.hpp"
 #include "runtime/backoff.hpp"
 #include "runtime/log_throttle.hpp"
+#include "runtime/quotas.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_on_demand.hpp"
@@ -84,7 +85,8 @@ private:
     MemoryContext handles_context_;
     std::map<Oid, ServedDatabase> served_;
     runtime::SteadyTime now_ = 0;
-    runtime::LogThrottle log_throttle_;  // of missing slots
+    double total_rate_ = runtime::settings().total_rate;  // for which the buckets count
+    runtime::LogThrottle log_throttle_;                   // of missing slots
 };
 
 bool Launcher::is_live(Oid oid, const ServedWorker& worker) const {
@@ -246,6 +248,8 @@ long Launcher::look() {
     now_ = runtime::steady_time();
     // This is the server's own setting. The settings of databases and roles do not reach the launcher.
     pg_atomic_write_u32(&runtime::shared_state()->server_read_only, DefaultXactReadOnly ? 1 : 0);
+    if (total_rate_ != runtime::settings().total_rate) runtime::fill_total_buckets();
+    total_rate_ = runtime::settings().total_rate;
     const bool looks_everywhere = runtime::take_look_everywhere();
     take_over(list_databases());
     runtime::SteadyTime next_due_at = now_ + runtime::settings().launcher_interval * runtime::SteadyTime{1000};

@@ -35,6 +35,7 @@ sub send_to { my ($device) = @_; return answer_of("SELECT telemetry.ingest_telem
 sub send_many { my ($device, $count) = @_; return answer_of("SELECT telemetry.ingest_telemetry_batch(array_fill('$device'::text, ARRAY[$count]), NULL, array_fill(1.0, ARRAY[$count]), NULL)"); }
 sub stored { return sql("SELECT count(*) FROM telemetry.measurements WHERE device_id = '$_[0]'"); }
 sub health { return sql("SELECT state, detail FROM telemetry.health() WHERE item = 'back-pressure'"); }
+my ($status, $out, $err);
 my $an_hour = '0.000277778';    # readings a second: one an hour
 my $a_wait = qr/Wait (\d+) ms and send the same request again\./;
 
@@ -70,6 +71,16 @@ my ($debt) = send_to('large') =~ $a_wait;
 cmp_ok($debt, '>', 7 * 3600_000, 'of more than the burst');
 cmp_ok($debt, '<=', 8 * 3600_001, 'and of no more than the call');
 
+# A debt was made at a rate, and a new rate starts without it.
+like(send_to('large'), qr/^TC104 /, 'still in debt');
+sql("SELECT telemetry.set_device_policy('large', rate => 1000, burst => 5)");
+is(send_to('large'), 'accepted', 'a higher rate of the device: the debt is gone');
+sql("SELECT telemetry.set_device_policy('large')");
+like(send_to('large'), qr/^TC104 /, '... and counts at the old rate as before');
+set(device_rate => 1000);
+is(send_to('large'), 'accepted', 'a higher rate of all devices');
+set(device_rate => $an_hour);
+
 # Repeats count, and a rollback gives nothing back.
 sql("SELECT telemetry.ingest_telemetry('repeats', NULL, 1, NULL, 'k')") for 1 .. 5;
 is(stored('repeats'), '1', 'one reading was sent five times');
@@ -94,6 +105,34 @@ like($answer, qr/^TC104 .* $a_wait$/, 'a debt of eight readings');
 ($wait) = $answer =~ $a_wait;
 ok(wait_for($node, "SELECT clock_timestamp() >= '$answered_at'::timestamptz + $wait * interval '1 ms'", 'the wait to end'), "after $wait ms");
 is(send_to('soon'), 'accepted', 'it may send');
+# A policy of the device.
+set(device_rate => $an_hour, device_burst => 2);
+sql("SELECT telemetry.set_device_policy('own', burst => 3), telemetry.set_device_policy('any', burst => 0), telemetry.set_device_policy('free', rate => 0)");
+is(send_to('own'), 'accepted', "reading $_ of a burst of its own") for 1 .. 3;
+like(send_to('own'), qr/^TC104 Of device "own" the limit is 0\.000277778 readings a second and 3 at once/, 'and no more');
+for my $device ('any', 'free')
+{
+	is(send_many($device, 100), 'accepted', "0 is any number: $device");
+	is(send_to($device), 'accepted', "$device has no debt");
+}
+
+# An insert into an inbox comes in portions, and is one call all the same.
+sub insert_many { my ($devices) = @_; return answer_of("INSERT INTO telemetry.inbox (device_id, temperature) SELECT $devices, i FROM generate_series(1, 12000) AS i"); }
+is(insert_many(q{'portions'}), 'accepted', 'an insert of more than one portion, of a silent device');
+is(stored('portions'), '12000', 'all of it is stored');
+like(send_to('portions'), qr/^TC104 /, 'it leaves a debt');
+($debt) = send_to('portions') =~ $a_wait;
+cmp_ok($debt, '>', 11_998 * 3600_000, 'of all portions');
+like(insert_many(q{'portions'}), qr/^TC104 Of device "portions" .* the call has 10000 of them\./, 'another insert is refused');
+like(insert_many(q{CASE WHEN i <= 10000 THEN 'portions-2' ELSE 'portions' END}), qr/^TC104 Of device "portions" .* the call has 2000 of them\./, 'a later portion brings a device with a debt');
+
+# So does a redrive.
+sql("SELECT telemetry.set_device_policy('redriven', max_metrics => 0)");
+is(answer_of("SELECT telemetry.ingest_telemetry_batch(array_fill('redriven'::text, ARRAY[1000]), temperatures => (SELECT array_agg(i) FROM generate_series(1, 1000) AS i), metrics => array_fill('{\"light\": 1}'::jsonb, ARRAY[1000]))"),
+	'accepted', 'a thousand readings for the quarantine');
+sql("SELECT telemetry.set_device_policy('redriven')");
+is(sql("SELECT accepted, rejected FROM telemetry.redrive_rejected(device_ids => ARRAY['redriven'])"), '1000|0', 'are sent again, in several portions');
+like(send_to('redriven'), qr/^TC104 /, 'they leave a debt');
 set(device_rate => 0);
 is(send_many('a', 100), 'accepted', 'off again');
 
@@ -109,8 +148,20 @@ is(send_many('t12', 2), 'accepted', 'and has charged the device nothing');
 set(device_rate => 0);
 sql('CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION telemetry_cqrs');
+set(total_rate => $an_hour, total_burst => 11);
+is($node->safe_psql('other', "INSERT INTO telemetry.inbox (device_id, temperature) SELECT 'total-' || i % 7, i FROM generate_series(1, 12000) AS i; SELECT count(*) FROM telemetry.measurements"),
+	'12000', 'the total of another database: an insert of more than one portion');
+($status, $out, $err) = $node->psql('other', "SELECT telemetry.ingest_telemetry('t1', NULL, 1)");
+like($err, qr/the database is over its quota.*Wait (\d+) ms/s, 'it leaves a debt');
+cmp_ok($err =~ /Wait (\d+) ms/ ? $1 : 0, '>', 11_988 * 3600_000, 'of all portions');
+set(total_rate => 1000);
+my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+do { ($status, $out, $err) = $node->psql('other', "SELECT telemetry.ingest_telemetry('t1', NULL, 1)") } while $status != 0 && time < $deadline;
+is($err, '', 'a higher rate of all databases: the launcher takes the debt away');
 set(total_rate => $an_hour);
-is($node->safe_psql('other', "SELECT status FROM telemetry.ingest_telemetry('t1', NULL, 1)"), 'accepted', 'each database has a total of its own');
+sql('CREATE DATABASE third');
+$node->safe_psql('third', 'CREATE EXTENSION telemetry_cqrs');
+is($node->safe_psql('third', "SELECT status FROM telemetry.ingest_telemetry('t1', NULL, 1)"), 'accepted', 'each database has a total of its own');
 set(total_rate => 0);
 
 # --- the brake ----------------------------------------------------------------------------------------------------------------------

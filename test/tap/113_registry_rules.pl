@@ -92,6 +92,12 @@ for my $round (1, 2)
 is(sql(q{SELECT count(*), count(DISTINCT device_id), bool_and(right(device_id, 1)::int % 2 = 1) FROM telemetry.measurements WHERE device_id LIKE 'many-%'}), '20000|10000|t', 'each device has its own policy');
 sql('TRUNCATE telemetry.device_policy');
 
+# An id that no device can have leaves nothing in the memory of the session.
+sql("SELECT telemetry.set_device_policy('b', max_metrics => 1)");
+is($here->query_safe(q{SELECT accepted || ' ' || rejected FROM telemetry.ingest_telemetry_batch((SELECT array_agg(i || repeat('x', 1000000)) FROM generate_series(1, 20) AS i))}), '0 20', 'twenty ids of a megabyte');
+cmp_ok($here->query_safe(q{SELECT total_bytes FROM pg_backend_memory_contexts WHERE name = 'telemetry_cqrs device policies'}), '<', 5_000_000, 'are not remembered');
+sql('TRUNCATE telemetry.device_policy');
+
 # --- registration of names --------------------------------------------------------------------------------------------------
 
 $there->query_safe('BEGIN');
@@ -157,15 +163,29 @@ my $devices = sql('SELECT count(*) FROM telemetry.device');
 set_to('max_devices', $devices + 1);
 is(send_in($here, 'd1', '{}'), 'accepted', 'room for one device');
 is(send_in($here, 'd2', '{}'), 'TC002', 'no room for another');
+is(sql("SELECT concat_ws(' ', verdict, sqlstate) FROM telemetry.check_reading('d2')"), 'rejected TC002', 'check_reading says so');
+is(sql("SELECT reason FROM telemetry.check_reading('d2')") =~ /telemetry_cqrs\.max_devices/ ? 'named' : '', 'named', '... and names the cap');
 is(send_in($here, 'd1', '{}'), 'accepted', 'known devices go on');
+is(sql("SELECT verdict FROM telemetry.check_reading('d1')"), 'accepted', '... as check_reading says');
 is(send_in($there, 'a', '{}'), 'accepted', '... in each session');
 is($there->query_safe(q{SELECT accepted || ' ' || rejected FROM telemetry.ingest_telemetry_batch(ARRAY['d3', 'a', 'd4'])}), '1 2', 'a batch of known and unknown devices');
 like(sql(q{SELECT reason FROM telemetry.rejected_readings WHERE device_id = 'd4'}), qr/Device "d4" is unknown.*telemetry_cqrs\.max_devices/, 'the words name device and cap');
 is(sql("SELECT telemetry.register_device('d2')"), 't', 'an administrator may register more');
 is(send_in($here, 'd2', '{}'), 'accepted', '... and the device may send');
-sql("DELETE FROM telemetry.device WHERE device_id IN ('d1', 'd2')");
+set_to('max_devices', sql('SELECT count(*) FROM telemetry.device') + 1);
+$there->query_safe('BEGIN');
 my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 my $answer = '';
+select(undef, undef, undef, 0.05) while ($answer = send_in($there, 'open-1', '{}')) eq 'TC002' && time < $deadline;
+is($answer, 'accepted', 'an open transaction takes the last room');
+my $fresh = session($node);    # it has not counted yet
+is(send_in($fresh, 'open-2', '{}'), 'TC002', 'it counts for other sessions');
+$there->query_safe('ROLLBACK');
+select(undef, undef, undef, 0.05) while ($answer = send_in($fresh, 'open-2', '{}')) eq 'TC002' && time < $deadline;
+is($answer, 'accepted', 'the room is free again after a rollback');
+$fresh->quit;
+sql("DELETE FROM telemetry.device WHERE device_id IN ('d1', 'd2')");
+$deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 select(undef, undef, undef, 0.05) while ($answer = send_in($here, 'd5', '{}')) eq 'TC002' && time < $deadline;
 is($answer, 'accepted', 'devices go: the session counts again');
 set_to('max_devices', 0);

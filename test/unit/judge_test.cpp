@@ -430,7 +430,16 @@ TEST(RefusalText, SaysWhatWasSeen) {
               "measured_at of device \"sensor-1\" is infinity, more than 300 seconds ahead of the server's clock, "
               "2026-01-02T03:04:05.000000Z.");
     const model::Policy with_age = policy_of(0, 3600'000000, model::LimitAction::kReject, model::LimitAction::kReject, 3);
+    const model::Policy exact = policy_of(50'000, 1'000'000, model::LimitAction::kReject, model::LimitAction::kReject, 3);
     auto reading = good();
+    reading.measured_at = kNow + 50'001;
+    EXPECT_EQ(model::describe(Refusal::kTooFarAhead, reading, kNow, exact).detail,
+              "measured_at of device \"sensor-1\" is 2026-01-02T03:04:05.050001Z, more than 0.05 seconds ahead of the server's "
+              "clock, 2026-01-02T03:04:05.000000Z.");
+    reading.measured_at = kNow - 1'000'001;
+    EXPECT_EQ(model::describe(Refusal::kTooOld, reading, kNow, exact).detail,
+              "measured_at of device \"sensor-1\" is 2026-01-02T03:04:03.999999Z, more than 1 second before the server's "
+              "clock, 2026-01-02T03:04:05.000000Z.");
     reading.measured_at = kNow - 3600'000001;
     EXPECT_EQ(model::describe(Refusal::kTooOld, reading, kNow, with_age).detail,
               "measured_at of device \"sensor-1\" is 2026-01-02T02:04:04.999999Z, more than 3600 seconds before the server's "
