@@ -47,6 +47,12 @@ SELECT telemetry.set_metric('rule_light', minimum => 2, maximum => 1);
 SELECT telemetry.set_metric('rule_light', minimum => 'NaN');
 SELECT telemetry.set_metric('rule_light', maximum => '-Infinity');
 SELECT telemetry.set_metric(NULL, 'gauge');
+SELECT telemetry.set_metric(repeat('x', 129));
+SELECT telemetry.set_metric(E'rule\nlight');
+SELECT telemetry.set_metric('rule_light', unit => repeat('x', 65));
+SELECT telemetry.set_metric('rule_light', unit => E'l\tx');
+UPDATE telemetry.metric SET minimum = 2, maximum = 1 WHERE name = 'rule_light';
+UPDATE telemetry.metric SET maximum = 'NaN' WHERE name = 'rule_light';
 SELECT telemetry.set_metric('temperature', minimum => '-Infinity'), telemetry.set_metric('humidity', maximum => 'Infinity');
 -- The own transaction counts at once, and a rollback takes it back.
 BEGIN;

@@ -11,7 +11,7 @@ CREATE FUNCTION telemetry.set_metric(
 COMMENT ON FUNCTION telemetry.set_metric(text, text, text, double precision, double precision) IS
 'Registers a metric, or changes what is said of it. An argument that is NULL leaves its part as it is. temperature and humidity are metrics, too.
 kind: gauge or counter; a metric of which nothing was said is a gauge. Of a counter, the statistics of devices by minute, hour, day and other buckets have its increase and resets besides. A change counts for what is applied from now on, and the increase of a bucket that has older readings stays NULL. telemetry.rebuild_projection() computes the history of a projection again.
-unit: for people; an empty text takes it away. minimum, maximum: a reading whose value lies beyond them is refused with TC013; -Infinity as minimum and Infinity as maximum take the limit away. Limits count for each reading that is judged after the change commits, and in the own transaction at once. Errors: 22023 for an unknown kind, an empty name, and limits that no value meets.';
+unit: for people; an empty text takes it away. minimum, maximum: a reading whose value lies beyond them is refused with TC013; -Infinity as minimum and Infinity as maximum take the limit away. Limits count for each reading that is judged after the change commits, and in the own transaction at once. Errors: 22023 for an unknown kind, a name that no reading can have, a unit of more than 64 characters, and limits that no value meets.';
 
 CREATE FUNCTION telemetry.set_metric_as_owner(name text, kind text, unit text, minimum double precision, maximum double precision) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
@@ -21,6 +21,12 @@ DECLARE
 BEGIN
     IF name IS NULL OR name = '' THEN
         RAISE EXCEPTION 'a metric needs a name' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The name is %L.', name), HINT = 'Give the name under which readings have it.';
+    END IF;
+    IF octet_length(name) > 128 OR name ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION 'no reading can have a metric of this name' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The name is %s.', left(to_json(name)::text, 200)), HINT = 'A metric name has at most 128 bytes and no control characters.';
+    END IF;
+    IF length(unit) > 64 OR unit ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION 'the unit of metric % is not valid', quote_ident(name) USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It has %s characters.', length(unit)), HINT = 'A unit has at most 64 characters and no control characters.';
     END IF;
     IF kind NOT IN ('gauge', 'counter') THEN
         RAISE EXCEPTION 'unknown kind of metric' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The kind is %L.', kind), HINT = 'Kinds are: gauge, counter.';

@@ -4,7 +4,8 @@ CREATE TABLE telemetry.metric (
     unit          text,
     minimum       double precision,
     maximum       double precision,
-    registered_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    registered_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT some_value_meets_limits CHECK (NOT (minimum IN ('Infinity', 'NaN') OR maximum IN ('-Infinity', 'NaN') OR minimum > maximum))
 );
 COMMENT ON TABLE telemetry.metric IS 'Holds the metrics. A reading registers the names that it brings along, up to telemetry_cqrs.max_metric_names of them, and telemetry.set_metric() says more. kind: gauge | counter. unit: for people. minimum, maximum: a reading whose value lies beyond them is refused with TC013; NULL: no limit. temperature and humidity may have rows as well.';
 CREATE INDEX metric_counters ON telemetry.metric (name) WHERE kind = 'counter';
