@@ -51,8 +51,10 @@ SELECT telemetry.set_metric(repeat('x', 129));
 SELECT telemetry.set_metric(E'rule\nlight');
 SELECT telemetry.set_metric('rule_light', unit => repeat('x', 65));
 SELECT telemetry.set_metric('rule_light', unit => E'l\tx');
+\set VERBOSITY terse
 UPDATE telemetry.metric SET minimum = 2, maximum = 1 WHERE name = 'rule_light';
 UPDATE telemetry.metric SET maximum = 'NaN' WHERE name = 'rule_light';
+\set VERBOSITY default
 SELECT telemetry.set_metric('temperature', minimum => '-Infinity'), telemetry.set_metric('humidity', maximum => 'Infinity');
 -- The own transaction counts at once, and a rollback takes it back.
 BEGIN;
