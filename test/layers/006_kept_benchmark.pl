@@ -1,4 +1,4 @@
-# The figures in test/bench/README.md are those of the benchmark run that is kept in test/bench/results/. Needs no build.
+# The figures in test/bench/README.md are those of the benchmark runs that are kept in test/bench/results/. Needs no build.
 use strict;
 use warnings;
 use FindBin;
@@ -12,48 +12,52 @@ sub content_of {
     return scalar <$file>;
 }
 
-my ($section) = content_of('README.md') =~ /^<!-- last run -->\n(.*?)^<!-- \/last run -->$/ms;
+my ($section) = content_of('README.md') =~ /^<!-- last runs -->\n(.*?)^<!-- \/last runs -->$/ms;
 ok(defined $section, 'the README has the section');
-if (!-e "$bench/results/last_run.txt") {
-    is($section, '', 'no run is kept, and the README shows none');
-    done_testing();
-    exit;
-}
-my $printed = content_of('results/last_run.txt');
-my @rows = map { [split /\t/, $_, -1] } split /\n/, content_of('results/last_run.tsv');
+my ($names, @kept) = map { [split /\t/, $_, -1] } split /\n/, content_of('results/figures.tsv');
+is_deeply($names, [qw(benchmark title line unit median lowest highest ratio further run)], 'the kept figures name their columns');
 
-# The head names run, commit, machine and server.
-my ($head) = $printed =~ /\A(.*?)\n\n/s;
-like($head, qr/^$_ +\S/m, "the kept run names its $_") for qw(run commit machine storage server load);
-like($head, qr/^run +(?:full|quick: small sizes, so these figures mean nothing); [1-9]\d* rounds; \d{4}-\d\d-\d\d$/m, 'and its size and date');
-unlike($head, qr/^commit .*-dirty/m, 'the commit is one that exists');
-is(($section =~ /\A```\n(.*?)\n```\n/s)[0], $head, 'the README shows this head');
-
-# The tables of the README, cell by cell: each line of the kept table below the benchmark's name, title and unit.
-my (@shown, @table);
-for my $line (split /\n/, $section) {
-    if    ($line =~ /^\*\*(\S+)\*\*: (.*)$/)                               { @table = ($1, $2) }
-    elsif ($line =~ /^\| \| (\S.*?) \| lowest \| highest \| ratio \| further \|$/) { $table[2] = $1 }
-    elsif ($line =~ /^\| (.*) \|$/) {
-        my ($label, @figures) = split / \| /, $1, -1;
-        push @shown, [@table[0, 1], $label, $table[2], @figures];
+# The head of a run names the run, the commit, the machine and the server.
+my (%heads, %printed);
+my @runs = do { my %seen; grep { !$seen{$_}++ } map { $_->[9] } @kept };
+is(join(' ', sort map { m{([^/]+)\.txt$} } glob "$bench/results/*.txt"), join(' ', sort @runs), 'each text belongs to a run that has figures');
+for my $run (@runs) {
+    my $text = content_of("results/$run.txt");
+    ($heads{$run}) = $text =~ /\A(.*?)\n\n/s;
+    like($heads{$run}, qr/^$_ +\S/m, "run $run names its $_") for qw(run commit machine storage server load);
+    like($heads{$run}, qr/^run +(?:full|quick: small sizes, so these figures mean nothing); [1-9]\d* rounds; \d{4}-\d\d-\d\d$/m, 'and its size and date');
+    unlike($heads{$run}, qr/^commit .*-dirty/m, 'the commit is one that exists');
+    my $heading;
+    for my $line (split /\n/, $text) {
+        $heading = $line if $line =~ /^\S+: /;
+        push @{ $printed{$run}{$heading} }, $line if defined $heading;
     }
 }
-my ($names, @kept) = @rows;
-is_deeply($names, [qw(benchmark title line unit median lowest highest ratio further)], 'the kept table names its columns');
-is(scalar @shown, scalar @kept, 'the README has a row for each of the kept table');
-is_deeply($shown[$_], $kept[$_], 'the README shows ' . join ', ', @{ $kept[$_] }[0 .. 2]) for 0 .. $#kept;
 
-# The kept table has the figures that were printed below the heading of the benchmark.
-my (%printed, $heading);
-for my $line (split /\n/, $printed) {
-    $heading = $line if $line =~ /^\S+: /;
-    push @{ $printed{$heading} }, $line if defined $heading;
+# The tables of the README, cell by cell: each kept line below the head of its run and the benchmark's name, title and unit.
+my (@shown, @table, $head);
+for my $block (split /^```\n(.*?)\n```\n/ms, $section) {
+    if ($block =~ /^run +/) { $head = $block; next }
+    for my $line (split /\n/, $block) {
+        if    ($line =~ /^\*\*(\S+)\*\*: (.*)$/)                               { @table = ($1, $2) }
+        elsif ($line =~ /^\| \| (\S.*?) \| lowest \| highest \| ratio \| further \|$/) { $table[2] = $1 }
+        elsif ($line =~ /^\| (.*) \|$/) {
+            my ($label, @figures) = split / \| /, $1, -1;
+            push @shown, [@table[0, 1], $label, $table[2], @figures, $head];
+        }
+    }
 }
+is(scalar @shown, scalar @kept, 'the README has a row for each kept line');
+for my $i (0 .. $#kept) {
+    my @expected = (@{ $kept[$i] }[0 .. 8], $heads{ $kept[$i][9] });
+    is_deeply($shown[$i], \@expected, 'the README shows ' . join ', ', @expected[0 .. 2]);
+}
+
+# The kept figures were printed below the heading of the benchmark.
 for my $row (@kept) {
     my ($benchmark, $title, $label, undef, @figures) = @$row;
     my $line = join ' +', map { quotemeta } grep { length } $label, @figures[0 .. 3];
-    ok((grep { /^ +$line(?: |$)/ } @{ $printed{"$benchmark: $title"} // [] }), "$benchmark, $title: $label was printed so");
+    ok((grep { /^ +$line(?: |$)/ } @{ $printed{ $row->[9] }{"$benchmark: $title"} // [] }), "$benchmark, $title: $label was printed so");
 }
 
 done_testing();
