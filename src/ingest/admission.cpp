@@ -84,8 +84,8 @@ public:
             model::Quota quota = quota_of(each);
             if (!quota.is_limit()) continue;
             const std::uint64_t key = runtime::bucket_key(each.device_id, quota.rate);
-            if (charged_.contains(key)) quota.burst = kAnyBurst;
-            const model::Nanos wait = runtime::take_from_device(key, quota, each.count);
+            if (!charged_.empty() && charged_.contains(key)) quota.burst = kAnyBurst;
+            const model::Nanos wait = runtime::take_from_device(key, quota, each.count, now_);
             if (wait == 0) continue;
             give_back(i);
             refuse(runtime::Limit::kDevice, "device is over its quota",
@@ -99,7 +99,7 @@ public:
         if (has_admitted) quota.burst = kAnyBurst;
         std::uint32_t readings = 0;
         for (const DeviceReadings& each : devices_) readings += each.count;
-        const model::Nanos wait = runtime::take_from_total(quota, readings);
+        const model::Nanos wait = runtime::take_from_total(quota, readings, now_);
         if (wait == 0) return;
         give_back(devices_.size());
         refuse(runtime::Limit::kTotal, "the database is over its quota", "Of all devices together " + describe(quota, readings),
@@ -128,6 +128,7 @@ private:
     std::span<const DeviceReadings> devices_;
     const std::unordered_set<std::uint64_t>& charged_;
     model::Quota of_devices_ = device_quota();
+    model::Nanos now_ = runtime::quota_time();
 };
 
 // The session has logged that it cannot keep the limits.

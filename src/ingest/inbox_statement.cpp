@@ -56,11 +56,12 @@ void end_of_transaction(XactEvent event, void*) {
             break;
         case XACT_EVENT_ABORT:
             while (innermost != nullptr) drop_innermost();
+            [[fallthrough]];
+        case XACT_EVENT_PREPARE:  // any session may roll it back, and this one would not hear of it
             if (receipt_nesting > 0) has_receipt = false;
             receipt_nesting = 0;
             break;
         case XACT_EVENT_COMMIT:
-        case XACT_EVENT_PREPARE:
             receipt_nesting = 0;
             break;
         default:

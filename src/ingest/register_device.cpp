@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "device/registry.hpp"
+#include "device/registration.hpp"
 #include "error_codes.hpp"
 #include "ingest/device_names.hpp"
 #include "ingest/door.hpp"

@@ -1,6 +1,7 @@
 // Finds buckets, and charges them by comparing and swapping.
 #include "runtime/quotas.hpp"
 
+#include <bit>
 #include <chrono>
 
 #include "postgres/text.hpp"
@@ -10,12 +11,6 @@
 
 namespace runtime {
 namespace {
-
-// The time of the buckets, which all processes of the server share.
-model::Nanos time_now() noexcept {
-    using std::chrono::nanoseconds;
-    return std::chrono::duration_cast<nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 bool is_full(std::uint64_t arrival, model::Nanos now) noexcept {
     return static_cast<model::Nanos>(arrival) <= now;
@@ -35,9 +30,8 @@ pg_atomic_uint64* find_bucket(std::uint64_t key) noexcept {
 
 // The same, but it takes the entry of a full bucket for a device that has none. A session that loses an entry to another one
 // looks again, because the other session may serve the same device.
-pg_atomic_uint64* find_or_make_bucket(std::uint64_t key) noexcept {
+pg_atomic_uint64* find_or_make_bucket(std::uint64_t key, model::Nanos now) noexcept {
     BucketSet& set = set_of(key);
-    const model::Nanos now = time_now();
     for (;;) {
         if (pg_atomic_uint64* bucket = find_bucket(key)) return bucket;
         bool has_lost = false;
@@ -53,13 +47,16 @@ pg_atomic_uint64* find_or_make_bucket(std::uint64_t key) noexcept {
 
 enum class Charged { kYes, kNo, kLostRace };
 
-// Looks at the bucket first, and at the clock afterwards. A session that lost the processor in between would otherwise take
-// what others have charged meanwhile for a debt.
-Charged try_to_charge(pg_atomic_uint64& bucket, const model::Quota& quota, std::uint32_t readings,
+// `now` may be older than what others have charged since, which would then look like a debt. So before it refuses, this looks
+// at the clock, and it has looked at the bucket before.
+Charged try_to_charge(pg_atomic_uint64& bucket, const model::Quota& quota, std::uint32_t readings, model::Nanos now,
                       model::Nanos& wait) noexcept {
     std::uint64_t arrival = pg_atomic_read_u64(&bucket);
-    pg_read_barrier();
-    const model::QuotaDecision decision = model::decide(static_cast<model::Nanos>(arrival), time_now(), quota, readings);
+    model::QuotaDecision decision = model::decide(static_cast<model::Nanos>(arrival), now, quota, readings);
+    if (decision.wait > 0) {
+        pg_read_barrier();
+        decision = model::decide(static_cast<model::Nanos>(arrival), quota_time(), quota, readings);
+    }
     wait = decision.wait;
     if (wait > 0) return Charged::kNo;
     return pg_atomic_compare_exchange_u64(&bucket, &arrival, static_cast<std::uint64_t>(decision.arrival)) ? Charged::kYes
@@ -72,28 +69,32 @@ bool has_quotas() noexcept {
     return shared_state() != nullptr;
 }
 
+model::Nanos quota_time() noexcept {
+    using std::chrono::nanoseconds;
+    return std::chrono::duration_cast<nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 std::uint64_t bucket_key(std::string_view device_id, double rate) noexcept {
-    const std::string_view rate_bytes{reinterpret_cast<const char*>(&rate), sizeof rate};
-    const std::uint64_t key = postgres::hash_of(device_id, postgres::hash_of(rate_bytes, MyDatabaseId));
+    const std::uint64_t key = postgres::hash_of(device_id, MyDatabaseId ^ std::bit_cast<std::uint64_t>(rate));
     return key == 0 ? 1 : key;  // 0: the entry was never taken
 }
 
-model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings) noexcept {
+model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept {
     model::Nanos wait = 0;
     for (;;) {
-        pg_atomic_uint64* bucket = find_or_make_bucket(key);
+        pg_atomic_uint64* bucket = find_or_make_bucket(key, now);
         if (bucket == nullptr) {
             pg_atomic_fetch_add_u64(&shared_state()->unbounded_requests, 1);
             return 0;
         }
-        if (try_to_charge(*bucket, quota, readings, wait) != Charged::kLostRace) return wait;
+        if (try_to_charge(*bucket, quota, readings, now, wait) != Charged::kLostRace) return wait;
     }
 }
 
-model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings) noexcept {
+model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept {
     DatabaseSlot* slot = own_slot();
     model::Nanos wait = 0;
-    while (slot != nullptr && try_to_charge(slot->total_bucket, quota, readings, wait) == Charged::kLostRace) {
+    while (slot != nullptr && try_to_charge(slot->total_bucket, quota, readings, now, wait) == Charged::kLostRace) {
     }
     return wait;
 }

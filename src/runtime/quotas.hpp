@@ -25,12 +25,15 @@ namespace runtime {
 // False without preloading: then nothing is bounded.
 bool has_quotas() noexcept;
 
+// The time of the buckets, which all processes of the server share.
+model::Nanos quota_time() noexcept;
+
 // Stands for a device of this database with a quota of this rate.
 std::uint64_t bucket_key(std::string_view device_id, double rate) noexcept;
 
 // Charges the readings, and returns 0. Or charges nothing, and returns how long the caller must wait. The quota is a limit.
-model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings) noexcept;
-model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings) noexcept;
+model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept;
+model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept;
 
 // Makes the buckets of all databases full, because they have a new rate.
 void fill_total_buckets() noexcept;

@@ -108,6 +108,7 @@ foreach my $ending ('COMMIT', 'ROLLBACK')
 	my $session = session($node);
 	$session->query_safe("BEGIN; INSERT INTO telemetry.inbox (device_id, idempotency_key) SELECT 'prepared $ending', 'k' || i FROM generate_series(1, 12000) AS i; PREPARE TRANSACTION 'p'");
 	is($session->query_safe($contexts), '0', 'PREPARE TRANSACTION leaves no memory of an inbox');
+	is($session->query_safe('SELECT telemetry.inbox_receipt() IS NULL'), 't', 'nor a receipt: the transaction may still be rolled back');
 	is($session->query_safe("INSERT INTO telemetry.inbox (device_id, idempotency_key) VALUES ('beside $ending', 'k1'); $receipt"), '1 1 0 0 0', 'the session goes on');
 	$session->query_safe("$ending PREPARED 'p'");
 	is($ask->("$stored = 'prepared $ending'"), $ending eq 'COMMIT' ? '12000' : '0', "$ending PREPARED");
