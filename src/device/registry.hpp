@@ -6,8 +6,6 @@
 #include <span>
 #include <string_view>
 
-#include "postgres/pg.hpp"
-
 namespace device {
 
 enum class Standing : std::uint8_t {
