@@ -6,6 +6,7 @@
 #include <charconv>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "error_codes.hpp"
 #include "model/name_text.hpp"
@@ -68,22 +69,27 @@ model::Quota total_quota() noexcept {
     return {.rate = settings.total_rate, .burst = static_cast<std::uint32_t>(settings.total_burst)};
 }
 
+constexpr std::size_t kAhead = 8;  // devices whose buckets are on their way
 constexpr std::uint32_t kAnyBurst = std::numeric_limits<std::uint32_t>::max();
 
 // The devices of a portion, and what of them is charged.
 class Charge {
 public:
     // `charged`: the buckets that have admitted an earlier portion.
-    Charge(std::span<const DeviceReadings> devices, const std::unordered_set<std::uint64_t>& charged) noexcept
-        : devices_(devices), charged_(charged) {}
+    Charge(std::span<const DeviceReadings> devices, const std::unordered_set<std::uint64_t>& charged)
+        : devices_(devices), charged_(charged) {
+        keys_.reserve(devices.size());
+        for (const DeviceReadings& each : devices) keys_.push_back(runtime::bucket_key(each.device_id, quota_of(each).rate));
+    }
 
     // Charges all of them, or none and raises.
     void take_devices() {
         for (std::size_t i = 0; i < devices_.size(); ++i) {
+            if (i + kAhead < devices_.size()) runtime::prefetch_bucket(keys_[i + kAhead]);
             const DeviceReadings& each = devices_[i];
             model::Quota quota = quota_of(each);
             if (!quota.is_limit()) continue;
-            const std::uint64_t key = runtime::bucket_key(each.device_id, quota.rate);
+            const std::uint64_t key = keys_[i];
             if (!charged_.empty() && charged_.contains(key)) quota.burst = kAnyBurst;
             const model::Nanos wait = runtime::take_from_device(key, quota, each.count, now_);
             if (wait == 0) continue;
@@ -108,26 +114,24 @@ public:
 
     // Adds the keys of the buckets that were charged.
     void note_buckets(std::unordered_set<std::uint64_t>& keys) const {
-        for (const DeviceReadings& each : devices_) {
-            const model::Quota quota = quota_of(each);
-            if (quota.is_limit()) keys.insert(runtime::bucket_key(each.device_id, quota.rate));
-        }
+        for (std::size_t i = 0; i < devices_.size(); ++i)
+            if (quota_of(devices_[i]).is_limit()) keys.insert(keys_[i]);
     }
 
 private:
     model::Quota quota_of(const DeviceReadings& device) const noexcept { return device.own_quota.value_or(of_devices_); }
 
     void give_back(std::size_t devices) noexcept {
-        for (const DeviceReadings& each : devices_.first(devices)) {
-            const model::Quota quota = quota_of(each);
-            if (!quota.is_limit()) continue;
-            runtime::give_back_to_device(runtime::bucket_key(each.device_id, quota.rate), quota, each.count);
+        for (std::size_t i = 0; i < devices; ++i) {
+            const model::Quota quota = quota_of(devices_[i]);
+            if (quota.is_limit()) runtime::give_back_to_device(keys_[i], quota, devices_[i].count);
         }
     }
 
     std::span<const DeviceReadings> devices_;
     const std::unordered_set<std::uint64_t>& charged_;
     model::Quota of_devices_ = device_quota();
+    std::vector<std::uint64_t> keys_;  // of the devices' buckets
     model::Nanos now_ = runtime::quota_time();
 };
 

@@ -79,6 +79,12 @@ std::uint64_t bucket_key(std::string_view device_id, double rate) noexcept {
     return key == 0 ? 1 : key;  // 0: the entry was never taken
 }
 
+void prefetch_bucket(std::uint64_t key) noexcept {
+    const BucketSet& set = set_of(key);
+    __builtin_prefetch(set.keys);
+    __builtin_prefetch(set.arrivals, 1);
+}
+
 model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept {
     model::Nanos wait = 0;
     for (;;) {

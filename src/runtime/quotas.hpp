@@ -31,6 +31,9 @@ model::Nanos quota_time() noexcept;
 // Stands for a device of this database with a quota of this rate.
 std::uint64_t bucket_key(std::string_view device_id, double rate) noexcept;
 
+// Fetches the device's bucket ahead. The table is larger than a processor's nearest caches.
+void prefetch_bucket(std::uint64_t key) noexcept;
+
 // Charges the readings, and returns 0. Or charges nothing, and returns how long the caller must wait. The quota is a limit.
 model::Nanos take_from_device(std::uint64_t key, const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept;
 model::Nanos take_from_total(const model::Quota& quota, std::uint32_t readings, model::Nanos now) noexcept;
