@@ -9,7 +9,7 @@
 
 namespace device {
 
-// What became of a registration. Of a device that was known it says what the registry holds otherwise than it was sent. A value
+// Says what became of a registration. Of a known device it says what the registry holds otherwise than it was sent. A value
 // that was not sent does not differ.
 struct Registration {
     bool is_new = false;

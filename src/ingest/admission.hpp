@@ -32,7 +32,7 @@ struct DeviceReadings {
 // False if no setting limits anything. Then an admission is needed only for devices with a quota of their own.
 bool has_limits() noexcept;
 
-// What was admitted of one statement.
+// Remembers what was admitted of one statement.
 class Admission {
 public:
     // `has_portions`: the statement may bring several portions.

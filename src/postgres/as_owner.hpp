@@ -27,7 +27,7 @@ void take_owners_settings();
 
 // Makes the owner the current user of a scope. Objects that a DBA adds to our tables (an index on an expression, a trigger)
 // call functions, and the server runs these functions as the owner. So whatever runs them takes the owner's settings first:
-// statements (postgres/spi.hpp) and the further indexes of a segment do that themselves.
+// statements (postgres/spi.hpp) do so, and the append (event_log/segment_indexes.cpp) where an index may run code of users.
 //
 // The destructor restores the user. It must run before the transaction ends. Where the server unwinds by longjmp instead, its
 // own abort restores the user.

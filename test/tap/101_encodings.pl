@@ -32,7 +32,7 @@ foreach my $refused (
 is($node->safe_psql('japanese', "SELECT rejected FROM telemetry.ingest_telemetry_batch(ARRAY[$long], NULL, NULL, NULL)"), '1', 'quarantined');
 is($node->safe_psql('japanese', "SELECT payload->>'device_id' = $long, sqlstate FROM telemetry.rejected_readings"), 't|TC001', 'and kept as it was');
 
-# What a JSON text says is read as UTF-8. The words about it are in the encoding of the database.
+# The JSON door reads a text as UTF-8. Its words are in the encoding of the database.
 sub reasons { my ($command) = @_; return $node->safe_psql('japanese', "DELETE FROM telemetry.rejected_readings; $command; SELECT replace(reason, U&'\\3042', 'A') FROM telemetry.rejected_readings ORDER BY rejected_id"); }
 is(reasons(q{SELECT FROM telemetry.ingest_telemetry_batch(('[{"device_id": "' || U&'\3042' || '", "temperature": "x' || U&'\3042' || '"}, {"device_id": "\u3042", "humidity": []}]')::json)}),
 	"temperature is not a number: temperature of device \"A\" is the text \"xA\".\nhumidity is not a number: humidity of device \"A\" is an array.", 'words about items');
