@@ -26,7 +26,7 @@ SERVER_INCLUDES := -isystem $(shell $(PG_CONFIG) --includedir-server) -isystem $
 
 PG_CPPFLAGS  = -Isrc $(SERVER_INCLUDES) -DTELEMETRY_VERSION='"$(EXTVERSION)"' '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CXXFLAGS  = -std=c++20 -fvisibility=hidden -Wall -Wextra -Wshadow
-SHLIB_LINK   = -luv -lcares -lhiredis -lssl -lcrypto -lstdc++ -Wl,-Bsymbolic -Wl,--version-script=src/exports.map
+SHLIB_LINK   = -luv -lz -lcares -lhiredis -lssl -lcrypto -lstdc++ -Wl,-Bsymbolic -Wl,--version-script=src/exports.map
 
 # DEBUG=1 builds injection points and optimises little. SANITIZE=1 builds for a server that runs with libasan preloaded, as `dev/test
 # asan` starts it. WERROR=1 makes warnings errors, as in the tests.

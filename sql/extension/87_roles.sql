@@ -70,9 +70,10 @@ BEGIN
                    'telemetry.set_device_policy(uuid, interval, text, interval, text, integer, double precision, double precision), '
                    'telemetry.create_projection(text, text, interval, text[], text, text[], boolean, interval), telemetry.create_handler_projection(text, regprocedure, boolean), telemetry.drop_projection(text), telemetry.rebuild_projection(text), telemetry.cancel_rebuild(text), telemetry.verify_projection(text), '
                    'telemetry.create_subscription(text, timestamptz, text[], text[], text[], text, integer, interval, boolean, interval), telemetry.restart_subscription(text, timestamptz), telemetry.drop_subscription(text), '
-                   'telemetry.pause_relay(text), telemetry.resume_relay(text), telemetry.adopt_relay(text), telemetry.refresh_cache() TO %s', role);
+                   'telemetry.pause_relay(text), telemetry.resume_relay(text), telemetry.adopt_relay(text), telemetry.refresh_cache(), '
+                   'telemetry.create_http_token(regrole, text, timestamptz), telemetry.revoke_http_token(text) TO %s', role);
     EXECUTE format('GRANT EXECUTE ON PROCEDURE telemetry.project_once() TO %s', role);
-    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.device_policy, telemetry.offline_device, telemetry.relay TO %s', role);
+    EXECUTE format('GRANT SELECT ON telemetry.device, telemetry.rejected_readings, telemetry.batcher, telemetry.cursor, telemetry.epoch, telemetry.projection_failure, telemetry.projection, telemetry.projection_setting, telemetry.parked_event, telemetry.audit, telemetry.pause, telemetry.metric, telemetry.device_policy, telemetry.offline_device, telemetry.relay, telemetry.http_tokens TO %s', role);
 END $$;
 COMMENT ON FUNCTION telemetry.grant_admin(regrole) IS 'Lets a role read, send, register devices, run, pause and resume projections, instruct the relay, look at rejected readings and send them again, and see what is missing or wrong. The extension''s owner and superusers may call it.';
 

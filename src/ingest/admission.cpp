@@ -41,8 +41,9 @@ std::string describe(const model::Quota& quota, std::uint32_t readings) {
 }
 
 [[noreturn]] void refuse(runtime::Limit limit, const char* message, const std::string& detail, model::Nanos wait) {
-    runtime::count_refusal(limit);
-    throw postgres::Error(error_codes::kOverQuota, message, postgres::presentable(detail), hint_to_wait(wait / 1'000'000 + 1));
+    const std::int64_t milliseconds = wait / 1'000'000 + 1;
+    runtime::count_refusal(limit, milliseconds);
+    throw postgres::Error(error_codes::kOverQuota, message, postgres::presentable(detail), hint_to_wait(milliseconds));
 }
 
 void refuse_over_backlog() {
@@ -53,7 +54,7 @@ void refuse_over_backlog() {
     const std::int64_t wait =
         speed == 0 ? kUnknownWait
                    : std::clamp((backlog - most) * 1000 / static_cast<std::int64_t>(speed), kShortestWait, kLongestWait);
-    runtime::count_refusal(runtime::Limit::kBacklog);
+    runtime::count_refusal(runtime::Limit::kBacklog, wait);
     throw postgres::Error(error_codes::kBackpressure, "the projector is too far behind",
                           std::to_string(backlog) + " events wait; telemetry_cqrs.max_backlog is " + std::to_string(most) + ".",
                           hint_to_wait(wait));

@@ -31,7 +31,7 @@ private:
         return runtime::hold_installed().owner;
     }
 
-    postgres::OwnerIdentity owner_;
+    postgres::ActingAs owner_;
 };
 
 }  // namespace ingest

@@ -114,7 +114,7 @@ TELEMETRY_FUNCTION(telemetry_ingest_reading_of_uuid_with_uuid_key) {
 
 TELEMETRY_FUNCTION(telemetry_check_reading) {
     using namespace ingest;
-    const postgres::OwnerIdentity as_owner(runtime::hold_installed().owner);
+    const postgres::ActingAs as_owner(runtime::hold_installed().owner);
     const Request request = postgres::guarded([fcinfo] { return request_of(fcinfo, {false, false}); });
     const Verdicts verdicts = foresee(request);
     if (!verdicts.refused.empty()) return row_of_refused(fcinfo, verdicts.refused.front());

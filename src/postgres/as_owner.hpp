@@ -25,21 +25,22 @@ private:
 // names them.
 void take_owners_settings();
 
-// Makes the owner the current user of a scope. Objects that a DBA adds to our tables (an index on an expression, a trigger)
-// call functions, and the server runs these functions as the owner. So whatever runs them takes the owner's settings first:
-// statements (postgres/spi.hpp) do so, and the append (event_log/segment_indexes.cpp) where an index may run code of users.
+// Makes a role, the owner mostly, the current user of a scope. Objects that a DBA adds to our tables (an index on an
+// expression, a trigger) call functions, and the server runs these functions as the owner. So whatever runs them takes the
+// owner's settings first: statements (postgres/spi.hpp) do so, and the append (event_log/segment_indexes.cpp) where an index
+// may run code of users.
 //
 // The destructor restores the user. It must run before the transaction ends. Where the server unwinds by longjmp instead, its
 // own abort restores the user.
-class OwnerIdentity {
+class ActingAs {
 public:
-    explicit OwnerIdentity(Oid owner) noexcept {
+    explicit ActingAs(Oid role) noexcept {
         GetUserIdAndSecContext(&caller_, &caller_context_);
-        SetUserIdAndSecContext(owner, caller_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+        SetUserIdAndSecContext(role, caller_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     }
-    OwnerIdentity(const OwnerIdentity&) = delete;
-    OwnerIdentity& operator=(const OwnerIdentity&) = delete;
-    ~OwnerIdentity() { SetUserIdAndSecContext(caller_, caller_context_); }
+    ActingAs(const ActingAs&) = delete;
+    ActingAs& operator=(const ActingAs&) = delete;
+    ~ActingAs() { SetUserIdAndSecContext(caller_, caller_context_); }
 
 private:
     Oid caller_;
@@ -57,7 +58,7 @@ public:
 
 private:
     SettingsScope settings_;
-    std::optional<OwnerIdentity> identity_;
+    std::optional<ActingAs> identity_;
 };
 
 }  // namespace postgres

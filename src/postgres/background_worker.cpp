@@ -15,7 +15,7 @@ constexpr long kLongestDeafMilliseconds = 50;  // every process of the server mu
 BackgroundWorker description_of(const WorkerProgram& program) {
     BackgroundWorker worker{};
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_start_time = BgWorkerStart_ConsistentState;
     strlcpy(worker.bgw_name, program.type, BGW_MAXLEN);
     strlcpy(worker.bgw_type, program.type, BGW_MAXLEN);
     strlcpy(worker.bgw_library_name, "telemetry_cqrs", BGW_MAXLEN);
@@ -23,10 +23,10 @@ BackgroundWorker description_of(const WorkerProgram& program) {
     return worker;
 }
 
-BackgroundWorker dynamic_description_of(const WorkerProgram& program, Oid argument) {
+BackgroundWorker dynamic_description_of(const WorkerProgram& program, const WorkerArgument& argument) {
     BackgroundWorker worker = description_of(program);
     worker.bgw_restart_time = BGW_NEVER_RESTART;
-    worker.bgw_main_arg = ObjectIdGetDatum(argument);
+    worker.bgw_main_arg = datum_of(argument);
     return worker;
 }
 
@@ -78,6 +78,15 @@ constexpr SessionSetting kSessionSettings[] = {
 
 }  // namespace
 
+Datum datum_of(const WorkerArgument& argument) noexcept {
+    return UInt64GetDatum(static_cast<uint64>(static_cast<uint32>(argument.number)) << 32 | argument.database);
+}
+
+WorkerArgument worker_argument(Datum argument) noexcept {
+    const uint64 packed = DatumGetUInt64(argument);
+    return {static_cast<Oid>(packed), static_cast<int>(packed >> 32)};
+}
+
 void leave_if_asked() {
     if (ProcDiePending) proc_exit(1);
 }
@@ -90,8 +99,8 @@ void register_static_worker(const WorkerProgram& program) {
     });
 }
 
-BackgroundWorkerHandle* start_worker(const WorkerProgram& program, Oid argument) {
-    return guarded([&program, argument] {
+BackgroundWorkerHandle* start_worker(const WorkerProgram& program, const WorkerArgument& argument) {
+    return guarded([&program, &argument] {
         BackgroundWorker worker = dynamic_description_of(program, argument);
         worker.bgw_notify_pid = MyProcPid;
         BackgroundWorkerHandle* handle = nullptr;
@@ -99,8 +108,8 @@ BackgroundWorkerHandle* start_worker(const WorkerProgram& program, Oid argument)
     });
 }
 
-bool start_worker_unwatched(const WorkerProgram& program, Oid argument) {
-    return guarded([&program, argument] {
+bool start_worker_unwatched(const WorkerProgram& program, const WorkerArgument& argument) {
+    return guarded([&program, &argument] {
         BackgroundWorker worker = dynamic_description_of(program, argument);
         return RegisterDynamicBackgroundWorker(&worker, nullptr);
     });

@@ -10,16 +10,24 @@ struct WorkerProgram {
     const char* type;      // as shown in pg_stat_activity.backend_type
 };
 
-// Registers a worker that the postmaster starts after recovery, and again five seconds after it ended. Only _PG_init may call
-// this.
+// Registers a worker that the postmaster starts once it allows queries, on a standby too, and again five seconds after it
+// ended. Only _PG_init may call this.
 void register_static_worker(const WorkerProgram& program);
+
+// What a worker is told when it starts.
+struct WorkerArgument {
+    Oid database;
+    int number;  // among the workers of its program
+};
+Datum datum_of(const WorkerArgument& argument) noexcept;
+WorkerArgument worker_argument(Datum argument) noexcept;
 
 // Starts a worker with `argument`. The postmaster never restarts the worker, and it tells this process when the worker starts
 // and ends. Returns a handle in the current memory context, or null when the server has no free worker slot.
-BackgroundWorkerHandle* start_worker(const WorkerProgram& program, Oid argument);
+BackgroundWorkerHandle* start_worker(const WorkerProgram& program, const WorkerArgument& argument);
 
 // Does the same, but the postmaster sends no news of the worker. Returns whether a slot was free.
-bool start_worker_unwatched(const WorkerProgram& program, Oid argument);
+bool start_worker_unwatched(const WorkerProgram& program, const WorkerArgument& argument);
 
 // Sets up signals, then connects to the database; InvalidOid connects to none. A worker's main calls this first.
 void connect_worker(Oid database);

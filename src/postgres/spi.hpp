@@ -1,7 +1,8 @@
 // The one way to run SQL from C++; it checks every result. This file is written wholly in P. A statement may run any code of
 // the server and of users (defaults, constraints, triggers). No object with a destructor may live across a call.
 //
-// The caller acts as the extension's owner. Triggers run under the owner's settings (postgres/as_owner.hpp).
+// The caller acts as the extension's owner, or as the role of a client of HTTP. Everything runs under the owner's settings
+// (postgres/as_owner.hpp).
 #pragma once
 
 #include <cstdint>

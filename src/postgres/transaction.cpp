@@ -13,7 +13,7 @@ Transaction::Transaction() : memory_(CurrentMemoryContext) {
         SetCurrentStatementStartTimestamp();
         StartTransactionCommand();
         XactIsoLevel = XACT_READ_COMMITTED;
-        XactReadOnly = false;
+        XactReadOnly = RecoveryInProgress();
         XactDeferrable = false;
     });
     is_open_ = true;

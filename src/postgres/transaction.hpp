@@ -5,9 +5,9 @@
 
 namespace postgres {
 
-// The transaction is READ COMMITTED and read-write, whatever defaults the database and the role have. The destructor rolls it
-// back unless it was committed. Either way it makes the earlier memory context current again. A process that is in a
-// transaction already may not use this.
+// The transaction is READ COMMITTED, and read-write but on a standby, whatever defaults the database and the role have. The
+// destructor rolls it back unless it was committed. Either way it makes the earlier memory context current again. A process
+// that is in a transaction already may not use this.
 class Transaction {
 public:
     Transaction();

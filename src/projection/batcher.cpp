@@ -216,6 +216,7 @@ std::optional<Pass> Batcher::read_epoch(const Progress& progress, std::size_t nu
     if (is_closed) pass.succeeded.emplace_back(kBatches);
     feed::write_batcher(epoch.epoch, before, now, context.snapshot);
     runtime::wake_at_commit(runtime::Role::kRelay);
+    runtime::wake_at_commit(runtime::Role::kHttp);
 
     pass.has_open_batch = now.open_events > 0;
     pass.has_more = !read.is_complete || number + 1 < progress.epochs.size();

@@ -2,6 +2,8 @@
 // the log.
 //
 // Each of them answers for the caller's own snapshot.
+#include "query/freshness.hpp"
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -72,6 +74,12 @@ std::optional<TimestampTz> fresh_as_of(std::string_view projection, feed::Standi
 }
 
 }  // namespace
+
+std::optional<TimestampTz> as_of(std::string_view projection, ::Snapshot snapshot) {
+    const feed::TailStart tail = feed::standings_shown_by(snapshot).tail_of(projection, snapshot);
+    return as_of_tail(tail.has_events, tail.as_of);
+}
+
 }  // namespace query
 
 TELEMETRY_FUNCTION(telemetry_get_as_of) {

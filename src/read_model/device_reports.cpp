@@ -125,11 +125,15 @@ void append_further(std::string& json, const summary::Statistics& s) {
     json += '}';
 }
 
-void append_head(std::string& json, std::string_view device_id, std::int64_t version, const DeviceRow& device,
+void append_head(std::string& json, std::string_view device_id, std::optional<std::int64_t> version, const DeviceRow& device,
                  Convert convert) {
-    json += "{\"version\":";
-    model::append_json_number(json, version);
-    json += ",\"device_id\":";
+    json += '{';
+    if (version) {
+        json += "\"version\":";
+        model::append_json_number(json, *version);
+        json += ',';
+    }
+    json += "\"device_id\":";
     append_text(json, device_id, convert);
     json += ",\"region\":";
     if (device.has_region && !device.region.empty())
@@ -158,7 +162,7 @@ DeviceReports::DeviceReports(std::int32_t generation, ::Snapshot snapshot) : gen
     });
 }
 
-bool DeviceReports::append(std::string& json, std::string_view device_id, std::int64_t version) {
+bool DeviceReports::append(std::string& json, std::string_view device_id, std::optional<std::int64_t> version) {
     const postgres::ScopedMemory memory("telemetry_cqrs device report");
     const auto find = [this, device_id, &memory](std::int32_t part) {
         return postgres::guarded([&] {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,9 +23,9 @@ public:
     DeviceReports& operator=(const DeviceReports&) = delete;
 
     // Appends an object such as {"version":7,"device_id":"a","region":null,"last_seen":"2026-01-02T03:04:05.000000Z",...}.
-    // False: the device has no statistics, and nothing is appended. `version` orders the reports of a device. Texts are in
-    // ASCII, numbers read back the same, and a statistic that does not exist is null.
-    bool append(std::string& json, std::string_view device_id, std::int64_t version);
+    // False: the device has no statistics, and nothing is appended. `version` orders the reports of a device; without one the
+    // member is left out. Texts are in ASCII, numbers read back the same, and a statistic that does not exist is null.
+    bool append(std::string& json, std::string_view device_id, std::optional<std::int64_t> version);
 
     // Releases the table. The destructor does not, because after an error the abort does.
     void close();

@@ -13,13 +13,16 @@ enum class OwnLock : uint32 {
     kStarter = 3,    // a session holds it for the moment in which it starts a projector
     kMerging = 4,    // the merging of batches holds it to the end of its transaction, or consumers that lease old batches do
     kRelay = 5,      // the relay holds it as long as it lives
+    kHttp = 6,       // the first HTTP worker holds it as long as it lives, the second one holds 7, and so on
 };
 
-// The lock that a worker of this role holds as long as it lives.
-constexpr OwnLock lock_of(Role role) noexcept {
-    switch (role) {
+// The lock that a worker of this seat holds as long as it lives.
+constexpr OwnLock lock_of(Seat seat) noexcept {
+    switch (seat.role) {
         case Role::kRelay:
             return OwnLock::kRelay;
+        case Role::kHttp:
+            return static_cast<OwnLock>(static_cast<uint32>(OwnLock::kHttp) + static_cast<uint32>(seat.number));
         case Role::kProjector:
             break;
     }

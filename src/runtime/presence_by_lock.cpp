@@ -7,7 +7,7 @@
 #include "postgres/server_versions.hpp"
 #include "postgres/text.hpp"
 #include "runtime/own_lock.hpp"
-#include "runtime/role_lock.hpp"
+#include "runtime/seat_lock.hpp"
 #include "runtime/start_on_demand.hpp"
 #include "runtime/start_record.hpp"
 #include "runtime/steady_time.hpp"
@@ -120,19 +120,19 @@ public:
 
     void tell_installed() const noexcept override { start_projector_wanted_before(is_projector_on_its_way); }
 
-    WorkerStatus status(Role role) const override {
-        if (role != Role::kProjector) return {};
+    WorkerStatus status(Seat seat) const override {
+        if (seat != Role::kProjector) return {};
         const int pid = find_projector().pid;
         return pid != 0 ? status_of_process(pid) : status_of_attempts();
     }
 
-    bool take(Role role) const override { return take_role_lock(role); }
-    void report_arrived(Role) const noexcept override { remove_start_record(); }
+    bool take(Seat seat) const override { return take_seat_lock(seat); }
+    void report_arrived(Seat) const noexcept override { remove_start_record(); }
 
     // The worker's activity tells, and the lock goes with the process.
-    void report_running(Role) const noexcept override {}
-    void report_failing(Role, const char*) const noexcept override {}
-    void leave(Role, WorkerEnd) const noexcept override {}
+    void report_running(Seat) const noexcept override {}
+    void report_failing(Seat, const char*) const noexcept override {}
+    void leave(Seat, WorkerEnd) const noexcept override {}
 };
 
 constinit const PresenceByLock kPresence;

@@ -2,7 +2,7 @@
 #include "runtime/presence_in_slots.hpp"
 
 #include "runtime/rest.hpp"
-#include "runtime/role_lock.hpp"
+#include "runtime/seat_lock.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/steady_time.hpp"
 
@@ -20,11 +20,17 @@ bool is_ours(int slot_number) noexcept {
     return slot_number >= 0 && pg_atomic_read_u32(&shared_state()->slots[slot_number].database) == MyDatabaseId;
 }
 
-// The slot of the worker of this database, or null.
-WorkerSlot* find_attached(Role role) noexcept {
-    if (!is_ours(known_slot_number)) return nullptr;
-    WorkerSlot& slot = slot_of(shared_state()->slots[known_slot_number], role);
-    return pg_atomic_read_u32(&slot.procno) == kNoProcess ? nullptr : &slot;
+// Tells the workers of a role in this database. False: there is none.
+bool tell_workers(Role role) noexcept {
+    if (!is_ours(known_slot_number)) return false;
+    bool has_some = false;
+    for (int number = 0; number < workers_of(role); ++number) {
+        WorkerSlot& slot = slot_of(shared_state()->slots[known_slot_number], Seat(role, number));
+        if (pg_atomic_read_u32(&slot.procno) == kNoProcess) continue;
+        tell_news(slot);
+        has_some = true;
+    }
+    return has_some;
 }
 
 class PresenceInSlots final : public WorkerPresence {
@@ -34,9 +40,9 @@ public:
     }
 
     void wake(Role role) const noexcept override {
-        if (WorkerSlot* slot = find_attached(role)) return tell_news(*slot);
+        if (tell_workers(role)) return;
         const SteadyTime now = steady_time();
-        if (!is_wanted(role) || now - last_poke_at < kPokeInterval) return;
+        if (role == Role::kHttp || !is_wanted(role) || now - last_poke_at < kPokeInterval) return;
         last_poke_at = now;
         poke_launcher(MyDatabaseId);
     }
@@ -49,13 +55,13 @@ public:
         poke_launcher(MyDatabaseId);
     }
 
-    WorkerStatus status(Role role) const override { return worker_status(MyDatabaseId, role); }
+    WorkerStatus status(Seat seat) const override { return worker_status(MyDatabaseId, seat); }
 
-    bool take(Role role) const override { return attach_worker(role) && take_role_lock(role); }
-    void report_arrived(Role) const noexcept override {}
-    void report_running(Role role) const noexcept override { runtime::report_running(role); }
-    void report_failing(Role role, const char* text) const noexcept override { runtime::report_failing(role, text); }
-    void leave(Role role, WorkerEnd end) const noexcept override { detach_worker(role, end); }
+    bool take(Seat seat) const override { return attach_worker(seat) && take_seat_lock(seat); }
+    void report_arrived(Seat) const noexcept override {}
+    void report_running(Seat seat) const noexcept override { runtime::report_running(seat); }
+    void report_failing(Seat seat, const char* text) const noexcept override { runtime::report_failing(seat, text); }
+    void leave(Seat seat, WorkerEnd end) const noexcept override { detach_worker(seat, end); }
 };
 
 constinit const PresenceInSlots kPresence;

@@ -63,6 +63,8 @@ Charged try_to_charge(pg_atomic_uint64& bucket, const model::Quota& quota, std::
                                                                                                            : Charged::kLostRace;
 }
 
+std::int64_t last_wait = 0;
+
 }  // namespace
 
 bool has_quotas() noexcept {
@@ -120,11 +122,16 @@ void give_back_to_device(std::uint64_t key, const model::Quota& quota, std::uint
     }
 }
 
-void count_refusal(Limit limit) noexcept {
+void count_refusal(Limit limit, std::int64_t wait) noexcept {
+    last_wait = wait;
     DatabaseSlot* slot = own_slot();
     if (slot == nullptr) return;
     pg_atomic_fetch_add_u64(&slot->refused_requests[static_cast<int>(limit)], 1);
     pg_atomic_write_u64(&slot->last_refused_at, static_cast<std::uint64_t>(GetCurrentTimestamp()));
+}
+
+std::int64_t wait_after_refusal() noexcept {
+    return last_wait;
 }
 
 QuotaReport quota_report() noexcept {

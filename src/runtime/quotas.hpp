@@ -48,8 +48,11 @@ void give_back_to_device(std::uint64_t key, const model::Quota& quota, std::uint
 enum class Limit : int { kDevice, kTotal, kBacklog };
 inline constexpr int kLimits = 3;
 
-// Counts a request that was refused.
-void count_refusal(Limit limit) noexcept;
+// Counts a request that was refused. `wait`: after how many milliseconds its client may try again.
+void count_refusal(Limit limit, std::int64_t wait) noexcept;
+
+// The wait of the last refusal in this process, in milliseconds.
+std::int64_t wait_after_refusal() noexcept;
 
 // What the limits did in this database since the server started; all are zero without preloading.
 struct QuotaReport {

@@ -59,6 +59,16 @@ bool rest_until_wanted(long milliseconds) {
     return true;
 }
 
+void want_news(Seat seat, bool is_wanted) noexcept {
+    const int number = find_slot_number(MyDatabaseId);
+    if (number < 0) return;
+    WorkerSlot& slot = slot_of(shared_state()->slots[number], seat);
+    if (is_wanted)
+        pg_atomic_fetch_and_u32(&slot.rest, ~(kResting | kNews));
+    else
+        pg_atomic_fetch_or_u32(&slot.rest, kResting);
+}
+
 void tell_news(WorkerSlot& slot) noexcept {
     if ((pg_atomic_fetch_or_u32(&slot.rest, kNews) & kResting) == 0) set_latch_of(pg_atomic_read_u32(&slot.procno));
 }

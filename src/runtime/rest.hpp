@@ -19,7 +19,10 @@ void begin_listening() noexcept;
 // wait.
 bool rest_until_wanted(long milliseconds);
 
-// For a commit that left events. Sets the latch of the slot's projector unless it rests.
+// For a worker of another seat: while it wants no news, no commit sets its latch. Without shared memory it does nothing.
+void want_news(Seat seat, bool is_wanted) noexcept;
+
+// For a commit that left events. Sets the latch of the slot's worker unless it rests or wants no news.
 void tell_news(WorkerSlot& slot) noexcept;
 
 // For a session that waits for a pass: the projector rests no longer, and does not rest after the pass that it is making.

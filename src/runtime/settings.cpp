@@ -1,8 +1,12 @@
 // Defines the settings: their names, units, ranges and descriptions.
 #include "runtime/settings.hpp"
 
+#include <exception>
+#include <variant>
+
 #include "postgres/error.hpp"
 #include "postgres/injection_point.hpp"
+#include "runtime/listen_address.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -68,6 +72,22 @@ void define_rate(const char* name, double& value, const char* description, const
 void define_text(const char* name, char*& value, const char* initially, int flags, const char* description, const char* details,
                  GucStringCheckHook check = nullptr) {
     DefineCustomStringVariable(name, description, details, &value, initially, PGC_SIGHUP, flags, check, nullptr, nullptr);
+}
+
+// P. The server shows the words where somebody sets the setting.
+bool check_listen(char** value, void**, GucSource) {
+    if (*value == nullptr) return true;
+    char flaw[300] = "";
+    try {
+        const auto parsed = parse_listen_addresses(*value);
+        if (const auto* found = std::get_if<ListenFlaw>(&parsed)) strlcpy(flaw, found->text.c_str(), sizeof flaw);
+    } catch (const std::bad_alloc&) {
+        strlcpy(flaw, "There is no memory to read it.", sizeof flaw);
+    }
+    if (flaw[0] == '\0') return true;
+    GUC_check_errdetail("%s", flaw);
+    GUC_check_errhint("A list with commas of [database=][address:]port, such as 8080 or fleet=127.0.0.1:8080.");
+    return false;
 }
 
 // P.
@@ -177,6 +197,30 @@ void define_all() {
                "Sets how long Redis keeps the statistics of a device that sends nothing.", "With 0 it keeps them for ever.");
     define_text("telemetry_cqrs.relay_ca_file", current.relay_ca_file, "", GUC_SUPERUSER_ONLY,
                 "Sets a file of certificates (PEM) of the authorities that the relay trusts.", "Empty: those of the system.");
+    define_text(
+        "telemetry_cqrs.http_listen", current.http_listen, "", 0, "Sets where HTTP is answered.",
+        "A list with commas of [database=][address:]port. Without an address it is 127.0.0.1; without a database the entry "
+        "is for the database that has the extension. Empty: nobody answers HTTP. It needs the library to be preloaded.",
+        check_listen);
+    define_int("telemetry_cqrs.http_workers", current.http_workers, 1, kMostHttpWorkers, 0,
+               "Sets how many processes answer HTTP for a database.",
+               "They share its ports. Each takes one of max_worker_processes.");
+    define_int("telemetry_cqrs.http_connections", current.http_connections, 1, 100000, 0,
+               "Sets how many connections each process that answers HTTP may have.",
+               "A client beyond that number is answered 503. The process also needs as many open files.");
+    define_int("telemetry_cqrs.http_body", current.http_body, 1, 1024 * 1024, GUC_UNIT_KB,
+               "Sets how large the body of an HTTP request may be.",
+               "A larger one is answered 413. For a compressed body it bounds both sizes.");
+    define_int(
+        "telemetry_cqrs.http_timeout", current.http_timeout, 100, 600000, GUC_UNIT_MS,
+        "Sets how long an HTTP request may take.",
+        "It bounds how long a client takes to send it, how long a statement or a wait for fresh statistics lasts, and how "
+        "long the client takes no bytes of the answer.");
+    define_text("telemetry_cqrs.http_anonymous_role", current.http_anonymous_role, "", 0,
+                "Sets the role as which HTTP requests without a token act.", "Empty: such requests are answered 401.");
+    define_text("telemetry_cqrs.http_allow_origin", current.http_allow_origin, "", 0,
+                "Sets the origin whose web pages may use HTTP (CORS), such as https://fleet.example.com.",
+                "* stands for each origin. Empty: only pages of the server itself may.");
     postgres::define_injection_setting();
     MarkGUCPrefixReserved("telemetry_cqrs");
 }

@@ -7,6 +7,8 @@ namespace runtime {
 
 enum class NotifyPayload : int { kEvents, kPointer, kOff };
 
+inline constexpr int kMostHttpWorkers = 8;  // of a database
+
 // Each member has the name of its setting, without the prefix.
 struct Settings {
     bool auto_register = true;                                      // register unknown devices with their first reading
@@ -42,6 +44,13 @@ struct Settings {
     char* redis_url = nullptr;      // empty: the relay sends nothing to Redis
     int redis_expiry = 86400;       // seconds after which Redis forgets a device; 0: never
     char* relay_ca_file = nullptr;  // certificates of authorities; empty: those of the system
+    char* http_listen = nullptr;    // runtime/listen_address.hpp; empty: nobody answers HTTP
+    int http_workers = 1;           // processes that answer HTTP for a database
+    int http_connections = 1000;    // connections of each of them
+    int http_body = 16384;          // kilobytes that the body of a request may have, also when it is unpacked
+    int http_timeout = 10000;       // milliseconds for sending a request, for a statement, and for taking an answer
+    char* http_anonymous_role = nullptr;  // as which requests without a token act; empty: they are refused
+    char* http_allow_origin = nullptr;    // the origin whose pages may read the answers (CORS); empty: none
 };
 
 const Settings& settings() noexcept;

@@ -105,9 +105,9 @@ bool has_workers(const DatabaseSlot& slot) {
 }
 
 // The slot of this database's worker, or null.
-WorkerSlot* find_own_worker_locked(Role role) {
+WorkerSlot* find_own_worker_locked(Seat seat) {
     DatabaseSlot* slot = find_slot_locked(MyDatabaseId);
-    return slot == nullptr ? nullptr : &slot_of(*slot, role);
+    return slot == nullptr ? nullptr : &slot_of(*slot, seat);
 }
 
 void enter(WorkerSlot& worker, WorkerState next, TimestampTz now) {
@@ -144,38 +144,38 @@ const char* name_of(WorkerState state) noexcept {
     return "none";
 }
 
-WorkerStatus worker_status(Oid database, Role role) noexcept {
+WorkerStatus worker_status(Oid database, Seat seat) noexcept {
     WorkerStatus status{};
     if (shared == nullptr) return status;
     postgres::LockHeld held(shared->lock, LW_SHARED);
     if (DatabaseSlot* slot = find_slot_locked(database)) {
-        const WorkerSlot& worker = slot_of(*slot, role);
+        const WorkerSlot& worker = slot_of(*slot, seat);
         status = {worker.pid, worker.state, worker.since, worker.error, worker.last_end};
     }
     return status;
 }
 
-bool report_starting(Oid database, Role role) noexcept {
+bool report_starting(Oid database, Seat seat) noexcept {
     if (shared == nullptr) return false;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr) return false;
-    if (role == Role::kProjector) slot->is_poked = false;
-    WorkerSlot& worker = slot_of(*slot, role);
+    if (seat == Role::kProjector) slot->is_poked = false;
+    WorkerSlot& worker = slot_of(*slot, seat);
     if (worker.pid != 0) return true;  // a worker is there, and the new one will find the slot taken and leave
     worker.last_end = WorkerEnd::kDied;
     enter(worker, WorkerState::kStarting, now);
     return true;
 }
 
-void report_not_started(Oid database, Role role, const char* reason, TimestampTz unless_since) noexcept {
+void report_not_started(Oid database, Seat seat, const char* reason, TimestampTz unless_since) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_or_make_slot_locked(database);
     if (slot == nullptr) return;
-    WorkerSlot& worker = slot_of(*slot, role);
+    WorkerSlot& worker = slot_of(*slot, seat);
     if (worker.pid != 0) return;
     enter(worker, WorkerState::kFailing, now);
     if (worker.error.at == 0 || worker.error.at < unless_since) note_error(worker, reason, now);
@@ -213,13 +213,13 @@ bool take_look_everywhere() noexcept {
     return was_set;
 }
 
-bool attach_worker(Role role) noexcept {
+bool attach_worker(Seat seat) noexcept {
     if (shared == nullptr) return false;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
     DatabaseSlot* slot = find_or_make_slot_locked(MyDatabaseId);
     if (slot == nullptr) return false;
-    WorkerSlot& worker = slot_of(*slot, role);
+    WorkerSlot& worker = slot_of(*slot, seat);
     if (worker.pid != 0) return false;
     worker.pid = MyProcPid;
     worker.last_end = WorkerEnd::kDied;
@@ -229,13 +229,13 @@ bool attach_worker(Role role) noexcept {
     return true;
 }
 
-void report_running(Role role) noexcept {
+void report_running(Seat seat) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     bool is_first = false;
     {
         postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
-        WorkerSlot* worker = find_own_worker_locked(role);
+        WorkerSlot* worker = find_own_worker_locked(seat);
         if (worker == nullptr) return;
         is_first = worker->state == WorkerState::kStarting;
         enter(*worker, WorkerState::kRunning, now);
@@ -243,22 +243,22 @@ void report_running(Role role) noexcept {
     if (is_first) set_latch_of(pg_atomic_read_u32(&shared->launcher_procno));
 }
 
-void report_failing(Role role, const char* text) noexcept {
+void report_failing(Seat seat, const char* text) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
-    if (WorkerSlot* worker = find_own_worker_locked(role)) {
+    if (WorkerSlot* worker = find_own_worker_locked(seat)) {
         enter(*worker, WorkerState::kFailing, now);
         note_error(*worker, text, now);
     }
 }
 
-void detach_worker(Role role, WorkerEnd end) noexcept {
+void detach_worker(Seat seat, WorkerEnd end) noexcept {
     if (shared == nullptr) return;
     const TimestampTz now = GetCurrentTimestamp();
     {
         postgres::LockHeld held(shared->lock, LW_EXCLUSIVE);
-        WorkerSlot* worker = find_own_worker_locked(role);
+        WorkerSlot* worker = find_own_worker_locked(seat);
         if (worker == nullptr || worker->pid != MyProcPid) return;
         worker->pid = 0;
         worker->last_end = end;

@@ -49,7 +49,7 @@ struct PassSignal {
 
 constexpr int kPassSignalCount = 16;
 
-// A worker of one role.
+// A worker of one seat.
 struct WorkerSlot {
     pg_atomic_uint32 procno;  // of the attached worker, kNoProcess without one
     pg_atomic_uint32 rest;    // flags of runtime/rest.hpp
@@ -89,7 +89,7 @@ struct BacklogCounters {
 struct DatabaseSlot {
     pg_atomic_uint32 database;       // oid; InvalidOid: the slot is free
     bool is_poked;                   // a session asked the launcher to look; the launcher clears it when it starts a projector
-    WorkerSlot workers[kRoleCount];  // by role
+    WorkerSlot workers[kSeatCount];  // by seat
     PassSignal pass_signals[kPassSignalCount];
     SinkReport sinks[kRelaySinks];         // runtime/relay_report.hpp
     IngestCounters ingest;                 // runtime/statistics.hpp
@@ -98,6 +98,14 @@ struct DatabaseSlot {
     pg_atomic_uint64 last_refused_at;      // 0: never
     BacklogCounters backlog;
 };
+
+// A port at which the workers of a database answer HTTP (runtime/port_claims.hpp).
+struct PortClaim {
+    int port;  // 0: none
+    Oid database;
+    int workers;
+};
+inline constexpr int kMostPortClaims = 64;
 
 // Eight entries of the table of device buckets (runtime/quotas.hpp). Keys and states have a cache line each.
 inline constexpr int kBucketWays = 8;
@@ -118,7 +126,8 @@ struct SharedState {
     pg_atomic_uint32 launcher_procno;
     pg_atomic_uint32 server_read_only;    // the server's own default_transaction_read_only, as the launcher sees it
     pg_atomic_uint64 unbounded_requests;  // requests of devices that found no bucket
-    bool must_look_everywhere;            // a session poked, and there was no free slot for its database
+    PortClaim port_claims[kMostPortClaims];
+    bool must_look_everywhere;  // a session poked, and there was no free slot for its database
     int slot_count;
     DatabaseSlot slots[1];  // slot_count of them
 };
@@ -143,31 +152,31 @@ struct WorkerStatus {
     WorkerEnd last_end;
 };
 
-// Copies what the slot says about a database's worker of a role.
-WorkerStatus worker_status(Oid database, Role role) noexcept;
+// Copies what the slot says about a database's worker of a seat.
+WorkerStatus worker_status(Oid database, Seat seat) noexcept;
 
 // For the launcher.
-bool report_starting(Oid database, Role role) noexcept;  // false: no slot is free
+bool report_starting(Oid database, Seat seat) noexcept;  // false: no slot is free
 // For a worker that cannot be started, or not yet. Keeps `reason`, unless the worker itself gave one at or after
 // `unless_since`.
-void report_not_started(Oid database, Role role, const char* reason, TimestampTz unless_since) noexcept;
+void report_not_started(Oid database, Seat seat, const char* reason, TimestampTz unless_since) noexcept;
 bool is_poked(Oid database) noexcept;
 void forget_database(Oid database) noexcept;      // frees the slot, unless a worker is attached
 bool forget_unless_poked(Oid database) noexcept;  // the same; false if a session poked meanwhile, and then the slot stays
 bool take_look_everywhere() noexcept;             // returns `must_look_everywhere` and clears it
 
-// For the worker of `MyDatabaseId` in this role. `attach_worker` returns false if another process has the role or no slot is
+// For the worker of `MyDatabaseId` in this seat. `attach_worker` returns false if another process has the seat or no slot is
 // free.
-bool attach_worker(Role role) noexcept;
-void report_running(Role role) noexcept;  // the first time, it wakes the launcher
-void report_failing(Role role, const char* text) noexcept;
-void detach_worker(Role role, WorkerEnd end) noexcept;
+bool attach_worker(Seat seat) noexcept;
+void report_running(Seat seat) noexcept;  // the first time, it wakes the launcher
+void report_failing(Seat seat, const char* text) noexcept;
+void detach_worker(Seat seat, WorkerEnd end) noexcept;
 
 // Returns the number of the database's slot, or -1.
 int find_slot_number(Oid database) noexcept;
 
-inline WorkerSlot& slot_of(DatabaseSlot& slot, Role role) noexcept {
-    return slot.workers[static_cast<int>(role)];
+inline WorkerSlot& slot_of(DatabaseSlot& slot, Seat seat) noexcept {
+    return slot.workers[ordinal_of(seat)];
 }
 
 // Returns the slot of a database, and makes one if it has none. Null if all slots are taken. The slot belongs to the database

@@ -36,7 +36,7 @@ bool try_to_start() {
     record.tried_at = now;
     record.failed_at = 0;
     write_start_record(record);  // before the worker can remove it
-    if (postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId)) return true;
+    if (postgres::start_worker_unwatched(program_of(Role::kProjector), {MyDatabaseId, 0})) return true;
     const bool may_log = note_failure(record, kNoWorkerSlot);
     write_start_record(record);
     if (may_log) {
@@ -74,7 +74,7 @@ void start_projector_wanted_before(bool is_on_its_way) noexcept {
     const StartRecord record = read_start_record();
     if (!is_on_its_way && record.tried_at == 0) return;
     remove_start_record();
-    const bool is_started = postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId);
+    const bool is_started = postgres::start_worker_unwatched(program_of(Role::kProjector), {MyDatabaseId, 0});
     if (!is_started && record.tried_at != 0) write_start_record(record);
 }
 
@@ -82,7 +82,7 @@ void start_projector_wanted_before(bool is_on_its_way) noexcept {
 // lock taken.
 void start_successor() noexcept {
     remove_start_record();
-    (void)postgres::start_worker_unwatched(program_of(Role::kProjector), MyDatabaseId);
+    (void)postgres::start_worker_unwatched(program_of(Role::kProjector), {MyDatabaseId, 0});
 }
 
 }  // namespace runtime

@@ -24,15 +24,15 @@ public:
     // For the commit of CREATE EXTENSION and ALTER EXTENSION UPDATE.
     virtual void tell_installed() const noexcept = 0;
 
-    virtual WorkerStatus status(Role role) const = 0;
+    virtual WorkerStatus status(Seat seat) const = 0;
 
-    // For a worker. `take` makes the process the one worker of its role, in a transaction of its own. False: another one is.
-    virtual bool take(Role role) const = 0;
+    // For a worker. `take` makes the process the one worker of its seat, in a transaction of its own. False: another one is.
+    virtual bool take(Seat seat) const = 0;
     // The worker has found its extension, or has found that there is none.
-    virtual void report_arrived(Role role) const noexcept = 0;
-    virtual void report_running(Role role) const noexcept = 0;
-    virtual void report_failing(Role role, const char* text) const noexcept = 0;
-    virtual void leave(Role role, WorkerEnd end) const noexcept = 0;
+    virtual void report_arrived(Seat seat) const noexcept = 0;
+    virtual void report_running(Seat seat) const noexcept = 0;
+    virtual void report_failing(Seat seat, const char* text) const noexcept = 0;
+    virtual void leave(Seat seat, WorkerEnd end) const noexcept = 0;
 
 protected:
     ~WorkerPresence() = default;

@@ -9,7 +9,7 @@
 #include "postgres/transaction.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/presence_by_lock.hpp"
-#include "runtime/role_lock.hpp"
+#include "runtime/seat_lock.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/shared_state.hpp"
 #include "runtime/start_on_demand.hpp"
@@ -29,8 +29,8 @@ constexpr long kLongestWait = 2000;  // milliseconds
 // The callback at process exit reads it.
 runtime::WorkerEnd worker_end = runtime::WorkerEnd::kDied;
 
-void leave(int, Datum role) noexcept {
-    runtime::worker_presence().leave(static_cast<runtime::Role>(DatumGetInt32(role)), worker_end);
+void leave(int, Datum seat_index) noexcept {
+    runtime::worker_presence().leave(runtime::seat_at(DatumGetInt32(seat_index)), worker_end);
 }
 
 [[noreturn]] void leave_because(runtime::WorkerEnd reason) {
@@ -38,16 +38,28 @@ void leave(int, Datum role) noexcept {
     proc_exit(0);
 }
 
-// True for the one process that has this role in this database.
-bool take_role(runtime::Role role) {
-    postgres::guarded([role] { before_shmem_exit(leave, Int32GetDatum(static_cast<int>(role))); });
-    return runtime::worker_presence().take(role);
+// True for the one process that has this seat in this database.
+bool take_seat(runtime::Seat seat) {
+    postgres::guarded([seat] { before_shmem_exit(leave, Int32GetDatum(runtime::ordinal_of(seat))); });
+    return runtime::worker_presence().take(seat);
 }
 
 // The launcher's view of the server's configuration. The launcher may hear of a reload later than this process.
 bool is_server_read_only() {
     runtime::SharedState* shared = runtime::shared_state();
     return shared != nullptr && pg_atomic_read_u32(&shared->server_read_only) != 0;
+}
+
+// A rename gives the database a new worker.
+std::string name_of_database() {
+    postgres::Transaction transaction;
+    const NameData name = postgres::guarded([] {
+        NameData found{};
+        if (const char* text = get_database_name(MyDatabaseId)) namestrcpy(&found, text);
+        return found;
+    });
+    transaction.commit();
+    return NameStr(name);
 }
 
 bool is_cancellation(const postgres::ErrorReport& failure) {
@@ -59,7 +71,7 @@ bool is_cancellation(const postgres::ErrorReport& failure) {
 // Ends the process if the database has no extension. The launcher starts no other one until a session pokes it.
 void DatabaseWorker::leave_if_absent() {
     if (extension_.state != ExtensionState::kAbsent) return;
-    runtime::worker_presence().report_arrived(role_);
+    runtime::worker_presence().report_arrived(seat_);
     leave_because(runtime::WorkerEnd::kAbsent);
 }
 
@@ -67,7 +79,7 @@ void DatabaseWorker::leave_if_absent() {
 // leaves in any case, because it has stepped down.
 void DatabaseWorker::leave_to_other_library(const postgres::ErrorReport& reason) {
     const auto error = error_of([&] {
-        runtime::release_role_lock(role_);
+        runtime::release_seat_lock(seat_);
         if (has_matched_) {
             log(reason);
         } else {
@@ -136,7 +148,7 @@ bool DatabaseWorker::has_reason_to_work() const {
 void DatabaseWorker::log(const postgres::ErrorReport& failure) {
     if (!log_throttle_.may_log(failure.sqlstate, runtime::steady_time())) return;
     has_logged_failure_ = true;
-    postgres::guarded([&failure, program = runtime::program_of(role_).type] {
+    postgres::guarded([&failure, program = runtime::program_of(seat_.role).type] {
         ereport(LOG, (errcode(failure.sqlstate), errmsg("%s waits: %s", program, failure.message.c_str()),
                       failure.detail.empty() ? 0 : errdetail_internal("%s", failure.detail.c_str()),
                       failure.hint.empty() ? 0 : errhint("%s", failure.hint.c_str()),
@@ -146,7 +158,7 @@ void DatabaseWorker::log(const postgres::ErrorReport& failure) {
 
 // Shows and logs why something cannot be done now.
 void DatabaseWorker::hold(const postgres::ErrorReport& reason) {
-    runtime::worker_presence().report_failing(role_, reason.message.c_str());
+    runtime::worker_presence().report_failing(seat_, reason.message.c_str());
     is_running_ = false;
     waiting_reason_ = runtime::kActivityOfFailing + reason.message;
     log(reason);
@@ -156,11 +168,11 @@ void DatabaseWorker::report_working() {
     backoff_.succeeded();
     if (has_logged_failure_) {
         has_logged_failure_ = false;
-        postgres::guarded([program = runtime::program_of(role_).type] { ereport(LOG, (errmsg("%s goes on", program))); });
+        postgres::guarded([program = runtime::program_of(seat_.role).type] { ereport(LOG, (errmsg("%s goes on", program))); });
     }
     waiting_reason_.clear();
     if (is_running_) return;
-    runtime::worker_presence().report_running(role_);
+    runtime::worker_presence().report_running(seat_);
     is_running_ = true;
 }
 
@@ -183,8 +195,8 @@ bool DatabaseWorker::may_work() {
         return false;
     }
     has_matched_ = true;
-    if (!is_running_) runtime::worker_presence().report_arrived(role_);
-    if (is_server_read_only()) {
+    if (!is_running_) runtime::worker_presence().report_arrived(seat_);
+    if (work_.writes() && is_server_read_only()) {
         hold({ERRCODE_READ_ONLY_SQL_TRANSACTION,
               "the server is read-only",
               "default_transaction_read_only is on for the whole server.",
@@ -197,7 +209,7 @@ bool DatabaseWorker::may_work() {
 
 // False: nothing can be done.
 bool DatabaseWorker::work() {
-    if (!runtime::is_wanted(role_)) leave_because(runtime::WorkerEnd::kUnwanted);
+    if (!runtime::is_wanted_in(database_.c_str(), seat_)) leave_because(runtime::WorkerEnd::kUnwanted);
     give_way_if_wanted();
     completed_before_turn_ = postgres::completed_transactions();
     if (!may_work()) return false;
@@ -271,15 +283,18 @@ void DatabaseWorker::run() {
     }
 }
 
-void serve_database(runtime::Role role, Oid database, std::unique_ptr<Work> (*make_work)()) {
+void serve_database(runtime::Role role, Datum argument, std::unique_ptr<Work> (*make_work)()) {
     postgres::keep_freed_memory();
-    postgres::connect_worker(database);
+    const postgres::WorkerArgument told = postgres::worker_argument(argument);
+    const runtime::Seat seat(role, told.number);
+    postgres::connect_worker(told.database);
     postgres::prepare_worker_session(runtime::program_of(role).type);
-    if (!take_role(role)) return;
+    if (!take_seat(seat)) return;
     const MemoryContext turn_context = postgres::guarded(
         [] { return AllocSetContextCreate(TopMemoryContext, "telemetry_cqrs turn", ALLOCSET_DEFAULT_SIZES); });
+    const std::string database = name_of_database();
     const std::unique_ptr<Work> work = make_work();
-    DatabaseWorker(role, *work, turn_context).run();
+    DatabaseWorker(seat, database, *work, turn_context).run();
 }
 
 }  // namespace worker

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "postgres/error.hpp"
 #include "postgres/event_loop.hpp"
@@ -42,6 +43,9 @@ public:
     Work& operator=(const Work&) = delete;
     virtual ~Work() = default;
 
+    // Does the work write? Then the worker holds while the server is read-only.
+    virtual bool writes() const { return true; }
+
     // A turn begins. The latch was reset just before.
     virtual void begin_turn() = 0;
 
@@ -53,8 +57,8 @@ public:
 
 class DatabaseWorker {
 public:
-    DatabaseWorker(runtime::Role role, Work& work, MemoryContext turn_context)
-        : role_(role), work_(work), turn_context_(turn_context) {}
+    DatabaseWorker(runtime::Seat seat, std::string database, Work& work, MemoryContext turn_context)
+        : seat_(seat), database_(std::move(database)), work_(work), turn_context_(turn_context) {}
     [[noreturn]] void run();
 
     // Work::rest() uses the functions that follow.
@@ -69,6 +73,9 @@ public:
 
     // pg_stat_activity shows that the worker waits, and why if it cannot work.
     void report_idle();
+
+    runtime::Seat seat() const noexcept { return seat_; }
+    const std::string& database() const noexcept { return database_; }
 
     // Is there work although nobody has set the latch? That is so if something is to be tried again, if the server has become
     // read-only, or if a transaction has ended since the turn began.
@@ -90,7 +97,8 @@ private:
     template <typename Body>
     std::optional<postgres::ErrorReport> error_of(Body body);
 
-    runtime::Role role_;
+    runtime::Seat seat_;
+    std::string database_;  // its name
     Work& work_;
     MemoryContext turn_context_;
     runtime::LogThrottle log_throttle_;
@@ -107,8 +115,8 @@ private:
     bool tries_again_ = false;    // something failed and is due again later
 };
 
-// Connects the process to the database and serves it. Returns if another process has the role there already. `make_work` makes
-// the work of the role once the process has it.
-void serve_database(runtime::Role role, Oid database, std::unique_ptr<Work> (*make_work)());
+// Connects the process to the database that the argument of its main function names, and serves it. Returns if another process
+// has the seat there already. `make_work` makes the work of the role once the process has the seat.
+void serve_database(runtime::Role role, Datum argument, std::unique_ptr<Work> (*make_work)());
 
 }  // namespace worker

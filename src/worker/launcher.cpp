@@ -32,12 +32,13 @@ constexpr runtime::SteadyTime kFirstDelay = USECS_PER_SEC;
 constexpr runtime::SteadyTime kLongestDelay = 60 * USECS_PER_SEC;
 constexpr runtime::SteadyTime kLockedDelay = 200 * 1000;  // between looks at a database that a statement is changing as a whole
 constexpr runtime::SteadyTime kNoSlotDelay = 2 * USECS_PER_SEC;
-constexpr int kMaxProbes = 3;  // workers that are finding out whether the extension is there
+constexpr runtime::SteadyTime kAbsentDelay = 30 * USECS_PER_SEC;  // on a standby, where no session pokes
+constexpr int kMaxProbes = 3;                                     // workers that are finding out whether the extension is there
 
 enum class Phase { kUnknown, kLive, kEnded, kAbsent };
 
 struct ServedWorker {
-    runtime::Role role = runtime::Role::kProjector;
+    runtime::Seat seat = runtime::Role::kProjector;
     Phase phase = Phase::kUnknown;
     BackgroundWorkerHandle* handle = nullptr;  // of the live worker; null if an earlier launcher started it
     TimestampTz started_at = 0;
@@ -48,16 +49,19 @@ struct ServedWorker {
     DatabaseLockWatch lock_watch;  // while it waits to be started
 };
 
-// The projector's worker finds out whether the database has the extension. Workers of other roles are started beside it.
+// The projector's worker finds out whether the database has the extension. Workers of other roles are started beside it. On a
+// standby there is no projector, and the first worker of HTTP finds out.
 struct ServedDatabase {
     std::string name;
-    ServedWorker workers[runtime::kRoleCount];
+    ServedWorker workers[runtime::kSeatCount];
 
     ServedDatabase() {
-        for (const runtime::Role role : runtime::kRoles) worker_of(role).role = role;
+        for (int i = 0; i < runtime::kSeatCount; ++i) workers[i].seat = runtime::seat_at(i);
     }
-    ServedWorker& worker_of(runtime::Role role) { return workers[static_cast<int>(role)]; }
-    const ServedWorker& projector() const { return workers[static_cast<int>(runtime::Role::kProjector)]; }
+    const ServedWorker& worker_of(runtime::Seat seat) const { return workers[runtime::ordinal_of(seat)]; }
+    const ServedWorker& first_worker(bool is_standby) const {
+        return worker_of(is_standby ? runtime::Role::kHttp : runtime::Role::kProjector);
+    }
 };
 
 class Launcher {
@@ -85,12 +89,13 @@ private:
     MemoryContext handles_context_;
     std::map<Oid, ServedDatabase> served_;
     runtime::SteadyTime now_ = 0;
+    bool is_standby_ = false;
     double total_rate_ = runtime::settings().total_rate;  // for which the buckets count
     runtime::LogThrottle log_throttle_;                   // of missing slots
 };
 
 bool Launcher::is_live(Oid oid, const ServedWorker& worker) const {
-    if (worker.handle == nullptr) return runtime::worker_status(oid, worker.role).pid != 0;
+    if (worker.handle == nullptr) return runtime::worker_status(oid, worker.seat).pid != 0;
     return postgres::guarded([handle = worker.handle] {
         pid_t pid;
         return GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED;
@@ -98,18 +103,19 @@ bool Launcher::is_live(Oid oid, const ServedWorker& worker) const {
 }
 
 bool is_starting(Oid oid, const ServedWorker& worker) {
-    return worker.phase == Phase::kLive && runtime::worker_status(oid, worker.role).state == runtime::WorkerState::kStarting;
+    return worker.phase == Phase::kLive && runtime::worker_status(oid, worker.seat).state == runtime::WorkerState::kStarting;
 }
 
 int Launcher::count_probes() const {
-    return static_cast<int>(std::count_if(
-        served_.begin(), served_.end(), [](const auto& entry) { return is_starting(entry.first, entry.second.projector()); }));
+    return static_cast<int>(std::count_if(served_.begin(), served_.end(), [this](const auto& entry) {
+        return is_starting(entry.first, entry.second.first_worker(is_standby_));
+    }));
 }
 
 // Finds the workers that an earlier launcher has started.
 void Launcher::adopt(Oid oid, ServedDatabase& served) const {
     for (ServedWorker& worker : served.workers) {
-        if (runtime::worker_status(oid, worker.role).pid == 0) continue;
+        if (runtime::worker_status(oid, worker.seat).pid == 0) continue;
         worker.phase = Phase::kLive;
         worker.started_at = GetCurrentTimestamp();
         worker.live_since = now_;
@@ -164,7 +170,7 @@ void Launcher::let_go(Oid oid, ServedWorker& worker) {
     worker.was_asked_to_end = true;
     if (worker.handle != nullptr) {
         postgres::guarded([handle = worker.handle] { TerminateBackgroundWorker(handle); });
-    } else if (const int pid = runtime::worker_status(oid, worker.role).pid; pid != 0) {
+    } else if (const int pid = runtime::worker_status(oid, worker.seat).pid; pid != 0) {
         kill(pid, SIGTERM);
     }
 }
@@ -173,13 +179,13 @@ void Launcher::has_ended(Oid oid, ServedWorker& worker) {
     if (worker.handle != nullptr) pfree(worker.handle);
     worker.handle = nullptr;
     worker.was_asked_to_end = false;
-    const runtime::WorkerStatus status = runtime::worker_status(oid, worker.role);
+    const runtime::WorkerStatus status = runtime::worker_status(oid, worker.seat);
     if (status.pid != 0) return;  // an earlier launcher's worker was there first, and is the one to watch
     if (status.last_end == runtime::WorkerEnd::kAbsent) {
         worker.failure_count = 0;
-        worker.due_at = 0;
+        worker.due_at = is_standby_ ? now_ + kAbsentDelay : 0;
         const bool is_forgotten = runtime::forget_unless_poked(oid);
-        worker.phase = worker.role != runtime::Role::kProjector ? Phase::kEnded
+        worker.phase = worker.seat != runtime::Role::kProjector ? Phase::kEnded
                        : is_forgotten                           ? Phase::kAbsent
                                                                 : Phase::kUnknown;
         return;
@@ -192,7 +198,7 @@ void Launcher::has_ended(Oid oid, ServedWorker& worker) {
         worker.due_at += runtime::delay_after(worker.failure_count, kFirstDelay, kLongestDelay);
         const std::string reason =
             "the worker ended " + std::to_string(worker.failure_count + 1) + " times in a row; the server log says why";
-        runtime::report_not_started(oid, worker.role, reason.c_str(), worker.started_at);
+        runtime::report_not_started(oid, worker.seat, reason.c_str(), worker.started_at);
     }
     ++worker.failure_count;
 }
@@ -208,13 +214,15 @@ void Launcher::log_missing_slot(const std::string& database, const char* reason)
     postgres::guarded([name = database.c_str(), reason] { runtime::log_missing_slot(name, reason); });
 }
 
-// A projector is on its own account. It needs a free probe while nobody knows whether the extension is there. It needs no time
-// to wait for one, because the end of a probe wakes the launcher. Another worker needs a projector that has found the
-// extension, and the projector's report wakes the launcher, too.
+// The first worker of a database is on its own account. It needs a free probe while nobody knows whether the extension is
+// there. It needs no time to wait for one, because the end of a probe wakes the launcher. Another worker needs a first one that
+// has found the extension, and the report of that one wakes the launcher, too. On a standby only HTTP has workers.
 bool Launcher::may_start(Oid oid, const ServedDatabase& served, const ServedWorker& worker) const {
-    if (!runtime::is_wanted(worker.role)) return false;
-    if (worker.role == runtime::Role::kProjector) return worker.phase != Phase::kUnknown || count_probes() < kMaxProbes;
-    return served.projector().phase == Phase::kLive && !is_starting(oid, served.projector());
+    if (is_standby_ && worker.seat.role != runtime::Role::kHttp) return false;
+    if (!runtime::is_wanted_in(served.name.c_str(), worker.seat)) return false;
+    const ServedWorker& first = served.first_worker(is_standby_);
+    if (&worker == &first) return worker.phase != Phase::kUnknown || count_probes() < kMaxProbes;
+    return first.phase == Phase::kLive && !is_starting(oid, first);
 }
 
 void Launcher::start(Oid oid, const std::string& database, ServedWorker& worker) {
@@ -223,17 +231,17 @@ void Launcher::start(Oid oid, const std::string& database, ServedWorker& worker)
         worker.due_at = now_ + (sight == DatabaseLockWatch::Sight::kFirst ? DatabaseLockWatch::kSecondLookDelay : kLockedDelay);
         return;
     }
-    if (!runtime::report_starting(oid, worker.role)) {
+    if (!runtime::report_starting(oid, worker.seat)) {
         worker.due_at = now_ + kNoSlotDelay;
         log_missing_slot(database, "More databases have the extension than the server can run workers.");
         return;
     }
     MemoryContextSwitchTo(handles_context_);
-    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::program_of(worker.role), oid);
+    BackgroundWorkerHandle* handle = postgres::start_worker(runtime::program_of(worker.seat.role), {oid, worker.seat.number});
     MemoryContextSwitchTo(turn_context_);
     if (handle == nullptr) {
         worker.due_at = now_ + kNoSlotDelay;
-        runtime::report_not_started(oid, worker.role, runtime::kNoWorkerSlot, PG_INT64_MAX);
+        runtime::report_not_started(oid, worker.seat, runtime::kNoWorkerSlot, PG_INT64_MAX);
         log_missing_slot(database, runtime::kNoWorkerSlot);
         return;
     }
@@ -246,6 +254,7 @@ void Launcher::start(Oid oid, const std::string& database, ServedWorker& worker)
 
 long Launcher::look() {
     now_ = runtime::steady_time();
+    is_standby_ = RecoveryInProgress();
     // This is the server's own setting. The settings of databases and roles do not reach the launcher.
     pg_atomic_write_u32(&runtime::shared_state()->server_read_only, DefaultXactReadOnly ? 1 : 0);
     if (total_rate_ != runtime::settings().total_rate) runtime::fill_total_buckets();

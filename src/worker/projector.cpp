@@ -110,9 +110,9 @@ void Projector::rest(DatabaseWorker& worker) {
 }  // namespace
 }  // namespace worker
 
-extern "C" PGDLLEXPORT void telemetry_projector_main(Datum database) {
-    postgres::entry_point([database] {
-        worker::serve_database(runtime::Role::kProjector, DatumGetObjectId(database),
+extern "C" PGDLLEXPORT void telemetry_projector_main(Datum argument) {
+    postgres::entry_point([argument] {
+        worker::serve_database(runtime::Role::kProjector, argument,
                                []() -> std::unique_ptr<worker::Work> { return std::make_unique<worker::Projector>(); });
     });
 }

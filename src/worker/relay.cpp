@@ -165,9 +165,9 @@ void Relay::rest(DatabaseWorker& worker) {
 }  // namespace
 }  // namespace worker
 
-extern "C" PGDLLEXPORT void telemetry_relay_main(Datum database) {
-    postgres::entry_point([database] {
-        worker::serve_database(runtime::Role::kRelay, DatumGetObjectId(database),
+extern "C" PGDLLEXPORT void telemetry_relay_main(Datum argument) {
+    postgres::entry_point([argument] {
+        worker::serve_database(runtime::Role::kRelay, argument,
                                []() -> std::unique_ptr<worker::Work> { return std::make_unique<worker::Relay>(); });
     });
 }

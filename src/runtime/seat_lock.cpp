@@ -1,5 +1,5 @@
-// Takes and releases the locks of roles.
-#include "runtime/role_lock.hpp"
+// Takes and releases the locks of seats.
+#include "runtime/seat_lock.hpp"
 
 #include "postgres/error.hpp"
 #include "postgres/transaction.hpp"
@@ -9,17 +9,17 @@
 
 namespace runtime {
 
-bool take_role_lock(Role role) {
+bool take_seat_lock(Seat seat) {
     postgres::Transaction transaction;
     const bool is_ours = postgres::guarded(
-        [tag = tag_of(lock_of(role))] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
+        [tag = tag_of(lock_of(seat))] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
     transaction.commit();
     return is_ours;
 }
 
-void release_role_lock(Role role) {
+void release_seat_lock(Seat seat) {
     postgres::Transaction transaction;
-    postgres::guarded([tag = tag_of(lock_of(role))] { LockRelease(&tag, ExclusiveLock, true); });
+    postgres::guarded([tag = tag_of(lock_of(seat))] { LockRelease(&tag, ExclusiveLock, true); });
     transaction.commit();
 }
 

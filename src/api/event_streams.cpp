@@ -1,0 +1,282 @@
+// Reads batches as the role of a client that wants them, and keeps the last few for the others.
+#include "api/event_streams.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <variant>
+
+#include "api/statement.hpp"
+#include "error_codes.hpp"
+#include "http/cross_origin.hpp"
+#include "model/json_text.hpp"
+#include "postgres/error.hpp"
+#include "postgres/transaction.hpp"
+#include "runtime/installed.hpp"
+#include "runtime/settings.hpp"
+
+#include "postgres/pg.hpp"
+
+namespace api {
+namespace {
+
+using runtime::SteadyTime;
+
+constexpr SteadyTime kSecond = 1000 * 1000;
+constexpr SteadyTime kLongestSilence = 15 * kSecond;
+constexpr SteadyTime kBetweenChecks = 5 * kSecond;   // whether the token still counts
+constexpr SteadyTime kPollOnStandby = kSecond / 20;  // replay wakes nobody
+constexpr SteadyTime kPoll = kSecond;
+constexpr std::size_t kPiece = 64 * 1024;  // bytes that are sent at once, about
+constexpr std::size_t kCachedBatches = 4;
+
+constexpr const char* kNewest = "SELECT COALESCE(max(b.batch_id), 0)::text, NULL::timestamptz FROM telemetry.batch b";
+constexpr const char* kNext =
+    "SELECT b.batch_id::text, b.created_at FROM telemetry.batch b WHERE b.batch_id > $1::bigint ORDER BY b.batch_id LIMIT 1";
+// A name has no control character, so a tab and a line feed separate.
+constexpr const char* kEvents =
+    "SELECT string_agg(concat(e.id, E'\\t', e.aggregateid, E'\\t', e.payload ->> 'region', E'\\t', e.type, E'\\t', "
+    "jsonb_build_object('id', e.id, 'type', e.type) || e.payload), E'\\n' ORDER BY e.ordinality), NULL::timestamptz "
+    "FROM telemetry.read_events($1::bigint) WITH ORDINALITY AS e";
+constexpr const char* kFollow = "SELECT telemetry.follow_from($1::bigint)::text, NULL::timestamptz";
+
+std::int64_t number_of(std::string_view text) {
+    std::int64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+std::vector<BoundText> number(std::int64_t value) {
+    return {{http::ParameterType::kText, std::to_string(value)}};
+}
+
+std::string_view next_field(std::string_view& line) {
+    const auto end = std::min(line.find('\t'), line.size());
+    const std::string_view field = line.substr(0, end);
+    line.remove_prefix(std::min(end + 1, line.size()));
+    return field;
+}
+
+// A transaction that reads for one client.
+class ReadingFor {
+public:
+    explicit ReadingFor(const std::string& authorization) : limit_(runtime::settings().http_timeout) {
+        (void)runtime::hold_installed();
+        postgres::guarded(postgres::push_snapshot_of_now);
+        auto caller = find_caller(authorization);
+        if (auto* problem = std::get_if<http::Problem>(&caller))
+            problem_ = std::move(*problem);
+        else if (!may_read(std::get<Caller>(caller), "events"))
+            problem_ = http::Problem{.status = 403,
+                                     .detail = "The role of the token may not read events.",
+                                     .hint = "An administrator calls telemetry.grant_reader() for it.",
+                                     .sqlstate = "42501"};
+        else
+            caller_ = std::get<Caller>(caller);
+    }
+
+    const std::optional<http::Problem>& problem() const noexcept { return problem_; }
+    const Caller& caller() const noexcept { return caller_; }
+    void commit() { transaction_.commit(); }
+
+private:
+    TimeLimit limit_;
+    postgres::Transaction transaction_;
+    std::optional<http::Problem> problem_;
+    Caller caller_{};
+};
+
+}  // namespace
+
+std::optional<StreamPlace> parse_stream_place(std::string_view text) {
+    StreamPlace place;
+    const char* end = text.data() + text.size();
+    const auto [after_batch, error] = std::from_chars(text.data(), end, place.batch);
+    if (error != std::errc() || place.batch < 0) return std::nullopt;
+    if (after_batch == end) return place;
+    std::int64_t event_id = 0;
+    if (*after_batch != '-') return std::nullopt;
+    const auto [after_event, event_error] = std::from_chars(after_batch + 1, end, event_id);
+    if (event_error != std::errc() || after_event != end || event_id < 0) return std::nullopt;
+    place.event_id = event_id;
+    return place;
+}
+
+// Raises an error where the role may not follow batches.
+StreamPlace EventStreams::begin_place(const Caller& caller, const http::Request& request, const http::RouteMatch& found) {
+    const std::string& sent = !request.last_event_id.empty() ? request.last_event_id : found.values.back().value_or("");
+    if (sent.empty()) {
+        const StreamPlace newest{number_of(query(caller, kNewest, {}).body.value_or("0")), std::nullopt};
+        (void)query(caller, kFollow, number(newest.batch + 1));
+        return newest;
+    }
+    const auto place = parse_stream_place(sent);
+    if (!place)
+        throw postgres::Error(ERRCODE_INVALID_PARAMETER_VALUE, "the id of the last event is no place of the stream", {},
+                              "Send the id that came with the last event, unchanged, or none.");
+    return *place;
+}
+
+void EventStreams::begin(const http::Received& received, const http::RouteMatch& found) {
+    const SteadyTime now = runtime::steady_time();
+    Stream stream{.client = received.from,
+                  .authorization = received.request.authorization,
+                  .device_id = found.values[0],
+                  .region = found.values[1],
+                  .place = {},
+                  .batch = nullptr,
+                  .spoke_at = now,
+                  .checked_at = now};
+    try {
+        ReadingFor reading(stream.authorization);
+        if (reading.problem()) return server_.answer(received.from, http::response_of(*reading.problem()));
+        stream.place = begin_place(reading.caller(), received.request, found);
+        reading.commit();
+    } catch (...) {
+        return server_.answer(received.from, http::response_of(problem_of(postgres::describe_current_exception())));
+    }
+    http::Response head;
+    head.content_type = "text/event-stream";
+    head.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
+    if (!received.request.origin.empty())
+        http::allow_origin(head, received.request.origin, runtime::settings().http_allow_origin);
+    server_.begin_stream(received.from, std::move(head));
+    server_.send(received.from, "retry: 2000\n\n");
+    streams_.push_back(std::move(stream));
+}
+
+// An error ends this stream only.
+template <typename Body>
+void EventStreams::attempt(Stream& stream, Body body) {
+    try {
+        ReadingFor reading(stream.authorization);
+        if (reading.problem()) return end(stream, "event: error\ndata: " + http::response_of(*reading.problem()).body + "\n");
+        body(reading.caller());
+        reading.commit();
+    } catch (...) {
+        const http::Problem problem = problem_of(postgres::describe_current_exception());
+        std::string words = problem.sqlstate == "TC203" ? "event: lost\ndata: " : "event: error\ndata: ";
+        words += http::response_of(problem).body;
+        end(stream, words + "\n");
+    }
+}
+
+void EventStreams::serve() {
+    const SteadyTime now = runtime::steady_time();
+    for (Stream& each : streams_)
+        if (!server_.is_open(each.client)) each.has_ended = true;
+    find_newest(now);
+    for (Stream& each : streams_)
+        if (!each.has_ended && server_.has_room_for_more(each.client)) serve_one(each, now);
+    std::erase_if(streams_, [](const Stream& each) { return each.has_ended; });
+    if (streams_.empty()) cache_.clear();
+    due_at_ = streams_.empty() ? INT64_MAX : now + (RecoveryInProgress() ? kPollOnStandby : kPoll);
+}
+
+// One look serves all streams that have sent what there was.
+void EventStreams::find_newest(SteadyTime now) {
+    for (Stream& each : streams_) {
+        if (each.has_ended) continue;
+        attempt(each, [&](const Caller& caller) {
+            newest_ = number_of(query(caller, kNewest, {}).body.value_or("0"));
+            each.checked_at = now;
+        });
+        if (!each.has_ended) return;
+    }
+}
+
+void EventStreams::serve_one(Stream& stream, SteadyTime now) {
+    const bool must_check = now - stream.checked_at >= kBetweenChecks;
+    const bool has_next = stream.batch == nullptr && (stream.place.event_id || stream.place.batch < newest_);
+    if (must_check || (has_next && !take_known_batch(stream)))
+        attempt(stream, [&](const Caller& caller) {
+            stream.checked_at = now;
+            if (has_next && stream.batch == nullptr) take_next_batch(stream, caller);
+        });
+    if (stream.has_ended) return;
+    if (stream.batch != nullptr) {
+        send_events(stream);
+        stream.spoke_at = now;
+    } else if (now - stream.spoke_at >= kLongestSilence) {
+        server_.send(stream.client, ":\n\n");
+        stream.spoke_at = now;
+    }
+}
+
+// Where another stream has gone on from the same batch, nothing is to be read.
+bool EventStreams::take_known_batch(Stream& stream) {
+    if (stream.place.event_id) return false;
+    const auto known = std::ranges::find(cache_, stream.place.batch, [](const auto& each) { return each->follows; });
+    if (known == cache_.end()) return false;
+    stream.batch = *known;
+    stream.next_event = 0;
+    return true;
+}
+
+void EventStreams::take_next_batch(Stream& stream, const Caller& caller) {
+    StreamPlace& place = stream.place;
+    if (place.event_id) {
+        auto batch = read(-1, place.batch, caller);
+        const auto last = std::ranges::find(batch->events, *place.event_id, &Event::id);
+        if (last == batch->events.end())
+            throw postgres::Error(error_codes::kBatchNotFound, "the last event is not in its batch any more",
+                                  "The projector has merged the batch with others.", "Start over from the statistics.");
+        stream.next_event = static_cast<std::size_t>(last - batch->events.begin()) + 1;
+        stream.batch = std::move(batch);
+        return;
+    }
+    const QueryAnswer next = query(caller, kNext, number(place.batch));
+    if (!next.body) return;
+    const std::int64_t batch = number_of(*next.body);
+    // Between them may lie numbers that no batch has had, or a batch that is gone: then this raises an error.
+    if (batch != place.batch + 1) (void)query(caller, kFollow, number(place.batch + 1));
+    stream.batch = read(place.batch, batch, caller);
+    stream.next_event = 0;
+}
+
+std::shared_ptr<const EventStreams::BatchEvents> EventStreams::read(std::int64_t follows, std::int64_t batch,
+                                                                    const Caller& caller) {
+    auto events = std::make_shared<BatchEvents>();
+    events->follows = follows;
+    events->batch = batch;
+    const std::string lines = query(caller, kEvents, number(batch)).body.value_or("");
+    for (std::size_t begin = 0; begin < lines.size();) {
+        const auto line_end = std::min(lines.find('\n', begin), lines.size());
+        std::string_view line = std::string_view(lines).substr(begin, line_end - begin);
+        begin = line_end + 1;
+        Event event{.id = number_of(next_field(line)), .device_id = {}, .region = {}, .text = {}};
+        event.device_id = next_field(line);
+        event.region = next_field(line);
+        event.text.append("event: ").append(next_field(line)).append("\ndata: ").append(line).append("\n\n");
+        events->events.push_back(std::move(event));
+    }
+    if (cache_.size() >= kCachedBatches) cache_.erase(cache_.begin());
+    cache_.push_back(events);
+    return events;
+}
+
+void EventStreams::send_events(Stream& stream) {
+    std::string piece;
+    const auto& events = stream.batch->events;
+    const std::string batch = std::to_string(stream.batch->batch);
+    while (stream.next_event < events.size() && piece.size() < kPiece) {
+        const Event& event = events[stream.next_event++];
+        if (stream.device_id && event.device_id != *stream.device_id) continue;
+        if (stream.region && event.region != *stream.region) continue;
+        piece.append("id: ").append(batch).append("-").append(std::to_string(event.id)).append("\n").append(event.text);
+    }
+    if (stream.next_event >= events.size()) {
+        piece.append("id: ").append(batch).append("\n\n");
+        stream.place = {stream.batch->batch, std::nullopt};
+        stream.batch.reset();
+    }
+    server_.send(stream.client, piece);
+}
+
+void EventStreams::end(Stream& stream, std::string_view last_words) {
+    server_.send(stream.client, last_words);
+    server_.end_stream(stream.client);
+    stream.has_ended = true;
+}
+
+}  // namespace api
