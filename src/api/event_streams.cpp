@@ -28,6 +28,7 @@ constexpr SteadyTime kBetweenChecks = 5 * kSecond;   // whether the token still 
 constexpr SteadyTime kPollOnStandby = kSecond / 20;  // replay wakes nobody
 constexpr SteadyTime kPoll = kSecond;
 constexpr std::size_t kPiece = 64 * 1024;  // bytes that are sent at once, about
+constexpr int kPiecesATurn = 8;            // of one stream, before others have their turn
 constexpr std::size_t kCachedBatches = 4;
 
 constexpr const char* kNewest = "SELECT COALESCE(max(b.batch_id), 0)::text, NULL::timestamptz FROM telemetry.batch b";
@@ -166,11 +167,23 @@ void EventStreams::serve() {
     for (Stream& each : streams_)
         if (!server_.is_open(each.client)) each.has_ended = true;
     find_newest(now);
-    for (Stream& each : streams_)
-        if (!each.has_ended && server_.has_room_for_more(each.client)) serve_one(each, now);
+    bool has_more = false;
+    for (Stream& each : streams_) {
+        for (int i = 0; i < kPiecesATurn && is_ready(each); ++i) serve_one(each, now);
+        has_more |= is_ready(each) && has_next(each);
+    }
     std::erase_if(streams_, [](const Stream& each) { return each.has_ended; });
     if (streams_.empty()) cache_.clear();
-    due_at_ = streams_.empty() ? INT64_MAX : now + (RecoveryInProgress() ? kPollOnStandby : kPoll);
+    due_at_ = streams_.empty() ? INT64_MAX : now + (has_more ? 0 : RecoveryInProgress() ? kPollOnStandby : kPoll);
+}
+
+// Has the client taken what was sent?
+bool EventStreams::is_ready(const Stream& stream) const noexcept {
+    return !stream.has_ended && server_.has_room_for_more(stream.client);
+}
+
+bool EventStreams::has_next(const Stream& stream) const noexcept {
+    return stream.batch != nullptr || stream.place.event_id || stream.place.batch < newest_;
 }
 
 // One look serves all streams that have sent what there was.
@@ -187,11 +200,11 @@ void EventStreams::find_newest(SteadyTime now) {
 
 void EventStreams::serve_one(Stream& stream, SteadyTime now) {
     const bool must_check = now - stream.checked_at >= kBetweenChecks;
-    const bool has_next = stream.batch == nullptr && (stream.place.event_id || stream.place.batch < newest_);
-    if (must_check || (has_next && !take_known_batch(stream)))
+    const bool wants_batch = stream.batch == nullptr && has_next(stream);
+    if (must_check || (wants_batch && !take_known_batch(stream)))
         attempt(stream, [&](const Caller& caller) {
             stream.checked_at = now;
-            if (has_next && stream.batch == nullptr) take_next_batch(stream, caller);
+            if (wants_batch && stream.batch == nullptr) take_next_batch(stream, caller);
         });
     if (stream.has_ended) return;
     if (stream.batch != nullptr) {

@@ -71,6 +71,8 @@ private:
     void attempt(Stream& stream, Body body);
     void find_newest(runtime::SteadyTime now);
     void serve_one(Stream& stream, runtime::SteadyTime now);
+    bool is_ready(const Stream& stream) const noexcept;
+    bool has_next(const Stream& stream) const noexcept;
     bool take_known_batch(Stream& stream);
     void take_next_batch(Stream& stream, const Caller& caller);
     std::shared_ptr<const BatchEvents> read(std::int64_t follows, std::int64_t batch, const Caller& caller);
