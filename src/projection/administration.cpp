@@ -47,6 +47,11 @@ TELEMETRY_FUNCTION(telemetry_administer_between_passes) {
     return projection::administer(fcinfo, nullptr, projection::BesidePasses::kNo);
 }
 
+// The internal function has a further argument, the name of the role that calls.
+TELEMETRY_FUNCTION(telemetry_administer_for_caller) {
+    return projection::administer(fcinfo, postgres::guarded(postgres::name_of_current_user));
+}
+
 TELEMETRY_FUNCTION(telemetry_create_handler_projection) {
     const char* caller = postgres::guarded(postgres::name_of_current_user);
     projection::administer(fcinfo, caller);

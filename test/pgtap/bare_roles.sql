@@ -104,6 +104,10 @@ INSERT INTO surface VALUES
     ('rebuild_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.rebuild_projection('nothing') $$),
     ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
     ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
+    ('create_http_token(regrole,text,timestamp with time zone)', '42501', '42501', '42704', $$ SELECT telemetry.create_http_token(1::oid::regrole) $$),
+    ('revoke_http_token(text)', '42501', '42501', '', $$ SELECT telemetry.revoke_http_token('nothing') $$),
+    ('create_http_token_as_owner(regrole,text,timestamp with time zone,text)', '42501', '42501', '42501', $$ SELECT telemetry.create_http_token_as_owner(1::oid::regrole, NULL, NULL, 'postgres') $$),
+    ('revoke_http_token_as_owner(text)', '42501', '42501', '42501', $$ SELECT telemetry.revoke_http_token_as_owner('nothing') $$),
     ('set_metric(text,text,text,double precision,double precision)', '42501', '42501', '', $$ SELECT telemetry.set_metric('a', 'counter') $$),
     ('create_subscription(text,timestamp with time zone,text[],text[],text[],text,integer,interval,boolean,interval)', '42501', '42501', '', $$ SELECT telemetry.create_subscription('bare_too') $$),
     ('restart_subscription(text,timestamp with time zone)', '42501', '42501', '', $$ SELECT telemetry.restart_subscription('bare') $$),
@@ -197,10 +201,10 @@ INSERT INTO surface VALUES
     ('rejected_id_seq', '42501', '42501', '42501', $$ SELECT nextval('telemetry.rejected_id_seq') $$);
 -- An admin may read some tables, a reader the list of batches. No role writes one.
 INSERT INTO surface SELECT o, '42501', '42501', '', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'device_policy', 'epoch', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
+FROM unnest(ARRAY['audit', 'batcher', 'cursor', 'device', 'device_policy', 'epoch', 'http_tokens', 'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'rejected_readings', 'relay']) AS o;
 INSERT INTO surface VALUES ('batch', '', '42501', '', 'SELECT * FROM telemetry.batch');
 INSERT INTO surface SELECT o, '42501', '42501', '42501', 'SELECT * FROM telemetry.' || o
-FROM unnest(ARRAY['batch_verdict', 'checkpoint', 'dead_letter', 'redelivery', 'subscription', 'subscription_consumer', 'subscription_share', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
+FROM unnest(ARRAY['batch_verdict', 'checkpoint', 'dead_letter', 'http_token', 'redelivery', 'subscription', 'subscription_consumer', 'subscription_share', 'device_metric_state', 'device_state', 'event', 'event_1', 'installation', 'region_metric_state', 'region_state', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region',
                   'state_region_1d', 'state_region_1h', 'state_region_1m']) AS o;
 -- Only the server calls trigger functions, the functions of the type and of its aggregates, and table_obstacles() for health().
 INSERT INTO surface SELECT o, '42501', '42501', '42501', NULL

@@ -55,8 +55,8 @@ INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_
 CREATE TEMP TABLE administers (LIKE reads);
 INSERT INTO administers SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['redrive_rejected', 'register_device', 'relocate_device', 'set_device_policy', 'set_expected_interval', 'project_once', 'health', 'setup', 'stat_ingest_reset',
     'pause_projection', 'resume_projection', 'set_cadence', 'set_retention', 'set_metric', 'set_failure_policy', 'replay_parked', 'create_projection', 'create_handler_projection', 'drop_projection', 'rebuild_projection', 'cancel_rebuild', 'verify_projection', 'is_background_worker',
-    'create_subscription', 'restart_subscription', 'drop_subscription', 'pause_relay', 'resume_relay', 'adopt_relay', 'refresh_cache']) AS o;
-INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure', 'projection', 'projection_setting', 'parked_event', 'audit', 'pause', 'metric', 'device_policy', 'offline_device', 'relay']) AS o;
+    'create_subscription', 'restart_subscription', 'drop_subscription', 'pause_relay', 'resume_relay', 'adopt_relay', 'refresh_cache', 'create_http_token', 'revoke_http_token']) AS o;
+INSERT INTO administers SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['device', 'rejected_readings', 'batcher', 'cursor', 'epoch', 'projection_failure', 'projection', 'projection_setting', 'parked_event', 'audit', 'pause', 'metric', 'device_policy', 'offline_device', 'relay', 'http_tokens']) AS o;
 
 SELECT set_eq($$ SELECT what, object, privilege_type FROM pg_temp.granted WHERE grantee = 'telemetry_test_reader'::regrole $$,
     'SELECT * FROM reads', 'the rights of a reader');

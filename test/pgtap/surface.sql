@@ -29,13 +29,13 @@ SELECT tables_are('telemetry', ARRAY[
     'audit', 'batch', 'batcher', 'checkpoint', 'cursor', 'dead_letter', 'device', 'device_metric_state', 'device_state', 'epoch', 'event', 'event_1', 'installation',
     'device_policy',
     'metric', 'offline_device', 'parked_event', 'pause', 'projection', 'projection_failure', 'projection_setting', 'redelivery', 'region_metric_state', 'region_state', 'rejected_readings', 'relay', 'state_device', 'state_device_1d', 'state_device_1h', 'state_device_1m', 'state_region', 'state_region_1d', 'state_region_1h', 'state_region_1m',
-    'batch_verdict',
+    'batch_verdict', 'http_token',
     'subscription', 'subscription_consumer', 'subscription_share']);
 SELECT views_are('telemetry', ARRAY[
     'dead_letters', 'device_liveness', 'device_metric_stats', 'device_metric_stats_live', 'device_stats', 'device_stats_1d', 'device_stats_1d_live', 'device_stats_1h',
     'device_stats_1h_live', 'device_stats_1m', 'device_stats_1m_live', 'device_stats_live', 'events', 'measurements', 'pipeline_status',
     'projection_status', 'region_metric_stats', 'region_metric_stats_live', 'region_stats', 'region_stats_1d', 'region_stats_1d_live',
-    'inbox', 'inbox_text',
+    'http_tokens', 'inbox', 'inbox_text',
     'region_stats_1h', 'region_stats_1h_live', 'region_stats_1m', 'region_stats_1m_live', 'region_stats_live', 'relay_status', 'stat_ingest', 'subscription_status']);
 SELECT sequences_are('telemetry', ARRAY['event_id_seq', 'lease_seq', 'rejected_id_seq']);
 
@@ -74,6 +74,8 @@ SELECT results_eq(
         ('counter_summary(value double precision, at timestamp with time zone)', 'telemetry.summary', 'a i called s internal'),
         ('create_handler_projection(projection text, handler regprocedure, from_start boolean DEFAULT true)', 'void', 'f v called u c'),
         ('create_handler_projection_as_owner(projection text, handler regprocedure, from_start boolean, runs_as text)', 'void', 'f v called u plpgsql'),
+        ('create_http_token(role regrole, description text DEFAULT NULL::text, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)', 'text', 'f v called u c'),
+        ('create_http_token_as_owner(role regrole, description text, expires_at timestamp with time zone, caller text)', 'text', 'f v called u plpgsql'),
         ('create_projection(projection text, grain text, bucket interval DEFAULT NULL::interval, metrics text[] DEFAULT NULL::text[], devices text DEFAULT NULL::text, regions text[] DEFAULT NULL::text[], quantiles boolean DEFAULT true, cadence interval DEFAULT ''00:00:01''::interval)',
             'void', 'f v called u c'),
         ('create_projection_as_owner(projection text, grain text, bucket interval, metrics text[], devices text, regions text[], quantiles boolean, cadence interval)', 'void', 'f v called u plpgsql'),
@@ -180,6 +182,7 @@ SELECT results_eq(
         ('restart_subscription_as_owner(subscription text, starts_at timestamp with time zone, caller text)', 'void', 'f v called u plpgsql'),
         ('resume_projection(projection text)', 'boolean', 'f v strict u c'), ('resume_relay(sink text DEFAULT NULL::text)', 'bigint', 'f v called u c'), ('resume_relay_as_owner(sink text, caller text)', 'bigint', 'f v called u plpgsql'),
         ('retry_pause(first_pause interval, attempts integer)', 'interval', 'f i called u sql'),
+        ('revoke_http_token(token_id text)', 'boolean', 'f v strict u c'), ('revoke_http_token_as_owner(token_id text)', 'boolean', 'f v called u sql'),
         ('role_named(role text)', 'regrole', 'f s called u plpgsql'),
         ('sample_count(telemetry.summary)', 'bigint', 'f i strict s c'),
         ('series(device_id text, metric_name text, "from" timestamp with time zone, "to" timestamp with time zone, max_points integer DEFAULT 500, thinning text DEFAULT ''minmax''::text, time_zone text DEFAULT ''UTC''::text, statistic text DEFAULT ''avg''::text, OUT "time" timestamp with time zone, OUT metric text, OUT value double precision, OUT min double precision, OUT max double precision)',
@@ -282,6 +285,7 @@ SELECT results_eq(
         ('device_stats_1m.p99', 'double precision'), ('device_stats_1m.increase', 'double precision'), ('device_stats_1m.resets', 'bigint'), ('device_stats_1m.as_of', 'timestamp with time zone'),
         ('events.id', 'bigint'), ('events.aggregatetype', 'text'), ('events.aggregateid', 'text'), ('events.type', 'text'), ('events.version', 'smallint'),
         ('events.payload', 'jsonb'), ('events.created_at', 'timestamp with time zone'), ('events.epoch', 'integer'),
+        ('http_tokens.token_id', 'text'), ('http_tokens.role', 'text'), ('http_tokens.description', 'text'), ('http_tokens.created_by', 'text'), ('http_tokens.created_at', 'timestamp with time zone'), ('http_tokens.expires_at', 'timestamp with time zone'), ('http_tokens.state', 'text'),
         ('inbox.device_id', 'text'), ('inbox.measured_at', 'timestamp with time zone'), ('inbox.temperature', 'double precision'), ('inbox.humidity', 'double precision'), ('inbox.idempotency_key', 'text'), ('inbox.metrics', 'jsonb'), ('inbox.region', 'text'),
         ('inbox_text.device_id', 'text'), ('inbox_text.measured_at', 'text'), ('inbox_text.temperature', 'text'), ('inbox_text.humidity', 'text'), ('inbox_text.idempotency_key', 'text'), ('inbox_text.metrics', 'text'), ('inbox_text.region', 'text'),
         ('measurements.event_id', 'bigint'), ('measurements.device_id', 'text'), ('measurements.region', 'text'), ('measurements.measured_at', 'timestamp with time zone'),
@@ -434,7 +438,9 @@ SELECT results_eq($$ SELECT c.relation::regclass::text COLLATE "default", c.cond
 SELECT results_eq(
     $$ SELECT name::text COLLATE "default", vartype, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'telemetry\_cqrs.%' ORDER BY name COLLATE "C" $$,
     $$ VALUES ('telemetry_cqrs.age_action', 'enum', '', 'sighup'), ('telemetry_cqrs.ahead_action', 'enum', '', 'sighup'), ('telemetry_cqrs.audit_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.auto_register', 'bool', '', 'sighup'), ('telemetry_cqrs.batch_retention', 'integer', 's', 'sighup'),
-              ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.device_burst', 'integer', '', 'sighup'), ('telemetry_cqrs.device_rate', 'real', '', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
+              ('telemetry_cqrs.coalesce', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.device_burst', 'integer', '', 'sighup'), ('telemetry_cqrs.device_rate', 'real', '', 'sighup'), ('telemetry_cqrs.expected_interval', 'integer', 's', 'sighup'), ('telemetry_cqrs.http_allow_origin', 'string', '', 'sighup'), ('telemetry_cqrs.http_anonymous_role', 'string', '', 'sighup'), ('telemetry_cqrs.http_body', 'integer', 'kB', 'sighup'), ('telemetry_cqrs.http_connections', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.http_listen', 'string', '', 'sighup'), ('telemetry_cqrs.http_timeout', 'integer', 'ms', 'sighup'), ('telemetry_cqrs.http_workers', 'integer', '', 'sighup'),
+              ('telemetry_cqrs.launcher_interval', 'integer', 'ms', 'sighup'),
               ('telemetry_cqrs.liveness_interval', 'integer', 's', 'sighup'),
               ('telemetry_cqrs.max_age', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_ahead', 'integer', 's', 'sighup'), ('telemetry_cqrs.max_backlog', 'integer', '', 'sighup'), ('telemetry_cqrs.max_batch_readings', 'integer', '', 'sighup'),
               ('telemetry_cqrs.max_devices', 'integer', '', 'sighup'), ('telemetry_cqrs.max_metric_names', 'integer', '', 'sighup'),

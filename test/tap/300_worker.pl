@@ -200,6 +200,8 @@ ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type
 is(in_database('postgres', "SELECT string_agg(name || ' ' || setting || coalesce(unit, '') || ' ' || context, E'\n' ORDER BY name) FROM pg_settings WHERE name LIKE 'telemetry_cqrs.%'"),
 	join("\n",
 		'telemetry_cqrs.age_action reject sighup', 'telemetry_cqrs.ahead_action reject sighup', 'telemetry_cqrs.audit_interval 0s sighup', 'telemetry_cqrs.auto_register on sighup', 'telemetry_cqrs.batch_retention 86400s sighup', 'telemetry_cqrs.coalesce 2ms sighup', 'telemetry_cqrs.device_burst 100 sighup', 'telemetry_cqrs.device_rate 0 sighup', 'telemetry_cqrs.expected_interval 0s sighup',
+		'telemetry_cqrs.http_allow_origin  sighup', 'telemetry_cqrs.http_anonymous_role  sighup', 'telemetry_cqrs.http_body 16384kB sighup', 'telemetry_cqrs.http_connections 1000 sighup',
+		'telemetry_cqrs.http_listen  sighup', 'telemetry_cqrs.http_timeout 10000ms sighup', 'telemetry_cqrs.http_workers 1 sighup',
 		'telemetry_cqrs.launcher_interval 500ms sighup', 'telemetry_cqrs.liveness_interval 0s sighup', 'telemetry_cqrs.max_age 0s sighup', 'telemetry_cqrs.max_ahead 300s sighup', 'telemetry_cqrs.max_backlog 0 sighup', 'telemetry_cqrs.max_batch_readings 100000 sighup', 'telemetry_cqrs.max_devices 1000000 sighup', 'telemetry_cqrs.max_metric_names 10000 sighup', 'telemetry_cqrs.max_metrics 64 sighup',
 		'telemetry_cqrs.max_staleness 0ms user',
 		'telemetry_cqrs.nats_stream TELEMETRY sighup', 'telemetry_cqrs.nats_url  sighup', 'telemetry_cqrs.nats_window 4096 sighup', 'telemetry_cqrs.notify_payload events sighup',
