@@ -51,13 +51,18 @@ Datum run_internal_function(FunctionCallInfo fcinfo, const char* caller) {
         values[fcinfo->nargs] = text_datum(std::string_view(caller));
         nulls[fcinfo->nargs] = ' ';
     }
+    std::int16_t size = 0;
+    bool is_by_value = false;
+    const Oid type = get_func_rettype(fcinfo->flinfo->fn_oid);
+    get_typlenbyval(type, &size, &is_by_value);
+    const MemoryContext callers = CurrentMemoryContext;
     const StatementScope statements = open_statements();
-    bool is_null = false;
-    const Datum value = value_of(execute(statement, values, nulls), 0, 1, &is_null);
-    const bool is_number = get_func_rettype(fcinfo->flinfo->fn_oid) == INT8OID;
-    const std::int64_t number = is_number ? DatumGetInt64(value) : 0;
+    Datum value = value_of(execute(statement, values, nulls), 0, 1, &fcinfo->isnull);
+    MemoryContextSwitchTo(callers);
+    value = fcinfo->isnull ? 0 : datumCopy(value, is_by_value, size);
     close_statements(statements);
-    return is_number ? Int64GetDatum(number) : 0;
+    if (type == VOIDOID) fcinfo->isnull = false;
+    return value;
 }
 
 const char* name_of_current_user() {

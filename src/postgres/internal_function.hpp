@@ -6,7 +6,7 @@
 namespace postgres {
 
 // P. With `caller`, this name is the last argument of the internal function. The current user is the owner. Returns the
-// function's result: a bigint, or nothing.
+// function's result, and sets isnull of the call.
 Datum run_internal_function(FunctionCallInfo fcinfo, const char* caller);
 
 // P. The name of the current user, in the current memory context.

@@ -147,7 +147,7 @@ sql('DROP INDEX telemetry.event_1_readings');
 for my $made ((map { my $name = $_; map { "OPERATOR $_ telemetry.$name USING telemetry_readings" } qw(CLASS FAMILY) } qw(device_ops time_ops)),
 	'ACCESS METHOD telemetry_readings', 'FUNCTION telemetry.handle_reading_index(internal)', (map { "VIEW telemetry.$_" } qw(pipeline_status projection_status), split / /, $views),
 	(map { "VIEW telemetry.$_" } qw(inbox inbox_text)), (map { "FUNCTION telemetry.$_()" } qw(begin_intake take_inbox_row take_inbox_text_row end_intake)),
-	'VIEW telemetry.relay_status', 'TABLE telemetry.relay', 'VIEW telemetry.dead_letters', 'VIEW telemetry.subscription_status',
+	'VIEW telemetry.http_tokens', 'TABLE telemetry.http_token', 'VIEW telemetry.relay_status', 'TABLE telemetry.relay', 'VIEW telemetry.dead_letters', 'VIEW telemetry.subscription_status',
 	(map { "FUNCTION telemetry.$_" } 'fail_redelivery', 'fail_share', 'put_aside', 'bury_dead', 'end_lease', 'require_lease', 'require_subscription', 'start_share'), 'SEQUENCE telemetry.lease_seq',
 	(map { "TABLE telemetry.$_" } qw(batch_verdict subscription_share subscription_consumer redelivery dead_letter subscription projection projection_setting parked_event audit metric device_policy offline_device pause batcher cursor), map { my $grain = $_; map { "state_$grain$_" } '', qw(_1m _1h _1d) } qw(device region)))
 {

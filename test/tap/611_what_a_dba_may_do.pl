@@ -72,7 +72,7 @@ sql("SELECT telemetry.create_subscription('dba', retry_delay => '0', max_attempt
 everything_is_right('at the beginning');
 my @tables = split /\n/, sql("SELECT relname FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'r' ORDER BY relname");
 my @read_side = qw(batch batcher cursor state_device state_device_1d state_device_1h state_device_1m state_region state_region_1d state_region_1h state_region_1m);
-is_deeply(\@tables, [ sort @read_side, qw(audit batch_verdict checkpoint dead_letter device device_metric_state device_policy device_state epoch event event_1 installation metric offline_device parked_event pause projection projection_failure projection_setting redelivery region_metric_state region_state rejected_readings relay subscription subscription_consumer subscription_share) ], 'the tables of the extension');
+is_deeply(\@tables, [ sort @read_side, qw(audit batch_verdict checkpoint dead_letter device device_metric_state device_policy device_state epoch event event_1 http_token installation metric offline_device parked_event pause projection projection_failure projection_setting redelivery region_metric_state region_state rejected_readings relay subscription subscription_consumer subscription_share) ], 'the tables of the extension');
 my %first_column = map { split /\|/ } split /\n/, sql("SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = 1 WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'");
 sql(<<'SQL');
 CREATE TABLE audit (table_name text, row_data jsonb);
