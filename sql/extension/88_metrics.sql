@@ -218,19 +218,22 @@ END $$;
 COMMENT ON FUNCTION telemetry.metric_samples() IS 'Returns the samples of telemetry.open_metrics(), without those of telemetry.health(). Internal.';
 
 CREATE FUNCTION telemetry.open_metrics_with(items text[], states text[]) RETURNS text
-    LANGUAGE sql VOLATILE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-    SELECT string_agg(f.head || s.lines, '' ORDER BY f.place) || E'# EOF\n'
-    FROM (SELECT m.place, 'telemetry_cqrs_' || m.name || CASE m.type WHEN 'counter' THEN '_total' WHEN 'info' THEN '_info' ELSE '' END AS sample_name,
-                 format(E'# TYPE telemetry_cqrs_%s %s\n', m.name, m.type)
-                     || COALESCE(E'# UNIT telemetry_cqrs_' || m.name || ' ' || substring(m.name FROM '_(seconds|bytes|ratio)$') || E'\n', '')
-                     || format(E'# HELP telemetry_cqrs_%s %s\n', m.name, m.help) AS head
-          FROM telemetry.metric_families() AS m) AS f
-    JOIN (SELECT substring(l.line FROM '^[a-z_]+') AS sample_name, string_agg(l.line || E'\n', '' ORDER BY l.number) AS lines
-          FROM unnest(telemetry.metric_samples()
-                      || ARRAY(SELECT telemetry.metric_sample('health', array_position('{ok,warning,error}', h.state) - 1, 'item', h.item) FROM unnest(items, states) AS h (item, state)))
-               WITH ORDINALITY AS l (line, number)
-          GROUP BY 1) AS s USING (sample_name)
-$$;
+    LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    -- Inside the query the planner would call the function once more, to estimate the number of rows.
+    samples text[] := telemetry.metric_samples();
+BEGIN
+    samples := samples || ARRAY(SELECT telemetry.metric_sample('health', array_position('{ok,warning,error}', h.state) - 1, 'item', h.item) FROM unnest(items, states) AS h (item, state));
+    RETURN (
+        SELECT string_agg(f.head || s.lines, '' ORDER BY f.place) || E'# EOF\n'
+        FROM (SELECT m.place, 'telemetry_cqrs_' || m.name || CASE m.type WHEN 'counter' THEN '_total' WHEN 'info' THEN '_info' ELSE '' END AS sample_name,
+                     format(E'# TYPE telemetry_cqrs_%s %s\n', m.name, m.type)
+                         || COALESCE(E'# UNIT telemetry_cqrs_' || m.name || ' ' || substring(m.name FROM '_(seconds|bytes|ratio)$') || E'\n', '')
+                         || format(E'# HELP telemetry_cqrs_%s %s\n', m.name, m.help) AS head
+              FROM telemetry.metric_families() AS m) AS f
+        JOIN (SELECT substring(l.line FROM '^[a-z_]+') AS sample_name, string_agg(l.line || E'\n', '' ORDER BY l.number) AS lines
+              FROM unnest(samples) WITH ORDINALITY AS l (line, number) GROUP BY 1) AS s USING (sample_name));
+END $$;
 COMMENT ON FUNCTION telemetry.open_metrics_with(text[], text[]) IS 'Returns the text of telemetry.open_metrics() with these rows of telemetry.health(). Readers call it through that function, which asks for the right to the rows. Internal.';
 
 CREATE FUNCTION telemetry.open_metrics() RETURNS text

@@ -50,6 +50,12 @@ INSERT INTO surface VALUES
     ('worker_status()', '', '42501', '', 'SELECT * FROM telemetry.worker_status()'),
     ('ingest_statistics()', '', '42501', '', 'SELECT * FROM telemetry.ingest_statistics()'),
     ('quota_status()', '', '42501', '', 'SELECT * FROM telemetry.quota_status()'),
+    ('open_metrics()', '', '42501', '', 'SELECT telemetry.open_metrics()'),
+    ('open_metrics_with(text[],text[])', '', '42501', '', 'SELECT telemetry.open_metrics_with(NULL, NULL)'),
+    ('metric_families()', '42501', '42501', '42501', 'SELECT * FROM telemetry.metric_families()'),
+    ('metric_sample(text,double precision,text[])', '42501', '42501', '42501', $$ SELECT telemetry.metric_sample('devices', 1) $$),
+    ('metric_states(text,text,text[],text[])', '42501', '42501', '42501', $$ SELECT telemetry.metric_states('devices', 'a', '{a}') $$),
+    ('metric_samples()', '42501', '42501', '42501', 'SELECT telemetry.metric_samples()'),
     ('library_version()', '', '42501', '', 'SELECT telemetry.library_version()'),
     -- The right is there, but there is no batch 0.
     ('read_events(bigint)', 'TC203', '42501', 'TC203', 'SELECT * FROM telemetry.read_events(0)'),

@@ -135,12 +135,16 @@ SELECT results_eq(
         ('mark_lost_subscriptions()', 'bigint', 'f v called u plpgsql'),
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('merge(telemetry.summary)', 'telemetry.summary', 'a i called s internal'),
+        ('metric_families(OUT place integer, OUT name text, OUT type text, OUT help text)', 'SETOF record', 'f i called s sql'),
+        ('metric_sample(name text, value double precision, VARIADIC labels text[] DEFAULT ''{}''::text[])', 'text', 'f i called s plpgsql'), ('metric_samples()', 'text[]', 'f s called r plpgsql'),
+        ('metric_states(name text, state text, states text[], VARIADIC labels text[] DEFAULT ''{}''::text[])', 'text[]', 'f i called s sql'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('nack(subscription text, lease bigint, reason text DEFAULT NULL::text, events bigint[] DEFAULT NULL::bigint[], delay interval DEFAULT NULL::interval, counts boolean DEFAULT true)', 'void', 'f v called u c'),
         ('nack_as_owner(subscription text, lease bigint, reason text, events bigint[], delay interval, counts boolean, caller text)', 'void', 'f v called u plpgsql'),
         ('next_batch(subscription text, max_events integer DEFAULT 1000, lease_time interval DEFAULT ''00:00:30''::interval, consumer text DEFAULT NULL::text)', 'TABLE(lease bigint, id bigint, type text, version smallint, device_id text, payload json, created_at timestamp with time zone, epoch integer, attempt integer)', 'f v called u c'),
         ('note_offline_devices(most integer, watching_since timestamp with time zone, OUT device_id text, OUT region text, OUT since timestamp with time zone, OUT idempotency_key text, OUT details jsonb)', 'SETOF record', 'f v called u sql'),
         ('note_online_devices(most integer, OUT device_id text, OUT region text, OUT since timestamp with time zone, OUT idempotency_key text, OUT details jsonb)', 'SETOF record', 'f v called u sql'),
+        ('open_metrics()', 'text', 'f v called u plpgsql'), ('open_metrics_with(items text[], states text[])', 'text', 'f v called r plpgsql'),
         ('pause_projection(projection text)', 'boolean', 'f v strict u c'), ('pause_relay(sink text DEFAULT NULL::text)', 'bigint', 'f v called u c'), ('pause_relay_as_owner(sink text, caller text)', 'bigint', 'f v called u plpgsql'),
         ('place_at(starts_at timestamp with time zone)', 'bigint', 'f s called u sql'),
         ('project_once()', '', 'p v called u c'),
@@ -230,7 +234,7 @@ SELECT results_eq(
     'routines');
 SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
-    ARRAY['follow_from', 'health', 'recounted', 'series_of', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
+    ARRAY['follow_from', 'health', 'open_metrics_with', 'recounted', 'series_of', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname NOT IN ('c', 'internal')
