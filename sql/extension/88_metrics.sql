@@ -79,9 +79,39 @@ CREATE FUNCTION telemetry.metric_states(name text, state text, states text[], VA
 $$;
 COMMENT ON FUNCTION telemetry.metric_states(text, text, text[], text[]) IS 'Returns a sample for each state: 1 for the one that holds, 0 for the others. Internal.';
 
+CREATE FUNCTION telemetry.countable_events() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT 100000::bigint';
+COMMENT ON FUNCTION telemetry.countable_events() IS 'Returns how many waiting events telemetry.open_metrics() counts at most for each projection. Where more wait, it subtracts. Internal.';
+
+-- telemetry.projection_status counts the events that wait, one by one. This function does without, for projections that are far behind.
+CREATE FUNCTION telemetry.estimated_status(total_events bigint, oldest_unbatched timestamptz, OUT projection text, OUT state text, OUT applied bigint, OUT lag_events bigint, OUT lag_seconds double precision,
+    OUT as_of timestamptz, OUT cadence interval, OUT parked_events bigint, OUT rebuilt_events bigint, OUT audited_at timestamptz, OUT audit_differences bigint) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.projection,
+           CASE WHEN z.projection IS NOT NULL THEN 'paused' WHEN (SELECT l.state = 'restored' FROM telemetry.log_status() AS l) THEN 'restored' WHEN f.failures > 0 THEN 'failing'
+                WHEN w.pid IS NULL THEN 'stopped' WHEN c.is_filled THEN 'catching up' ELSE 'rebuilding' END,
+           c.applied, total_events - c.applied,
+           EXTRACT(epoch FROM clock_timestamp() - COALESCE((SELECT b.created_at FROM telemetry.batch b WHERE b.batch_id > c.batch_id ORDER BY b.batch_id LIMIT 1), oldest_unbatched))::double precision,
+           NULL::timestamptz, COALESCE(e.cadence, p.cadence),
+           (SELECT count(DISTINCT k.event_id) FROM telemetry.parked_event k WHERE k.projection = p.projection),
+           (SELECT r.events FROM telemetry.cursor r WHERE r.projection = p.projection AND r.purpose = 'rebuild'),
+           d.finished_at, d.differences
+    FROM telemetry.projection p
+    CROSS JOIN telemetry.worker_status() AS w
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(max(CASE WHEN u.batch_id IS NULL THEN (SELECT sum(b.events) FROM telemetry.batcher b) ELSE u.events END), 0)::bigint AS applied, COALESCE(bool_or(u.is_filled), false) AS is_filled,
+               COALESCE(max(u.batch_id), CASE WHEN count(*) = 0 THEN 0 END) AS batch_id
+        FROM telemetry.cursor u WHERE u.projection = p.projection AND u.purpose = 'current') AS c
+    LEFT JOIN telemetry.projection_setting e ON e.projection = p.projection
+    LEFT JOIN telemetry.projection_failure f ON f.projection = p.projection
+    LEFT JOIN telemetry.audit d ON d.projection = p.projection AND d.finished_at IS NOT NULL
+    LEFT JOIN telemetry.pause z ON z.projection = p.projection
+    WHERE total_events - c.applied > telemetry.countable_events()
+$$;
+COMMENT ON FUNCTION telemetry.estimated_status(bigint, timestamptz) IS 'Returns what telemetry.projection_status would show of projections that are far behind, at a price that does not grow with the lag: the events of the log less those applied, and the age of the first batch that waits. Internal.';
+
 -- It is STABLE, so every section sees what the caller's snapshot shows, and the figures fit together.
 CREATE FUNCTION telemetry.metric_samples() RETURNS text[]
-    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' SET jit = off SET telemetry_cqrs.max_staleness = 0 AS $$
 DECLARE
     worker_states CONSTANT text[] := '{none,starting,running,failing}';
@@ -93,6 +123,11 @@ DECLARE
     samples text[] := '{}';
     found text[];
     section text;
+    seen record;
+    -- About how many events the log has, since when the oldest waits that is in no batch, and which projections are far behind.
+    total_events bigint;
+    oldest_unbatched timestamptz;
+    far text[] := '{}';
 BEGIN
     FOREACH section IN ARRAY '{installation,worker,ingest,event log,projections,devices,relay,subscriptions,rejected readings,sizes}'::text[] LOOP
         -- A section that raises an error leaves the others as they are.
@@ -112,7 +147,7 @@ BEGIN
                     telemetry.metric_states('worker_state', w.state, worker_states) || ARRAY[
                         telemetry.metric_sample('preloaded', w.preloaded::integer),
                         telemetry.metric_sample('worker_up', (w.state = 'running')::integer),
-                        telemetry.metric_sample('worker_since_timestamp_seconds', EXTRACT(epoch FROM w.since))]) WITH ORDINALITY AS m (sample, place);
+                        telemetry.metric_sample('worker_since_timestamp_seconds', EXTRACT(epoch FROM w.since))]) AS m (sample);
 
             WHEN 'ingest' THEN
                 SELECT array_agg(m.sample) INTO found
@@ -135,20 +170,31 @@ BEGIN
                     telemetry.metric_sample('backlog_events', q.backlog)]) AS m (sample);
 
             WHEN 'event log' THEN
+                SELECT COALESCE(sum(b.events), 0) AS read, COALESCE(sum(b.events - b.open_events), 0) AS batched, (SELECT q.backlog FROM telemetry.quota_status() AS q) AS backlog
+                INTO seen FROM telemetry.batcher b;
+                IF seen.backlog > telemetry.countable_events() THEN
+                    total_events := seen.read + seen.backlog;
+                    oldest_unbatched := COALESCE((SELECT b.created_at FROM telemetry.batch b ORDER BY b.batch_id DESC LIMIT 1), (SELECT l.opened_at FROM telemetry.log_status() AS l));
+                ELSE
+                    SELECT seen.batched + t.events, t.oldest_received_at INTO total_events, oldest_unbatched FROM telemetry.batch_tail() AS t;
+                END IF;
                 SELECT array_agg(m.sample) INTO found
                 FROM telemetry.log_status() AS l
-                CROSS JOIN telemetry.batch_tail() AS t
-                CROSS JOIN (SELECT COALESCE(sum(b.events - b.open_events), 0) AS events FROM telemetry.batcher b) AS batched
                 CROSS JOIN LATERAL unnest(
                     telemetry.metric_states('log_state', l.state, log_states) || ARRAY[
-                        telemetry.metric_sample('log_events_total', batched.events + t.events),
+                        telemetry.metric_sample('log_events_total', total_events),
                         telemetry.metric_sample('log_epoch', l.epoch),
-                        telemetry.metric_sample('batched_events_total', batched.events),
-                        telemetry.metric_sample('unbatched_events', t.events),
-                        telemetry.metric_sample('batching_lag_seconds', COALESCE(EXTRACT(epoch FROM clock_timestamp() - t.oldest_received_at), 0))]) WITH ORDINALITY AS m (sample, place);
+                        telemetry.metric_sample('batched_events_total', seen.batched),
+                        telemetry.metric_sample('unbatched_events', total_events - seen.batched),
+                        telemetry.metric_sample('batching_lag_seconds', COALESCE(EXTRACT(epoch FROM clock_timestamp() - oldest_unbatched), 0))]) AS m (sample);
 
             WHEN 'projections' THEN
-                WITH p AS MATERIALIZED (SELECT s.* FROM telemetry.projection_status s)
+                far := ARRAY(SELECT e.projection FROM telemetry.estimated_status(total_events, oldest_unbatched) AS e);
+                WITH p AS MATERIALIZED (
+                    SELECT s.projection, s.state, s.applied, s.lag_events, s.lag_seconds, s.as_of, s.cadence, s.parked_events, s.rebuilt_events, s.audited_at, s.audit_differences
+                    FROM telemetry.projection_status s WHERE s.projection <> ALL (far)
+                    UNION ALL
+                    SELECT e.* FROM telemetry.estimated_status(total_events, oldest_unbatched) AS e)
                 SELECT array_agg(m.sample ORDER BY p.projection, m.place) INTO found
                 FROM p
                 CROSS JOIN LATERAL unnest(
@@ -164,9 +210,11 @@ BEGIN
                         telemetry.metric_sample('projection_audit_differences', p.audit_differences, 'projection', p.projection)]) WITH ORDINALITY AS m (sample, place);
 
             WHEN 'devices' THEN
+                -- The view counts what waits for this projection, and the states would be those of long ago.
                 SELECT array_agg(telemetry.metric_sample('devices', COALESCE(l.devices, 0), 'state', s.state) ORDER BY s.place) INTO found
                 FROM unnest(device_states) WITH ORDINALITY AS s (state, place)
-                LEFT JOIN (SELECT d.state, count(*) AS devices FROM telemetry.device_liveness d GROUP BY d.state) AS l ON l.state = s.state;
+                LEFT JOIN (SELECT d.state, count(*) AS devices FROM telemetry.device_liveness d WHERE 'device' <> ALL (far) GROUP BY d.state) AS l ON l.state = s.state
+                WHERE 'device' <> ALL (far);
 
             WHEN 'relay' THEN
                 WITH r AS MATERIALIZED (SELECT s.* FROM telemetry.relay_status s)
@@ -201,7 +249,7 @@ BEGIN
             WHEN 'sizes' THEN
                 SELECT array_agg(telemetry.metric_sample('size_bytes', t.bytes, 'part', t.part) ORDER BY t.part) INTO found
                 FROM (SELECT CASE WHEN c.oid = 'telemetry.event'::regclass OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhparent = 'telemetry.event'::regclass) THEN 'event log'
-                                  WHEN c.relname LIKE 'state\_%' THEN 'read models'
+                                  WHEN starts_with(c.relname, 'state_') THEN 'read models'
                                   WHEN c.relname = 'rejected_readings' THEN 'rejected readings'
                                   WHEN c.relname IN ('batch', 'batcher', 'batch_verdict') THEN 'batches'
                                   ELSE 'other' END AS part,
@@ -215,13 +263,10 @@ BEGIN
     END LOOP;
     RETURN array_remove(samples, NULL);
 END $$;
-COMMENT ON FUNCTION telemetry.metric_samples() IS 'Returns the samples of telemetry.open_metrics(), without those of telemetry.health(). Internal.';
+COMMENT ON FUNCTION telemetry.metric_samples() IS 'Returns the samples of telemetry.open_metrics(), without those of telemetry.health(). Readers call it through that function. Internal.';
 
-CREATE FUNCTION telemetry.open_metrics_with(items text[], states text[]) RETURNS text
-    LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE
-    -- Inside the query the planner would call the function once more, to estimate the number of rows.
-    samples text[] := telemetry.metric_samples();
+CREATE FUNCTION telemetry.metrics_text(samples text[], items text[], states text[]) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 BEGIN
     samples := samples || ARRAY(SELECT telemetry.metric_sample('health', array_position('{ok,warning,error}', h.state) - 1, 'item', h.item) FROM unnest(items, states) AS h (item, state));
     RETURN (
@@ -234,19 +279,22 @@ BEGIN
         JOIN (SELECT substring(l.line FROM '^[a-z_]+') AS sample_name, string_agg(l.line || E'\n', '' ORDER BY l.number) AS lines
               FROM unnest(samples) WITH ORDINALITY AS l (line, number) GROUP BY 1) AS s USING (sample_name));
 END $$;
-COMMENT ON FUNCTION telemetry.open_metrics_with(text[], text[]) IS 'Returns the text of telemetry.open_metrics() with these rows of telemetry.health(). Readers call it through that function, which asks for the right to the rows. Internal.';
+COMMENT ON FUNCTION telemetry.metrics_text(text[], text[], text[]) IS 'Returns the text of telemetry.open_metrics(): these samples, and these rows of telemetry.health(). Readers call it through that function. Internal.';
 
 CREATE FUNCTION telemetry.open_metrics() RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    samples text[] := telemetry.metric_samples();
+    lag_events double precision := (SELECT sum(substring(s.line FROM '[^ ]+$')::double precision) FROM unnest(samples) AS s (line) WHERE starts_with(s.line, 'telemetry_cqrs_projection_lag_events{'));
     items text[];
     states text[];
 BEGIN
-    IF has_function_privilege('telemetry.health()', 'EXECUTE') THEN
+    -- The check of each projection counts what waits for it. 10 million of them take about 2 seconds, and a scrape may not take 10.
+    IF has_function_privilege('telemetry.health()', 'EXECUTE') AND (lag_events <= 10000000) IS NOT FALSE THEN
         SELECT array_agg(h.item), array_agg(h.state) INTO items, states FROM telemetry.health() AS h;
     END IF;
-    RETURN telemetry.open_metrics_with(items, states);
+    RETURN telemetry.metrics_text(samples, items, states);
 END $$;
 COMMENT ON FUNCTION telemetry.open_metrics() IS
-'Returns the state of this installation as text in the format OpenMetrics 1.0, which Prometheus reads. Names begin with telemetry_cqrs_, times are in seconds, sizes in bytes. No label names a device or a region. Figures that need preloading are missing without it, and the rows of telemetry.health() are missing if the caller may not call it.
-It works on a standby, and raises no error when a table is locked: the section of that table is missing, and section_failed says so. A call reads every device once, and what waits for the projector.';
+'Returns the state of this installation as text in the format OpenMetrics 1.0, which Prometheus reads. Names begin with telemetry_cqrs_, times are in seconds, sizes in bytes. No label names a device or a region. Figures that need preloading are missing without it, and the rows of telemetry.health() are missing if the caller may not call it, or if the projections together are more than 10 million events behind.
+It works on a standby, and raises no error when a table is locked: the section of that table is missing, and section_failed says so. A call reads every device once. Of projections that are more than 100,000 events behind, lag_events and lag_seconds are estimates and as_of is missing; if the projection device is one of them, devices are missing.';

@@ -370,7 +370,7 @@ is(query("host=$sockets user=other dbname=postgres", 'SELECT 1'), '', 'nor is an
 is(query($local, "SELECT string_agg(word, ' ' ORDER BY line) FROM told"), 'sql read run', 'the scripts ran once');
 is(query($local, "SELECT string_agg(extname, ' ') FROM pg_extension WHERE extname LIKE 't%'"), 'telemetry_cqrs', 'the database has the extension');
 
-# The roles of first_start/50_monitoring.sh.
+# The roles of docker/first_start/50_monitoring.sh.
 my %theirs = (PGPASSWORD => q{it's "theirs"});
 my $as_grafana = "host=127.0.0.1 user=grafana dbname=fleet-1.x";
 is(query($as_grafana, 'SELECT state, count(*) FROM telemetry.device_liveness GROUP BY 1', %theirs), 'unknown|1', 'Grafana may look at devices');

@@ -171,6 +171,44 @@ samples_are($metrics, 'subscription_lost', "lost-1|1\nteam-1|0", 'one subscripti
 states_are($metrics, 'subscription_state', "SELECT subscription, state FROM telemetry.subscription_status WHERE subscription !~ '^relay'", 'one state of each subscription');
 samples_are($metrics, 'subscription_lag_events', "SELECT subscription, lag_events FROM telemetry.subscription_status WHERE subscription !~ '^relay'", 'how far each is behind');
 
+# What is far behind is not counted, but subtracted. Here that is more than five events.
+sub countable { my ($events) = @_; return sql("CREATE OR REPLACE FUNCTION telemetry.countable_events() RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT ${events}::bigint'") }
+countable(5);
+my $estimated = metrics('far behind');
+for my $family (qw(projection_applied_events_total projection_lag_events projection_parked_events projection_rebuilt_events projection_cadence_seconds))
+{
+	samples_are($estimated, $family, join("\n", map { my $sample = $_; join '|', $sample->{labels}{projection}, $sample->{value} } grep { $_->{name} eq "telemetry_cqrs_$family" } $metrics->samples), "far behind: the same $family");
+}
+states_are($estimated, 'projection_state', 'SELECT projection, state FROM telemetry.projection_status', 'far behind: the same states');
+for my $projection (qw(device_1d region_1d))
+{
+	my ($least, $most) = split /\|/, sql("SELECT lag_seconds - 60, lag_seconds FROM telemetry.projection_status WHERE projection = '$projection'");
+	my $lag = $estimated->value('telemetry_cqrs_projection_lag_seconds', projection => $projection);
+	ok($lag > 0 && $lag > $least && $lag < $most + 1, "far behind: $projection is about as late") or diag($lag);
+	is($estimated->value('telemetry_cqrs_projection_as_of_timestamp_seconds', projection => $projection), undef, "far behind: $projection has no time as_of");
+}
+is($estimated->value('telemetry_cqrs_devices', state => 'never_seen'), 1, 'far behind: devices are counted, as their projection is not');
+
+# The projector does not run, so more than five events are in no batch.
+$node->append_conf('postgresql.conf', "telemetry_cqrs.start_worker = off\n");
+$node->reload;
+ok(wait_for($node, "SELECT state = 'none' FROM telemetry.worker_status()", 'the end of the worker'), 'the worker has ended');
+sql("SELECT telemetry.ingest_telemetry('poison', NULL, g) FROM generate_series(1, 8) AS g");
+$estimated = metrics('backlog');
+is($estimated->value('telemetry_cqrs_backlog_events'), 8, 'backlog: eight events');
+is($estimated->value('telemetry_cqrs_unbatched_events'), 8, 'backlog: in no batch');
+is($estimated->value('telemetry_cqrs_log_events_total'), sql('SELECT count(*) FROM telemetry.event'), 'backlog: the events of the log');
+cmp_ok($estimated->value('telemetry_cqrs_batching_lag_seconds'), '>', 0, 'backlog: they wait');
+samples_are($estimated, 'projection_lag_events', 'SELECT projection, lag_events FROM telemetry.projection_status', 'backlog: how many wait for each projection');
+states_are($estimated, 'projection_state', 'SELECT projection, state FROM telemetry.projection_status', 'backlog: the same states');
+is($estimated->value('telemetry_cqrs_projection_state', projection => 'device', state => 'stopped'), 1, 'backlog: stopped');
+ok(!exists $estimated->{families}{telemetry_cqrs_devices}, 'backlog: devices are left out');
+$node->append_conf('postgresql.conf', "telemetry_cqrs.start_worker = on\n");
+$node->reload;
+countable(100_000);
+ok(wait_for($node, "SELECT bool_and(lag_events = 0) FROM telemetry.projection_status WHERE state <> 'paused'", 'the others'), 'the worker goes on');
+
+# A view would refuse to answer (TC103).
 sql("SELECT telemetry.pause_projection('device')");
 sql("SELECT telemetry.ingest_telemetry('poison', NULL, 3)");
 ok(wait_for($node, "SELECT lag_seconds > 0.1 FROM telemetry.projection_status WHERE projection = 'device'", 'a lag'), 'the projection device is behind');
@@ -192,6 +230,17 @@ is($metrics->value('telemetry_cqrs_health', item => 'library'), 0, 'the library 
 sql('CREATE ROLE nobody');
 $node->psql('postgres', 'SET ROLE nobody; SELECT telemetry.open_metrics()', stderr => \$err);
 like($err, qr/permission denied/, 'a role without a grant sees nothing');
+
+# health() counts what waits for each projection, so it is left out where that would take long.
+sub health_with_lag
+{
+	my ($lag) = @_;
+	return sql("BEGIN; CREATE OR REPLACE FUNCTION telemetry.metric_samples() RETURNS text[] LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+		\$\$ SELECT ARRAY['telemetry_cqrs_projection_lag_events{projection=\"device\"} 1', 'telemetry_cqrs_projection_lag_events{projection=\"region\"} $lag'] \$\$;
+		SET ROLE operator; SELECT telemetry.open_metrics() ~ 'telemetry_cqrs_health'; ROLLBACK");
+}
+is(health_with_lag('9.999999e+06'), 't', 'health() is there while ten million events wait');
+is(health_with_lag('1e+07'), 'f', 'and not when more wait');
 
 # Every sample belongs to a family: the text leaves out none.
 is(scalar(grep { $_->{name} ne 'telemetry_cqrs_health' } $metrics->samples), sql('SELECT cardinality(telemetry.metric_samples())'), 'every sample is in the text');
