@@ -145,6 +145,7 @@ sub begin_exporter
 	}
 	exit;
 }
+# This line alone decides whom Prometheus asks.
 my ($target, $token) = begin_exporter();
 
 # --- Prometheus --------------------------------------------------------------------------------------------------------------
