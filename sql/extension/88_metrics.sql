@@ -124,8 +124,9 @@ DECLARE
     found text[];
     section text;
     seen record;
-    -- About how many events the log has, since when the oldest waits that is in no batch, and which projections are far behind.
+    -- How many events the log has, or about how many, since when the oldest waits that is in no batch, and which projections are far behind.
     total_events bigint;
+    is_exact boolean;
     oldest_unbatched timestamptz;
     far text[] := '{}';
 BEGIN
@@ -172,7 +173,8 @@ BEGIN
             WHEN 'event log' THEN
                 SELECT COALESCE(sum(b.events), 0) AS read, COALESCE(sum(b.events - b.open_events), 0) AS batched, (SELECT q.backlog FROM telemetry.quota_status() AS q) AS backlog
                 INTO seen FROM telemetry.batcher b;
-                IF seen.backlog > telemetry.countable_events() THEN
+                is_exact := (seen.backlog > telemetry.countable_events()) IS NOT TRUE;
+                IF NOT is_exact THEN
                     total_events := seen.read + seen.backlog;
                     oldest_unbatched := COALESCE((SELECT b.created_at FROM telemetry.batch b ORDER BY b.batch_id DESC LIMIT 1), (SELECT l.opened_at FROM telemetry.log_status() AS l));
                 ELSE
@@ -182,7 +184,8 @@ BEGIN
                 FROM telemetry.log_status() AS l
                 CROSS JOIN LATERAL unnest(
                     telemetry.metric_states('log_state', l.state, log_states) || ARRAY[
-                        telemetry.metric_sample('log_events_total', total_events),
+                        -- Prometheus would take an estimate that is too low for a counter that began anew.
+                        telemetry.metric_sample('log_events_total', CASE WHEN is_exact THEN total_events END),
                         telemetry.metric_sample('log_epoch', l.epoch),
                         telemetry.metric_sample('batched_events_total', seen.batched),
                         telemetry.metric_sample('unbatched_events', total_events - seen.batched),
@@ -297,4 +300,4 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION telemetry.open_metrics() IS
 'Returns the state of this installation as text in the format OpenMetrics 1.0, which Prometheus reads. Names begin with telemetry_cqrs_, times are in seconds, sizes in bytes. No label names a device or a region. Figures that need preloading are missing without it, and the rows of telemetry.health() are missing if the caller may not call it, or if the projections together are more than 10 million events behind.
-It works on a standby, and raises no error when a table is locked: the section of that table is missing, and section_failed says so. A call reads every device once. Of projections that are more than 100,000 events behind, lag_events and lag_seconds are estimates and as_of is missing; if the projection device is one of them, devices are missing.';
+It works on a standby, and raises no error when a table is locked: the section of that table is missing, and section_failed says so. A call reads every device once. Of projections that are more than 100,000 events behind, lag_events and lag_seconds are estimates and as_of is missing; if the projection device is one of them, devices are missing. While so many events are in no batch, log_events is missing.';
