@@ -91,8 +91,8 @@ my %variable = map { /^(\w+)=(.*)$/ ? ($1 => $2) : () } of_image('ENV');
 my ($volume) = of_image('VOLUME');
 like($variable{PGDATA}, qr{^\Q$volume\E/.}, 'the cluster lies below the volume, and is no mount point');
 like($variable{PATH}, qr{^/usr/lib/postgresql/15/bin:}, 'the programs of PostgreSQL 15 come first');
-is_deeply([ map { of_image($_) } qw(USER EXPOSE STOPSIGNAL ENTRYPOINT CMD) ], [ 'postgres', 5432, 'SIGINT', '["entrypoint"]', '["postgres"]' ],
-	'the server runs as postgres, listens at 5432, and is stopped fast');
+is_deeply([ map { of_image($_) } qw(USER EXPOSE STOPSIGNAL ENTRYPOINT CMD) ], [ 'postgres', '5432 8080', 'SIGINT', '["entrypoint"]', '["postgres"]' ],
+	'the server runs as postgres, listens at 5432 and 8080, and is stopped fast');
 my ($health_check) = map { s/^CMD //r } of_image('HEALTHCHECK');
 like($health_check, qr/^pg_isready /, 'pg_isready checks its health');
 
@@ -121,7 +121,7 @@ for (map { @{ $_->{steps} } } @stages)
 	close $out;
 	shell_is_right("RUN $runs", 'sh', $path);
 }
-shell_is_right('docker/entrypoint', 'bash', 'docker/entrypoint');
+shell_is_right($_, 'bash', $_) foreach 'docker/entrypoint', glob 'docker/first_start/*.sh';
 ok(-x 'docker/entrypoint', 'the entrypoint is executable');
 SKIP:
 {
@@ -138,34 +138,64 @@ SKIP:
 	is($?, 0, 'docker/compose.yaml is YAML');
 	my $compose = JSON::PP->new->decode($json);
 	my $services = $compose->{services};
-	is_deeply([ sort keys %$services ], [qw(nats postgres redis)], 'its services');
+	is_deeply([ sort keys %$services ], [qw(grafana nats postgres prometheus redis)], 'its services');
 
 	my $from = "docker/$services->{postgres}{build}{context}";
 	is(Cwd::realpath($from), $project, 'the image is built from the whole repository');
 	is(Cwd::realpath("$from/$services->{postgres}{build}{dockerfile}"), Cwd::realpath('docker/Dockerfile'), 'and by the Dockerfile');
-	is_deeply([ grep { m{/} } map { $_->{image} } values %$services ], [], 'no image is of a named registry');
-	is_deeply([ map { m{^([a-z]+):/} ? $1 : $_ } map { @{ $_->{volumes} } } @$services{qw(nats postgres redis)} ], [ sort keys %{ $compose->{volumes} } ], 'each service has a volume of its own');
+	is_deeply([ grep { m{[.:][^/]*/} } map { $_->{image} } values %$services ], [], 'no image is of a named registry');
+	my %mounts = map { my $name = $_; $name => [ map { [ split /:/ ] } @{ $services->{$name}{volumes} } ] } keys %$services;
+	is_deeply([ sort map { $mounts{$_}[0][0] } keys %mounts ], [ sort keys %$services ], 'each service has a volume of its own');
+	is_deeply([ sort keys %{ $compose->{volumes} } ], [ sort keys %$services, 'tokens' ], 'one volume is shared');
+	# What begins with a dot is a file or folder here, and no container may change it.
+	is_deeply([ map { join ':', @$_ } grep { $_->[0] =~ /^\./ && (!-e "docker/$_->[0]" || ($_->[2] // '') ne 'ro') } map { @$_ } values %mounts ], [], 'what is mounted from here exists, to be read');
 	is(($services->{postgres}{volumes}[0] =~ /:(.*)/)[0], $volume, 'that of PostgreSQL is the one of the image');
 	is_deeply([ grep { !/^127\.0\.0\.1:/ } map { @{ $_->{ports} } } values %$services ], [], 'each port is open on this machine only');
-	like($services->{postgres}{environment}{POSTGRES_PASSWORD}, qr/^\$\{POSTGRES_PASSWORD:\?.+\}$/, 'there is no password by default');
-	while (my ($name, $how) = each %{ $services->{postgres}{depends_on} })
+	for my $service (sort keys %$services)
 	{
-		is($how->{condition}, 'service_healthy', "PostgreSQL waits for the health of $name");
-		ok($services->{$name}{healthcheck}{test}, "which $name says");
+		my %environment = %{ $services->{$service}{environment} // {} };
+		like($environment{$_}, qr/^\$\{\w+:\?.+\}$/, "$service, $_: there is no password by default") foreach sort grep { /PASSWORD/ } keys %environment;
+		for my $name (sort keys %{ $services->{$service}{depends_on} // {} })
+		{
+			is($services->{$service}{depends_on}{$name}{condition}, 'service_healthy', "$service waits for the health of $name");
+			ok($name eq 'postgres' || $services->{$name}{healthcheck}{test}, "which $name says");
+		}
 	}
 	my @command = @{ $services->{postgres}{command} };
 	is(shift @command, 'postgres', 'it starts the server');
 	my $known = content('src/runtime/settings.cpp');
 	while (my ($option, $setting) = splice @command, 0, 2)
 	{
-		my ($name, $scheme, $host) = $setting =~ m{^([\w.]+)=(\w+)://(\w+):\d+$};
+		my ($name, $value) = $setting =~ m{^([\w.]+)=(.+)$};
 		ok($option eq '-c' && index($known, qq{"$name"}) >= 0, "$name is a setting");
-		ok($services->{$host}, "$host is a service");
+		my ($host) = $value =~ m{^(?:\w+://(\w+)|0\.0\.0\.0):\d+$} or fail("$value has a port");
+		ok($services->{$host}, "$host is a service") if defined $host;
 	}
+
+	# Prometheus asks the server, with the token that the first start writes. Grafana asks both.
+	my ($http_port) = map { /^telemetry_cqrs\.http_listen=0\.0\.0\.0:(\d+)$/ } @{ $services->{postgres}{command} };
+	is((grep { /:8080$/ } @{ $services->{postgres}{ports} })[0], "127.0.0.1:\${HTTP_PORT:-8080}:$http_port", 'this machine can ask by HTTP too');
+	my %yaml = map { $_ => JSON::PP->new->decode(scalar qx{python3 -c 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))' '$_'}) }
+		qw(prometheus/prometheus.yml grafana/provisioning/datasources/telemetry_cqrs.yml grafana/provisioning/dashboards/telemetry_cqrs.yml);
+	my $job = $yaml{'prometheus/prometheus.yml'}{scrape_configs}[0];
+	is_deeply($job->{static_configs}, [ { targets => ["postgres:$http_port"] } ], 'Prometheus scrapes PostgreSQL');
+	my %place_of = map { my $name = $_; map { ("$name $_->[0]" => $_->[1]) } @{ $mounts{$name} } } keys %mounts;
+	my ($token_file) = content('docker/first_start/50_monitoring.sh') =~ /PROMETHEUS_TOKEN_FILE:-([^}]+)\}/;
+	is($token_file =~ s/^\Q$place_of{'postgres tokens'}\E//r, ('/etc/prometheus/' . $job->{authorization}{credentials_file}) =~ s/^\Q$place_of{'prometheus tokens'}\E//r, 'with the token that the first start writes');
+	ok(scalar(grep { $_->[0] eq 'RUN' && $_->[2] =~ m{install -d -o postgres -g postgres -m 0755 \Q$place_of{'postgres tokens'}\E } } @{ $image->{steps} }), 'and for which the image has a folder');
+	is($place_of{'postgres ./first_start'}, '/docker-entrypoint-initdb.d', 'the first start runs the scripts of first_start');
+	my %source = map { $_->{type} => $_ } @{ $yaml{'grafana/provisioning/datasources/telemetry_cqrs.yml'}{datasources} };
+	is($source{'grafana-postgresql-datasource'}{url}, 'postgres:5432', 'Grafana asks PostgreSQL');
+	is($source{'grafana-postgresql-datasource'}{jsonData}{database}, $services->{postgres}{environment}{POSTGRES_DB}, 'the database that has the extension');
+	is($source{'grafana-postgresql-datasource'}{secureJsonData}{password}, '${GRAFANA_DATABASE_PASSWORD}', 'by the password of its environment');
+	is($services->{grafana}{environment}{GRAFANA_DATABASE_PASSWORD}, $services->{postgres}{environment}{GRAFANA_DATABASE_PASSWORD}, 'which the first start has too');
+	is($source{prometheus}{url}, 'http://prometheus:9090', 'and Prometheus');
+	is($yaml{'grafana/provisioning/dashboards/telemetry_cqrs.yml'}{providers}[0]{options}{path}, $place_of{'grafana ../grafana/dashboards'}, 'and finds the dashboards');
+	ok(-e ($services->{grafana}{environment}{GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH} =~ s{^\Q$place_of{'grafana ../grafana/dashboards'}\E}{grafana/dashboards}r), 'the first of which is there');
 	SKIP:
 	{
 		skip 'no docker compose, which also reads the file', 1 unless system('docker compose version >/dev/null 2>&1') == 0;
-		is(qx{POSTGRES_PASSWORD=x docker compose -f docker/compose.yaml config -q 2>&1}, '', 'docker compose can read it');
+		is(qx{POSTGRES_PASSWORD=x GRAFANA_DATABASE_PASSWORD=x GRAFANA_ADMIN_PASSWORD=x docker compose -f docker/compose.yaml config -q 2>&1}, '', 'docker compose can read it');
 	}
 }
 
@@ -288,7 +318,8 @@ is(qx{'$scratch/entrypoint' echo this and that}, "this and that\n", 'another com
 like(qx{'$scratch/entrypoint' --version}, qr/^postgres \(PostgreSQL\) \d/, '--version needs no cluster');
 
 # Makes the cluster and runs the scripts; a first start that fails leaves nothing in the way of the next one.
-my %first = (POSTGRES_PASSWORD_FILE => "$scratch/password", POSTGRES_USER => 'chief', POSTGRES_DB => 'fleet-1.x');
+my $token_file = "$home/token";
+my %first = (GRAFANA_DATABASE_PASSWORD => q{it's "theirs"}, PROMETHEUS_TOKEN_FILE => $token_file, POSTGRES_PASSWORD_FILE => "$scratch/password", POSTGRES_USER => 'chief', POSTGRES_DB => 'fleet-1.x');
 open my $password, '>', "$scratch/password" or die $!;
 print $password qq{it's "secret"\n};
 close $password;
@@ -296,6 +327,15 @@ write_script('10_table.sql', "CREATE TABLE told (line integer GENERATED ALWAYS A
 write_script('20_read.sh', "psql -X -v ON_ERROR_STOP=1 -U \"\$POSTGRES_USER\" -d \"\$POSTGRES_DB\" -c \"INSERT INTO told (word) VALUES ('read')\"\n", 0644);
 write_script('30_run.sh', "#!/bin/sh\npsql -X -c \"INSERT INTO told (word) VALUES ('run')\"\necho 'work_mem = 5MB' >>\"\$PGDATA/postgresql.conf\"\n", 0755);
 write_script('40_notes.txt', "no script\n", 0644);
+# Stands in for the function as long as the extension lacks it.
+write_script('45_stand_in.sql', <<'SQL', 0644);
+DO $do$ BEGIN
+    IF to_regprocedure('telemetry.create_http_token(text,text,timestamptz)') IS NULL THEN
+        CREATE FUNCTION telemetry.create_http_token(role text, description text, expires_at timestamptz) RETURNS text LANGUAGE sql AS 'SELECT md5(role)';
+    END IF;
+END $do$;
+SQL
+write_script('50_monitoring.sh', content('docker/first_start/50_monitoring.sh'), 0755);
 write_script('50_reading.sql', "SELECT telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k');\nno SQL;\n", 0644);
 is(ended(begin(\%first, @server)) >> 8, 1, 'a first start with a script that fails, fails');
 like(said(), qr/50_reading\.sql:2: ERROR:.*The first start failed\. The next start begins anew\./s, 'and says why');
@@ -329,6 +369,18 @@ is(query($network, 'SELECT 1', PGPASSWORD => 'wrong'), '', 'and not by a wrong o
 is(query("host=$sockets user=other dbname=postgres", 'SELECT 1'), '', 'nor is another user, beside the server');
 is(query($local, "SELECT string_agg(word, ' ' ORDER BY line) FROM told"), 'sql read run', 'the scripts ran once');
 is(query($local, "SELECT string_agg(extname, ' ') FROM pg_extension WHERE extname LIKE 't%'"), 'telemetry_cqrs', 'the database has the extension');
+
+# The roles of docker/first_start/50_monitoring.sh.
+my %theirs = (PGPASSWORD => q{it's "theirs"});
+my $as_grafana = "host=127.0.0.1 user=grafana dbname=fleet-1.x";
+is(query($as_grafana, 'SELECT state, count(*) FROM telemetry.device_liveness GROUP BY 1', %theirs), 'unknown|1', 'Grafana may look at devices');
+is(query($as_grafana, 'SELECT count(*) FROM telemetry.rejected_readings', %theirs), 0, 'and at rejected readings');
+is(query($as_grafana, 'CREATE TEMP TABLE x ()', %theirs) . query($as_grafana, 'SHOW transaction_read_only', %theirs), 'on', 'and writes nothing');
+is(query($as_grafana, 'SET transaction_read_only = off; SELECT telemetry.ingest_telemetry($$x$$, now(), 1)', %theirs), '', 'not even when it tries');
+is(query("host=127.0.0.1 user=prometheus dbname=fleet-1.x", 'SELECT 1', %theirs), '', 'Prometheus is not let in as a client of SQL');
+is(query($local, 'SET ROLE prometheus; SELECT telemetry.open_metrics() ~ $$telemetry_cqrs_health\{item="library"\} 0$$'), 't', 'its role sees the metrics, and those of health()');
+like(content($token_file), qr/^\S+\n$/, 'its token is in the file');
+is((stat $token_file)[2] & 07777, 0644, 'which the user of Prometheus can read');
 is(query($local, 'SHOW shared_preload_libraries'), 'telemetry_cqrs', 'the library is preloaded');
 is(query($local, 'SHOW work_mem'), '6MB', 'arguments go to the server');
 is(query($local, "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_file_settings WHERE name IN ('listen_addresses', 'work_mem')"),

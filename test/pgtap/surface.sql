@@ -71,6 +71,7 @@ SELECT results_eq(
         ('clear_buckets(projection text, generation integer, begin_with text, cutoff timestamp with time zone)', 'text', 'f v called u plpgsql'), ('clear_generations(projection text)', 'boolean', 'f v called u plpgsql'),
         ('clear_quarantine(retention interval, max_rows bigint)', 'boolean', 'f v called u plpgsql'), ('clear_verdicts(retention interval)', 'boolean', 'f v called u plpgsql'),
         ('compare_audit(projection text, begin_with text)', 'text', 'f v called u plpgsql'), ('copy_baseline(projection text, target integer)', 'void', 'f v called u plpgsql'),
+        ('countable_events()', 'bigint', 'f i called s sql'),
         ('counter_summary(value double precision, at timestamp with time zone)', 'telemetry.summary', 'a i called s internal'),
         ('create_handler_projection(projection text, handler regprocedure, from_start boolean DEFAULT true)', 'void', 'f v called u c'),
         ('create_handler_projection_as_owner(projection text, handler regprocedure, from_start boolean, runs_as text)', 'void', 'f v called u plpgsql'),
@@ -89,6 +90,7 @@ SELECT results_eq(
         ('end_audits()', 'void', 'f v called u sql'),
         ('end_intake()', 'trigger', 'f v called u c'),
         ('end_lease(h telemetry.subscription_share)', 'void', 'f v called u plpgsql'),
+        ('estimated_status(total_events bigint, oldest_unbatched timestamp with time zone, OUT projection text, OUT state text, OUT applied bigint, OUT lag_events bigint, OUT lag_seconds double precision, OUT as_of timestamp with time zone, OUT cadence interval, OUT parked_events bigint, OUT rebuilt_events bigint, OUT audited_at timestamp with time zone, OUT audit_differences bigint)', 'SETOF record', 'f s called r sql'),
         ('extend_lease(subscription text, lease bigint, lease_time interval)', 'void', 'f v called u c'),
         ('extend_lease_as_owner(subscription text, lease bigint, lease_time interval, caller text)', 'void', 'f v called u plpgsql'),
         ('fail_redelivery(s telemetry.subscription, head telemetry.redelivery, reason text)', 'void', 'f v called u plpgsql'),
@@ -137,12 +139,17 @@ SELECT results_eq(
         ('mark_lost_subscriptions()', 'bigint', 'f v called u plpgsql'),
         ('maximum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('merge(telemetry.summary)', 'telemetry.summary', 'a i called s internal'),
+        ('metric_families(OUT place integer, OUT name text, OUT type text, OUT help text)', 'SETOF record', 'f i called s sql'),
+        ('metric_sample(name text, value double precision, VARIADIC labels text[] DEFAULT ''{}''::text[])', 'text', 'f i called s plpgsql'), ('metric_samples()', 'text[]', 'f s called r plpgsql'),
+        ('metric_states(name text, state text, states text[], VARIADIC labels text[] DEFAULT ''{}''::text[])', 'text[]', 'f i called s sql'),
+        ('metrics_text(samples text[], items text[], states text[])', 'text', 'f s called r plpgsql'),
         ('minimum(telemetry.summary)', 'double precision', 'f i strict s c'),
         ('nack(subscription text, lease bigint, reason text DEFAULT NULL::text, events bigint[] DEFAULT NULL::bigint[], delay interval DEFAULT NULL::interval, counts boolean DEFAULT true)', 'void', 'f v called u c'),
         ('nack_as_owner(subscription text, lease bigint, reason text, events bigint[], delay interval, counts boolean, caller text)', 'void', 'f v called u plpgsql'),
         ('next_batch(subscription text, max_events integer DEFAULT 1000, lease_time interval DEFAULT ''00:00:30''::interval, consumer text DEFAULT NULL::text)', 'TABLE(lease bigint, id bigint, type text, version smallint, device_id text, payload json, created_at timestamp with time zone, epoch integer, attempt integer)', 'f v called u c'),
         ('note_offline_devices(most integer, watching_since timestamp with time zone, OUT device_id text, OUT region text, OUT since timestamp with time zone, OUT idempotency_key text, OUT details jsonb)', 'SETOF record', 'f v called u sql'),
         ('note_online_devices(most integer, OUT device_id text, OUT region text, OUT since timestamp with time zone, OUT idempotency_key text, OUT details jsonb)', 'SETOF record', 'f v called u sql'),
+        ('open_metrics()', 'text', 'f v called u plpgsql'),
         ('pause_projection(projection text)', 'boolean', 'f v strict u c'), ('pause_relay(sink text DEFAULT NULL::text)', 'bigint', 'f v called u c'), ('pause_relay_as_owner(sink text, caller text)', 'bigint', 'f v called u plpgsql'),
         ('place_at(starts_at timestamp with time zone)', 'bigint', 'f s called u sql'),
         ('project_once()', '', 'p v called u c'),
@@ -233,7 +240,7 @@ SELECT results_eq(
     'routines');
 SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'telemetry'::regnamespace AND p.prosecdef $$,
-    ARRAY['follow_from', 'health', 'recounted', 'series_of', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
+    ARRAY['follow_from', 'health', 'metric_samples', 'metrics_text', 'recounted', 'series_of', 'setup', 'verify_projection'], 'SECURITY DEFINER only where nothing is changed: elsewhere rights change inside the C code');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
        WHERE p.pronamespace = 'telemetry'::regnamespace AND l.lanname NOT IN ('c', 'internal')

@@ -160,6 +160,9 @@ for (@limits)
 }
 same_list([ map { $_->[0] } rows_of('monitoring', 'setup items') ], [ lines_of('SELECT item FROM telemetry.setup()') ], 'every item of setup() is in monitoring.md');
 
+my @metrics = lines_of(q{SELECT concat_ws(' ', 'telemetry_cqrs_' || name || CASE type WHEN 'counter' THEN '_total' WHEN 'info' THEN '_info' ELSE '' END, type, help) FROM telemetry.metric_families()});
+same_list([ map { "$_->[0] $_->[1] $_->[3]" } rows_of('monitoring', 'metrics') ], \@metrics, 'every metric of open_metrics() is in monitoring.md, with its type and its text');
+
 # --- the blocks of SQL -----------------------------------------------------------------------------------------------------------
 
 # A reader is slower than the worker, so the test lets the worker finish between two blocks.
