@@ -327,14 +327,6 @@ write_script('10_table.sql', "CREATE TABLE told (line integer GENERATED ALWAYS A
 write_script('20_read.sh', "psql -X -v ON_ERROR_STOP=1 -U \"\$POSTGRES_USER\" -d \"\$POSTGRES_DB\" -c \"INSERT INTO told (word) VALUES ('read')\"\n", 0644);
 write_script('30_run.sh', "#!/bin/sh\npsql -X -c \"INSERT INTO told (word) VALUES ('run')\"\necho 'work_mem = 5MB' >>\"\$PGDATA/postgresql.conf\"\n", 0755);
 write_script('40_notes.txt', "no script\n", 0644);
-# Stands in for the function as long as the extension lacks it.
-write_script('45_stand_in.sql', <<'SQL', 0644);
-DO $do$ BEGIN
-    IF to_regprocedure('telemetry.create_http_token(text,text,timestamptz)') IS NULL THEN
-        CREATE FUNCTION telemetry.create_http_token(role text, description text, expires_at timestamptz) RETURNS text LANGUAGE sql AS 'SELECT md5(role)';
-    END IF;
-END $do$;
-SQL
 write_script('50_monitoring.sh', content('docker/first_start/50_monitoring.sh'), 0755);
 write_script('50_reading.sql', "SELECT telemetry.ingest_telemetry('d', '2026-01-01 00:00+00', 20, 40, 'k');\nno SQL;\n", 0644);
 is(ended(begin(\%first, @server)) >> 8, 1, 'a first start with a script that fails, fails');

@@ -123,30 +123,11 @@ sql(q{SELECT telemetry.register_device('pump-1'), telemetry.create_subscription(
 sql("SELECT telemetry.set_expected_interval('m1', '1 day')");
 sql(q{INSERT INTO telemetry.audit (projection, begun_at, finished_at, differences) VALUES ('device', now(), now(), 1)});
 
-# Answers GET /metrics as the server's own interface for HTTP does, by the same SQL. Returns its address and its token.
-sub begin_exporter
-{
-	my $listener = IO::Socket::INET->new(Listen => 10, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die $!;
-	my $pid = fork // die $!;
-	if ($pid) { $running{$pid} = 1; return ('127.0.0.1:' . $listener->sockport, 'a token') }
-	%running = ();
-	while (my $client = $listener->accept)
-	{
-		my ($request, %header) = (scalar <$client>);
-		while (defined(my $line = <$client>)) { last if $line !~ /^([^:]+):\s*(.*?)\r?$/; $header{ lc $1 } = $2 }
-		my ($status, $type, $body) = ('401 Unauthorized', 'application/problem+json', '{"status":401}');
-		if ($request =~ m{^GET /metrics } && ($header{authorization} // '') eq 'Bearer a token')
-		{
-			my $text = eval { sql('SELECT telemetry.open_metrics() || $$.$$', PGUSER => 'monitoring_scraper') =~ s/\.$//r };
-			($status, $type, $body) = defined $text ? ('200 OK', 'application/openmetrics-text; version=1.0.0; charset=utf-8', $text) : ('503 Service Unavailable', 'text/plain', $@);
-		}
-		print $client "HTTP/1.1 $status\r\nContent-Type: $type\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body";
-		close $client;
-	}
-	exit;
-}
-# This line alone decides whom Prometheus asks.
-my ($target, $token) = begin_exporter();
+# The server itself answers GET /metrics.
+my $http_port = free_port();
+sql("ALTER SYSTEM SET telemetry_cqrs.http_listen = '$http_port'");
+sql('SELECT pg_reload_conf()');
+my ($target, $token) = ("127.0.0.1:$http_port", sql("SELECT telemetry.create_http_token('monitoring_scraper', 'Prometheus')"));
 
 # --- Prometheus --------------------------------------------------------------------------------------------------------------
 
