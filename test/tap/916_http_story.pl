@@ -39,7 +39,7 @@ sub post
 }
 
 my (%event_of, @wrong);
-sub tell
+sub send_round
 {
 	my ($round) = @_;
 	for my $i (1 .. 12)
@@ -78,7 +78,7 @@ sub holds
 	return;
 }
 
-tell(0);
+send_round(0);
 holds('at first');
 my $round = 0;
 my %pid_of;
@@ -88,16 +88,16 @@ for my $type (qw(http projector relay launcher))
 	my $pid = pid_of($type);
 	ok($pid, "there is a process: $type");
 	kill 'KILL', $pid;
-	tell(++$round);
+	send_round(++$round);
 	ok($node->wait_for_http, "$type killed: HTTP is back");
 	holds("$type killed");
 }
 $nats->stop('KILL');
-tell(++$round);
+send_round(++$round);
 $nats->start;
 holds('NATS killed');
 $redis->stop('KILL');
-tell(++$round);
+send_round(++$round);
 $redis->start;
 holds('Redis killed');
 $nats->stop('KILL');
@@ -106,7 +106,7 @@ $node->stop('immediate');
 $node->start;
 $redis->start;
 $nats->start;
-tell(++$round);
+send_round(++$round);
 holds('all killed at once');
 
 done_testing();
