@@ -15,11 +15,13 @@ export interface Filters {
     state: string;
 }
 
+// A blank row is as high as one with a device, so that nothing moves when the devices come.
 function buildRow(): HTMLTableRowElement {
-    const name = make('th', { scope: 'row' }, make('button', { type: 'button', class: 'device' }), make('span', { class: 'below' }));
+    const blank = '\u00a0';
+    const name = make('th', { scope: 'row' }, make('button', { type: 'button', class: 'device' }, blank), make('span', { class: 'below' }, blank));
     const cells = ['', 'wide', 'number', 'number', 'number wide', 'number'].map((kind) => make('td', { class: kind || null }));
-    cells[0]!.append(make('span', { class: 'state' }));
-    return make('tr', {}, name, ...cells);
+    cells[0]!.append(make('span', { class: 'state' }, blank));
+    return make('tr', { class: 'blank' }, name, ...cells);
 }
 
 export class DeviceList {
@@ -29,6 +31,7 @@ export class DeviceList {
     private readonly state = byId<HTMLSelectElement>('state');
     private filters: Filters = { prefix: '', region: '', state: '' };
     private devices: DeviceRow[] = [];
+    private isLoaded = false;
     // The device after which each page begins, up to the page on the screen.
     private pages: string[] = [''];
     private next: string | null = null;
@@ -91,6 +94,7 @@ export class DeviceList {
         try {
             const page = await get<DevicePage>('devices', { limit: kPageSize, after: this.pages.at(-1), ...this.filters }, signal);
             this.devices = page.devices;
+            this.isLoaded = true;
             this.next = page.next;
             this.render();
             this.problem('');
@@ -150,6 +154,7 @@ export class DeviceList {
 
     clear(): void {
         this.devices = [];
+        this.isLoaded = false;
         this.next = null;
         this.pages = [''];
         this.body.replaceChildren();
@@ -168,6 +173,7 @@ export class DeviceList {
     }
 
     private render(): void {
+        if (!this.isLoaded) return;
         const rows = fit(this.body, this.devices.length, buildRow);
         this.devices.forEach((device, i) => {
             const row = rows[i]!;
@@ -175,7 +181,7 @@ export class DeviceList {
             const button = name.firstElementChild!;
             setText(button, device.device_id);
             setAttribute(button, 'aria-current', device.device_id === this.chosen ? 'true' : null);
-            setText(name.lastElementChild!, device.region ?? '');
+            setText(name.lastElementChild!, device.region ?? kNone);
             const mark = state.firstElementChild!;
             setAttribute(mark, 'data-state', device.state);
             setText(mark, stateName(device.state));
@@ -186,6 +192,8 @@ export class DeviceList {
             setText(samples, count(device.sample_count));
             setText(last, ago(device.last_received_at));
             setAttribute(last, 'title', device.last_received_at ? moment(device.last_received_at) : null);
+            row.classList.remove('blank');
+            setAttribute(row, 'data-row', device.state);
             row.classList.toggle('chosen', device.device_id === this.chosen);
         });
         const isFiltered = this.filters.prefix !== '' || this.filters.region !== '' || this.filters.state !== '';

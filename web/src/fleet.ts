@@ -104,6 +104,9 @@ export class RateCard {
     }
 }
 
+// Below this many seconds a projection is not behind but at work.
+const kBehind = 2;
+
 export function showLag(status: Status): void {
     const running = status.projections.filter((projection) => projection.state !== 'paused');
     const behind = Math.max(0, ...running.map((projection) => projection.lag_seconds ?? 0));
@@ -111,7 +114,7 @@ export function showLag(status: Status): void {
     const worst = running.find((projection) => (projection.lag_seconds ?? 0) === behind);
     setText(byId('lag'), running.length ? lag(behind) : kNone);
     setText(byId('lag-note'), running.length ? `${count(waiting)} ${waiting === 1 ? 'reading waits' : 'readings wait'}` : '\u00a0');
-    setText(byId('lag-detail'), behind > 0 && worst ? `most behind: ${worst.projection}` : running.length ? 'all projections are current' : '\u00a0');
+    setText(byId('lag-detail'), behind >= kBehind && worst ? `most behind: ${worst.projection}` : running.length ? 'all projections are current' : '\u00a0');
 }
 
 const kCounters = ['accepted', 'duplicates', 'conflicts', 'rejected', 'rolled_back'] as const;

@@ -289,6 +289,7 @@ setInterval(() => {
 }, 1000);
 
 show(selection, false, false);
+document.body.classList.remove('loading');
 // Without a token one question tells whether the server wants one.
 if (token()) activate();
 else get('liveness').then(activate, (error: unknown) => error instanceof ApiError && error.status === 401 || activate());

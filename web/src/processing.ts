@@ -30,6 +30,9 @@ function renderLines(id: string, lines: Line[], empty: string): void {
         return;
     }
     if (body.querySelector('[colspan="4"]')) body.replaceChildren();
+    // What needs attention comes first.
+    const weight = (line: Line) => ['bad', 'warn', 'idle', 'good'].indexOf(toneOf(line.state));
+    lines.sort((a, b) => weight(a) - weight(b));
     const rows = fit(body, lines.length, () =>
         make('tr', {}, make('th', { scope: 'row' }, make('span'), make('small', { class: 'fault' })), make('td', {}, make('span', { class: 'state' })), make('td', { class: 'number' }), make('td', { class: 'number' })),
     );

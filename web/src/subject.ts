@@ -159,7 +159,8 @@ export class SubjectPanel {
             const from = Math.floor((to - span.seconds) / 60) * 60;
             const at = (seconds: number) => new Date(seconds * 1000).toISOString();
             const what = { [subject.kind]: subject.name, metric: shownMetric, from: at(from) };
-            const points = Math.min(1000, Math.max(100, Math.round(byId('chart').clientWidth / 2 / 50) * 50));
+            // A point for each three pixels or so; a whole number of fifties, so that a slightly different window asks the same.
+            const points = Math.min(600, Math.max(100, Math.round(byId('chart').clientWidth / 3 / 50) * 50));
             const [stats, series, quantiles] = await Promise.all([
                 subject.kind === 'device' ? get<Stats>(`devices/${encodeURIComponent(subject.name)}/stats`, {}, signal) : this.statsOfRegion(subject.name),
                 get<Series>('series', { ...what, points, statistic: 'avg' }, signal),
@@ -208,7 +209,7 @@ export class SubjectPanel {
             { name: 'humidity', text: stats ? () => quantity('humidity', stats.last_humidity, 2) : nothing },
             { name: 'received', text: stats ? () => ago(stats.last_received_at) : nothing },
             { name: 'readings', text: stats ? () => count(stats.sample_count) : nothing },
-            { name: 'since', text: stats ? () => moment(stats.first_seen, false) : nothing },
+            { name: 'first seen', text: stats ? () => moment(stats.first_seen, false) : nothing },
         ];
         const pairs = fit(byId('subject-values'), this.values.length, (i) => make('div', {}, make('dt', {}, this.values[i]!.name), make('dd', {}, kNone)));
         this.values.forEach((value, i) => setText(pairs[i]!.firstElementChild!, value.name));
