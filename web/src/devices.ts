@@ -181,7 +181,8 @@ export class DeviceList {
             const button = name.firstElementChild!;
             setText(button, device.device_id);
             setAttribute(button, 'aria-current', device.device_id === this.chosen ? 'true' : null);
-            setText(name.lastElementChild!, device.region ?? kNone);
+            // A narrow screen has no room for a column of states.
+            setText(name.lastElementChild!, [device.region ?? 'no region', ...(device.state === 'online' ? [] : [stateName(device.state)])].join(', '));
             const mark = state.firstElementChild!;
             setAttribute(mark, 'data-state', device.state);
             setText(mark, stateName(device.state));

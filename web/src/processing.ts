@@ -23,28 +23,34 @@ interface Line {
     error: string | null;
 }
 
+// A line is a row of the table; its failure, if there is one, is a row of its own below.
 function renderLines(id: string, lines: Line[], empty: string): void {
     const body = byId(id);
     if (lines.length === 0) {
-        body.replaceChildren(make('tr', {}, make('td', { colspan: '4', class: 'quiet' }, empty)));
+        body.replaceChildren(make('tr', {}, make('td', { colspan: '4', class: 'quiet nothing' }, empty)));
         return;
     }
-    if (body.querySelector('[colspan="4"]')) body.replaceChildren();
+    if (body.querySelector('.nothing')) body.replaceChildren();
     // What needs attention comes first.
     const weight = (line: Line) => ['bad', 'warn', 'idle', 'good'].indexOf(toneOf(line.state));
     lines.sort((a, b) => weight(a) - weight(b));
-    const rows = fit(body, lines.length, () =>
-        make('tr', {}, make('th', { scope: 'row' }, make('span'), make('small', { class: 'fault' })), make('td', {}, make('span', { class: 'state' })), make('td', { class: 'number' }), make('td', { class: 'number' })),
+    const rows = fit(body, 2 * lines.length, (i) =>
+        i % 2
+            ? make('tr', { hidden: true }, make('td', { colspan: '4', class: 'fault' }))
+            : make('tr', {}, make('th', { scope: 'row' }), make('td', {}, make('span', { class: 'state' })), make('td', { class: 'number' }), make('td', { class: 'number' })),
     );
     lines.forEach((line, i) => {
-        const [name, state, amount, time] = [...rows[i]!.children] as [Element, Element, Element, Element];
-        setText(name.firstElementChild!, line.name);
-        // A failure that is over is history.
-        setNotice(name.lastElementChild as HTMLElement, line.error && toneOf(line.state) !== 'good' ? line.error : '');
+        const [name, state, amount, time] = [...rows[2 * i]!.children] as [Element, Element, Element, Element];
+        setText(name, line.name);
         setText(state.firstElementChild!, stateName(line.state));
         setAttribute(state.firstElementChild!, 'data-tone', toneOf(line.state));
         setText(amount, line.amount);
         setText(time, line.time);
+        // A failure that is over is history.
+        const fault = line.error && toneOf(line.state) !== 'good' ? line.error : '';
+        setText(rows[2 * i + 1]!.firstElementChild!, fault);
+        rows[2 * i + 1]!.hidden = fault === '';
+        rows[2 * i]!.classList.toggle('faulty', fault !== '');
     });
 }
 

@@ -132,7 +132,7 @@ export class RegionTiles {
             setText(humidity, quantity('humidity', region.last_humidity));
             setText(range, `${number('temperature', region.min_temperature)} to ${number('temperature', region.max_temperature)}, mean ${number('temperature', region.avg_temperature)}`);
             setText(last, ago(region.last_received_at));
-            setAttribute(tile, 'title', `${count(region.sample_count)} readings`);
+            setAttribute(tile, 'title', `${count(region.sample_count)} readings; below are the lowest, the highest and the mean of all of them`);
         });
     }
 
