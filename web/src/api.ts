@@ -107,7 +107,7 @@ export async function get<T>(
     try {
         const response = await request(addressOf(path, parameters), { headers: { Accept: 'application/json' }, signal: limit.signal }, also);
         const answer = (await response.json()) as T;
-        onAnswer();
+        if (response.ok) onAnswer();
         return answer;
     } catch (error) {
         if (error instanceof ApiError || error instanceof Unreachable || signal?.aborted) throw error;
@@ -124,7 +124,7 @@ export function explained(error: unknown): string {
     if (error instanceof ApiError) {
         if (error.status === 401) return 'You are not signed in.';
         if (error.status === 403) return `Your token may not read this. ${error.detail}`.trim();
-        if (error.status === 503) return `The server is busy or starting. ${error.detail}`.trim();
+        if (error.status === 503) return `The server is busy or starting${error.detail ? `: ${error.detail}` : '.'}`;
         return [error.detail || error.title, error.hint].filter(Boolean).join(' ');
     }
     return error instanceof Error ? error.message : String(error);
