@@ -8,8 +8,9 @@ OBJS         = $(SOURCES:.cpp=.o)
 DATA         = $(sort $(wildcard sql/released/$(EXTENSION)--*.sql))
 RELEASES     = $(DATA:sql/released/$(EXTENSION)--%.sql=%)
 SQL_PARTS    = sql/extension/assemble $(wildcard sql/extension/*.sql sql/extension/*/*.sql sql/extension/*/*/*.sql)
-DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql)
-EXTRA_CLEAN  = $(EXTENSION)--*.sql $(OBJS:.o=.d) $(OBJS:.o=.bc)
+PAGE         = $(EXTENSION).page.html
+DATA_built   = $(EXTENSION)--$(EXTVERSION).sql $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql) $(PAGE)
+EXTRA_CLEAN  = $(EXTENSION)--*.sql $(PAGE) $(OBJS:.o=.d) $(OBJS:.o=.bc)
 
 # `make installcheck` needs a running server with the library preloaded; dev/test does this and more on a server of its own.
 REGRESS       := $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
@@ -65,6 +66,10 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
 	sql/extension/assemble $(EXTVERSION) > $@
 $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql): $(EXTENSION)--%--$(EXTVERSION).sql: $(SQL_PARTS) telemetry_cqrs.control
 	sql/extension/assemble $(EXTVERSION) $* > $@
+
+# Workers answer GET / with it (web/README.md).
+$(PAGE): web/dist/page.html
+	cp $< $@
 
 # The flags of a source of ours, one a line, for tools that read them as the compiler does.
 .PHONY: compile-flags

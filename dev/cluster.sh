@@ -145,7 +145,7 @@ variant_make() (
         project=$1 build=$2 word=$3; shift 3
         find "$build" -name "*.[ch]pp" -delete
         rm -rf "$build/sql"
-        (cd "$project" && find Makefile telemetry_cqrs.control sql src -type f ! -name "*.o" ! -name "*.bc" ! -name "*.d") |
+        (cd "$project" && find Makefile telemetry_cqrs.control sql src web/dist -type f ! -name "*.o" ! -name "*.bc" ! -name "*.d") |
             (cd "$project" && xargs cp -p --parents -t "$build")
         if [ -n "$word" ]; then
             (cd "$project" && grep -rL --include="*.cpp" "$word" src | sed "s/cpp\$/o/" | xargs cp -p --parents -t "$build")
