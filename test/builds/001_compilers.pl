@@ -35,7 +35,7 @@ sub builds
 {
 	my ($what, @variables) = @_;
 	my $copy = File::Temp->newdir;
-	system("cd '$project' && find Makefile telemetry_cqrs.control sql src -type f ! -name '*.o' ! -name '*.bc' ! -name '*.d' | xargs cp -p --parents -t '$copy'") == 0
+	system("cd '$project' && find Makefile telemetry_cqrs.control sql src web/dist -type f ! -name '*.o' ! -name '*.bc' ! -name '*.d' | xargs cp -p --parents -t '$copy'") == 0
 	  or die 'cannot copy the sources';
 	my $said = qx{make -s -j2 -C '$copy' PG_CONFIG='$pg_config' WERROR=1 @variables 2>&1};
 	is($?, 0, "$what: builds");
