@@ -68,7 +68,8 @@ async function open({ as = null, size = [1440, 900], scheme = 'light', address =
     context.setDefaultTimeout(kDeadline);
     const page = await context.newPage();
     page.on('console', (message) => {
-        if (message.type() === 'error' && !kProvoked.test(message.text())) complaints.push(message.text());
+        if (message.type() !== 'error' || kProvoked.test(message.text()) || message.location().url.includes('not-there')) return;
+        complaints.push(`${message.text()} ${message.location().url}`);
     });
     page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
     await page.exposeFunction('reportViolation', (text) => violations.push(text));
@@ -511,6 +512,14 @@ async function checkEmpty() {
     await comes(waitText(page, '#sink-list', /No relay is set up/), 'and no relay');
     is(await text(page, '#sign'), 'Sign in', 'one can sign in');
     is(await page.locator('#chart-empty').isVisible(), true, 'the chart says that there is nothing');
+    await page.click('#sign');
+    await page.fill('#token', 'reader');
+    await page.keyboard.press('Enter');
+    await comes(waitText(page, '#sign', /Sign out/), 'with a token, too');
+    await page.click('#sign');
+    await page.waitForSelector('#sign-in[open]');
+    await page.keyboard.press('Escape');
+    await comes(waitLive(page), 'a user who signs out and gives no token goes on without one');
     await close(page);
 }
 

@@ -149,12 +149,19 @@ window.addEventListener('popstate', () => {
 
 // --- signing in and out ----------------------------------------------------------------------------------------------------
 
-const signIn = new SignIn(activate);
+// A server may let readers in without a token, so a user who gives none goes on if it does.
+let isTrying = false;
+const signIn = new SignIn(activate, () => {
+    isTrying = true;
+    get('liveness')
+        .then(activate, () => {})
+        .finally(() => (isTrying = false));
+});
 
 observe({
     answer: () => (lastAnswerAt = Date.now()),
     unauthorized: () => {
-        if (signIn.isOpen) return;
+        if (signIn.isOpen || isTrying) return;
         const why = token() ? 'The token is not accepted any more. It may have ended.' : '';
         deactivate();
         forgetToken();
