@@ -6,7 +6,7 @@ import { DeviceList, type Filters } from './devices';
 import { byId, setAttribute, setNotice, setText } from './element';
 import { EventStream, type StreamState } from './event_stream';
 import { clearCards, LivenessCard, RateCard, showIngest, showLag } from './fleet';
-import { duration } from './format';
+import { count, duration } from './format';
 import { LiveEvents, type Round } from './live_events';
 import { Poller } from './poller';
 import { clearProcessing, loadHealth, loadStatus } from './processing';
@@ -236,6 +236,7 @@ function showConnectionDetail(): void {
     const since = (Date.now() - last) / 1000;
     const update = last === 0 || !isActive ? '' : since < 2 ? 'updated now' : `last update ${duration(since)} ago`;
     const next = stream.state === 'waiting' ? `trying again in ${duration(Math.max(1, Math.ceil((stream.retryAt - Date.now()) / 1000)))}` : '';
+    setAttribute(byId('connection'), 'title', isActive ? `${count(live.total)} readings have come live` : null);
     setText(byId('connection-detail'), [update, next].filter(Boolean).join(', '));
     document.body.classList.toggle('stale', isActive && last > 0 && Date.now() - last > kStaleMs);
 }
