@@ -4,7 +4,8 @@
 //   PAGE_TOKEN        a token that may read
 //   PAGE_ADMIN_TOKEN  a token that may read the refused readings, too; without it those checks are skipped
 //   PAGE_SEND_TOKEN   a token that may send; if it is set, the checks send readings, also of devices whose ids are markup. Without it
-//                     somebody else must send
+//                     somebody else must send, among others for a device "north-01" in the region "north"
+//   PAGE_TOKEN_IS_READER  1: PAGE_TOKEN may not read the refused readings, and the checks see to it that the page says so
 //   PAGE_MOCK         1: PAGE_URL is mock_server.js with --hostile, which obeys /mock/...; without it those checks are skipped
 //   PAGE_EMPTY_URL    the address of a page about a fleet without a device; without it those checks are skipped
 //   PAGE_CHROMIUM     the browser
