@@ -5,8 +5,8 @@
 // It listens on 127.0.0.1, prints its address, and ends when its standard input ends. The tokens are "reader" and "admin".
 // --hostile adds devices, a region and reasons whose names are markup. --anonymous asks for no token. --empty has no device.
 // POST /mock/cut ends each stream, /mock/lost makes the next stream begin with the event lost, /mock/flood?events=N sends so many
-// events at once, /mock/down?on=1 makes each answer 503, /mock/offline?device=ID takes a device offline, and GET /mock/log returns the
-// Last-Event-ID of each stream that was opened.
+// events at once, /mock/quiet?on=1 sends no others, /mock/down?on=1 makes each answer 503, /mock/offline?device=ID takes a device offline, and GET /mock/log returns
+// for each stream that was opened its Last-Event-ID and its first event, and the next event.
 'use strict';
 
 const { createHash } = require('crypto');
@@ -96,6 +96,7 @@ let batch = 1000;
 let eventId = 500_000;
 let isDown = false;
 let isLost = false;
+let isQuiet = false;
 const history = [];
 
 function publish(type, data) {
@@ -136,12 +137,11 @@ function send(text) {
     });
 }
 
-setInterval(() => publishReadings(kEventsPerRound + Math.floor(Math.random() * 6)), kRoundMs);
+setInterval(() => isQuiet || publishReadings(kEventsPerRound + Math.floor(Math.random() * 6)), kRoundMs);
 setInterval(() => send(': still here\n\n'), 5000);
 
 function openStream(request, response) {
     const lastId = request.headers['last-event-id'] ?? null;
-    opened.push(lastId);
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     response.write(': hello\n\n');
     if (isLost) {
@@ -152,7 +152,12 @@ function openStream(request, response) {
         if (known < 0) response.write('event: lost\ndata: {}\n\n');
         else response.write(history.slice(known + 1).join(''));
     }
-    streams.add(response);
+    // What is still being sent is in the history, so the stream begins after it.
+    const first = eventId;
+    sending = sending.then(() => {
+        opened.push({ lastId, first });
+        if (!response.destroyed) streams.add(response);
+    });
     response.on('close', () => streams.delete(response));
 }
 
@@ -328,6 +333,9 @@ function control(route, query) {
         case '/mock/flood':
             publishReadings(Number(query.get('events')));
             return {};
+        case '/mock/quiet':
+            isQuiet = query.get('on') === '1';
+            return {};
         case '/mock/down':
             isDown = query.get('on') === '1';
             if (isDown) streams.forEach((stream) => stream.destroy());
@@ -340,7 +348,7 @@ function control(route, query) {
             return {};
         }
         default:
-            return { opened };
+            return { opened, next: eventId };
     }
 }
 

@@ -4,7 +4,8 @@
 //   PAGE_TOKEN        a token that may read
 //   PAGE_ADMIN_TOKEN  a token that may read the refused readings, too; without it those checks are skipped
 //   PAGE_SEND_TOKEN   a token that may send; if it is set, the checks send readings, also of devices whose ids are markup. Without it
-//                     somebody else must send
+//                     somebody else must send, among others for a device "north-01" in the region "north"
+//   PAGE_TOKEN_IS_READER  1: PAGE_TOKEN may not read the refused readings, and the checks see to it that the page says so
 //   PAGE_MOCK         1: PAGE_URL is mock_server.js with --hostile, which obeys /mock/...; without it those checks are skipped
 //   PAGE_EMPTY_URL    the address of a page about a fleet without a device; without it those checks are skipped
 //   PAGE_CHROMIUM     the browser
@@ -68,7 +69,8 @@ async function open({ as = null, size = [1440, 900], scheme = 'light', address =
     context.setDefaultTimeout(kDeadline);
     const page = await context.newPage();
     page.on('console', (message) => {
-        if (message.type() === 'error' && !kProvoked.test(message.text())) complaints.push(message.text());
+        if (message.type() !== 'error' || kProvoked.test(message.text()) || message.location().url.includes('not-there')) return;
+        complaints.push(`${message.text()} ${message.location().url}`);
     });
     page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
     await page.exposeFunction('reportViolation', (text) => violations.push(text));
@@ -311,7 +313,7 @@ async function checkReconnecting() {
     ok(lastIds.length > 0 && /^\d+-\d+$/.test(lastIds.at(-1) ?? ''), 'it says by Last-Event-ID where it was', lastIds);
     if (isMock) {
         const { opened } = await fetch(new URL('mock/log', url)).then((answer) => answer.json());
-        ok(opened.some((id) => id !== null), 'the server got it', opened);
+        ok(opened.some(({ lastId }) => lastId !== null), 'the server got it', opened);
 
         await mock('down?on=1');
         await comes(waitText(page, '#connection-state', /^Disconnected$/), 'a server that is away is told');
@@ -352,11 +354,18 @@ async function checkFlood() {
         new MutationObserver(() => (window.draws += 1)).observe(document.getElementById('region-tiles'), { subtree: true, childList: true, characterData: true, attributes: true });
     });
     const begun = Date.now();
-    for (let i = 0; i < 20; i++) await mock('flood?events=1000');
+    for (let i = 0; i < 200; i++) await mock('flood?events=100');
     await comes(page.waitForFunction(() => Number(/peak ([\d,]+)/.exec(document.getElementById('rate-note').textContent)?.[1].replaceAll(',', '')) > 2000), 'a flood of events is counted');
     const seconds = (Date.now() - begun) / 1000;
     const draws = await page.evaluate(() => window.draws);
     ok(draws <= 8 * (seconds + 1), 'and is drawn a few times a second', { draws, seconds });
+    // The stream comes in pieces that are cut anywhere.
+    await mock('quiet?on=1');
+    const { opened, next } = await fetch(new URL('mock/log', url)).then((answer) => answer.json());
+    const sent = (next - opened.at(-1).first).toLocaleString('en');
+    await comes(page.waitForFunction((events) => document.getElementById('connection').title.startsWith(`${events} readings`), sent, { timeout: 10_000 }), 'no event is missed');
+    console.log(`# sent ${sent}, seen ${await page.getAttribute('#connection', 'title')}; ${draws} draws in ${seconds} s`);
+    await mock('quiet?on=0');
     await close(page);
 }
 
@@ -511,6 +520,14 @@ async function checkEmpty() {
     await comes(waitText(page, '#sink-list', /No relay is set up/), 'and no relay');
     is(await text(page, '#sign'), 'Sign in', 'one can sign in');
     is(await page.locator('#chart-empty').isVisible(), true, 'the chart says that there is nothing');
+    await page.click('#sign');
+    await page.fill('#token', 'reader');
+    await page.keyboard.press('Enter');
+    await comes(waitText(page, '#sign', /Sign out/), 'with a token, too');
+    await page.click('#sign');
+    await page.waitForSelector('#sign-in[open]');
+    await page.keyboard.press('Escape');
+    await comes(waitLive(page), 'a user who signs out and gives no token goes on without one');
     await close(page);
 }
 

@@ -61,6 +61,18 @@ function asSteps(quantiles: Quantiles, to: number): [number[], Values, Values, V
     return columns;
 }
 
+// After the join, a point of one table is undefined in the columns of the other. Those within a gap belong to the gap.
+function widenGaps(column: (number | null | undefined)[]): void {
+    let isGap = false;
+    column.forEach((value, i) => {
+        if (value === undefined) {
+            if (isGap) column[i] = null;
+        } else {
+            isGap = value === null;
+        }
+    });
+}
+
 // Returns the index of the last element that is not above `wanted`, or -1.
 function lastUpTo(sorted: number[], wanted: number): number {
     let low = 0;
@@ -118,6 +130,7 @@ export class Chart {
         const tables: uPlot.AlignedData[] = [withGaps(data.series) as uPlot.AlignedData];
         tables.push((data.quantiles ? asSteps(data.quantiles, data.to) : [[], [], [], []]) as unknown as uPlot.AlignedData);
         const joined = uPlot.join(tables);
+        for (const column of joined.slice(1)) widenGaps(column as (number | null | undefined)[]);
         if (isSame) this.plot!.setData(joined);
         else {
             this.plot?.destroy();

@@ -6,7 +6,7 @@ import { DeviceList, type Filters } from './devices';
 import { byId, setAttribute, setNotice, setText } from './element';
 import { EventStream, type StreamState } from './event_stream';
 import { clearCards, LivenessCard, RateCard, showIngest, showLag } from './fleet';
-import { duration } from './format';
+import { count, duration } from './format';
 import { LiveEvents, type Round } from './live_events';
 import { Poller } from './poller';
 import { clearProcessing, loadHealth, loadStatus } from './processing';
@@ -149,12 +149,19 @@ window.addEventListener('popstate', () => {
 
 // --- signing in and out ----------------------------------------------------------------------------------------------------
 
-const signIn = new SignIn(activate);
+// A server may let readers in without a token, so a user who gives none goes on if it does.
+let isTrying = false;
+const signIn = new SignIn(activate, () => {
+    isTrying = true;
+    get('liveness')
+        .then(activate, () => {})
+        .finally(() => (isTrying = false));
+});
 
 observe({
     answer: () => (lastAnswerAt = Date.now()),
     unauthorized: () => {
-        if (signIn.isOpen) return;
+        if (signIn.isOpen || isTrying) return;
         const why = token() ? 'The token is not accepted any more. It may have ended.' : '';
         deactivate();
         forgetToken();
@@ -229,6 +236,7 @@ function showConnectionDetail(): void {
     const since = (Date.now() - last) / 1000;
     const update = last === 0 || !isActive ? '' : since < 2 ? 'updated now' : `last update ${duration(since)} ago`;
     const next = stream.state === 'waiting' ? `trying again in ${duration(Math.max(1, Math.ceil((stream.retryAt - Date.now()) / 1000)))}` : '';
+    setAttribute(byId('connection'), 'title', isActive ? `${count(live.total)} readings have come live` : null);
     setText(byId('connection-detail'), [update, next].filter(Boolean).join(', '));
     document.body.classList.toggle('stale', isActive && last > 0 && Date.now() - last > kStaleMs);
 }

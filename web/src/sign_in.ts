@@ -8,8 +8,10 @@ export class SignIn {
     private readonly dialog = byId<HTMLDialogElement>('sign-in');
     private readonly field = byId<HTMLInputElement>('token');
 
-    // `onDone` is called when a token has been accepted.
-    constructor(onDone: () => void) {
+    private isAccepted = false;
+
+    // `onDone` is called when a token has been accepted, `onCancel` when the user gave none.
+    constructor(onDone: () => void, onCancel: () => void) {
         byId('sign-in-form').addEventListener('submit', async (event) => {
             event.preventDefault();
             const token = this.field.value.trim();
@@ -29,11 +31,15 @@ export class SignIn {
             } finally {
                 submit.disabled = false;
             }
+            this.isAccepted = true;
             this.dialog.close();
             onDone();
         });
         byId('sign-in-cancel').addEventListener('click', () => this.dialog.close());
-        this.dialog.addEventListener('close', () => (this.field.value = ''));
+        this.dialog.addEventListener('close', () => {
+            this.field.value = '';
+            if (!this.isAccepted) onCancel();
+        });
     }
 
     get isOpen(): boolean {
@@ -42,6 +48,7 @@ export class SignIn {
 
     ask(why: string): void {
         if (this.dialog.open) return;
+        this.isAccepted = false;
         setText(byId('sign-in-problem'), why);
         this.field.removeAttribute('aria-invalid');
         this.dialog.showModal();

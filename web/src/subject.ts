@@ -81,7 +81,8 @@ export class SubjectPanel {
             this.problem('');
         }
         this.renderMetrics();
-        this.poller.everyMs = Math.max(10_000, span.seconds * 4);
+        // Some pixels are new by then.
+        this.poller.everyMs = Math.min(300_000, Math.max(10_000, span.seconds * 0.7));
         if (subject) this.poller.now(true);
     }
 
