@@ -178,6 +178,7 @@ http::Response Service::query_of(const http::Request& request, const http::Route
         http::Response response;
         response.content_type = route.content_type;
         response.body = *std::move(answer.body);
+        if (route.content_type == "application/json") response.body += '\n';
         http::add_validators(response, request, answer.as_of);
         return response;
     });
