@@ -115,6 +115,7 @@ private:
 Times store_readings(const std::string& conninfo, const std::vector<Reading>& readings) {
     using namespace client::wire;
     std::vector<std::vector<std::string>> calls;
+    calls.reserve(readings.size());
     for (const Reading& r : readings)
         calls.push_back({device_name(r.device), binary_timestamptz(r.measured_us), binary_float8(r.temperature),
                          binary_float8(r.humidity), r.key, region_name(r.device)});

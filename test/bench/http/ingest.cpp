@@ -27,6 +27,7 @@ std::int64_t accepted_of(const AnswerReader& answer) {
 // A client that has its answer takes the next batch, because the kernel may give one worker more clients than the other.
 Stored post(const std::string& conninfo, int port, const std::string& token, const std::vector<Transaction>& batches) {
     std::vector<std::string> requests;
+    requests.reserve(batches.size());
     for (const Transaction& batch : batches) requests.push_back(http_post("/telemetry", token, batch.parameters.at(0)));
     client::Connection observer(conninfo);
     const std::string wal_before = observer.run_text("SELECT pg_current_wal_insert_lsn()");

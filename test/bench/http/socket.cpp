@@ -1,9 +1,9 @@
 #include "http/socket.hpp"
 
 #include <cerrno>
-#include <cstring>
+#include <cstdint>
 #include <stdexcept>
-#include <string>
+#include <system_error>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -17,7 +17,7 @@ namespace bench {
 namespace {
 
 [[noreturn]] void fail(const char* what) {
-    throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
+    throw std::system_error(errno, std::generic_category(), what);
 }
 
 }  // namespace
@@ -32,8 +32,9 @@ Socket::Socket(int port) : descriptor_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXE
     if (connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
         setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
         fcntl(descriptor_, F_SETFL, O_NONBLOCK) != 0) {
+        const int reason = errno;
         close(descriptor_);
-        fail("no connection to a server of HTTP");
+        throw std::system_error(reason, std::generic_category(), "no connection to a server of HTTP");
     }
 }
 

@@ -1,6 +1,7 @@
 // A connection to a server on this machine, which the destructor closes.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace bench {
