@@ -14,7 +14,9 @@ struct Setup {
     Servers servers;
     int rounds = 3;
     bool quick = false;
-    int nats_port = 0, redis_port = 0;  // of servers on this machine, for the benchmarks of the relay
+    // Ports of 127.0.0.1: servers beside the relay and HTTP, one where the server itself may answer HTTP, and one where
+    // http/redis_server answers.
+    int nats_port = 0, redis_port = 0, http_port = 0, redis_http_port = 0;
 
     std::int64_t stored_before() const { return quick ? 50'000 : 5'000'000; }
     std::int64_t per_run() const { return quick ? 20'000 : 500'000; }
@@ -63,11 +65,15 @@ std::vector<Table> live(const Setup& setup);
 std::vector<Table> rebuild(const Setup& setup);
 // subscription.cpp: a consumer of a subscription beside one of a PgQ queue.
 std::vector<Table> subscription(const Setup& setup);
-// relay/throughput.cpp and relay/latency.cpp: the relay beside clients of NATS and Redis. They are compiled WITH_RELAY only,
-// because they need the libraries of both.
+// The rest is compiled WITH_PEERS only, because it needs the libraries of NATS and Redis.
+// relay/throughput.cpp and relay/latency.cpp: the relay beside clients of NATS and Redis.
 std::vector<Table> relay_nats(const Setup& setup);
 std::vector<Table> relay_redis(const Setup& setup);
 std::vector<Table> relay_latency(const Setup& setup);
 std::vector<Table> relay_ingest(const Setup& setup);
+// http/stats.cpp, http/ingest.cpp and http/events.cpp: HTTP beside a server with Redis, SQL, and notifications.
+std::vector<Table> http_stats(const Setup& setup);
+std::vector<Table> http_ingest(const Setup& setup);
+std::vector<Table> http_events(const Setup& setup);
 
 }  // namespace bench

@@ -45,17 +45,20 @@ constexpr std::pair<std::string_view, bench::Benchmark> kBenchmarks[] = {
     {"clients2", bench::ingest_two_clients},
     {"uuid4", bench::ingest_uuid4},
     {"uuid7", bench::ingest_uuid7},
-#ifdef WITH_RELAY
+#ifdef WITH_PEERS
     {"relay_nats", bench::relay_nats},
     {"relay_redis", bench::relay_redis},
     {"relay_latency", bench::relay_latency},
     {"relay_ingest", bench::relay_ingest},
+    {"http_stats", bench::http_stats},
+    {"http_ingest", bench::http_ingest},
+    {"http_events", bench::http_events},
 #endif
 };
 
 int usage() {
     std::cerr << "telemetry_bench --stopped CONNINFO --running CONNINFO [--quick] [--rounds N] [--tsv FILE] [--json FILE] "
-                 "[--environment JSON] [--nats-port N --redis-port N] NAME...\n";
+                 "[--environment JSON] [--nats-port N --redis-port N --http-port N --redis-http-port N] NAME...\n";
     return 2;
 }
 
@@ -93,6 +96,10 @@ int main(int argc, char** argv) {
             setup.nats_port = std::atoi(argv[++i]);
         else if (argument == "--redis-port" && has_value)
             setup.redis_port = std::atoi(argv[++i]);
+        else if (argument == "--http-port" && has_value)
+            setup.http_port = std::atoi(argv[++i]);
+        else if (argument == "--redis-http-port" && has_value)
+            setup.redis_http_port = std::atoi(argv[++i]);
         else if (argument == "--json" && has_value)
             json_file = argv[++i];
         else if (argument == "--tsv" && has_value)

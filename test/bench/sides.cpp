@@ -45,7 +45,9 @@ Stored store_on(Side& side, const Work& work, std::int64_t count, std::size_t& s
     const std::vector<Reading> readings = work.readings(side.next, count);
     const std::vector<Transaction> transactions = prepare(side.method, work.format, readings, work.per_transaction);
     side.before_round();
-    const Stored stored = store(side.conninfo + work.session_options, side.method, work.format, transactions, side.clients);
+    const Stored stored =
+        side.store ? side.store(transactions)
+                   : store(side.conninfo + work.session_options, side.method, work.format, transactions, side.clients);
     const std::int64_t expected = work.has_retries ? count_new(readings) : static_cast<std::int64_t>(readings.size());
     if (stored.accepted != expected)
         throw std::runtime_error(work.name + ": " + line_of(side) + ": sent " + std::to_string(expected) +

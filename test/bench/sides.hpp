@@ -22,8 +22,10 @@ struct Side {
     std::string base;  // the label of the side that this one is compared with
     int clients = 1;
     std::function<void()> before_round = [] {};  // not timed
-    std::int64_t next = 0;                       // number of the next reading
-    std::int64_t accepted = 0;                   // readings that this side has stored
+    // Null: store() of store.hpp. Otherwise this stores them, and what it prepares is not in its seconds.
+    std::function<Stored(const std::vector<Transaction>&)> store = {};
+    std::int64_t next = 0;      // number of the next reading
+    std::int64_t accepted = 0;  // readings that this side has stored
 };
 
 struct Work {
