@@ -55,3 +55,7 @@ CREATE FUNCTION telemetry.revoke_http_token_as_owner(token_id text) RETURNS bool
     SELECT EXISTS (SELECT FROM gone)
 $$;
 COMMENT ON FUNCTION telemetry.revoke_http_token_as_owner(text) IS 'Does the work of telemetry.revoke_http_token(). Internal.';
+
+CREATE FUNCTION telemetry.http_status(OUT worker integer, OUT state text, OUT pid integer, OUT since timestamptz, OUT last_error text, OUT last_error_at timestamptz) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'telemetry_get_http_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1;
+COMMENT ON FUNCTION telemetry.http_status() IS 'Returns a row for each worker that should answer HTTP for this database (telemetry_cqrs.http_listen, http_workers). state: none | starting | running | failing (with a pid it tries again, such as to listen at an address that another program has; without one it cannot be started). No row: nobody should, or the library is not preloaded.';

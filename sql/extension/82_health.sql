@@ -38,7 +38,7 @@ BEGIN
     END;
     FOREACH item IN ARRAY ARRAY['worker', 'worker slots', 'library', 'event log', 'reading index', 'triggers']
                           || projections
-                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'subscriptions', 'prepared transactions', 'batch retention', 'relay', 'back-pressure'] LOOP
+                          || ARRAY['tables', 'locks', 'vacuum', 'notification queue', 'rejected readings', 'subscriptions', 'prepared transactions', 'batch retention', 'relay', 'http', 'back-pressure'] LOOP
         state := 'ok'; detail := NULL; hint := NULL;
         -- A check that raises an error becomes a row that says so.
         BEGIN
@@ -363,6 +363,27 @@ BEGIN
                 IF seen.level > 1 AND NOT pg_is_in_recovery() THEN
                     state := CASE seen.level WHEN 3 THEN 'error' ELSE 'warning' END;
                     hint := seen.remedy;
+                END IF;
+
+            WHEN 'http' THEN
+                SELECT count(*) AS wanted, count(*) FILTER (WHERE h.state = 'running') AS running,
+                       bool_and(h.state = 'starting' AND h.since > clock_timestamp() - limits.starting) FILTER (WHERE h.state <> 'running') AS is_young,
+                       max(h.last_error) FILTER (WHERE h.state = 'failing') AS reason
+                INTO seen FROM telemetry.http_status() h;
+                IF current_setting('telemetry_cqrs.http_listen') = '' THEN
+                    detail := 'off';
+                ELSIF seen.wanted = 0 THEN
+                    detail := 'off in this database';
+                    IF NOT worker.preloaded THEN
+                        state := 'warning';
+                        hint := 'telemetry_cqrs.http_listen needs the library to be preloaded: SELECT * FROM telemetry.setup() says how.';
+                    END IF;
+                ELSE
+                    detail := concat(seen.running, ' of ', seen.wanted, ' workers answer', ': ' || seen.reason);
+                    IF seen.running < seen.wanted AND NOT seen.is_young THEN
+                        state := CASE seen.running WHEN 0 THEN 'error' ELSE 'warning' END;
+                        hint := 'They try again by themselves. SELECT * FROM telemetry.http_status() has the reasons; telemetry_cqrs.http_listen names the addresses.';
+                    END IF;
                 END IF;
             END CASE;
         EXCEPTION WHEN OTHERS THEN

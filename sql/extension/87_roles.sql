@@ -25,7 +25,7 @@ BEGIN
                    'telemetry.next_batch(text, integer, interval, text), telemetry.ack(text, bigint), telemetry.nack(text, bigint, text, bigint[], interval, boolean), telemetry.extend_lease(text, bigint, interval), telemetry.replay_dead_letters(text, bigint[]), '
                    'telemetry.read_events(bigint), telemetry.follow_from(bigint), telemetry.as_of(text), telemetry.projection_tail(text), telemetry.worker_status(), '
                    'telemetry.wait_for(text, interval, text), telemetry.wait_for(text, double precision, text), telemetry.wait_for(text, text, text), telemetry.library_version(), telemetry.ingest_statistics(), telemetry.quota_status(), telemetry.log_status(), telemetry.batch_tail(), telemetry.folded_tail(text), '
-                   'telemetry.relay_report(), telemetry.current_place(), telemetry.open_metrics(), telemetry.metric_samples(), telemetry.metrics_text(text[], text[], text[]), '
+                   'telemetry.relay_report(), telemetry.current_place(), telemetry.http_status(), telemetry.open_metrics(), telemetry.metric_samples(), telemetry.metrics_text(text[], text[], text[]), '
                    'telemetry.has_overlap(telemetry.summary), telemetry.recounted(telemetry.summary, text, text, timestamptz, text), telemetry.with_known_resets(telemetry.summary), '
                    'telemetry.series(text, text, timestamptz, timestamptz, integer, text, text, text), telemetry.region_series(text, text, timestamptz, timestamptz, integer, text, text), '
                    'telemetry.series_of(text, text, text, timestamptz, timestamptz, integer, text, text, text) TO %s', role);

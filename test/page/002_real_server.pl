@@ -49,6 +49,7 @@ open my $in, '<:raw', "$project/web/dist/page.html" or die $!;
 is($answer->{content}, do { local $/; <$in> }, 'as it was built');
 
 $ENV{NODE_PATH} = "$project/build/page/node_modules";
+$ENV{PAGE_CUT} = q{psql -XAtqd page -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs http'"};
 local @ENV{qw(PAGE_URL PAGE_TOKEN PAGE_ADMIN_TOKEN PAGE_SEND_TOKEN PAGE_TOKEN_IS_READER)} = ($url, @token{qw(reader admin writer)}, 1);
 open my $checks, '-|', 'timeout', '400', 'node', "$project/test/page/page_checks.js" or die "node: $!";
 my ($passed, $failed) = (0, 0);

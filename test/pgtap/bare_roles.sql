@@ -112,6 +112,7 @@ INSERT INTO surface VALUES
     ('rebuild_projection(text)', '42501', '42501', '22023', $$ SELECT telemetry.rebuild_projection('nothing') $$),
     ('set_cadence(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_cadence('device_1m', '2 s') $$),
     ('set_retention(text,interval)', '42501', '42501', '', $$ SELECT telemetry.set_retention('device_1m', '1 day') $$),
+    ('http_status()', '', '42501', '', 'SELECT * FROM telemetry.http_status()'),
     ('create_http_token(regrole,text,timestamp with time zone)', '42501', '42501', '42704', $$ SELECT telemetry.create_http_token(1::oid::regrole) $$),
     ('revoke_http_token(text)', '42501', '42501', '', $$ SELECT telemetry.revoke_http_token('nothing') $$),
     ('create_http_token_as_owner(regrole,text,timestamp with time zone,text)', '42501', '42501', '42501', $$ SELECT telemetry.create_http_token_as_owner(1::oid::regrole, NULL, NULL, 'postgres') $$),

@@ -48,7 +48,7 @@ INSERT INTO reads SELECT 'relation', o, 'SELECT' FROM unnest(ARRAY['measurements
     'device_liveness', 'projection_status', 'pipeline_status', 'stat_ingest', 'batch', 'subscription_status', 'dead_letters', 'relay_status']) AS o;
 INSERT INTO reads SELECT 'routine', o, 'EXECUTE' FROM unnest(ARRAY['sample_count', 'avg', 'stddev', 'minimum', 'maximum', 'first_value', 'first_at',
     'last_value', 'last_at', 'quantile', 'increase', 'resets', 'has_overlap', 'recounted', 'with_known_resets', 'summary', 'counter_summary', 'merge', 'read_events', 'follow_from', 'as_of', 'projection_tail', 'worker_status', 'library_version', 'ingest_statistics', 'quota_status', 'log_status',
-    'batch_tail', 'folded_tail', 'series', 'region_series', 'series_of', 'wait_for', 'next_batch', 'ack', 'nack', 'extend_lease', 'replay_dead_letters', 'relay_report', 'current_place', 'open_metrics', 'metric_samples', 'metrics_text']) AS o;
+    'batch_tail', 'folded_tail', 'series', 'region_series', 'series_of', 'wait_for', 'next_batch', 'ack', 'nack', 'extend_lease', 'replay_dead_letters', 'relay_report', 'current_place', 'http_status', 'open_metrics', 'metric_samples', 'metrics_text']) AS o;
 CREATE TEMP TABLE writes (LIKE reads);
 INSERT INTO writes VALUES ('schema', 'telemetry', 'USAGE'), ('routine', 'ingest_telemetry', 'EXECUTE'), ('routine', 'ingest_telemetry_batch', 'EXECUTE'), ('routine', 'wait_for', 'EXECUTE'), ('routine', 'inbox_receipt', 'EXECUTE'), ('routine', 'check_reading', 'EXECUTE'), ('routine', 'batch_verdicts', 'EXECUTE'),
     ('relation', 'inbox', 'INSERT'), ('relation', 'inbox', 'SELECT'), ('relation', 'inbox_text', 'INSERT'), ('relation', 'inbox_text', 'SELECT');

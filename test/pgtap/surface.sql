@@ -111,6 +111,7 @@ SELECT results_eq(
         ('health(OUT item text, OUT state text, OUT detail text, OUT hint text)', 'SETOF record', 'f v called u plpgsql'),
         ('health_limits(OUT lag_warning interval, OUT lag_error interval, OUT blocked_warning interval, OUT blocked_error interval, OUT held_warning interval, OUT held_error interval, OUT dead_rows bigint, OUT queue_warning double precision, OUT queue_error double precision, OUT rejected_warning interval, OUT starting interval, OUT retention_margin interval, OUT unmerged bigint, OUT consumer_warning interval)',
             'record', 'f i called s sql'),
+        ('http_status(OUT worker integer, OUT state text, OUT pid integer, OUT since timestamp with time zone, OUT last_error text, OUT last_error_at timestamp with time zone)', 'SETOF record', 'f v called r c'),
         ('in_utc(at timestamp with time zone)', 'text', 'f s strict u sql'),
         ('inbox_receipt()', 'telemetry.batch_receipt', 'f v strict r c'),
         ('increase(telemetry.summary)', 'double precision', 'f i strict s c'),

@@ -89,7 +89,7 @@ sub reload { sql("ALTER SYSTEM SET $_[0]"); sql('SELECT pg_reload_conf()'); retu
 
 all_ok('a fresh extension');
 is(sql("SELECT string_agg(item, ', ') FROM telemetry.health()"),
-	'worker, worker slots, library, event log, reading index, triggers, projection device, projection device_1d, projection device_1h, projection device_1m, projection region, projection region_1d, projection region_1h, projection region_1m, tables, locks, vacuum, notification queue, rejected readings, subscriptions, prepared transactions, batch retention, relay, back-pressure',
+	'worker, worker slots, library, event log, reading index, triggers, projection device, projection device_1d, projection device_1h, projection device_1m, projection region, projection region_1d, projection region_1h, projection region_1m, tables, locks, vacuum, notification queue, rejected readings, subscriptions, prepared transactions, batch retention, relay, http, back-pressure',
 	'the checks');
 send_readings(10);
 wait_applied($node);
@@ -329,7 +329,7 @@ like(health_of('event log', $node, 'copy'), qr/^ok\|open, epoch 2/, 'event log: 
 
 sql('CREATE ROLE operator; CREATE ROLE dashboard');
 sql("SELECT telemetry.grant_admin('operator'), telemetry.grant_reader('dashboard')");
-is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '24', 'an operator sees it all');
+is(sql('SET ROLE operator; SELECT count(*) FROM telemetry.health() WHERE state = \'ok\''), '25', 'an operator sees it all');
 $blockers[0]->query_safe('BEGIN; LOCK TABLE telemetry.state_device IN SHARE MODE');
 limits(blocked_warning => "interval '0'");
 like(sql("SET ROLE operator; SELECT detail FROM telemetry.health() WHERE item = 'locks'"), qr/pid $pids[0] \(idle in transaction\)/, 'and the session that is in the way, of whatever role');

@@ -69,7 +69,7 @@ $primary->safe_psql('postgres', 'CREATE ROLE reader LOGIN');
 my @views = split /\n/, $primary->safe_psql('postgres', "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind = 'v' ORDER BY 1");
 my @functions = ("as_of('device')", "as_of('region')", "projection_tail('device')", "projection_tail('region')", 'follow_from(1)', "reading_index_status('telemetry.event_1_readings')", 'worker_status()', 'library_version()', 'read_events(1)', "check_reading('d')", "batch_verdicts('1:3:0-0')",
 	"folded_tail('device')", "series('d', 'temperature', now() - interval '1 day', now())", "region_series('hall', 'temperature', now() - interval '1 day', now())", "verify_projection('device_1h')",
-	'inbox_receipt()', 'quota_status()', 'open_metrics()',
+	'inbox_receipt()', 'quota_status()', 'http_status()', 'open_metrics()',
 	map { "$_()" } qw(health setup table_obstacles log_status batch_tail ingest_statistics stat_ingest_reset));
 my @others = split /\n/, $primary->safe_psql('postgres', <<'SQL');
 SELECT DISTINCT proname FROM pg_proc
