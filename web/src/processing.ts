@@ -7,9 +7,9 @@ import { ago, count, kNone, lag, stateName } from './format';
 
 type Tone = 'good' | 'warn' | 'bad' | 'idle';
 
-const kGood = ['running', 'current', 'fresh', 'connected', 'open', 'ok'];
+const kGood = ['running', 'current', 'fresh', 'connected', 'open', 'counted', 'ok'];
 const kBad = ['failing', 'stopped', 'lost', 'not adopted', 'restored', 'error', 'failed'];
-const kIdle = ['off', 'paused', 'waiting', 'idle'];
+const kIdle = ['off', 'paused', 'waiting', 'idle', 'standby', 'not counted'];
 
 export function toneOf(state: string): Tone {
     return kGood.includes(state) ? 'good' : kBad.includes(state) ? 'bad' : kIdle.includes(state) ? 'idle' : 'warn';
