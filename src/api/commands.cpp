@@ -126,7 +126,9 @@ UnconfirmedCommand run_command(http::Received received, const http::RouteMatch& 
     } catch (...) {
         done.response = http::response_of(problem_of(postgres::describe_current_exception()));
     }
-    done.received.request = {};
+    http::Request answered;  // what the answer still needs of it
+    answered.origin = std::move(done.received.request.origin);
+    done.received.request = std::move(answered);
     done.deadline = runtime::steady_time() + runtime::settings().http_timeout * runtime::SteadyTime{1000};
     return done;
 }

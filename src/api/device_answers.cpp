@@ -100,10 +100,14 @@ http::Response DeviceAnswers::read(const http::Request& request, const std::stri
 }
 
 void DeviceAnswers::close() {
-    if (!reading_) return;
-    if (reading_->reports) reading_->reports->close();
-    reading_->transaction.commit();
-    reading_.reset();
+    const auto ending = std::exchange(reading_, nullptr);
+    if (!ending) return;
+    try {
+        if (ending->reports) ending->reports->close();
+        ending->transaction.commit();
+    } catch (const postgres::PgError&) {
+        // The transaction has written nothing: its end by a rollback leaves the answers as right as they were.
+    }
 }
 
 }  // namespace api

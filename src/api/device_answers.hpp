@@ -19,7 +19,7 @@ public:
     // Begins a transaction where none is open. An error becomes the response, and ends the transaction.
     http::Response answer(const http::Request& request, const std::string& device_id);
 
-    // Ends the transaction, before another one may begin.
+    // Ends the transaction, before another one may begin. No error of its end takes the answers back.
     void close();
 
 private:

@@ -27,8 +27,9 @@ constexpr SteadyTime kLongestSilence = 15 * kSecond;
 constexpr SteadyTime kBetweenChecks = 5 * kSecond;   // whether the token still counts
 constexpr SteadyTime kPollOnStandby = kSecond / 20;  // replay wakes nobody
 constexpr SteadyTime kPoll = kSecond;
-constexpr std::size_t kPiece = 64 * 1024;  // bytes that are sent at once, about
-constexpr int kPiecesATurn = 8;            // of one stream, before others have their turn
+constexpr SteadyTime kBetweenLooks = kSecond / 500;  // for new batches
+constexpr std::size_t kPiece = 64 * 1024;            // bytes that are sent at once, about
+constexpr int kPiecesATurn = 8;                      // of one stream, before others have their turn
 constexpr std::size_t kCachedBatches = 4;
 
 constexpr const char* kNewest = "SELECT COALESCE(max(b.batch_id), 0)::text, NULL::timestamptz FROM telemetry.batch b";
@@ -103,8 +104,10 @@ std::optional<StreamPlace> parse_stream_place(std::string_view text) {
     return place;
 }
 
+namespace {
+
 // Raises an error where the role may not follow batches.
-StreamPlace EventStreams::begin_place(const Caller& caller, const http::Request& request, const http::RouteMatch& found) {
+StreamPlace begin_place(const Caller& caller, const http::Request& request, const http::RouteMatch& found) {
     const std::string& sent = !request.last_event_id.empty() ? request.last_event_id : found.values.back().value_or("");
     if (sent.empty()) {
         const StreamPlace newest{number_of(query(caller, kNewest, {}).body.value_or("0")), std::nullopt};
@@ -118,35 +121,48 @@ StreamPlace EventStreams::begin_place(const Caller& caller, const http::Request&
     return *place;
 }
 
-void EventStreams::begin(const http::Received& received, const http::RouteMatch& found) {
-    const SteadyTime now = runtime::steady_time();
-    Stream stream{.client = received.from,
-                  .authorization = received.request.authorization,
-                  .device_id = found.values[0],
-                  .region = found.values[1],
-                  .place = {},
-                  .batch = nullptr,
-                  .spoke_at = now,
-                  .checked_at = now};
+}  // namespace
+
+http::Response EventStreams::head(const http::Request& request, const http::RouteMatch& found, StreamPlace& place) {
     try {
-        ReadingFor reading(stream.authorization);
-        if (reading.problem()) return server_.answer(received.from, http::response_of(*reading.problem()));
-        stream.place = begin_place(reading.caller(), received.request, found);
+        ReadingFor reading(request.authorization);
+        if (reading.problem()) return http::response_of(*reading.problem());
+        place = begin_place(reading.caller(), request, found);
         reading.commit();
     } catch (...) {
-        return server_.answer(received.from, http::response_of(problem_of(postgres::describe_current_exception())));
+        return http::response_of(problem_of(postgres::describe_current_exception()));
     }
     http::Response head;
     head.content_type = "text/event-stream";
-    head.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
-    if (!received.request.origin.empty())
-        http::allow_origin(head, received.request.origin, runtime::settings().http_allow_origin);
-    server_.begin_stream(received.from, std::move(head));
-    server_.send(received.from, "retry: 2000\n\n");
-    streams_.push_back(std::move(stream));
+    return head.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
 }
 
-// An error ends this stream only.
+http::Response EventStreams::head(const http::Request& request, const http::RouteMatch& found) {
+    StreamPlace place;
+    return head(request, found, place);
+}
+
+std::optional<http::Response> EventStreams::begin(const http::Received& received, const http::RouteMatch& found) {
+    const http::Request& request = received.request;
+    StreamPlace place;
+    http::Response response = head(request, found, place);
+    if (response.status != 200) return response;
+    http::allow_origin(response, request.origin, runtime::settings().http_allow_origin);
+    server_.begin_stream(received.from, std::move(response));
+    server_.send(received.from, "retry: 2000\n\n");
+    const SteadyTime now = runtime::steady_time();
+    streams_.push_back({.client = received.from,
+                        .authorization = request.authorization,
+                        .device_id = found.values[0],
+                        .region = found.values[1],
+                        .place = place,
+                        .batch = nullptr,
+                        .spoke_at = now,
+                        .checked_at = now});
+    return std::nullopt;
+}
+
+// An error ends this stream only. But a lock that others hold is no fault of the stream: all of them look again later.
 template <typename Body>
 void EventStreams::attempt(Stream& stream, Body body) {
     try {
@@ -156,6 +172,10 @@ void EventStreams::attempt(Stream& stream, Body body) {
         reading.commit();
     } catch (...) {
         const http::Problem problem = problem_of(postgres::describe_current_exception());
+        if (problem.sqlstate == "55P03") {
+            locked_until_ = runtime::steady_time() + kPoll;
+            return;
+        }
         std::string words = problem.sqlstate == "TC203" ? "event: lost\ndata: " : "event: error\ndata: ";
         words += http::response_of(problem).body;
         end(stream, words + "\n");
@@ -171,10 +191,17 @@ void EventStreams::serve() {
     for (Stream& each : streams_) {
         for (int i = 0; i < kPiecesATurn && is_ready(each); ++i) serve_one(each, now);
         has_more |= is_ready(each) && has_next(each);
+        if (!is_ready(each)) put_batch_back(each);
     }
     std::erase_if(streams_, [](const Stream& each) { return each.has_ended; });
-    if (streams_.empty()) cache_.clear();
-    due_at_ = streams_.empty() ? INT64_MAX : now + (has_more ? 0 : RecoveryInProgress() ? kPollOnStandby : kPoll);
+    if (streams_.empty()) {
+        cache_.clear();
+        due_at_ = INT64_MAX;
+        return;
+    }
+    SteadyTime due = now;
+    if (!has_more) due = looked_at_ < now ? looked_at_ + kBetweenLooks : now + (RecoveryInProgress() ? kPollOnStandby : kPoll);
+    due_at_ = std::max(due, locked_until_);
 }
 
 // Has the client taken what was sent?
@@ -186,8 +213,10 @@ bool EventStreams::has_next(const Stream& stream) const noexcept {
     return stream.batch != nullptr || stream.place.event_id || stream.place.batch < newest_;
 }
 
-// One look serves all streams that have sent what there was.
+// One look serves all streams that have sent what there was. The requests of others do not make it more frequent.
 void EventStreams::find_newest(SteadyTime now) {
+    if (now < looked_at_ + kBetweenLooks || now < locked_until_) return;
+    looked_at_ = now;
     for (Stream& each : streams_) {
         if (each.has_ended) continue;
         attempt(each, [&](const Caller& caller) {
@@ -201,7 +230,7 @@ void EventStreams::find_newest(SteadyTime now) {
 void EventStreams::serve_one(Stream& stream, SteadyTime now) {
     const bool must_check = now - stream.checked_at >= kBetweenChecks;
     const bool wants_batch = stream.batch == nullptr && has_next(stream);
-    if (must_check || (wants_batch && !take_known_batch(stream)))
+    if ((must_check || (wants_batch && !take_known_batch(stream))) && now >= locked_until_)
         attempt(stream, [&](const Caller& caller) {
             stream.checked_at = now;
             if (wants_batch && stream.batch == nullptr) take_next_batch(stream, caller);
@@ -216,14 +245,28 @@ void EventStreams::serve_one(Stream& stream, SteadyTime now) {
     }
 }
 
-// Where another stream has gone on from the same batch, nothing is to be read.
+// Where the batch is kept, because another stream or this one has read it just now, nothing is to be read.
 bool EventStreams::take_known_batch(Stream& stream) {
-    if (stream.place.event_id) return false;
-    const auto known = std::ranges::find(cache_, stream.place.batch, [](const auto& each) { return each->follows; });
+    const StreamPlace& place = stream.place;
+    const auto known =
+        std::ranges::find(cache_, place.batch, [&](const auto& each) { return place.event_id ? each->batch : each->follows; });
     if (known == cache_.end()) return false;
+    std::size_t next_event = 0;
+    if (place.event_id) {
+        const auto last = std::ranges::find((*known)->events, *place.event_id, &Event::id);
+        if (last == (*known)->events.end()) return false;
+        next_event = static_cast<std::size_t>(last - (*known)->events.begin()) + 1;
+    }
     stream.batch = *known;
-    stream.next_event = 0;
+    stream.next_event = next_event;
     return true;
+}
+
+// A client that takes nothing more for now must not keep a batch in memory.
+void EventStreams::put_batch_back(Stream& stream) {
+    if (stream.batch == nullptr) return;
+    if (stream.next_event > 0) stream.place = {stream.batch->batch, stream.batch->events[stream.next_event - 1].id};
+    stream.batch.reset();
 }
 
 void EventStreams::take_next_batch(Stream& stream, const Caller& caller) {

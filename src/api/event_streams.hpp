@@ -1,9 +1,9 @@
 // The streams of GET /events: each client gets every event of the log from where it begins, as server-sent events.
 //
 // A stream stands at a batch of telemetry.batch, and reads on only when the client has taken what was sent: so a slow client
-// costs no memory, and no event is left out. The id of an event is "batch-event"; a line "id: batch" follows the last event of
-// a batch. A client that comes back with either goes on right behind it. Where that place is not kept any more, it is told so
-// by an event "lost", and the stream ends.
+// costs no memory but that of a piece, and no event is left out. Streams share the few batches that are kept. The id of an
+// event is "batch-event"; a line "id: batch" follows the last event of a batch. A client that comes back with either goes on
+// right behind it. Where that place is not kept any more, it is told so by an event "lost", and the stream ends.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,11 @@ public:
     EventStreams(const EventStreams&) = delete;
     EventStreams& operator=(const EventStreams&) = delete;
 
-    // Begins a stream, or answers with the error.
-    void begin(const http::Received& received, const http::RouteMatch& found);
+    // Begins a stream. Returns the answer where none begins: the role may not follow events, or not from there.
+    std::optional<http::Response> begin(const http::Received& received, const http::RouteMatch& found);
+
+    // The answer to HEAD.
+    http::Response head(const http::Request& request, const http::RouteMatch& found);
 
     // Sends what there is to those that have taken what was sent before. No transaction is open before and after.
     void serve();
@@ -66,7 +69,7 @@ private:
         bool has_ended = false;
     };
 
-    StreamPlace begin_place(const Caller& caller, const http::Request& request, const http::RouteMatch& found);
+    static http::Response head(const http::Request& request, const http::RouteMatch& found, StreamPlace& place);
     template <typename Body>
     void attempt(Stream& stream, Body body);
     void find_newest(runtime::SteadyTime now);
@@ -74,6 +77,7 @@ private:
     bool is_ready(const Stream& stream) const noexcept;
     bool has_next(const Stream& stream) const noexcept;
     bool take_known_batch(Stream& stream);
+    void put_batch_back(Stream& stream);
     void take_next_batch(Stream& stream, const Caller& caller);
     std::shared_ptr<const BatchEvents> read(std::int64_t follows, std::int64_t batch, const Caller& caller);
     void send_events(Stream& stream);
@@ -83,6 +87,8 @@ private:
     std::vector<Stream> streams_;
     std::vector<std::shared_ptr<const BatchEvents>> cache_;  // the newest last
     std::int64_t newest_ = 0;                                // batch
+    runtime::SteadyTime looked_at_ = 0;                      // when the newest batch was looked for
+    runtime::SteadyTime locked_until_ = 0;                   // a lock was not to be had; no stream asks the database before
     runtime::SteadyTime due_at_ = INT64_MAX;
 };
 

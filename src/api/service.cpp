@@ -27,6 +27,7 @@ using runtime::SteadyTime;
 constexpr SteadyTime kMillisecond = 1000;
 constexpr SteadyTime kBetweenLooks = 20 * kMillisecond;  // at clients that wait, if nobody wakes the worker
 constexpr SteadyTime kBetweenLooksAtStandbys = 2 * kMillisecond;
+constexpr SteadyTime kLongestTurn = 20 * kMillisecond;    // but for its last request
 constexpr SteadyTime kHealthLasts = 2000 * kMillisecond;  // a state that anybody may ask for
 
 constexpr const char* kWaitFor = "SELECT telemetry.wait_for($1, 0::double precision, $2), NULL::timestamptz";
@@ -119,7 +120,11 @@ void Service::serve() {
         for (auto& [received, response] : ready) answer(received, std::move(response));
         ready.clear();
     };
-    while (auto received = server_.take_received()) {
+    // A client that sends one request behind the other must not keep the loop from the others.
+    const SteadyTime end = runtime::steady_time() + kLongestTurn;
+    while (runtime::steady_time() < end) {
+        auto received = server_.take_received();
+        if (!received) break;
         const http::RouteMatch found = http::match(received->request);
         const bool is_device = found.route != nullptr && found.route->kind == http::RouteKind::kDeviceStats &&
                                found.flaw.empty() && received->request.method != http::Method::kOptions;
@@ -139,8 +144,10 @@ void Service::serve() {
 
 void Service::take(http::Received received, const http::RouteMatch& found) {
     if (auto response = plain_answer(received.request, found)) return answer(received, *std::move(response));
-    if (found.route->kind == http::RouteKind::kEvents && received.request.method == http::Method::kGet)
-        return streams_.begin(received, found);
+    if (found.route->kind == http::RouteKind::kEvents && received.request.method == http::Method::kGet) {
+        if (auto response = streams_.begin(received, found)) answer(received, *std::move(response));
+        return;
+    }
     if (found.route->kind == http::RouteKind::kIngest) {
         unconfirmed_.push_back(run_command(std::move(received), found));
         return;
@@ -156,7 +163,7 @@ void Service::take(http::Received received, const http::RouteMatch& found) {
 http::Response Service::answer_of(const http::Request& request, const http::RouteMatch& found) {
     try {
         if (found.route->kind == http::RouteKind::kHealth) return health_of(request);
-        if (found.route->kind == http::RouteKind::kEvents) return http::Response{.content_type = "text/event-stream"};
+        if (found.route->kind == http::RouteKind::kEvents) return streams_.head(request, found);
         return query_of(request, found);
     } catch (...) {
         return http::response_of(problem_of(postgres::describe_current_exception()));
@@ -232,7 +239,10 @@ std::optional<http::Response> Service::waited(const Waiting& waiting) {
                               .retry_after = 1});
 }
 
+// All looks together take at most half of the time, however many clients wait.
 void Service::look_at_waiting() {
+    const SteadyTime began = runtime::steady_time();
+    if (waiting_.empty() || began < look_at_waiting_at_) return;
     std::vector<Waiting> still;
     for (Waiting& each : std::exchange(waiting_, {})) {
         if (!server_.is_open(each.received.from)) continue;
@@ -248,6 +258,8 @@ void Service::look_at_waiting() {
             still.push_back(std::move(each));
     }
     waiting_ = std::move(still);
+    const SteadyTime now = runtime::steady_time();
+    look_at_waiting_at_ = now + (now - began);
 }
 
 void Service::look_at_commits() {
@@ -275,7 +287,7 @@ void Service::look_at_commits() {
 
 SteadyTime Service::due_at() const noexcept {
     SteadyTime due = streams_.due_at();
-    if (!waiting_.empty()) due = std::min(due, runtime::steady_time() + kBetweenLooks);
+    if (!waiting_.empty()) due = std::min(due, std::max(runtime::steady_time() + kBetweenLooks, look_at_waiting_at_));
     if (!unconfirmed_.empty()) due = std::min(due, look_at_commits_at_);
     return due;
 }

@@ -57,6 +57,7 @@ private:
     EventStreams streams_;
     std::vector<Waiting> waiting_;
     std::vector<UnconfirmedCommand> unconfirmed_;
+    runtime::SteadyTime look_at_waiting_at_ = 0;
     runtime::SteadyTime look_at_commits_at_ = 0;
     std::string health_state_;
     runtime::SteadyTime health_until_ = 0;

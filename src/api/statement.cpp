@@ -5,10 +5,12 @@
 #include <vector>
 
 #include "postgres/as_owner.hpp"
+#include "postgres/background_worker.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "runtime/quotas.hpp"
+#include "runtime/steady_time.hpp"
 #include "error_codes.hpp"
 
 #include "postgres/pg.hpp"
@@ -16,7 +18,23 @@
 namespace api {
 namespace {
 
-constexpr const char* kLongestLockWait = "100ms";  // a process of the server must answer a barrier soon
+// How long a statement waits for a lock. The process answers all clients, so those that meet a lock while another one has just
+// waited in vain wait less.
+constexpr runtime::SteadyTime kMillisecond = 1000;
+constexpr int kPatience = 100;  // milliseconds
+constexpr int kImpatience = 5;  // milliseconds, for so long after a wait in vain:
+constexpr runtime::SteadyTime kImpatientTime = 1000 * kMillisecond;
+
+// Session state.
+int lock_timeout = -1;  // that is in force; -1: not ours yet
+runtime::SteadyTime impatient_until = 0;
+
+void bound_lock_waits() {
+    const int wanted = runtime::steady_time() < impatient_until ? kImpatience : kPatience;
+    if (wanted == lock_timeout) return;
+    postgres::override_setting("lock_timeout", std::to_string(wanted).c_str());
+    lock_timeout = wanted;
+}
 
 Oid oid_of(http::ParameterType type) noexcept {
     switch (type) {
@@ -104,7 +122,6 @@ RowTexts<kColumns> run(const Caller& caller, const postgres::Statement& statemen
         char nulls[postgres::kMostParameters];
         parameters.put(values, nulls);
         const postgres::StatementScope scope = postgres::open_statements();
-        postgres::set_for_statements("lock_timeout", kLongestLockWait);
         const postgres::StatementResult result = postgres::execute(statement, values, nulls);
         RowTexts<kColumns> row;
         row.is_found = result.row_count > 0;
@@ -122,7 +139,8 @@ RowTexts<kColumns> run(const Caller& caller, const postgres::Statement& statemen
 
 }  // namespace
 
-TimeLimit::TimeLimit(int milliseconds) noexcept {
+TimeLimit::TimeLimit(int milliseconds) {
+    bound_lock_waits();
     enable_timeout_after(STATEMENT_TIMEOUT, milliseconds);
 }
 
@@ -156,6 +174,8 @@ CommandRow command(const Caller& caller, const char* statement, std::span<const 
 }
 
 http::Problem problem_of(const postgres::ErrorReport& report) {
+    if (report.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE && lock_timeout == kPatience)
+        impatient_until = runtime::steady_time() + kImpatientTime;
     http::Problem problem;
     char sqlstate[6] = "";
     strlcpy(sqlstate, unpack_sql_state(report.sqlstate), sizeof sqlstate);

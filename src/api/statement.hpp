@@ -13,10 +13,11 @@
 
 namespace api {
 
-// Bounds the time of what the scope does. What runs longer ends with 57014, and the cancellation ends nothing else.
+// Bounds the time of what the scope does. What runs longer ends with 57014, and the cancellation ends nothing else. What waits
+// for a lock ends with 55P03 after 100 ms, and sooner if another scope has just waited in vain. Throws PgError.
 class TimeLimit {
 public:
-    explicit TimeLimit(int milliseconds) noexcept;
+    explicit TimeLimit(int milliseconds);
     TimeLimit(const TimeLimit&) = delete;
     TimeLimit& operator=(const TimeLimit&) = delete;
     ~TimeLimit();
@@ -33,8 +34,8 @@ struct QueryAnswer {
     std::optional<model::Micros> as_of;  // nothing: not known
 };
 
-// Each of these runs in the transaction in progress, under the active snapshot. A statement waits for a lock at most for the
-// time in which a worker of the server may be deaf. They throw PgError and Error.
+// Each of these runs in the transaction in progress, under the active snapshot, within a TimeLimit. They throw PgError and
+// Error.
 QueryAnswer query(const Caller& caller, const char* statement, std::span<const BoundText> parameters);
 
 // Runs a command that returns one row, and gives its columns as their types print them. The row may be missing: no column.

@@ -134,9 +134,9 @@ void Connection::parse() {
     }
     stop_read();
     Request request = parser_->request();
-    if (parser_->flaw()) return refuse(*parser_->flaw());
     parser_.reset();
     closes_after_answer_ = !request.keeps_alive;
+    knows_chunks_ = request.knows_chunks;
     is_head_ = request.method == Method::kHead;
     enter(State::kAnswering);
     owner_.received(*this, std::move(request));
@@ -152,6 +152,7 @@ void Connection::acknowledge() noexcept {
 
 void Connection::refuse(const RequestFlaw& flaw) {
     stop_read();
+    is_head_ = false;  // that of the request before
     state_ = State::kAnswering;
     answer(response_of({.status = flaw.status, .detail = flaw.text, .retry_after = flaw.status == 503 ? 1 : 0}), true);
 }
@@ -182,11 +183,12 @@ void Connection::begin_stream(const Response& head) {
     has_answered_ = true;
     enter(State::kStreaming);
     start_read();  // so that the end of the connection is seen
-    send(wire_form(head, {.keeps_alive = false, .is_stream = true}));
+    send(wire_form(head, {.keeps_alive = false, .is_stream = true, .has_chunks = knows_chunks_}));
 }
 
 void Connection::send_piece(std::string_view bytes) {
     if (state_ != State::kStreaming || bytes.empty()) return;
+    if (!knows_chunks_) return send(std::string(bytes));
     std::string wire;
     append_chunk(wire, bytes);
     send(std::move(wire));
@@ -196,7 +198,8 @@ void Connection::end_stream() {
     if (state_ != State::kStreaming) return;
     closes_after_answer_ = true;
     enter(State::kSending);
-    send("0\r\n\r\n");
+    if (knows_chunks_) return send("0\r\n\r\n");
+    if (!has_unsent()) all_sent();
 }
 
 void Connection::send(std::string bytes) {
@@ -231,6 +234,7 @@ void Connection::sent(int status) {
     if (state_ == State::kGone) return;
     if (status != 0) return close();
     sending_.clear();
+    sending_.shrink_to_fit();
     if (waiting_.empty()) return all_sent();
     flush();
 }
@@ -246,7 +250,8 @@ void Connection::all_sent() {
 
 void Connection::begin_closing() {
     enter(State::kClosing);
-    input_ = {};
+    input_.clear();
+    input_.shrink_to_fit();
     shutdown_.data = this;
     if (uv_shutdown(&shutdown_, stream(), [](uv_shutdown_t*, int) {}) != 0) return close();
     start_read();

@@ -116,6 +116,7 @@ private:
     bool is_reading_ = false;
     bool closes_after_answer_ = false;
     bool is_head_ = false;
+    bool knows_chunks_ = true;
     bool has_answered_ = false;  // a request before
     std::size_t body_bytes_ = 0;
     std::optional<RequestParser> parser_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <vector>
 
 namespace http {
 namespace {
@@ -36,14 +37,13 @@ UnpackFlaw unpack(std::string_view packed, std::size_t most_bytes, std::string& 
     stream.next_in = bytes_of(packed);
     stream.avail_in = static_cast<uInt>(packed.size());
     text.clear();
+    std::vector<Bytef> piece(kPiece);  // a member that is empty costs no more than its own bytes
     for (;;) {
         if (text.size() > most_bytes) return UnpackFlaw::kTooLarge;
-        const std::size_t before = text.size();
-        text.resize(before + kPiece);
-        stream.next_out = bytes_of(text) + before;
+        stream.next_out = piece.data();
         stream.avail_out = kPiece;
         const int outcome = inflate(&stream, Z_NO_FLUSH);
-        text.resize(before + kPiece - stream.avail_out);
+        text.append(reinterpret_cast<const char*>(piece.data()), kPiece - stream.avail_out);
         if (outcome == Z_MEM_ERROR) throw std::bad_alloc();
         if (outcome == Z_STREAM_END) {
             if (text.size() > most_bytes) return UnpackFlaw::kTooLarge;

@@ -13,6 +13,7 @@ struct Request {
     Method method = Method::kOther;
     Target target;
     bool keeps_alive = false;
+    bool knows_chunks = true;  // the client speaks HTTP/1.1
     bool accepts_gzip = false;
     std::string authorization;
     std::string if_none_match;

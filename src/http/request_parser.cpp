@@ -46,34 +46,78 @@ struct RequestParser::Parser : beast::request_parser<beast::string_body> {};
 RequestParser::RequestParser(std::size_t most_body_bytes) : parser_(std::make_unique<Parser>()) {
     parser_->header_limit(kMostHeaderBytes);
     parser_->body_limit(most_body_bytes);
-    parser_->eager(true);
 }
 
 RequestParser::RequestParser(RequestParser&&) noexcept = default;
 RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 RequestParser::~RequestParser() = default;
 
+// Beast adds the fields behind the chunks to those of the head. So the head is taken before Beast sees more.
 std::size_t RequestParser::take(std::string_view bytes) {
     if (flaw_ || is_complete()) return 0;
-    boost::system::error_code error;
-    const std::size_t used = parser_->put(boost::asio::buffer(bytes.data(), bytes.size()), error);
-    if (!has_seen_head_ && parser_->is_header_done()) look_at_head();
-    if (error && error != beast::error::need_more && !flaw_) flaw_ = flaw_of(error);
-    // Beast looks at a piece of the head again when more of it comes, and the limit counts what it has used.
-    if (!flaw_ && !has_seen_head_ && bytes.size() - used > kMostHeaderBytes) flaw_ = flaw_of(beast::error::header_limit);
+    std::size_t used = 0;
+    if (!has_head_) {
+        used = put(bytes);
+        if (!flaw_ && parser_->is_header_done()) take_head();
+    }
+    if (!flaw_ && has_head_ && !parser_->is_done()) used += take_body(bytes.substr(used));
+    // Beast looks at a piece of a head again when more of it comes, and its own limit counts what it has used. The line before
+    // a chunk and the fields behind the last one are heads, too.
+    if (!flaw_ && !parser_->is_done() && bytes.size() - used > kMostHeaderBytes) flaw_ = flaw_of(beast::error::header_limit);
     return used;
 }
 
-void RequestParser::look_at_head() {
-    has_seen_head_ = true;
+// Beast may not see a piece of the last chunk alone. The shortest end is a chunk of no bytes, and no field behind it.
+std::size_t RequestParser::take_body(std::string_view bytes) {
+    const std::size_t least = parser_->chunked() ? std::string_view("0\r\n\r\n").size() : 1;
+    return bytes.size() < least ? 0 : put(bytes);
+}
+
+std::size_t RequestParser::put(std::string_view bytes) {
+    try {
+        boost::system::error_code error;
+        const std::size_t used = parser_->put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+        if (error && error != beast::error::need_more) flaw_ = flaw_of(error);
+        return used;
+    } catch (const std::logic_error&) {
+        flaw_ = {400, "The bytes are no request of HTTP/1.1."};
+        return 0;
+    }
+}
+
+void RequestParser::take_head() {
+    has_head_ = true;
+    parser_->eager(true);
     const auto& head = parser_->get();
+    const bool is_1_1 = head.version() >= 11;
     if (const auto coding = head.find(beast::field::transfer_encoding); coding != head.end()) {
         if (!beast::token_list(coding->value()).exists("chunked") || !boost::beast::iequals(coding->value(), "chunked"))
             flaw_ = {501, std::string("The server does not know this Transfer-Encoding: ") + kLengthHint + "."};
-        else if (head.version() < 11)
+        else if (!is_1_1)
             flaw_ = {400, std::string("HTTP/1.0 has no Transfer-Encoding: ") + kLengthHint + "."};
     }
-    expects_continue_ = boost::beast::iequals(head[beast::field::expect], "100-continue") && !parser_->is_done();
+    if (const auto hosts = head.count(beast::field::host); !flaw_ && (hosts > 1 || (hosts == 0 && is_1_1)))
+        flaw_ = {400, "The request needs one field Host."};
+    expects_continue_ = is_1_1 && boost::beast::iequals(head[beast::field::expect], "100-continue") && !parser_->is_done();
+
+    const auto text = [&head](auto field) { return std::string(view_of(head[field])); };
+    request_.method = method_of(head.method());
+    request_.knows_chunks = is_1_1;
+    request_.keeps_alive = parser_->keep_alive() && is_1_1;
+    request_.accepts_gzip = beast::token_list(head[beast::field::accept_encoding]).exists("gzip");
+    request_.authorization = text(beast::field::authorization);
+    request_.if_none_match = text(beast::field::if_none_match);
+    request_.content_type = text(beast::field::content_type);
+    request_.content_encoding = text(beast::field::content_encoding);
+    request_.origin = text(beast::field::origin);
+    request_.last_event_id = text("Last-Event-ID");
+    request_.has_idempotency_key = head.count("Idempotency-Key") > 0;
+    request_.idempotency_key = text("Idempotency-Key");
+    if (flaw_) return;
+    if (auto target = parse_target(view_of(head.target())))
+        request_.target = *std::move(target);
+    else
+        flaw_ = {400, "The target of the request is no path, or has a percent sign without two hexadecimal digits."};
 }
 
 bool RequestParser::is_complete() const noexcept {
@@ -85,28 +129,8 @@ bool RequestParser::take_expectation() {
 }
 
 Request RequestParser::request() {
-    auto& message = parser_->get();
-    Request request;
-    const auto text = [&message](beast::field field) { return std::string(view_of(message[field])); };
-    request.method = method_of(message.method());
-    request.keeps_alive = parser_->keep_alive() && message.version() >= 11;
-    request.accepts_gzip = beast::token_list(message[beast::field::accept_encoding]).exists("gzip");
-    request.authorization = text(beast::field::authorization);
-    request.if_none_match = text(beast::field::if_none_match);
-    request.content_type = text(beast::field::content_type);
-    request.content_encoding = text(beast::field::content_encoding);
-    request.origin = text(beast::field::origin);
-    request.last_event_id = std::string(view_of(message["Last-Event-ID"]));
-    if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
-        request.has_idempotency_key = true;
-        request.idempotency_key = std::string(view_of(key->value()));
-    }
-    if (auto target = parse_target(view_of(message.target())))
-        request.target = *std::move(target);
-    else
-        flaw_ = {400, "The target of the request is no path, or has a percent sign without two hexadecimal digits."};
-    request.body = std::move(message.body());
-    return request;
+    request_.body = std::move(parser_->get().body());
+    return std::move(request_);
 }
 
 }  // namespace http

@@ -1,8 +1,10 @@
 // Turns the bytes that a client sends into a request. The bytes come in pieces that may end anywhere.
 //
 // Boost.Beast parses, and refuses what two parsers could read in two ways: both lengths of a body, two different lengths, bytes
-// that no name or value may have, line ends without CR. This parser also refuses each coding but "chunked" alone, and "chunked"
-// from a client of HTTP/1.0. So no proxy in front can be led to see other requests than this one.
+// that no name or value may have, line ends without CR. This parser also refuses each coding but "chunked" alone, "chunked"
+// from a client of HTTP/1.0, and any number of fields Host but one. So no proxy in front can be led to see other requests than
+// this one. What it keeps of a request that is not complete is bounded: each head (of the request, of a chunk, behind the
+// chunks) by kMostHeaderBytes, and the body by its own limit. Fields behind the chunks are dropped.
 #pragma once
 
 #include <cstddef>
@@ -46,11 +48,14 @@ public:
 private:
     struct Parser;
 
-    void look_at_head();
+    std::size_t put(std::string_view bytes);
+    std::size_t take_body(std::string_view bytes);
+    void take_head();
 
     std::unique_ptr<Parser> parser_;
     std::optional<RequestFlaw> flaw_;
-    bool has_seen_head_ = false;
+    Request request_;  // its head
+    bool has_head_ = false;
     bool expects_continue_ = false;
 };
 

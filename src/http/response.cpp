@@ -31,9 +31,8 @@ std::string wire_form(const Response& response, const WireOptions& options) {
     head.result(static_cast<unsigned>(response.status));
     if (!response.content_type.empty()) head.set(beast::field::content_type, response.content_type);
     for (const auto& [name, value] : response.headers) head.insert(name, one_line(value));
-    if (options.is_stream)
-        head.set(beast::field::transfer_encoding, "chunked");
-    else if (response.status != 204 && response.status != 304)
+    if (options.is_stream && options.has_chunks) head.set(beast::field::transfer_encoding, "chunked");
+    if (!options.is_stream && response.status != 204 && response.status != 304)
         head.set(beast::field::content_length, std::to_string(response.body.size()));
     if (!options.keeps_alive) head.set(beast::field::connection, "close");
 

@@ -23,7 +23,8 @@ struct Response {
 struct WireOptions {
     bool keeps_alive = true;
     bool is_head = false;    // the answer to HEAD: no body is sent, and Content-Length says how long it would be
-    bool is_stream = false;  // the body follows piece by piece, each a chunk of the coding "chunked"
+    bool is_stream = false;  // the body follows piece by piece,
+    bool has_chunks = true;  // each a chunk of the coding "chunked"; without it the end of the connection ends the body
 };
 
 // The words that belong to a status, such as "Not Found".

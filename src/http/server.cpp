@@ -89,6 +89,7 @@ void Server::has_connection(uv_stream_t* listener) {
     if (free_slots_.empty()) {
         free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
         slots_.emplace_back();
+        free_slots_.reserve(slots_.capacity());  // so that is_gone needs no memory
     }
     connection->slot = free_slots_.back();
     free_slots_.pop_back();

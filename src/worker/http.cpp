@@ -56,6 +56,7 @@ private:
     std::optional<postgres::ErrorReport> flaw_;  // why it does not listen
     runtime::SteadyTime listen_again_at_ = 0;
     std::optional<bool> wants_news_;
+    int allowed_connections_ = 0;  // for which the process may open files
 };
 
 std::string name_of(Oid database) {
@@ -102,11 +103,14 @@ void Http::follow_settings(const DatabaseWorker& worker) {
     server_.set_limits({.most_connections = static_cast<std::size_t>(settings.http_connections),
                         .most_body_bytes = static_cast<std::size_t>(settings.http_body) * 1024,
                         .timeout = settings.http_timeout * kMillisecond});
+    if (allowed_connections_ != settings.http_connections) {
+        allowed_connections_ = settings.http_connections;
+        allow_files(allowed_connections_);
+    }
     const runtime::SteadyTime now = runtime::steady_time();
     if (listens_by_ == settings.http_listen && (!flaw_ || now < listen_again_at_)) return;
     listens_by_ = settings.http_listen;
     listen_again_at_ = now + settings.poll_interval * kMillisecond;
-    allow_files(settings.http_connections);
     listen(worker.database());
 }
 
@@ -127,7 +131,10 @@ void Http::rest(DatabaseWorker& worker) {
     worker.report_idle();
     const runtime::SteadyTime now = runtime::steady_time();
     const runtime::SteadyTime due_at = std::min(service_.due_at(), now + runtime::settings().poll_interval * kMillisecond);
-    if (server_.has_received()) return;
+    if (server_.has_received()) {  // the service has left some for the next turn, so that the others are heard as well
+        (void)loop_.wait(0);
+        return;
+    }
     (void)worker.wait_in(loop_, std::max<long>(1, static_cast<long>((due_at - now + kMillisecond - 1) / kMillisecond)));
 }
 

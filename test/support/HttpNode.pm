@@ -1,95 +1,165 @@
-# A server that answers HTTP on a free port of 127.0.0.1, with roles that have tokens, and a client of it.
+# A cluster that answers HTTP on a free loopback port, and a client of it.
 #
-#   my $node = HttpNode->new('name', conf => "telemetry_cqrs.http_workers = 2\n");
-#   my $answer = $node->request(GET => '/devices', { token => $node->token('reader') });     # {status, headers, content, json}
-#   my $answer = $node->request(POST => '/telemetry', { token => ..., headers => {...}, content => '...' });
-#   my $socket = $node->raw_socket;
+#   my $http = HttpNode->new('name', http_timeout => '2s');    # settings of the extension; conf, init: as telemetry_node() takes them
+#   my $answer = $http->get('/devices/a/stats');                # as role reader; {status, headers, content, json}
+#   $http->post('/telemetry', [ { device_id => 'a' } ]);        # as role writer
+#   $http->request('GET', '/status', { token => $http->token('admin'), headers => {...}, content => '...' });
+#   my $socket = $http->raw_socket; print $socket "GET / HTTP/1.1\r\nHost: x\r\n\r\n"; my $bytes = $http->read_all($socket, 5);
 #
-# The tokens are those of reader, writer, admin and both (a reader who may write). All else is as for any PostgreSQL::Test::Cluster.
+# The roles reader, writer, admin and both (reader and writer) exist, and each has a token. $http->{node} is the cluster; each of its
+# methods is one of $http too: $http->safe_psql('postgres', 'SELECT 1').
 package HttpNode;
 
 use strict;
 use warnings;
 
-use parent -norequire, 'PostgreSQL::Test::Cluster';
-use HTTP::Tiny;
-use IO::Socket::INET;
+use HTTP::Tiny ();
+use IO::Select ();
+use IO::Socket::INET ();
 use JSON::PP ();
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-# Options of telemetry_node. port: it listens there, and not at a port that is free.
+my $json = JSON::PP->new->utf8->allow_nonref;
+
 sub new
 {
-	my ($class, $name, %options) = @_;
-	my $port = delete $options{port} // free_port();
-	my $conf = "telemetry_cqrs.http_listen = '$port'\ntelemetry_cqrs.launcher_interval = 200ms\n" . (delete $options{conf} // '');
-	my $self = bless telemetry_node($name, preload => 1, conf => $conf, %options), $class;
-	$self->{http_port} = $port;
-	$self->make_tokens;
+	my ($class, $name, %settings) = @_;
+	my ($conf, $init) = (delete $settings{conf} // '', delete $settings{init});
+	my $port = PostgreSQL::Test::Cluster::get_free_port();
+	%settings = (http_listen => $port, launcher_interval => '200ms', poll_interval => '500ms', %settings);
+	my $node = telemetry_node($name, preload => 1, $init ? (init => $init) : (), conf => $conf . _lines(%settings));
+	my $self = bless { node => $node, port => $port, tokens => {} }, $class;
+	$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE reader LOGIN; SELECT telemetry.grant_reader('reader');
+CREATE ROLE writer LOGIN; SELECT telemetry.grant_writer('writer');
+CREATE ROLE admin LOGIN; SELECT telemetry.grant_admin('admin');
+CREATE ROLE "both" LOGIN; SELECT telemetry.grant_reader('both'), telemetry.grant_writer('both');
+SQL
 	$self->wait_for_http;
 	return $self;
 }
 
-sub free_port
+# A client of another server or port with the same tokens, such as a standby.
+sub client_of
 {
-	my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "no port: $!";
-	return $socket->sockport;
+	my ($self, $node, $port) = @_;
+	return bless { node => $node, port => $port, tokens => $self->{tokens} }, ref $self;
 }
 
-# The roles http_reader, http_writer, http_admin and http_both, with a token each.
-sub make_tokens
+sub _lines { my (%settings) = @_; return join '', map { "telemetry_cqrs.$_ = '$settings{$_}'\n" } sort keys %settings }
+
+our $AUTOLOAD;
+sub AUTOLOAD
 {
-	my ($self, $database) = @_;
-	my %grants = (reader => [ 'reader' ], writer => [ 'writer' ], admin => [ 'admin' ], both => [ 'reader', 'writer' ]);
-	for my $name (sort keys %grants)
-	{
-		$self->safe_psql($database // 'postgres', join ';', "DO \$\$ BEGIN IF to_regrole('http_$name') IS NULL THEN CREATE ROLE http_$name; END IF; END \$\$",
-			map { "SELECT telemetry.grant_$_('http_$name')" } @{ $grants{$name} });
-		$self->{tokens}{$name} = $self->safe_psql($database // 'postgres', "SELECT telemetry.create_http_token('http_$name', '$name')");
-	}
+	my ($self, @arguments) = @_;
+	my $name = $AUTOLOAD =~ s/.*:://r;
+	return if $name eq 'DESTROY';
+	return $self->{node}->$name(@arguments);
+}
+
+sub base_url { return "http://127.0.0.1:$_[0]{port}" }
+sub sql { my ($self, $sql, $database) = @_; return $self->{node}->safe_psql($database // 'postgres', $sql) }
+
+# Changes settings of the extension by a reload.
+sub settings
+{
+	my ($self, %settings) = @_;
+	$self->{node}->append_conf('postgresql.conf', _lines(%settings));
+	$self->{node}->reload;
 	return;
 }
 
-sub token { my ($self, $name) = @_; return $self->{tokens}{$name} // die "no token $name" }
-sub http_port { my ($self) = @_; return $self->{http_port} }
-sub base_url { my ($self) = @_; return "http://127.0.0.1:$self->{http_port}" }
+# The token of a role, which is made at the first call.
+sub token
+{
+	my ($self, $role) = @_;
+	return $self->{tokens}{$role} //= $self->sql("SELECT telemetry.create_http_token('$role', 'a test')");
+}
 
+# token: undef for none. content that is a reference is sent as JSON. HTTP::Tiny's own errors have status 599.
 sub request
 {
 	my ($self, $method, $path, $options) = @_;
 	my %headers = %{ $options->{headers} // {} };
-	$headers{Authorization} = "Bearer $options->{token}" if defined $options->{token};
-	$self->{client} //= HTTP::Tiny->new(timeout => 60, keep_alive => 1, max_redirect => 0);
-	my $answer = $self->{client}->request($method, $self->base_url . $path, { headers => \%headers, (defined $options->{content} ? (content => $options->{content}) : ()) });
-	$answer->{json} = eval { JSON::PP::decode_json($answer->{content}) } if ($answer->{headers}{'content-type'} // '') =~ /json/ && length $answer->{content};
+	my $token = exists $options->{token} ? $options->{token} : $self->token($method eq 'POST' ? 'writer' : 'reader');
+	$headers{Authorization} = "Bearer $token" if defined $token;
+	my $content = $options->{content};
+	if (ref $content)
+	{
+		$content = $json->encode($content);
+		$headers{'Content-Type'} //= 'application/json';
+	}
+	$self->{client} //= HTTP::Tiny->new(timeout => 60, max_redirect => 0, proxy => undef, http_proxy => undef);
+	my $answer = $self->{client}->request($method, $self->base_url . $path, { headers => \%headers, defined $content ? (content => $content) : () });
+	$answer->{json} = eval { $json->decode($answer->{content}) } if ($answer->{headers}{'content-type'} // '') =~ /json/;
 	return $answer;
 }
 
-# A connection as it is. Reads and writes are of bytes.
+sub get { my ($self, $path, %options) = @_; return $self->request('GET', $path, \%options) }
+sub post { my ($self, $path, $content, %options) = @_; return $self->request('POST', $path, { %options, content => $content }) }
+
 sub raw_socket
 {
 	my ($self) = @_;
-	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{http_port}, Timeout => 10) or die "cannot connect: $!";
-	$socket->autoflush(1);
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Proto => 'tcp', Timeout => 30) or return undef;
 	binmode $socket;
+	$socket->autoflush(1);
 	return $socket;
 }
 
-# Returns whether the server answers within so many seconds.
+# What comes until the server closes, until so many seconds are over, or until the text matches. In list context: the text, and
+# whether the server has closed.
+sub read_all
+{
+	my ($self, $socket, $seconds, $until) = @_;
+	my $deadline = time + ($seconds // 30);
+	my ($text, $has_closed) = ('', 0);
+	my $select = IO::Select->new($socket);
+	while (!$has_closed && time < $deadline)
+	{
+		last if defined $until && $text =~ $until;
+		next if !$select->can_read($deadline - time);
+		my $count = sysread $socket, $text, 1 << 20, length $text;
+		$has_closed = 1 if !$count;
+	}
+	return wantarray ? ($text, $has_closed) : $text;
+}
+
+# Waits until a worker answers /openapi.json.
 sub wait_for_http
 {
 	my ($self, $seconds) = @_;
-	my $end = time + ($seconds // 60);
-	while (time < $end)
+	my $deadline = time + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	until ($self->get('/openapi.json', token => undef)->{status} == 200)
 	{
-		return 1 if $self->request(GET => '/openapi.json')->{status} == 200;
-		usleep(50_000);
+		if (time > $deadline)
+		{
+			fail('waited in vain for HTTP at port ' . $self->{port});
+			return 0;
+		}
+		usleep(20_000);
 	}
-	diag 'nobody answers at ' . $self->base_url;
-	return 0;
+	return 1;
+}
+
+# The processes that answer HTTP for a database.
+sub pids
+{
+	my ($self, $database) = @_;
+	$database //= $TelemetryNode::database;
+	return split /\n/, $self->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs http' AND datname = '$database' ORDER BY pid");
+}
+
+# Resident memory of a process in kilobytes.
+sub memory_of
+{
+	my ($self, $pid) = @_;
+	return slurp_file("/proc/$pid/status") =~ /^VmRSS:\s*(\d+)/m ? $1 : 0;
 }
 
 1;

@@ -119,7 +119,7 @@ my $rejected = get('/rejected', token => $node->token('admin'))->{json};
 is("$rejected->{rejected}[0]{device_id} $rejected->{rejected}[0]{sqlstate} $rejected->{by_sqlstate}{TC012}", 'dev 1 TC012 1', 'an administrator may');
 like(get('/metrics')->{content}, qr/^telemetry_cqrs_.*\n# EOF\n\z/ms, 'metrics') if sql("SELECT to_regproc('telemetry.open_metrics') IS NOT NULL") eq 't';
 my $state = sql("SELECT CASE WHEN bool_or(state = 'error') THEN 'error' WHEN bool_or(state = 'warning') THEN 'warning' ELSE 'ok' END FROM telemetry.health()");
-is(json_of($node->request(GET => '/healthz', {})->{json}), qq({"state":"$state"}), 'the state without a token');
+is(json_of($node->request(GET => '/healthz', { token => undef })->{json}), qq({"state":"$state"}), 'the state without a token');
 is(json_of(get('/healthz')->{json}), qq({"state":"$state"}), 'and for a reader');
 is(scalar @{ get('/healthz', token => $node->token('admin'))->{json}{items} }, sql('SELECT count(*) FROM telemetry.health()'), 'each item for an administrator');
 is(get('/nothing')->{status}, 404, 'no route');
@@ -130,7 +130,7 @@ is(get('/status?live=true')->{status}, 400, 'live where it means nothing');
 
 # --- the description --------------------------------------------------------------------------------------------------------------
 
-my $description = $node->request(GET => '/openapi.json', {})->{json};
+my $description = $node->request(GET => '/openapi.json', { token => undef })->{json};
 is($description->{openapi}, '3.1.0', 'the description');
 my %sample = ('/devices/{device_id}/stats' => '/devices/dev%201/stats', '/series' => '/series?device=dev%201', '/quantiles' => '/quantiles?device=dev%201');
 for my $path (sort keys %{ $description->{paths} })
@@ -145,7 +145,7 @@ for my $path (sort keys %{ $description->{paths} })
 		ok($told->{responses}{ $with->{status} } && $with->{status} == 200, "$method $path: 200 is described, and comes") or diag "$with->{status} $with->{content}";
 		my $type = (sort keys %{ $told->{responses}{200}{content} })[0];
 		is($with->{headers}{'content-type'}, $type, "$method $path: its type") if $path ne '/telemetry';
-		my $without = $node->request(uc $method => $url, { headers => { 'Content-Type' => 'application/json' }, content => $method eq 'post' ? '[]' : undef });
+		my $without = $node->request(uc $method => $url, { token => undef, headers => { 'Content-Type' => 'application/json' }, content => $method eq 'post' ? '[]' : undef });
 		is($without->{status}, $is_open ? 200 : 401, "$method $path: without a token");
 		ok($told->{responses}{401}, "$method $path: 401 is described") if !$is_open;
 		for my $parameter (grep { $_->{in} eq 'query' && !$_->{required} } @{ $told->{parameters} })

@@ -19,7 +19,7 @@ sub set
 	sql("ALTER SYSTEM SET telemetry_cqrs.$name = '$value'");
 	sql('SELECT pg_reload_conf()');
 	# The worker has the setting when it has answered twice, because a turn begins with the reload.
-	$node->request(GET => '/healthz', {}) for 1, 2;
+	$node->request(GET => '/healthz', { token => undef }) for 1, 2;
 	return;
 }
 sub post
