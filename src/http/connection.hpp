@@ -96,6 +96,7 @@ private:
     void stop_read();
     void has_read(std::string_view bytes);
     void parse();
+    void acknowledge() noexcept;
     void count_body(std::size_t bytes);
     void forget_body();
     void send(std::string bytes);
