@@ -30,6 +30,7 @@ constexpr SteadyTime kPoll = kSecond;
 constexpr SteadyTime kBetweenLooks = kSecond / 500;  // for new batches
 constexpr std::size_t kPiece = 64 * 1024;            // bytes that are sent at once, about
 constexpr int kPiecesATurn = 8;                      // of one stream, before others have their turn
+constexpr SteadyTime kLongestTurn = kSecond / 50;
 constexpr std::size_t kCachedBatches = 4;
 
 constexpr const char* kNewest = "SELECT COALESCE(max(b.batch_id), 0)::text, NULL::timestamptz FROM telemetry.batch b";
@@ -187,12 +188,19 @@ void EventStreams::serve() {
     for (Stream& each : streams_)
         if (!server_.is_open(each.client)) each.has_ended = true;
     find_newest(now);
+    // Many streams that have much to send must not keep the loop from the other clients: each turn begins behind the stream
+    // with which the one before ended.
     bool has_more = false;
-    for (Stream& each : streams_) {
-        for (int i = 0; i < kPiecesATurn && is_ready(each); ++i) serve_one(each, now);
+    const SteadyTime end = now + kLongestTurn;
+    std::size_t served = 0;
+    for (; served < streams_.size() && (served == 0 || runtime::steady_time() < end); ++served) {
+        Stream& each = streams_[(first_ + served) % streams_.size()];
+        for (int i = 0; i < kPiecesATurn && is_ready(each) && (i == 0 || has_next(each)); ++i) serve_one(each, now);
         has_more |= is_ready(each) && has_next(each);
         if (!is_ready(each)) put_batch_back(each);
     }
+    has_more |= served < streams_.size();
+    first_ = served < streams_.size() ? (first_ + served) % streams_.size() : 0;
     std::erase_if(streams_, [](const Stream& each) { return each.has_ended; });
     if (streams_.empty()) {
         cache_.clear();

@@ -87,6 +87,7 @@ private:
     std::vector<Stream> streams_;
     std::vector<std::shared_ptr<const BatchEvents>> cache_;  // the newest last
     std::int64_t newest_ = 0;                                // batch
+    std::size_t first_ = 0;                                  // the stream with which the next turn begins
     runtime::SteadyTime looked_at_ = 0;                      // when the newest batch was looked for
     runtime::SteadyTime locked_until_ = 0;                   // a lock was not to be had; no stream asks the database before
     runtime::SteadyTime due_at_ = INT64_MAX;

@@ -174,8 +174,9 @@ CommandRow command(const Caller& caller, const char* statement, std::span<const 
 }
 
 http::Problem problem_of(const postgres::ErrorReport& report) {
-    if (report.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE && lock_timeout == kPatience)
-        impatient_until = runtime::steady_time() + kImpatientTime;
+    const bool has_waited_in_vain =
+        report.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || report.sqlstate == error_codes::kInProgress;
+    if (has_waited_in_vain && lock_timeout == kPatience) impatient_until = runtime::steady_time() + kImpatientTime;
     http::Problem problem;
     char sqlstate[6] = "";
     strlcpy(sqlstate, unpack_sql_state(report.sqlstate), sizeof sqlstate);

@@ -47,9 +47,11 @@ std::string array_of_lines(std::string_view lines) {
     return array;
 }
 
-// Nothing: the field is no key. A key may stand in double quotes, as a structured field (RFC 8941).
+// Nothing: the field is no key. A key may stand in double quotes, as a structured field (RFC 8941), and has ASCII only, as
+// those have: bytes of no encoding would all become one key.
 std::optional<std::string> key_of(std::string_view field) {
     field = trimmed(field);
+    if (std::ranges::any_of(field, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) return std::nullopt;
     if (!field.starts_with('"')) return std::string(field);
     if (field.size() < 2 || field.back() != '"') return std::nullopt;
     std::string key;
@@ -107,9 +109,10 @@ std::variant<IngestBody, Problem> ingest_body(const Request& request, std::size_
     if (!request.has_idempotency_key) return body;
     const auto key = key_of(request.idempotency_key);
     if (!key)
-        return Problem{.status = 400,
-                       .detail = "The field Idempotency-Key is no key.",
-                       .hint = "Send the key as it is, or in double quotes."};
+        return Problem{
+            .status = 400,
+            .detail = "The field Idempotency-Key is no key.",
+            .hint = "Send the key in ASCII, as it is or in double quotes. The member idempotency_key may have others."};
     if (!body.is_single)
         return Problem{.status = 400,
                        .detail = "The field Idempotency-Key is for a single reading.",

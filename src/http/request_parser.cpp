@@ -96,6 +96,12 @@ void RequestParser::take_head() {
         else if (!is_1_1)
             flaw_ = {400, std::string("HTTP/1.0 has no Transfer-Encoding: ") + kLengthHint + "."};
     }
+    // Beast also takes a length that is given twice.
+    if (const auto length = head.find(beast::field::content_length);
+        !flaw_ && length != head.end() &&
+        (head.count(beast::field::content_length) > 1 ||
+         view_of(length->value()).find_first_not_of("0123456789") != std::string_view::npos))
+        flaw_ = {400, std::string("The request has more than one length: ") + kLengthHint + "."};
     if (const auto hosts = head.count(beast::field::host); !flaw_ && (hosts > 1 || (hosts == 0 && is_1_1)))
         flaw_ = {400, "The request needs one field Host."};
     expects_continue_ = is_1_1 && boost::beast::iequals(head[beast::field::expect], "100-continue") && !parser_->is_done();

@@ -43,11 +43,11 @@ SQL
 	return $self;
 }
 
-# A client of another server or port with the same tokens, such as a standby.
+# A client of another server, port or database. The tokens of a standby are those of its primary; each database has its own.
 sub client_of
 {
-	my ($self, $node, $port) = @_;
-	return bless { node => $node, port => $port, tokens => $self->{tokens} }, ref $self;
+	my ($self, $node, $port, $database) = @_;
+	return bless { node => $node, port => $port, database => $database, tokens => defined $database ? {} : $self->{tokens} }, ref $self;
 }
 
 sub _lines { my (%settings) = @_; return join '', map { "telemetry_cqrs.$_ = '$settings{$_}'\n" } sort keys %settings }
@@ -62,7 +62,7 @@ sub AUTOLOAD
 }
 
 sub base_url { return "http://127.0.0.1:$_[0]{port}" }
-sub sql { my ($self, $sql, $database) = @_; return $self->{node}->safe_psql($database // 'postgres', $sql) }
+sub sql { my ($self, $sql, $database) = @_; return $self->{node}->safe_psql($database // $self->{database} // 'postgres', $sql) }
 
 # Changes settings of the extension by a reload.
 sub settings
@@ -129,6 +129,22 @@ sub read_all
 	return wantarray ? ($text, $has_closed) : $text;
 }
 
+# Reads until so many answers have begun and the last line is complete. Returns the text, and whether the server has closed.
+sub read_answers
+{
+	my ($self, $socket, $count, $seconds) = @_;
+	my $deadline = time + ($seconds // 30);
+	my ($text, $has_closed) = ('', 0);
+	while (!$has_closed && time < $deadline)
+	{
+		my $begun = () = $text =~ /^HTTP\/1\.1 \d/mg;
+		last if $begun >= $count && $text =~ /\n\z/ && $text !~ /\r\n\z/;
+		(my $more, $has_closed) = $self->read_all($socket, $deadline - time, qr/./s);
+		$text .= $more;
+	}
+	return ($text, $has_closed);
+}
+
 # Waits until a worker answers /openapi.json.
 sub wait_for_http
 {
@@ -151,7 +167,7 @@ sub wait_for_http
 sub pids
 {
 	my ($self, $database) = @_;
-	$database //= $TelemetryNode::database;
+	$database //= $self->{database} // 'postgres';
 	return split /\n/, $self->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'telemetry_cqrs http' AND datname = '$database' ORDER BY pid");
 }
 
