@@ -75,15 +75,15 @@ DeviceAnswers::DeviceAnswers() = default;
 DeviceAnswers::~DeviceAnswers() = default;
 
 http::Response DeviceAnswers::answer(const http::Request& request, const std::string& device_id) {
-    http::Response response;
-    try {
-        if (!reading_) reading_ = std::make_unique<Reading>();
-        return read(request, device_id);
-    } catch (...) {
-        response = http::response_of(problem_of(postgres::describe_current_exception()));
-    }
-    reading_.reset();
-    return response;
+    return response_or_problem([&] {
+        try {
+            if (!reading_) reading_ = std::make_unique<Reading>();
+            return read(request, device_id);
+        } catch (...) {
+            reading_.reset();
+            throw;
+        }
+    });
 }
 
 http::Response DeviceAnswers::read(const http::Request& request, const std::string& device_id) {
@@ -100,10 +100,10 @@ http::Response DeviceAnswers::read(const http::Request& request, const std::stri
 }
 
 void DeviceAnswers::close() {
-    if (!reading_) return;
-    if (reading_->reports) reading_->reports->close();
-    reading_->transaction.commit();
-    reading_.reset();
+    const std::unique_ptr<Reading> reading = std::move(reading_);  // ends also where something fails
+    if (!reading) return;
+    if (reading->reports) reading->reports->close();
+    reading->transaction.commit();
 }
 
 }  // namespace api

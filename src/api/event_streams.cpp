@@ -149,17 +149,18 @@ void EventStreams::begin(const http::Received& received, const http::RouteMatch&
 // An error ends this stream only.
 template <typename Body>
 void EventStreams::attempt(Stream& stream, Body body) {
+    postgres::ErrorReport error;
     try {
         ReadingFor reading(stream.authorization);
         if (reading.problem()) return end(stream, "event: error\ndata: " + http::response_of(*reading.problem()).body + "\n");
         body(reading.caller());
-        reading.commit();
+        return reading.commit();
     } catch (...) {
-        const http::Problem problem = problem_of(postgres::describe_current_exception());
-        std::string words = problem.sqlstate == "TC203" ? "event: lost\ndata: " : "event: error\ndata: ";
-        words += http::response_of(problem).body;
-        end(stream, words + "\n");
+        error = postgres::describe_current_exception();
     }
+    std::string words = error.sqlstate == error_codes::kBatchNotFound ? "event: lost\ndata: " : "event: error\ndata: ";
+    words += http::response_of(problem_of(error)).body;
+    end(stream, words + "\n");
 }
 
 void EventStreams::serve() {
