@@ -121,11 +121,7 @@ http::Response run(const http::Request& request, const http::RouteMatch& found, 
 
 UnconfirmedCommand run_command(http::Received received, const http::RouteMatch& found) {
     UnconfirmedCommand done{std::move(received), {}, 0};
-    try {
-        done.response = run(done.received.request, found, done.commit_end);
-    } catch (...) {
-        done.response = http::response_of(problem_of(postgres::describe_current_exception()));
-    }
+    done.response = response_or_problem([&] { return run(done.received.request, found, done.commit_end); });
     http::Request answered;  // what the answer still needs of it
     answered.origin = std::move(done.received.request.origin);
     done.received.request = std::move(answered);

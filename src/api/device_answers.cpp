@@ -75,15 +75,15 @@ DeviceAnswers::DeviceAnswers() = default;
 DeviceAnswers::~DeviceAnswers() = default;
 
 http::Response DeviceAnswers::answer(const http::Request& request, const std::string& device_id) {
-    http::Response response;
-    try {
-        if (!reading_) reading_ = std::make_unique<Reading>();
-        return read(request, device_id);
-    } catch (...) {
-        response = http::response_of(problem_of(postgres::describe_current_exception()));
-    }
-    reading_.reset();
-    return response;
+    return response_or_problem([&] {
+        try {
+            if (!reading_) reading_ = std::make_unique<Reading>();
+            return read(request, device_id);
+        } catch (...) {
+            reading_.reset();
+            throw;
+        }
+    });
 }
 
 http::Response DeviceAnswers::read(const http::Request& request, const std::string& device_id) {

@@ -166,21 +166,22 @@ std::optional<http::Response> EventStreams::begin(const http::Received& received
 // An error ends this stream only. But a lock that others hold is no fault of the stream: all of them look again later.
 template <typename Body>
 void EventStreams::attempt(Stream& stream, Body body) {
+    postgres::ErrorReport error;
     try {
         ReadingFor reading(stream.authorization);
         if (reading.problem()) return end(stream, "event: error\ndata: " + http::response_of(*reading.problem()).body + "\n");
         body(reading.caller());
-        reading.commit();
+        return reading.commit();
     } catch (...) {
-        const http::Problem problem = problem_of(postgres::describe_current_exception());
-        if (problem.sqlstate == "55P03") {
-            locked_until_ = runtime::steady_time() + kPoll;
-            return;
-        }
-        std::string words = problem.sqlstate == "TC203" ? "event: lost\ndata: " : "event: error\ndata: ";
-        words += http::response_of(problem).body;
-        end(stream, words + "\n");
+        error = postgres::describe_current_exception();
     }
+    if (error.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE) {
+        locked_until_ = runtime::steady_time() + kPoll;
+        return;
+    }
+    std::string words = error.sqlstate == error_codes::kBatchNotFound ? "event: lost\ndata: " : "event: error\ndata: ";
+    words += http::response_of(problem_of(error)).body;
+    end(stream, words + "\n");
 }
 
 void EventStreams::serve() {

@@ -161,13 +161,11 @@ void Service::take(http::Received received, const http::RouteMatch& found) {
 }
 
 http::Response Service::answer_of(const http::Request& request, const http::RouteMatch& found) {
-    try {
+    return response_or_problem([&] {
         if (found.route->kind == http::RouteKind::kHealth) return health_of(request);
         if (found.route->kind == http::RouteKind::kEvents) return streams_.head(request, found);
         return query_of(request, found);
-    } catch (...) {
-        return http::response_of(problem_of(postgres::describe_current_exception()));
-    }
+    });
 }
 
 http::Response Service::query_of(const http::Request& request, const http::RouteMatch& found) {

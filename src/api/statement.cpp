@@ -9,6 +9,7 @@
 #include "postgres/encoding.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
+#include "postgres/transaction.hpp"
 #include "runtime/quotas.hpp"
 #include "runtime/steady_time.hpp"
 #include "error_codes.hpp"
@@ -183,9 +184,13 @@ http::Problem problem_of(const postgres::ErrorReport& report) {
     const http::SqlStatus status = http::status_of(sqlstate);
     problem.status = status.status;
     problem.sqlstate = sqlstate;
+    // The conversion reads the catalogue.
+    std::optional<postgres::Transaction> transaction;
+    if (postgres::utf8_conversion() != nullptr) transaction.emplace();
     problem.detail = to_utf8(report.message);
     if (!report.detail.empty()) problem.detail += ": " + to_utf8(report.detail);
     problem.hint = to_utf8(report.hint);
+    if (transaction) transaction->commit();
     if (status.tries_again) problem.retry_after = 1;
     if (report.sqlstate == error_codes::kOverQuota || report.sqlstate == error_codes::kBackpressure)
         problem.retry_after = static_cast<int>((runtime::wait_after_refusal() + 999) / 1000);

@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "api/caller.hpp"
+#include "http/problem.hpp"
+#include "http/response.hpp"
 #include "http/route.hpp"
 #include "model/identifiers.hpp"
 #include "postgres/error.hpp"
@@ -46,7 +48,19 @@ struct CommandRow {
 };
 CommandRow command(const Caller& caller, const char* statement, std::span<const BoundText> parameters);
 
-// The words of an error for a client.
+// The words of an error for a client. No transaction is open: one that failed cannot convert texts.
 http::Problem problem_of(const postgres::ErrorReport& report);
+
+// Runs `body`, which returns a response and leaves no transaction open. An error becomes the response.
+template <typename Body>
+http::Response response_or_problem(Body body) {
+    postgres::ErrorReport error;
+    try {
+        return body();
+    } catch (...) {
+        error = postgres::describe_current_exception();
+    }
+    return http::response_of(problem_of(error));
+}
 
 }  // namespace api
