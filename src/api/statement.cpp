@@ -17,8 +17,6 @@
 namespace api {
 namespace {
 
-constexpr const char* kLongestLockWait = "100ms";  // a process of the server must answer a barrier soon
-
 Oid oid_of(http::ParameterType type) noexcept {
     switch (type) {
         case http::ParameterType::kInteger:
@@ -105,7 +103,6 @@ RowTexts<kColumns> run(const Caller& caller, const postgres::Statement& statemen
         char nulls[postgres::kMostParameters];
         parameters.put(values, nulls);
         const postgres::StatementScope scope = postgres::open_statements();
-        postgres::set_for_statements("lock_timeout", kLongestLockWait);
         const postgres::StatementResult result = postgres::execute(statement, values, nulls);
         RowTexts<kColumns> row;
         row.is_found = result.row_count > 0;
@@ -122,15 +119,6 @@ RowTexts<kColumns> run(const Caller& caller, const postgres::Statement& statemen
 }
 
 }  // namespace
-
-TimeLimit::TimeLimit(int milliseconds) noexcept {
-    enable_timeout_after(STATEMENT_TIMEOUT, milliseconds);
-}
-
-TimeLimit::~TimeLimit() {
-    disable_timeout(STATEMENT_TIMEOUT, false);
-    QueryCancelPending = false;
-}
 
 QueryAnswer query(const Caller& caller, const char* statement, std::span<const BoundText> parameters) {
     const Parameters bound(parameters);

@@ -1,4 +1,4 @@
-// Runs a statement as the role of a client of HTTP, with bounds on its time. All texts are in UTF-8.
+// Runs a statement as the role of a client of HTTP. All texts are in UTF-8.
 #pragma once
 
 #include <optional>
@@ -15,15 +15,6 @@
 
 namespace api {
 
-// Bounds the time of what the scope does. What runs longer ends with 57014, and the cancellation ends nothing else.
-class TimeLimit {
-public:
-    explicit TimeLimit(int milliseconds) noexcept;
-    TimeLimit(const TimeLimit&) = delete;
-    TimeLimit& operator=(const TimeLimit&) = delete;
-    ~TimeLimit();
-};
-
 struct BoundText {
     http::ParameterType type;
     std::optional<std::string> value;  // nothing: NULL
@@ -35,8 +26,7 @@ struct QueryAnswer {
     std::optional<model::Micros> as_of;  // nothing: not known
 };
 
-// Each of these runs in the transaction in progress, under the active snapshot. A statement waits for a lock at most for the
-// time in which a worker of the server may be deaf. They throw PgError and Error.
+// Each of these runs in the transaction in progress, under the active snapshot. They throw PgError and Error.
 QueryAnswer query(const Caller& caller, const char* statement, std::span<const BoundText> parameters);
 
 // Runs a command that returns one row, and gives its columns as their types print them. The row may be missing: no column.

@@ -51,6 +51,11 @@ void push_snapshot_of_now() {
     PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+void set_for_transaction(const char* setting, const char* value) {
+    if (set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false) <= 0)
+        elog(ERROR, "cannot set %s to \"%s\"", setting, value);
+}
+
 void show_own_writes() {
     CommandCounterIncrement();
     UpdateActiveSnapshotCommandId();

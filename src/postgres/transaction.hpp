@@ -27,6 +27,9 @@ private:
 // yet.
 void push_snapshot_of_now();
 
+// P. Sets a setting until the transaction ends.
+void set_for_transaction(const char* setting, const char* value);
+
 // P. Lets the active snapshot show what the transaction has written so far.
 void show_own_writes();
 

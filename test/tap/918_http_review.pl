@@ -65,4 +65,26 @@ sub wait_for_device
 }
 unlike(slurp_file($node->logfile), qr/terminated by signal/, 'no process has crashed');
 
+# --- a table that somebody has locked -----------------------------------------------------------------------------------------------
+
+post(qq({"device_id":"d","temperature":1,"region":"$_"})) for 'r1', 'r2', 'r3';
+post('{"device_id":"d","temperature":1}');
+wait_applied($node);
+is(get('/devices/d/stats')->{json}{sample_count}, 4, 'a device');
+for my $table (qw(http_token state_device))
+{
+	my $locker = $node->background_psql('postgres');
+	$locker->query_safe("BEGIN; LOCK telemetry.$table IN ACCESS EXCLUSIVE MODE");
+	for my $path ('/devices/d/stats', $table eq 'http_token' ? '/regions' : ())
+	{
+		my $begin = time;
+		my $answer = get($path);
+		my $took = time - $begin;
+		is("$answer->{status} $answer->{json}{sqlstate} $answer->{headers}{'retry-after'}", '503 55P03 1', "$table is locked: $path says try again");
+		cmp_ok($took, '<', 5, "$table is locked: $path does not keep the worker waiting");
+	}
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+}
+
 done_testing();
