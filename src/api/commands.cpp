@@ -6,13 +6,13 @@
 #include <utility>
 #include <variant>
 
+#include "api/bounded_transaction.hpp"
 #include "api/statement.hpp"
 #include "http/gzip.hpp"
 #include "http/ingest_body.hpp"
 #include "model/json_text.hpp"
 #include "postgres/error.hpp"
 #include "postgres/transaction.hpp"
-#include "runtime/installed.hpp"
 #include "runtime/settings.hpp"
 
 #include "postgres/pg.hpp"
@@ -104,10 +104,7 @@ http::Response store(const Caller& caller, const http::IngestBody& body, const s
 http::Response run(const http::Request& request, const http::RouteMatch& found, std::uint64_t& commit_end) {
     auto body = http::ingest_body(request, static_cast<std::size_t>(runtime::settings().http_body) * 1024);
     if (const auto* problem = std::get_if<http::Problem>(&body)) return http::response_of(*problem);
-    const TimeLimit limit(runtime::settings().http_timeout);
-    postgres::Transaction transaction;
-    (void)runtime::hold_installed();
-    postgres::guarded(postgres::push_snapshot_of_now);
+    BoundedTransaction transaction;
     const auto caller = find_caller(request.authorization);
     if (const auto* problem = std::get_if<http::Problem>(&caller)) return http::response_of(*problem);
     http::Response response = store(std::get<Caller>(caller), std::get<http::IngestBody>(body), found.values.front());

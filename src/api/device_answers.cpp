@@ -7,17 +7,15 @@
 #include <utility>
 #include <variant>
 
+#include "api/bounded_transaction.hpp"
 #include "api/caller.hpp"
 #include "api/statement.hpp"
 #include "feed/standings.hpp"
 #include "http/validators.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/error.hpp"
-#include "postgres/transaction.hpp"
 #include "query/freshness.hpp"
 #include "read_model/device_reports.hpp"
-#include "runtime/installed.hpp"
-#include "runtime/settings.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -34,19 +32,14 @@ http::Response refused(http::Problem problem) {
 }  // namespace
 
 struct DeviceAnswers::Reading {
-    TimeLimit limit{runtime::settings().http_timeout};
-    postgres::Transaction transaction;
+    BoundedTransaction transaction;
     ::Snapshot snapshot = nullptr;
     std::optional<read_model::DeviceReports> reports;  // nothing: the projection has applied nothing yet
     std::optional<TimestampTz> as_of;
     std::map<std::string, std::optional<http::Problem>, std::less<>> callers;  // by the field Authorization; nothing: may read
 
     Reading() {
-        (void)runtime::hold_installed();
-        snapshot = postgres::guarded([] {
-            postgres::push_snapshot_of_now();
-            return GetActiveSnapshot();
-        });
+        snapshot = postgres::guarded([] { return GetActiveSnapshot(); });
         as_of = query::as_of(kProjection, snapshot);
         const feed::Cursor cursor = feed::standings_shown_by(snapshot).progress().cursor_of(kProjection);
         if (cursor.is_stored) reports.emplace(cursor.generation, snapshot);

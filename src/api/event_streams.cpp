@@ -6,13 +6,12 @@
 #include <utility>
 #include <variant>
 
+#include "api/bounded_transaction.hpp"
 #include "api/statement.hpp"
 #include "error_codes.hpp"
 #include "http/cross_origin.hpp"
 #include "model/json_text.hpp"
 #include "postgres/error.hpp"
-#include "postgres/transaction.hpp"
-#include "runtime/installed.hpp"
 #include "runtime/settings.hpp"
 
 #include "postgres/pg.hpp"
@@ -63,9 +62,7 @@ std::string_view next_field(std::string_view& line) {
 // A transaction that reads for one client.
 class ReadingFor {
 public:
-    explicit ReadingFor(const std::string& authorization) : limit_(runtime::settings().http_timeout) {
-        (void)runtime::hold_installed();
-        postgres::guarded(postgres::push_snapshot_of_now);
+    explicit ReadingFor(const std::string& authorization) {
         auto caller = find_caller(authorization);
         if (auto* problem = std::get_if<http::Problem>(&caller))
             problem_ = std::move(*problem);
@@ -83,8 +80,7 @@ public:
     void commit() { transaction_.commit(); }
 
 private:
-    TimeLimit limit_;
-    postgres::Transaction transaction_;
+    BoundedTransaction transaction_;
     std::optional<http::Problem> problem_;
     Caller caller_{};
 };

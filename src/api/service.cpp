@@ -7,12 +7,12 @@
 #include <utility>
 #include <variant>
 
+#include "api/bounded_transaction.hpp"
 #include "api/page.hpp"
 #include "http/cross_origin.hpp"
 #include "http/problem.hpp"
 #include "http/validators.hpp"
 #include "postgres/error.hpp"
-#include "postgres/transaction.hpp"
 #include "runtime/installed.hpp"
 #include "runtime/library_version.hpp"
 #include "runtime/settings.hpp"
@@ -29,6 +29,8 @@ constexpr SteadyTime kBetweenLooks = 20 * kMillisecond;  // at clients that wait
 constexpr SteadyTime kBetweenLooksAtStandbys = 2 * kMillisecond;
 constexpr SteadyTime kLongestTurn = 20 * kMillisecond;    // but for its last request
 constexpr SteadyTime kHealthLasts = 2000 * kMillisecond;  // a state that anybody may ask for
+constexpr int kHealthRests =
+    9;  // times as long as it took to find the state: so anybody can cost the worker a tenth of its time
 
 constexpr const char* kWaitFor = "SELECT telemetry.wait_for($1, 0::double precision, $2), NULL::timestamptz";
 constexpr const char* kHealth = R"sql(
@@ -67,10 +69,7 @@ bool is_live(const http::Request& request) {
 // Runs `body(caller)` in a transaction.
 template <typename Body>
 http::Response read_as_caller(const http::Request& request, Body body) {
-    const TimeLimit limit(runtime::settings().http_timeout);
-    postgres::Transaction transaction;
-    (void)runtime::hold_installed();
-    postgres::guarded(postgres::push_snapshot_of_now);
+    BoundedTransaction transaction;
     const auto caller = find_caller(request.authorization);
     if (const auto* problem = std::get_if<http::Problem>(&caller)) return http::response_of(*problem);
     http::Response response = body(std::get<Caller>(caller));
@@ -189,7 +188,8 @@ http::Response Service::query_of(const http::Request& request, const http::Route
     });
 }
 
-// Anybody may know the state, and it is computed once in two seconds. The items are for roles that may call telemetry.health().
+// Anybody may know the state, and it is found out once in two seconds, or less often where that takes long. Its failure is
+// kept as long. The items are for roles that may call telemetry.health().
 http::Response Service::health_of(const http::Request& request) {
     if (!request.authorization.empty()) {
         try {
@@ -201,17 +201,17 @@ http::Response Service::health_of(const http::Request& request) {
             if (error.sqlstate() != ERRCODE_INSUFFICIENT_PRIVILEGE) throw;
         }
     }
-    const SteadyTime now = runtime::steady_time();
-    if (now >= health_until_) {
-        const TimeLimit limit(runtime::settings().http_timeout);
-        postgres::Transaction transaction;
-        const Oid owner = runtime::hold_installed().owner;
-        postgres::guarded(postgres::push_snapshot_of_now);
-        health_state_ = *command({owner}, kHealth, {}).columns[0];
+    const SteadyTime begin = runtime::steady_time();
+    if (begin < health_until_) return health_;
+    health_ = response_or_problem([] {
+        BoundedTransaction transaction;
+        const std::string state = *command({runtime::installed().owner}, kHealth, {}).columns[0];
         transaction.commit();
-        health_until_ = now + kHealthLasts;
-    }
-    return health_response(health_state_, std::nullopt);
+        return health_response(state, std::nullopt);
+    });
+    const SteadyTime end = runtime::steady_time();
+    health_until_ = end + std::max(kHealthLasts, kHealthRests * (end - begin));
+    return health_;
 }
 
 // Nothing: the client waits on.

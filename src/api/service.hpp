@@ -59,7 +59,7 @@ private:
     std::vector<UnconfirmedCommand> unconfirmed_;
     runtime::SteadyTime look_at_waiting_at_ = 0;
     runtime::SteadyTime look_at_commits_at_ = 0;
-    std::string health_state_;
+    http::Response health_;
     runtime::SteadyTime health_until_ = 0;
 };
 

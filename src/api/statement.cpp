@@ -5,37 +5,18 @@
 #include <vector>
 
 #include "postgres/as_owner.hpp"
-#include "postgres/background_worker.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/spi.hpp"
 #include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "runtime/quotas.hpp"
-#include "runtime/steady_time.hpp"
+#include "api/bounded_transaction.hpp"
 #include "error_codes.hpp"
 
 #include "postgres/pg.hpp"
 
 namespace api {
 namespace {
-
-// How long a statement waits for a lock. The process answers all clients, so those that meet a lock while another one has just
-// waited in vain wait less.
-constexpr runtime::SteadyTime kMillisecond = 1000;
-constexpr int kPatience = 100;  // milliseconds
-constexpr int kImpatience = 5;  // milliseconds, for so long after a wait in vain:
-constexpr runtime::SteadyTime kImpatientTime = 1000 * kMillisecond;
-
-// Session state.
-int lock_timeout = -1;  // that is in force; -1: not ours yet
-runtime::SteadyTime impatient_until = 0;
-
-void bound_lock_waits() {
-    const int wanted = runtime::steady_time() < impatient_until ? kImpatience : kPatience;
-    if (wanted == lock_timeout) return;
-    postgres::override_setting("lock_timeout", std::to_string(wanted).c_str());
-    lock_timeout = wanted;
-}
 
 Oid oid_of(http::ParameterType type) noexcept {
     switch (type) {
@@ -140,16 +121,6 @@ RowTexts<kColumns> run(const Caller& caller, const postgres::Statement& statemen
 
 }  // namespace
 
-TimeLimit::TimeLimit(int milliseconds) {
-    bound_lock_waits();
-    enable_timeout_after(STATEMENT_TIMEOUT, milliseconds);
-}
-
-TimeLimit::~TimeLimit() {
-    disable_timeout(STATEMENT_TIMEOUT, false);
-    QueryCancelPending = false;
-}
-
 QueryAnswer query(const Caller& caller, const char* statement, std::span<const BoundText> parameters) {
     const Parameters bound(parameters);
     const auto row = run<2>(caller, bound.statement(postgres::SqlCommand::kSelect, statement, false), bound);
@@ -175,9 +146,7 @@ CommandRow command(const Caller& caller, const char* statement, std::span<const 
 }
 
 http::Problem problem_of(const postgres::ErrorReport& report) {
-    const bool has_waited_in_vain =
-        report.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || report.sqlstate == error_codes::kInProgress;
-    if (has_waited_in_vain && lock_timeout == kPatience) impatient_until = runtime::steady_time() + kImpatientTime;
+    if (report.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || report.sqlstate == error_codes::kInProgress) note_wait_in_vain();
     http::Problem problem;
     char sqlstate[6] = "";
     strlcpy(sqlstate, unpack_sql_state(report.sqlstate), sizeof sqlstate);

@@ -1,4 +1,4 @@
-// Runs a statement as the role of a client of HTTP, with bounds on its time. All texts are in UTF-8.
+// Runs a statement as the role of a client of HTTP. All texts are in UTF-8.
 #pragma once
 
 #include <optional>
@@ -15,16 +15,6 @@
 
 namespace api {
 
-// Bounds the time of what the scope does. What runs longer ends with 57014, and the cancellation ends nothing else. What waits
-// for a lock ends with 55P03 after 100 ms, and sooner if another scope has just waited in vain. Throws PgError.
-class TimeLimit {
-public:
-    explicit TimeLimit(int milliseconds);
-    TimeLimit(const TimeLimit&) = delete;
-    TimeLimit& operator=(const TimeLimit&) = delete;
-    ~TimeLimit();
-};
-
 struct BoundText {
     http::ParameterType type;
     std::optional<std::string> value;  // nothing: NULL
@@ -36,8 +26,7 @@ struct QueryAnswer {
     std::optional<model::Micros> as_of;  // nothing: not known
 };
 
-// Each of these runs in the transaction in progress, under the active snapshot, within a TimeLimit. They throw PgError and
-// Error.
+// Each of these runs in a bounded transaction, under the active snapshot. They throw PgError and Error.
 QueryAnswer query(const Caller& caller, const char* statement, std::span<const BoundText> parameters);
 
 // Runs a command that returns one row, and gives its columns as their types print them. The row may be missing: no column.

@@ -12,20 +12,19 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $latin_port = HttpNode::free_port();
-my $port = $latin_port;
-$port = HttpNode::free_port() while $port == $latin_port;
-my $node = HttpNode->new('review', port => $port, conf => "telemetry_cqrs.http_listen = '$port, latin1=$latin_port'\ntelemetry_cqrs.http_allow_origin = 'https://page.example'\n");
+my $latin_port = PostgreSQL::Test::Cluster::get_free_port();
+my $node = HttpNode->new('review', http_allow_origin => 'https://page.example');
+our $target = $node;    # whom get() and post() ask
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub get
 {
 	my ($path, %options) = @_;
-	return $node->request(GET => $path, { token => $options{token} // $node->token('reader'), headers => $options{headers} // {} });
+	return $target->request(GET => $path, { token => $options{token} // $target->token('reader'), headers => $options{headers} // {} });
 }
 sub post
 {
 	my ($content, %headers) = @_;
-	return $node->request(POST => '/telemetry', { token => $node->token('both'), headers => { 'Content-Type' => 'application/json', %headers }, content => $content });
+	return $target->request(POST => '/telemetry', { token => $target->token('both'), headers => { 'Content-Type' => 'application/json', %headers }, content => $content });
 }
 
 # --- a database that is not in UTF-8 -----------------------------------------------------------------------------------------------
@@ -33,11 +32,15 @@ sub post
 $node->safe_psql('postgres', "CREATE DATABASE latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
 $node->safe_psql('latin1', 'CREATE EXTENSION telemetry_cqrs');
 {
-	local $node->{tokens} = {};
-	local $node->{http_port} = $latin_port;
-	local $node->{client};
-	$node->make_tokens('latin1');
-	ok($node->wait_for_http, 'LATIN1: it answers');
+	$node->settings(http_listen => "postgres=$node->{port}, latin1=$latin_port");
+	local $target = $node->client_of($node->{node}, $latin_port);
+	$target->{tokens} = {};
+	for my $role ('reader', 'both')
+	{
+		$node->safe_psql('latin1', "SELECT telemetry.grant_reader('$role'), telemetry.grant_writer('$role')");
+		$target->{tokens}{$role} = $node->safe_psql('latin1', "SELECT telemetry.create_http_token('$role')");
+	}
+	ok($target->wait_for_http, 'LATIN1: it answers');
 	my $answer = get('/series?device=a&from=%C3%BC');
 	is("$answer->{status} $answer->{json}{sqlstate}", '400 22007', 'LATIN1: an error about a text with ü');
 	like($answer->{json}{detail}, qr/"\x{fc}"/, 'is told in UTF-8');
@@ -64,5 +67,27 @@ sub wait_for_device
 	return 0;
 }
 unlike(slurp_file($node->logfile), qr/terminated by signal/, 'no process has crashed');
+
+# --- a table that somebody has locked -----------------------------------------------------------------------------------------------
+
+post(qq({"device_id":"d","temperature":1,"region":"$_"})) for 'r1', 'r2', 'r3';
+post('{"device_id":"d","temperature":1}');
+wait_applied($node);
+is(get('/devices/d/stats')->{json}{sample_count}, 4, 'a device');
+for my $table (qw(http_token state_device))
+{
+	my $locker = $node->background_psql('postgres');
+	$locker->query_safe("BEGIN; LOCK telemetry.$table IN ACCESS EXCLUSIVE MODE");
+	for my $path ('/devices/d/stats', $table eq 'http_token' ? '/regions' : ())
+	{
+		my $begin = time;
+		my $answer = get($path);
+		my $took = time - $begin;
+		is("$answer->{status} $answer->{json}{sqlstate} $answer->{headers}{'retry-after'}", '503 55P03 1', "$table is locked: $path says try again");
+		cmp_ok($took, '<', 5, "$table is locked: $path does not keep the worker waiting");
+	}
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+}
 
 done_testing();
