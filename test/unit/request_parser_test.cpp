@@ -122,6 +122,8 @@ const Case kCases[] = {
      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, 'a') + "\r\n0\r\n\r\n", 413,
      ""},
     {"no bytes in chunks", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, ""},
+    {"a quote that does not end in its line", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"\r\nabc",
+     400, ""},
     {"no host", "GET / HTTP/1.1\r\n\r\n", 400, ""},
     {"two hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, ""},
     {"the same host twice", "GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400, ""},
