@@ -106,12 +106,12 @@ void write_route(Writer& writer, const Route& route) {
     writer.open("parameters", '[');
     for (const RouteParameter& each : route.parameters)
         write_parameter(writer, each.name, each.is_in_path ? "path" : "query", each.description, each.type, each.initially);
-    if (!route.projection.empty()) {
+    if (!route.projection.empty())
         write_parameter(writer, "fresh", "query", "The token of a receipt: the answer waits until it has that write.",
                         ParameterType::kText, {});
+    if (route.live_statement != nullptr)
         write_parameter(writer, "live", "query", "true: the answer also has what is not applied yet.", ParameterType::kText,
                         "false");
-    }
     if (route.kind == RouteKind::kEvents)
         write_parameter(writer, "Last-Event-ID", "header", "The stream goes on after this event.", ParameterType::kText, {});
     if (route.kind == RouteKind::kIngest)
