@@ -89,7 +89,7 @@ std::optional<StreamPlace> parse_stream_place(std::string_view text) {
     StreamPlace place;
     const char* end = text.data() + text.size();
     const auto [after_batch, error] = std::from_chars(text.data(), end, place.batch);
-    if (error != std::errc() || place.batch < 0) return std::nullopt;
+    if (error != std::errc() || place.batch < 0 || place.batch == INT64_MAX) return std::nullopt;  // a batch follows it
     if (after_batch == end) return place;
     std::int64_t event_id = 0;
     if (*after_batch != '-') return std::nullopt;
@@ -114,7 +114,7 @@ StreamPlace EventStreams::begin_place(const Caller& caller, const http::Request&
     return *place;
 }
 
-void EventStreams::begin(const http::Received& received, const http::RouteMatch& found) {
+std::optional<http::Response> EventStreams::begin(const http::Received& received, const http::RouteMatch& found) {
     const SteadyTime now = runtime::steady_time();
     Stream stream{.client = received.from,
                   .authorization = received.request.authorization,
@@ -124,22 +124,21 @@ void EventStreams::begin(const http::Received& received, const http::RouteMatch&
                   .batch = nullptr,
                   .spoke_at = now,
                   .checked_at = now};
-    try {
+    http::Response head = response_or_problem([&] {
         ReadingFor reading(stream.authorization);
-        if (reading.problem()) return server_.answer(received.from, http::response_of(*reading.problem()));
+        if (reading.problem()) return http::response_of(*reading.problem());
         stream.place = begin_place(reading.caller(), received.request, found);
         reading.commit();
-    } catch (...) {
-        return server_.answer(received.from, http::response_of(problem_of(postgres::describe_current_exception())));
-    }
-    http::Response head;
-    head.content_type = "text/event-stream";
-    head.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
-    if (!received.request.origin.empty())
-        http::allow_origin(head, received.request.origin, runtime::settings().http_allow_origin);
+        http::Response response;
+        response.content_type = "text/event-stream";
+        return response.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
+    });
+    if (head.status != 200 || received.request.method == http::Method::kHead) return head;
+    http::allow_origin(head, received.request.origin, runtime::settings().http_allow_origin);
     server_.begin_stream(received.from, std::move(head));
     server_.send(received.from, "retry: 2000\n\n");
     streams_.push_back(std::move(stream));
+    return std::nullopt;
 }
 
 // An error ends this stream only.
@@ -166,7 +165,7 @@ void EventStreams::serve() {
     find_newest(now);
     bool has_more = false;
     for (Stream& each : streams_) {
-        for (int i = 0; i < kPiecesATurn && is_ready(each); ++i) serve_one(each, now);
+        for (int i = 0; i < kPiecesATurn && is_ready(each) && (i == 0 || has_next(each)); ++i) serve_one(each, now);
         has_more |= is_ready(each) && has_next(each);
     }
     std::erase_if(streams_, [](const Stream& each) { return each.has_ended; });
@@ -180,7 +179,8 @@ bool EventStreams::is_ready(const Stream& stream) const noexcept {
 }
 
 bool EventStreams::has_next(const Stream& stream) const noexcept {
-    return stream.batch != nullptr || stream.place.event_id || stream.place.batch < newest_;
+    if (stream.batch != nullptr || stream.place.batch < newest_) return true;
+    return stream.place.event_id && (stream.place.batch == newest_ || !RecoveryInProgress());  // a standby may lag
 }
 
 // One look serves all streams that have sent what there was.
@@ -188,7 +188,9 @@ void EventStreams::find_newest(SteadyTime now) {
     for (Stream& each : streams_) {
         if (each.has_ended) continue;
         attempt(each, [&](const Caller& caller) {
-            newest_ = number_of(query(caller, kNewest, {}).body.value_or("0"));
+            const std::int64_t newest = number_of(query(caller, kNewest, {}).body.value_or("0"));
+            if (newest < newest_) cache_.clear();  // of a log that is gone
+            newest_ = newest;
             each.checked_at = now;
         });
         if (!each.has_ended) return;
@@ -198,10 +200,12 @@ void EventStreams::find_newest(SteadyTime now) {
 void EventStreams::serve_one(Stream& stream, SteadyTime now) {
     const bool must_check = now - stream.checked_at >= kBetweenChecks;
     const bool wants_batch = stream.batch == nullptr && has_next(stream);
-    if (must_check || (wants_batch && !take_known_batch(stream)))
+    const bool is_ahead = stream.batch == nullptr && !wants_batch && stream.place.batch > newest_;
+    if (must_check || is_ahead || (wants_batch && !take_known_batch(stream)))
         attempt(stream, [&](const Caller& caller) {
             stream.checked_at = now;
             if (wants_batch && stream.batch == nullptr) take_next_batch(stream, caller);
+            if (is_ahead) (void)query(caller, kFollow, number(stream.place.batch + 1));  // raises an error unless it may be so
         });
     if (stream.has_ended) return;
     if (stream.batch != nullptr) {

@@ -34,8 +34,8 @@ public:
     EventStreams(const EventStreams&) = delete;
     EventStreams& operator=(const EventStreams&) = delete;
 
-    // Begins a stream, or answers with the error.
-    void begin(const http::Received& received, const http::RouteMatch& found);
+    // Begins a stream, or returns why it cannot. A request HEAD only learns whether it could.
+    std::optional<http::Response> begin(const http::Received& received, const http::RouteMatch& found);
 
     // Sends what there is to those that have taken what was sent before. No transaction is open before and after.
     void serve();

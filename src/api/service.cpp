@@ -60,11 +60,6 @@ std::vector<BoundText> bind(const http::Route& route, const http::RouteMatch& fo
     return bound;
 }
 
-bool is_live(const http::Request& request) {
-    const std::string* live = request.target.find("live");
-    return live != nullptr && *live == "true";
-}
-
 // Runs `body(caller)` in a transaction.
 template <typename Body>
 http::Response read_as_caller(const http::Request& request, Body body) {
@@ -138,8 +133,10 @@ void Service::serve() {
 
 void Service::take(http::Received received, const http::RouteMatch& found) {
     if (auto response = plain_answer(received.request, found)) return answer(received, *std::move(response));
-    if (found.route->kind == http::RouteKind::kEvents && received.request.method == http::Method::kGet)
-        return streams_.begin(received, found);
+    if (found.route->kind == http::RouteKind::kEvents) {
+        if (auto response = streams_.begin(received, found)) answer(received, *std::move(response));
+        return;
+    }
     if (found.route->kind == http::RouteKind::kIngest) {
         unconfirmed_.push_back(run_command(std::move(received), found));
         return;
@@ -155,14 +152,13 @@ void Service::take(http::Received received, const http::RouteMatch& found) {
 http::Response Service::answer_of(const http::Request& request, const http::RouteMatch& found) {
     return response_or_problem([&] {
         if (found.route->kind == http::RouteKind::kHealth) return health_of(request);
-        if (found.route->kind == http::RouteKind::kEvents) return http::Response{.content_type = "text/event-stream"};
         return query_of(request, found);
     });
 }
 
 http::Response Service::query_of(const http::Request& request, const http::RouteMatch& found) {
     const http::Route& route = *found.route;
-    const char* statement = is_live(request) && route.live_statement != nullptr ? route.live_statement : route.statement;
+    const char* statement = found.is_live ? route.live_statement : route.statement;
     if (statement == nullptr) {  // a device's statistics, natively
         http::Response response = devices_.answer(request, *found.values[0]);
         devices_.close();
