@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use FindBin;
 use HTTP::Tiny;
 use HttpNode;
 use IO::Select;
@@ -110,6 +111,11 @@ is(post('[', %from_page)->{headers}{'access-control-allow-origin'}, 'https://pag
 my $nobody = $node->request(GET => '/events', { headers => {%from_page} });
 is(join(' ', map { $_ // '' } $nobody->{status}, @{ $nobody->{headers} }{qw(www-authenticate access-control-allow-origin x-content-type-options)}), '401 Bearer https://page.example nosniff', 'the refusal of a stream has the fields of any other');
 is($node->request(HEAD => '/events', $_->[0])->{status}, $_->[1], "HEAD of a stream: $_->[1]") for [ {} => 401 ], [ { token => $node->token('writer') } => 403 ], [ { token => $node->token('reader') } => 200 ];
+
+# The manual's table has each status of the command, and so has the description.
+my ($rows) = slurp_file("$FindBin::Bin/../../doc/manual/http.md") =~ /\n\| status \|.*?\n\|---.*?\n(.*?)\n\n/s;
+my %of_manual = map { $_ => 1 } map { /^\| ([\d, ]+) \|/ ? split /, /, $1 : () } split /\n/, $rows;
+is(join(' ', sort keys %{ get('/openapi.json')->{json}{paths}{'/telemetry'}{post}{responses} }), join(' ', sort keys %of_manual), 'the description has the statuses of the manual');
 
 # --- a place in a stream that this log has never had ----------------------------------------------------------------------------------
 
