@@ -126,7 +126,8 @@ void Service::serve() {
         take(*std::move(received), found);
     }
     send_ready();
-    look_at_waiting();
+    owes_look_ = runtime::steady_time() < look_at_waiting_at_;
+    if (!owes_look_) look_at_waiting();
     look_at_commits();
     if (streams_.has_some()) streams_.serve();
 }
@@ -226,7 +227,10 @@ std::optional<http::Response> Service::waited(const Waiting& waiting) {
                               .retry_after = 1});
 }
 
+// Rests four times as long as a look has taken. So a thousand clients that wait keep no other one waiting for long.
 void Service::look_at_waiting() {
+    if (waiting_.empty()) return;
+    const SteadyTime begin = runtime::steady_time();
     std::vector<Waiting> still;
     for (Waiting& each : std::exchange(waiting_, {})) {
         if (!server_.is_open(each.received.from)) continue;
@@ -242,6 +246,8 @@ void Service::look_at_waiting() {
             still.push_back(std::move(each));
     }
     waiting_ = std::move(still);
+    const SteadyTime end = runtime::steady_time();
+    look_at_waiting_at_ = end + 4 * (end - begin);
 }
 
 void Service::look_at_commits() {
@@ -269,7 +275,9 @@ void Service::look_at_commits() {
 
 SteadyTime Service::due_at() const noexcept {
     SteadyTime due = streams_.due_at();
-    if (!waiting_.empty()) due = std::min(due, runtime::steady_time() + kBetweenLooks);
+    if (!waiting_.empty())
+        due = std::min(
+            due, owes_look_ ? look_at_waiting_at_ : std::max(look_at_waiting_at_, runtime::steady_time() + kBetweenLooks));
     if (!unconfirmed_.empty()) due = std::min(due, look_at_commits_at_);
     return due;
 }

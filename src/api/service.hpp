@@ -56,6 +56,8 @@ private:
     DeviceAnswers devices_;
     EventStreams streams_;
     std::vector<Waiting> waiting_;
+    runtime::SteadyTime look_at_waiting_at_ = 0;  // not before
+    bool owes_look_ = false;                      // the last turn came before it
     std::vector<UnconfirmedCommand> unconfirmed_;
     runtime::SteadyTime look_at_commits_at_ = 0;
     http::Response health_;
