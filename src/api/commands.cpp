@@ -119,9 +119,9 @@ http::Response run(const http::Request& request, const http::RouteMatch& found, 
 UnconfirmedCommand run_command(http::Received received, const http::RouteMatch& found) {
     UnconfirmedCommand done{std::move(received), {}, 0};
     done.response = response_or_problem([&] { return run(done.received.request, found, done.commit_end); });
-    http::Request answered;  // what the answer still needs of it
-    answered.origin = std::move(done.received.request.origin);
-    done.received.request = std::move(answered);
+    http::Request kept;  // the answer needs the origin, and the body may be large
+    kept.origin = std::move(done.received.request.origin);
+    done.received.request = std::move(kept);
     done.deadline = runtime::steady_time() + runtime::settings().http_timeout * runtime::SteadyTime{1000};
     return done;
 }

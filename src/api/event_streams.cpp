@@ -91,7 +91,7 @@ std::optional<StreamPlace> parse_stream_place(std::string_view text) {
     StreamPlace place;
     const char* end = text.data() + text.size();
     const auto [after_batch, error] = std::from_chars(text.data(), end, place.batch);
-    if (error != std::errc() || place.batch < 0) return std::nullopt;
+    if (error != std::errc() || place.batch < 0 || place.batch == INT64_MAX) return std::nullopt;  // a batch follows it
     if (after_batch == end) return place;
     std::int64_t event_id = 0;
     if (*after_batch != '-') return std::nullopt;
@@ -120,42 +120,30 @@ StreamPlace begin_place(const Caller& caller, const http::Request& request, cons
 
 }  // namespace
 
-http::Response EventStreams::head(const http::Request& request, const http::RouteMatch& found, StreamPlace& place) {
-    try {
-        ReadingFor reading(request.authorization);
-        if (reading.problem()) return http::response_of(*reading.problem());
-        place = begin_place(reading.caller(), request, found);
-        reading.commit();
-    } catch (...) {
-        return http::response_of(problem_of(postgres::describe_current_exception()));
-    }
-    http::Response head;
-    head.content_type = "text/event-stream";
-    return head.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
-}
-
-http::Response EventStreams::head(const http::Request& request, const http::RouteMatch& found) {
-    StreamPlace place;
-    return head(request, found, place);
-}
-
 std::optional<http::Response> EventStreams::begin(const http::Received& received, const http::RouteMatch& found) {
-    const http::Request& request = received.request;
-    StreamPlace place;
-    http::Response response = head(request, found, place);
-    if (response.status != 200) return response;
-    http::allow_origin(response, request.origin, runtime::settings().http_allow_origin);
-    server_.begin_stream(received.from, std::move(response));
-    server_.send(received.from, "retry: 2000\n\n");
     const SteadyTime now = runtime::steady_time();
-    streams_.push_back({.client = received.from,
-                        .authorization = request.authorization,
-                        .device_id = found.values[0],
-                        .region = found.values[1],
-                        .place = place,
-                        .batch = nullptr,
-                        .spoke_at = now,
-                        .checked_at = now});
+    Stream stream{.client = received.from,
+                  .authorization = received.request.authorization,
+                  .device_id = found.values[0],
+                  .region = found.values[1],
+                  .place = {},
+                  .batch = nullptr,
+                  .spoke_at = now,
+                  .checked_at = now};
+    http::Response head = response_or_problem([&] {
+        ReadingFor reading(stream.authorization);
+        if (reading.problem()) return http::response_of(*reading.problem());
+        stream.place = begin_place(reading.caller(), received.request, found);
+        reading.commit();
+        http::Response response;
+        response.content_type = "text/event-stream";
+        return response.with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
+    });
+    if (head.status != 200 || received.request.method == http::Method::kHead) return head;
+    http::allow_origin(head, received.request.origin, runtime::settings().http_allow_origin);
+    server_.begin_stream(received.from, std::move(head));
+    server_.send(received.from, "retry: 2000\n\n");
+    streams_.push_back(std::move(stream));
     return std::nullopt;
 }
 
@@ -215,7 +203,8 @@ bool EventStreams::is_ready(const Stream& stream) const noexcept {
 }
 
 bool EventStreams::has_next(const Stream& stream) const noexcept {
-    return stream.batch != nullptr || stream.place.event_id || stream.place.batch < newest_;
+    if (stream.batch != nullptr || stream.place.batch < newest_) return true;
+    return stream.place.event_id && (stream.place.batch == newest_ || !RecoveryInProgress());  // a standby may lag
 }
 
 // One look serves all streams that have sent what there was. The requests of others do not make it more frequent.
@@ -225,7 +214,9 @@ void EventStreams::find_newest(SteadyTime now) {
     for (Stream& each : streams_) {
         if (each.has_ended) continue;
         attempt(each, [&](const Caller& caller) {
-            newest_ = number_of(query(caller, kNewest, {}).body.value_or("0"));
+            const std::int64_t newest = number_of(query(caller, kNewest, {}).body.value_or("0"));
+            if (newest < newest_) cache_.clear();  // of a log that is gone
+            newest_ = newest;
             each.checked_at = now;
         });
         if (!each.has_ended) return;
@@ -235,10 +226,12 @@ void EventStreams::find_newest(SteadyTime now) {
 void EventStreams::serve_one(Stream& stream, SteadyTime now) {
     const bool must_check = now - stream.checked_at >= kBetweenChecks;
     const bool wants_batch = stream.batch == nullptr && has_next(stream);
-    if ((must_check || (wants_batch && !take_known_batch(stream))) && now >= locked_until_)
+    const bool is_ahead = stream.batch == nullptr && !wants_batch && stream.place.batch > newest_;
+    if ((must_check || is_ahead || (wants_batch && !take_known_batch(stream))) && now >= locked_until_)
         attempt(stream, [&](const Caller& caller) {
             stream.checked_at = now;
             if (wants_batch && stream.batch == nullptr) take_next_batch(stream, caller);
+            if (is_ahead) (void)query(caller, kFollow, number(stream.place.batch + 1));  // raises an error unless it may be so
         });
     if (stream.has_ended) return;
     if (stream.batch != nullptr) {

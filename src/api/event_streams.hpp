@@ -34,11 +34,8 @@ public:
     EventStreams(const EventStreams&) = delete;
     EventStreams& operator=(const EventStreams&) = delete;
 
-    // Begins a stream. Returns the answer where none begins: the role may not follow events, or not from there.
+    // Begins a stream, or returns why it cannot. A request HEAD only learns whether it could.
     std::optional<http::Response> begin(const http::Received& received, const http::RouteMatch& found);
-
-    // The answer to HEAD.
-    http::Response head(const http::Request& request, const http::RouteMatch& found);
 
     // Sends what there is to those that have taken what was sent before. No transaction is open before and after.
     void serve();
@@ -69,7 +66,6 @@ private:
         bool has_ended = false;
     };
 
-    static http::Response head(const http::Request& request, const http::RouteMatch& found, StreamPlace& place);
     template <typename Body>
     void attempt(Stream& stream, Body body);
     void find_newest(runtime::SteadyTime now);

@@ -61,11 +61,6 @@ std::vector<BoundText> bind(const http::Route& route, const http::RouteMatch& fo
     return bound;
 }
 
-bool is_live(const http::Request& request) {
-    const std::string* live = request.target.find("live");
-    return live != nullptr && *live == "true";
-}
-
 // Runs `body(caller)` in a transaction.
 template <typename Body>
 http::Response read_as_caller(const http::Request& request, Body body) {
@@ -136,14 +131,15 @@ void Service::serve() {
         take(*std::move(received), found);
     }
     send_ready();
-    look_at_waiting();
+    owes_look_ = runtime::steady_time() < look_at_waiting_at_;
+    if (!owes_look_) look_at_waiting();
     look_at_commits();
     if (streams_.has_some()) streams_.serve();
 }
 
 void Service::take(http::Received received, const http::RouteMatch& found) {
     if (auto response = plain_answer(received.request, found)) return answer(received, *std::move(response));
-    if (found.route->kind == http::RouteKind::kEvents && received.request.method == http::Method::kGet) {
+    if (found.route->kind == http::RouteKind::kEvents) {
         if (auto response = streams_.begin(received, found)) answer(received, *std::move(response));
         return;
     }
@@ -162,14 +158,13 @@ void Service::take(http::Received received, const http::RouteMatch& found) {
 http::Response Service::answer_of(const http::Request& request, const http::RouteMatch& found) {
     return response_or_problem([&] {
         if (found.route->kind == http::RouteKind::kHealth) return health_of(request);
-        if (found.route->kind == http::RouteKind::kEvents) return streams_.head(request, found);
         return query_of(request, found);
     });
 }
 
 http::Response Service::query_of(const http::Request& request, const http::RouteMatch& found) {
     const http::Route& route = *found.route;
-    const char* statement = is_live(request) && route.live_statement != nullptr ? route.live_statement : route.statement;
+    const char* statement = found.is_live ? route.live_statement : route.statement;
     if (statement == nullptr) {  // a device's statistics, natively
         http::Response response = devices_.answer(request, *found.values[0]);
         devices_.close();
@@ -237,10 +232,10 @@ std::optional<http::Response> Service::waited(const Waiting& waiting) {
                               .retry_after = 1});
 }
 
-// All looks together take at most half of the time, however many clients wait.
+// Rests four times as long as a look has taken. So a thousand clients that wait keep no other one waiting for long.
 void Service::look_at_waiting() {
-    const SteadyTime began = runtime::steady_time();
-    if (waiting_.empty() || began < look_at_waiting_at_) return;
+    if (waiting_.empty()) return;
+    const SteadyTime begin = runtime::steady_time();
     std::vector<Waiting> still;
     for (Waiting& each : std::exchange(waiting_, {})) {
         if (!server_.is_open(each.received.from)) continue;
@@ -256,8 +251,8 @@ void Service::look_at_waiting() {
             still.push_back(std::move(each));
     }
     waiting_ = std::move(still);
-    const SteadyTime now = runtime::steady_time();
-    look_at_waiting_at_ = now + (now - began);
+    const SteadyTime end = runtime::steady_time();
+    look_at_waiting_at_ = end + 4 * (end - begin);
 }
 
 void Service::look_at_commits() {
@@ -285,7 +280,9 @@ void Service::look_at_commits() {
 
 SteadyTime Service::due_at() const noexcept {
     SteadyTime due = streams_.due_at();
-    if (!waiting_.empty()) due = std::min(due, std::max(runtime::steady_time() + kBetweenLooks, look_at_waiting_at_));
+    if (!waiting_.empty())
+        due = std::min(
+            due, owes_look_ ? look_at_waiting_at_ : std::max(look_at_waiting_at_, runtime::steady_time() + kBetweenLooks));
     if (!unconfirmed_.empty()) due = std::min(due, look_at_commits_at_);
     return due;
 }

@@ -56,8 +56,9 @@ private:
     DeviceAnswers devices_;
     EventStreams streams_;
     std::vector<Waiting> waiting_;
+    runtime::SteadyTime look_at_waiting_at_ = 0;  // not before
+    bool owes_look_ = false;                      // the last turn came before it
     std::vector<UnconfirmedCommand> unconfirmed_;
-    runtime::SteadyTime look_at_waiting_at_ = 0;
     runtime::SteadyTime look_at_commits_at_ = 0;
     http::Response health_;
     runtime::SteadyTime health_until_ = 0;

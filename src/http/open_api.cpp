@@ -80,10 +80,12 @@ void write_answers(Writer& writer, const Route& route) {
     writer.open("responses");
     write_answer(writer, "200", route.summary, route.content_type);
     if (route.kind == RouteKind::kIngest) {
+        write_answer(writer, "202", "A policy keeps the single reading in the quarantine.", "application/json");
         write_answer(writer, "207", "Some readings of a list were not accepted; verdicts says which, and why.",
                      "application/json");
         write_answer(writer, "409", "The idempotency key was used for another reading.", kProblem);
         write_answer(writer, "413", "The body or the list is too large.", kProblem);
+        write_answer(writer, "415", "The body is of a type or coding that is not known.", kProblem);
         write_answer(writer, "422", "The reading is refused; sqlstate and detail say why.", kProblem);
         write_answer(writer, "429", "A quota is used up; Retry-After says when to send the same again.", kProblem);
     }
@@ -106,12 +108,12 @@ void write_route(Writer& writer, const Route& route) {
     writer.open("parameters", '[');
     for (const RouteParameter& each : route.parameters)
         write_parameter(writer, each.name, each.is_in_path ? "path" : "query", each.description, each.type, each.initially);
-    if (!route.projection.empty()) {
+    if (!route.projection.empty())
         write_parameter(writer, "fresh", "query", "The token of a receipt: the answer waits until it has that write.",
                         ParameterType::kText, {});
+    if (route.live_statement != nullptr)
         write_parameter(writer, "live", "query", "true: the answer also has what is not applied yet.", ParameterType::kText,
                         "false");
-    }
     if (route.kind == RouteKind::kEvents)
         write_parameter(writer, "Last-Event-ID", "header", "The stream goes on after this event.", ParameterType::kText, {});
     if (route.kind == RouteKind::kIngest)

@@ -40,10 +40,10 @@ struct Route {
     std::string_view summary;  // a sentence
     std::span<const RouteParameter> parameters = {};
     const char* statement = nullptr;
-    const char* live_statement = nullptr;  // for live=true; null: the parameter changes nothing
+    const char* live_statement = nullptr;  // for live=true; null: the parameter live is not known
     std::string_view content_type = "application/json";
     std::string_view needs_one_of = {};  // two names of parameters with a comma: exactly one must be given
-    std::string_view projection = {};    // for which fresh waits; empty: the parameters fresh and live are not known
+    std::string_view projection = {};    // for which fresh waits; empty: the parameter fresh is not known
 };
 
 std::span<const Route> routes() noexcept;
@@ -53,6 +53,7 @@ struct RouteMatch {
     bool has_other_method = false;                   // a route has this path, but for other methods, which are `allowed`
     std::string allowed;                             // such as "GET, HEAD"
     std::vector<std::optional<std::string>> values;  // of the parameters
+    bool is_live = false;                            // live=true is given
     std::string flaw;                                // of the parameters, as a sentence; empty: none
 };
 

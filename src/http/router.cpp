@@ -6,6 +6,8 @@
 namespace http {
 namespace {
 
+constexpr std::string_view kLive = "live";
+
 std::string_view next_segment(std::string_view& path) {
     path.remove_prefix(1);
     const auto end = std::min(path.find('/'), path.size());
@@ -39,7 +41,8 @@ const char* name_of(Method method) noexcept {
 }
 
 bool is_known(const Route& route, std::string_view name) {
-    if (!route.projection.empty() && (name == "fresh" || name == "live")) return true;
+    if (!route.projection.empty() && name == "fresh") return true;
+    if (route.live_statement != nullptr && name == kLive) return true;
     return std::ranges::any_of(route.parameters,
                                [name](const RouteParameter& each) { return each.name == name && !each.is_in_path; });
 }
@@ -55,6 +58,10 @@ void take_parameters(const Target& target, RouteMatch& found) {
             found.flaw = "Parameter \"" + name + "\" is given twice.";
             return;
         }
+    }
+    if (const std::string* live = target.find(kLive)) {
+        found.is_live = *live == "true";
+        if (!found.is_live && *live != "false") found.flaw = "Parameter \"live\" is neither true nor false.";
     }
     for (const RouteParameter& parameter : route.parameters) {
         if (parameter.is_in_path) continue;

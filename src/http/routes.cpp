@@ -53,17 +53,18 @@ constexpr const char* kDevices = R"sql(
 constexpr RouteParameter kRegionsParameters[] = {
     {"limit", kInteger, "At most so many regions, from 1 to 1000.", "100"},
     {"after", kText, "Only regions after this one, in the order of their names. Readings without a region come last."}};
+// The row without a region is the last one, so no page follows it.
 constexpr const char* kRegions =
     R"sql(
     SELECT json_build_object('regions', COALESCE(json_agg(row_to_json(r) ORDER BY r.region), '[]'),
-                             'next', CASE WHEN count(*) = LEAST(GREATEST($1, 1), 1000) THEN max(r.region) END)::text, telemetry.as_of('region')
+                             'next', CASE WHEN count(r.region) = LEAST(GREATEST($1, 1), 1000) THEN max(r.region) END)::text, telemetry.as_of('region')
     FROM (SELECT s.region, )sql" STATISTICS
     R"sql( FROM telemetry.region_stats s WHERE $2 IS NULL OR s.region > $2 OR s.region IS NULL
           ORDER BY s.region LIMIT LEAST(GREATEST($1, 1), 1000)) AS r)sql";
 constexpr const char* kRegionsLive =
     R"sql(
     SELECT json_build_object('regions', COALESCE(json_agg(row_to_json(r) ORDER BY r.region), '[]'),
-                             'next', CASE WHEN count(*) = LEAST(GREATEST($1, 1), 1000) THEN max(r.region) END)::text, )sql" NOW_COMPLETE
+                             'next', CASE WHEN count(r.region) = LEAST(GREATEST($1, 1), 1000) THEN max(r.region) END)::text, )sql" NOW_COMPLETE
     R"sql(
     FROM (SELECT s.region, )sql" STATISTICS
     R"sql( FROM telemetry.region_stats_live s WHERE $2 IS NULL OR s.region > $2 OR s.region IS NULL

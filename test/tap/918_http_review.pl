@@ -3,8 +3,10 @@
 use strict;
 use warnings;
 
+use FindBin;
 use HTTP::Tiny;
 use HttpNode;
+use IO::Select;
 use JSON::PP ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -71,9 +73,9 @@ unlike(slurp_file($node->logfile), qr/terminated by signal/, 'no process has cra
 # --- a table that somebody has locked -----------------------------------------------------------------------------------------------
 
 post(qq({"device_id":"d","temperature":1,"region":"$_"})) for 'r1', 'r2', 'r3';
-post('{"device_id":"d","temperature":1}');
+post('{"device_id":"n","temperature":1}');
 wait_applied($node);
-is(get('/devices/d/stats')->{json}{sample_count}, 4, 'a device');
+is(get('/devices/d/stats')->{json}{sample_count}, 3, 'a device');
 for my $table (qw(http_token state_device))
 {
 	my $locker = $node->background_psql('postgres');
@@ -89,5 +91,54 @@ for my $table (qw(http_token state_device))
 	$locker->query_safe('ROLLBACK');
 	$locker->quit;
 }
+
+# --- answers at the edges -----------------------------------------------------------------------------------------------------------
+
+is(get("/devices/d/stats?live=$_")->{status}, 400, "live=$_ is neither true nor false") for '', 1, 'TRUE';
+is(get('/devices/d/stats?live=false')->{status}, 200, 'live=false');
+is(get('/devices?live=true')->{status}, 400, 'live where there is no such answer');
+{
+	my ($after, @seen) = ('');
+	for (1 .. 5)
+	{
+		my $page = get("/regions?limit=2$after")->{json};
+		push @seen, map { $_->{region} // 'none' } @{ $page->{regions} };
+		last if !defined $page->{next};
+		$after = "&after=$page->{next}";
+	}
+	is("@seen", 'r1 r2 r3 none', 'pages of regions: each once, also what has none');
+}
+my %from_page = (Origin => 'https://page.example');
+is(post('{"device_id":"d","temperature":2}', %from_page)->{headers}{'access-control-allow-origin'}, 'https://page.example', 'a page may read the answer to its command');
+is(post('[', %from_page)->{headers}{'access-control-allow-origin'}, 'https://page.example', 'and why it was refused');
+my $nobody = $node->request(GET => '/events', { headers => {%from_page} });
+is(join(' ', map { $_ // '' } $nobody->{status}, @{ $nobody->{headers} }{qw(www-authenticate access-control-allow-origin x-content-type-options)}), '401 Bearer https://page.example nosniff', 'the refusal of a stream has the fields of any other');
+is($node->request(HEAD => '/events', $_->[0])->{status}, $_->[1], "HEAD of a stream: $_->[1]") for [ {} => 401 ], [ { token => $node->token('writer') } => 403 ], [ { token => $node->token('reader') } => 200 ];
+
+# The manual's table has each status of the command, and so has the description.
+my ($rows) = slurp_file("$FindBin::Bin/../../doc/manual/http.md") =~ /\n\| status \|.*?\n\|---.*?\n(.*?)\n\n/s;
+my %of_manual = map { $_ => 1 } map { /^\| ([\d, ]+) \|/ ? split /, /, $1 : () } split /\n/, $rows;
+is(join(' ', sort keys %{ get('/openapi.json')->{json}{paths}{'/telemetry'}{post}{responses} }), join(' ', sort keys %of_manual), 'the description has the statuses of the manual');
+
+# --- a place in a stream that this log has never had ----------------------------------------------------------------------------------
+
+# Returns what the stream has sent when it matches, or after some seconds.
+sub stream_from
+{
+	my ($place, $pattern) = @_;
+	my $socket = $node->raw_socket;
+	print $socket "GET /events?after=$place HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${\ $node->token('reader')}\r\n\r\n";
+	my ($text, $end) = ('', time + 20);
+	while ($text !~ $pattern && time < $end)
+	{
+		next if !IO::Select->new($socket)->can_read(0.2);
+		last if !sysread $socket, $text, 65536, length $text;
+	}
+	return $text;
+}
+my $newest = sql('SELECT max(batch_id) FROM telemetry.batch');
+like(stream_from($newest + 5, qr/event: \w+/), qr/event: lost\r?\ndata: .*"TC203"/, 'a batch ahead of the log: lost, not an endless wait');
+like(stream_from('9223372036854775806', qr/event: \w+/), qr/event: lost/, 'the largest number that a batch can follow');
+is(get('/events?after=9223372036854775807')->{status}, 400, 'and one that none can follow');
 
 done_testing();

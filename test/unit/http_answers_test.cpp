@@ -193,6 +193,11 @@ TEST(Router, TellsWhatIsWrong) {
     EXPECT_NE(http::match(get("/series?device=a&region=b")).flaw, "");
     EXPECT_NE(http::match(get("/status?live=true")).flaw, "");
     EXPECT_EQ(http::match(get("/regions?live=true&fresh=x")).flaw, "");
+    EXPECT_TRUE(http::match(get("/regions?live=true")).is_live);
+    EXPECT_FALSE(http::match(get("/regions?live=false")).is_live);
+    for (const char* value : {"", "1", "TRUE", "yes"})
+        EXPECT_NE(http::match(get((std::string("/regions?live=") + value).c_str())).flaw, "") << value;
+    EXPECT_NE(http::match(get("/liveness?live=true")).flaw, "") << "it has no such answer";
 }
 
 TEST(Router, FillsInWhatIsNotGiven) {
