@@ -2,7 +2,7 @@
 
 CREATE FUNCTION telemetry.create_http_token(role regrole, description text = NULL, expires_at timestamptz = NULL) RETURNS text
     AS 'MODULE_PATHNAME', 'telemetry_administer_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION telemetry.create_http_token(regrole, text, timestamptz) IS 'Makes a token and returns it, this once only. An HTTP client that sends it (Authorization: Bearer ...) acts as the role. The caller must be a member of the role, and the role no superuser. description: for telemetry.http_tokens. expires_at: NULL for never. The token is of use once the transaction has committed. Errors: 42704 for an unknown role, 42501, 22004 without a role, 22023 for a time that has passed.';
+COMMENT ON FUNCTION telemetry.create_http_token(regrole, text, timestamptz) IS 'Makes a token and returns it, this once only. An HTTP client that sends it (Authorization: Bearer ...) acts as the role. The caller must be a member of the role that may act as it (SET ROLE), and the role no superuser. description: for telemetry.http_tokens. expires_at: NULL for never. The token is of use once the transaction has committed. Errors: 42704 for an unknown role, 42501, 22004 without a role, 22023 for a time that has passed.';
 
 CREATE FUNCTION telemetry.create_http_token_as_owner(role regrole, description text, expires_at timestamptz, caller text) RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -23,9 +23,10 @@ BEGIN
         RAISE EXCEPTION 'no token stands for a superuser' USING ERRCODE = 'insufficient_privilege', DETAIL = format('Role %I is one.', found.rolname),
             HINT = 'Make a role, and give it the rights that the client needs by telemetry.grant_reader(), grant_writer() or grant_admin().';
     END IF;
-    IF NOT pg_has_role(caller, role, 'MEMBER') THEN
+    -- From PostgreSQL 16 on a role may have members that cannot act as it.
+    IF NOT pg_has_role(caller, role, CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
         RAISE EXCEPTION 'permission denied to make a token of role %', quote_ident(found.rolname) USING ERRCODE = 'insufficient_privilege',
-            DETAIL = 'Only its members can make tokens that stand for a role.', HINT = 'Ask a superuser or a member of that role.';
+            DETAIL = 'Only members that may act as a role can make tokens that stand for it.', HINT = 'Ask a superuser or a member of that role.';
     END IF;
     IF expires_at <= clock_timestamp() THEN
         RAISE EXCEPTION 'expires_at has passed' USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', expires_at),

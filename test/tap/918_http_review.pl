@@ -17,7 +17,7 @@ use Time::HiRes qw(time usleep);
 my $latin_port = HttpNode::free_port();
 my $port = $latin_port;
 $port = HttpNode::free_port() while $port == $latin_port;
-my $node = HttpNode->new('review', port => $port, conf => "telemetry_cqrs.http_listen = '$port, latin1=$latin_port'\ntelemetry_cqrs.http_allow_origin = 'https://page.example'\n");
+my $node = HttpNode->new('review', port => $port, init => { allows_streaming => 1 }, conf => "telemetry_cqrs.http_listen = '$port, latin1=$latin_port'\ntelemetry_cqrs.http_allow_origin = 'https://page.example'\n");
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub get
 {
@@ -137,5 +137,38 @@ my $newest = sql('SELECT max(batch_id) FROM telemetry.batch');
 like(stream_from($newest + 5, qr/event: \w+/), qr/event: lost\r?\ndata: .*"TC203"/, 'a batch ahead of the log: lost, not an endless wait');
 like(stream_from('9223372036854775806', qr/event: \w+/), qr/event: lost/, 'the largest number that a batch can follow');
 is(get('/events?after=9223372036854775807')->{status}, 400, 'and one that none can follow');
+
+# --- who may make a token -------------------------------------------------------------------------------------------------------------
+
+sql("CREATE ROLE maker; CREATE ROLE boss; SELECT telemetry.grant_admin('maker')");
+sub make_token { return $node->psql('postgres', "SET ROLE maker; SELECT telemetry.create_http_token('boss')") }
+isnt(make_token(), 0, 'a stranger can make no token of a role');
+sql('GRANT boss TO maker');
+is(make_token(), 0, 'a member can');
+SKIP:
+{
+	skip 'before version 16 each member of a role can act as it', 1 if $node->pg_version < 16;
+	sql('GRANT boss TO maker WITH SET FALSE, INHERIT FALSE');
+	isnt(make_token(), 0, 'but not one that cannot act as the role');
+}
+
+# --- a standby ------------------------------------------------------------------------------------------------------------------------
+
+is(defined get($_, token => $node->token('admin'))->{headers}{'as-of'}, 1, "$_: complete up to now") for '/rejected', '/series?device=d';
+$node->backup('of_review');
+my $standby = standby_of($node, 'standby', 'of_review', conf => "telemetry_cqrs.http_listen = 'postgres=$latin_port'\ntelemetry_cqrs.launcher_interval = 200ms\n");
+$node->wait_for_catchup($standby);
+{
+	local $node->{http_port} = $latin_port;
+	local $node->{client};
+	$node->stop;
+	ok($node->wait_for_http, 'the standby answers');
+	for ('/rejected', '/series?device=d')
+	{
+		my $answer = get($_, token => $node->token('admin'));
+		is("$answer->{status} " . ($answer->{headers}{'as-of'} // 'not known'), '200 not known', "$_: a standby does not know up to when it is complete");
+	}
+}
+$standby->stop;
 
 done_testing();
