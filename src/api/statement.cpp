@@ -42,11 +42,6 @@ std::string to_database(const std::string& text) {
     return *std::move(converted);
 }
 
-std::string to_utf8(std::string_view text) {
-    if (auto converted = postgres::marked_utf8(text)) return *std::move(converted);
-    return std::string(text);
-}
-
 // The parameters of one statement.
 class Parameters {
 public:
@@ -125,7 +120,7 @@ QueryAnswer query(const Caller& caller, const char* statement, std::span<const B
     const auto row = run<2>(caller, bound.statement(postgres::SqlCommand::kSelect, statement, false), bound);
     QueryAnswer answer;
     if (!row.is_found) return answer;
-    if (row.texts[0].text != nullptr) answer.body = to_utf8(row.texts[0].text);
+    if (row.texts[0].text != nullptr) answer.body = postgres::strict_utf8(row.texts[0].text);
     if (const char* as_of = row.count > 1 ? row.texts[1].text : nullptr)
         answer.as_of = postgres::guarded([as_of] {
             return DatumGetTimestampTz(
@@ -140,7 +135,7 @@ CommandRow command(const Caller& caller, const char* statement, std::span<const 
     CommandRow found;
     found.is_found = row.is_found;
     for (int i = 0; i < row.count; ++i)
-        if (row.texts[i].text != nullptr) found.columns[i] = to_utf8(row.texts[i].text);
+        if (row.texts[i].text != nullptr) found.columns[i] = postgres::strict_utf8(row.texts[i].text);
     return found;
 }
 
@@ -154,9 +149,9 @@ http::Problem problem_of(const postgres::ErrorReport& report) {
     // The conversion reads the catalogue.
     std::optional<postgres::Transaction> transaction;
     if (postgres::utf8_conversion() != nullptr) transaction.emplace();
-    problem.detail = to_utf8(report.message);
-    if (!report.detail.empty()) problem.detail += ": " + to_utf8(report.detail);
-    problem.hint = to_utf8(report.hint);
+    problem.detail = postgres::strict_utf8(report.message);
+    if (!report.detail.empty()) problem.detail += ": " + postgres::strict_utf8(report.detail);
+    problem.hint = postgres::strict_utf8(report.hint);
     if (transaction) transaction->commit();
     if (status.tries_again) problem.retry_after = 1;
     if (report.sqlstate == error_codes::kOverQuota || report.sqlstate == error_codes::kBackpressure)

@@ -14,10 +14,10 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $latin_port = HttpNode::free_port();
-my $port = $latin_port;
-$port = HttpNode::free_port() while $port == $latin_port;
-my $node = HttpNode->new('review', port => $port, init => { allows_streaming => 1 }, conf => "telemetry_cqrs.http_listen = '$port, latin1=$latin_port'\ntelemetry_cqrs.http_allow_origin = 'https://page.example'\n");
+my $other_port = HttpNode::free_port();
+my $port = $other_port;
+$port = HttpNode::free_port() while $port == $other_port;
+my $node = HttpNode->new('review', port => $port, init => { allows_streaming => 1 }, conf => "telemetry_cqrs.http_listen = '$port, other=$other_port'\ntelemetry_cqrs.http_allow_origin = 'https://page.example'\n");
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub get
 {
@@ -32,13 +32,13 @@ sub post
 
 # --- a database that is not in UTF-8 -----------------------------------------------------------------------------------------------
 
-$node->safe_psql('postgres', "CREATE DATABASE latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
-$node->safe_psql('latin1', 'CREATE EXTENSION telemetry_cqrs');
+$node->safe_psql('postgres', "CREATE DATABASE other ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('other', 'CREATE EXTENSION telemetry_cqrs');
 {
 	local $node->{tokens} = {};
-	local $node->{http_port} = $latin_port;
+	local $node->{http_port} = $other_port;
 	local $node->{client};
-	$node->make_tokens('latin1');
+	$node->make_tokens('other');
 	ok($node->wait_for_http, 'LATIN1: it answers');
 	my $answer = get('/series?device=a&from=%C3%BC');
 	is("$answer->{status} $answer->{json}{sqlstate}", '400 22007', 'LATIN1: an error about a text with ü');
@@ -64,6 +64,20 @@ sub wait_for_device
 		usleep(50_000);
 	}
 	return 0;
+}
+$node->safe_psql('postgres', 'DROP DATABASE other WITH (FORCE)');
+$node->safe_psql('postgres', "CREATE DATABASE other ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('other', 'CREATE EXTENSION telemetry_cqrs');
+{
+	local $node->{tokens} = {};
+	local $node->{http_port} = $other_port;
+	local $node->{client};
+	$node->make_tokens('other');
+	ok($node->wait_for_http, 'SQL_ASCII: it answers');
+	$node->safe_psql('other', q{SELECT telemetry.ingest_telemetry(E'\\xc3\\xbc\\x85', NULL, 1)});
+	ok(wait_for_device('/devices/%C3%BC%85/stats'), 'SQL_ASCII: a device whose name is not UTF-8');
+	is(get($_)->{json}{device_id}, "\x{fc}\x{fffd}", "SQL_ASCII: $_ is UTF-8 all the same") for '/devices/%C3%BC%85/stats';
+	is(get('/devices')->{json}{devices}[0]{device_id}, "\x{fc}\x{fffd}", 'SQL_ASCII: so is a list');
 }
 unlike(slurp_file($node->logfile), qr/terminated by signal/, 'no process has crashed');
 
@@ -156,10 +170,10 @@ SKIP:
 
 is(defined get($_, token => $node->token('admin'))->{headers}{'as-of'}, 1, "$_: complete up to now") for '/rejected', '/series?device=d';
 $node->backup('of_review');
-my $standby = standby_of($node, 'standby', 'of_review', conf => "telemetry_cqrs.http_listen = 'postgres=$latin_port'\ntelemetry_cqrs.launcher_interval = 200ms\n");
+my $standby = standby_of($node, 'standby', 'of_review', conf => "telemetry_cqrs.http_listen = 'postgres=$other_port'\ntelemetry_cqrs.launcher_interval = 200ms\n");
 $node->wait_for_catchup($standby);
 {
-	local $node->{http_port} = $latin_port;
+	local $node->{http_port} = $other_port;
 	local $node->{client};
 	$node->stop;
 	ok($node->wait_for_http, 'the standby answers');
