@@ -10,6 +10,7 @@
 #include "postgres/text.hpp"
 #include "postgres/transaction.hpp"
 #include "runtime/quotas.hpp"
+#include "runtime/steady_time.hpp"
 #include "api/bounded_transaction.hpp"
 #include "error_codes.hpp"
 
@@ -41,11 +42,6 @@ std::string to_database(const std::string& text) {
         throw postgres::Error(ERRCODE_UNTRANSLATABLE_CHARACTER,
                               "a text has a character that the encoding of the database lacks");
     return *std::move(converted);
-}
-
-std::string to_utf8(std::string_view text) {
-    if (auto converted = postgres::marked_utf8(text)) return *std::move(converted);
-    return std::string(text);
 }
 
 // The parameters of one statement.
@@ -119,6 +115,19 @@ RowTexts<kColumns> run(const Caller& caller, const postgres::Statement& statemen
     });
 }
 
+// A client cannot mend an error that becomes 500. The log has at most one line a minute of them.
+void log_failure(const postgres::ErrorReport& report) {
+    static runtime::SteadyTime quiet_until = 0;
+    const runtime::SteadyTime now = runtime::steady_time();
+    if (now < quiet_until) return;
+    quiet_until = now + 60 * 1000 * 1000;
+    postgres::guarded([&report] {
+        ereport(LOG, (errcode(report.sqlstate), errmsg("a request of HTTP failed: %s", report.message.c_str()),
+                      report.detail.empty() ? 0 : errdetail_internal("%s", report.detail.c_str()),
+                      report.context.empty() ? 0 : errcontext("%s", report.context.c_str())));
+    });
+}
+
 }  // namespace
 
 QueryAnswer query(const Caller& caller, const char* statement, std::span<const BoundText> parameters) {
@@ -126,7 +135,7 @@ QueryAnswer query(const Caller& caller, const char* statement, std::span<const B
     const auto row = run<2>(caller, bound.statement(postgres::SqlCommand::kSelect, statement, false), bound);
     QueryAnswer answer;
     if (!row.is_found) return answer;
-    if (row.texts[0].text != nullptr) answer.body = to_utf8(row.texts[0].text);
+    if (row.texts[0].text != nullptr) answer.body = postgres::strict_utf8(row.texts[0].text);
     if (const char* as_of = row.count > 1 ? row.texts[1].text : nullptr)
         answer.as_of = postgres::guarded([as_of] {
             return DatumGetTimestampTz(
@@ -141,7 +150,7 @@ CommandRow command(const Caller& caller, const char* statement, std::span<const 
     CommandRow found;
     found.is_found = row.is_found;
     for (int i = 0; i < row.count; ++i)
-        if (row.texts[i].text != nullptr) found.columns[i] = to_utf8(row.texts[i].text);
+        if (row.texts[i].text != nullptr) found.columns[i] = postgres::strict_utf8(row.texts[i].text);
     return found;
 }
 
@@ -156,10 +165,11 @@ http::Problem problem_of(const postgres::ErrorReport& report) {
     // The conversion reads the catalogue.
     std::optional<postgres::Transaction> transaction;
     if (postgres::utf8_conversion() != nullptr) transaction.emplace();
-    problem.detail = to_utf8(report.message);
-    if (!report.detail.empty()) problem.detail += ": " + to_utf8(report.detail);
-    problem.hint = to_utf8(report.hint);
+    problem.detail = postgres::strict_utf8(report.message);
+    if (!report.detail.empty()) problem.detail += ": " + postgres::strict_utf8(report.detail);
+    problem.hint = postgres::strict_utf8(report.hint);
     if (transaction) transaction->commit();
+    if (status.status == 500) log_failure(report);
     if (status.tries_again) problem.retry_after = 1;
     if (report.sqlstate == error_codes::kOverQuota || report.sqlstate == error_codes::kBackpressure)
         problem.retry_after = static_cast<int>((runtime::wait_after_refusal() + 999) / 1000);

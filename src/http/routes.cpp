@@ -133,8 +133,7 @@ constexpr const char* kRejected = R"sql(
     "COALESCE(q.last_received_at, q.received_at)") R"sql( AS received_at, q.device_id, q.sqlstate, q.reason, q.deliveries AS times
                    FROM telemetry.rejected_readings q ORDER BY q.rejected_id DESC LIMIT LEAST(GREATEST($1, 1), 1000)) AS r), '[]'),
                'by_sqlstate', COALESCE((SELECT json_object_agg(c.sqlstate, c.count) FROM (
-                   SELECT n.sqlstate, count(*) FROM (SELECT q.sqlstate FROM telemetry.rejected_readings q ORDER BY q.rejected_id DESC LIMIT 10000) AS n GROUP BY n.sqlstate) AS c), '{}'))::text,
-           now())sql";
+                   SELECT n.sqlstate, count(*) FROM (SELECT q.sqlstate FROM telemetry.rejected_readings q ORDER BY q.rejected_id DESC LIMIT 10000) AS n GROUP BY n.sqlstate) AS c), '{}'))::text, )sql" NOW_COMPLETE;
 
 constexpr RouteParameter kEventsParameters[] = {
     {"device", kText, "Only events of this device."},

@@ -79,6 +79,21 @@ std::optional<std::string> marked_utf8(std::string_view text) {
     return utf8_with(kReplacementCharacter, text);
 }
 
+std::string strict_utf8(std::string_view text) {
+    if (auto converted = marked_utf8(text)) return *std::move(converted);
+    std::string result;
+    if (GetDatabaseEncoding() == PG_UTF8) return result.assign(text);
+    while (!text.empty()) {
+        const int valid = pg_encoding_verifymbstr(PG_UTF8, text.data(), static_cast<int>(text.size()));
+        result.append(text.substr(0, static_cast<std::size_t>(valid)));
+        text.remove_prefix(static_cast<std::size_t>(valid));
+        if (text.empty()) break;
+        result += kReplacementCharacter;
+        text.remove_prefix(1);
+    }
+    return result;
+}
+
 std::optional<std::string> from_utf8(std::string_view text) {
     const int encoding = GetDatabaseEncoding();
     if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || is_ascii(text)) return std::string(text);

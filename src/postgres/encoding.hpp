@@ -16,6 +16,10 @@ auto utf8_conversion() noexcept -> std::string (*)(std::string_view);
 // is null, and the text is in UTF-8 already. No other encoding has U+FFFD, and so `from_utf8` does not take such a text back.
 std::optional<std::string> marked_utf8(std::string_view text);
 
+// The same, but it also makes UTF-8 of a text of SQL_ASCII, which may have any bytes: U+FFFD stands for each byte that is no
+// part of a character.
+std::string strict_utf8(std::string_view text);
+
 // Returns a text in UTF-8 in the encoding of this database. Nothing: the encoding lacks one of its characters. Where
 // `utf8_conversion` is null, the text is returned as it is. It throws as that function does.
 std::optional<std::string> from_utf8(std::string_view text);

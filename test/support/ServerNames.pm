@@ -59,6 +59,7 @@ my $OF_THE_SERVER = qr{
       | SearchSysCache\w* | ReleaseSysCache | Exec[A-Z]\w+ | Relation(?:Get|Is|Id)\w* | find_inheritance_children | makeNode
       | foreach | lfirst\w* | list_\w+(?=\() | InitMaterializedSRF | tuplestore_\w+ | DisableSignals | BackgroundWorker(?!Handle)[A-Z]\w+
       | pgstat_\w+ | Async_Notify | ProcessUtility\w* | SignalHandler\w+ | TimestampDifference\w* | ForceSyncCommit
+      | (?:en|dis)able_timeout\w* | QueryCancelPending
     )\b
 }x;
 

@@ -14,8 +14,8 @@ use TelemetryNode;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $latin_port = PostgreSQL::Test::Cluster::get_free_port();
-my $node = HttpNode->new('review', http_allow_origin => 'https://page.example');
+my $other_port = PostgreSQL::Test::Cluster::get_free_port();
+my $node = HttpNode->new('review', init => { allows_streaming => 1 }, http_allow_origin => 'https://page.example');
 our $target = $node;    # whom get() and post() ask
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub get
@@ -29,19 +29,27 @@ sub post
 	return $target->request(POST => '/telemetry', { token => $target->token('both'), headers => { 'Content-Type' => 'application/json', %headers }, content => $content });
 }
 
-# --- a database that is not in UTF-8 -----------------------------------------------------------------------------------------------
-
-$node->safe_psql('postgres', "CREATE DATABASE latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
-$node->safe_psql('latin1', 'CREATE EXTENSION telemetry_cqrs');
+# A client of the database "other", with tokens of its own.
+sub other_database
 {
-	$node->settings(http_listen => "postgres=$node->{port}, latin1=$latin_port");
-	local $target = $node->client_of($node->{node}, $latin_port);
-	$target->{tokens} = {};
+	$node->settings(http_listen => "postgres=$node->{port}, other=$other_port");
+	my $client = $node->client_of($node->{node}, $other_port);
+	$client->{tokens} = {};
 	for my $role ('reader', 'both')
 	{
-		$node->safe_psql('latin1', "SELECT telemetry.grant_reader('$role'), telemetry.grant_writer('$role')");
-		$target->{tokens}{$role} = $node->safe_psql('latin1', "SELECT telemetry.create_http_token('$role')");
+		$node->safe_psql('other', "SELECT telemetry.grant_reader('$role')");
+		$client->{tokens}{$role} = $node->safe_psql('other', "SELECT telemetry.create_http_token('$role')");
 	}
+	$node->safe_psql('other', "SELECT telemetry.grant_writer('both')");
+	return $client;
+}
+
+# --- a database that is not in UTF-8 -----------------------------------------------------------------------------------------------
+
+$node->safe_psql('postgres', "CREATE DATABASE other ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('other', 'CREATE EXTENSION telemetry_cqrs');
+{
+	local $target = other_database();
 	ok($target->wait_for_http, 'LATIN1: it answers');
 	my $answer = get('/series?device=a&from=%C3%BC');
 	is("$answer->{status} $answer->{json}{sqlstate}", '400 22007', 'LATIN1: an error about a text with ü');
@@ -67,6 +75,17 @@ sub wait_for_device
 		usleep(50_000);
 	}
 	return 0;
+}
+$node->safe_psql('postgres', 'DROP DATABASE other WITH (FORCE)');
+$node->safe_psql('postgres', "CREATE DATABASE other ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('other', 'CREATE EXTENSION telemetry_cqrs');
+{
+	local $target = other_database();
+	ok($target->wait_for_http, 'SQL_ASCII: it answers');
+	$node->safe_psql('other', q{SELECT telemetry.ingest_telemetry(E'\\xc3\\xbc\\x85', NULL, 1)});
+	ok(wait_for_device('/devices/%C3%BC%85/stats'), 'SQL_ASCII: a device whose name is not UTF-8');
+	is(get($_)->{json}{device_id}, "\x{fc}\x{fffd}", "SQL_ASCII: $_ is UTF-8 all the same") for '/devices/%C3%BC%85/stats';
+	is(get('/devices')->{json}{devices}[0]{device_id}, "\x{fc}\x{fffd}", 'SQL_ASCII: so is a list');
 }
 unlike(slurp_file($node->logfile), qr/terminated by signal/, 'no process has crashed');
 
@@ -111,9 +130,9 @@ is(get('/devices?live=true')->{status}, 400, 'live where there is no such answer
 my %from_page = (Origin => 'https://page.example');
 is(post('{"device_id":"d","temperature":2}', %from_page)->{headers}{'access-control-allow-origin'}, 'https://page.example', 'a page may read the answer to its command');
 is(post('[', %from_page)->{headers}{'access-control-allow-origin'}, 'https://page.example', 'and why it was refused');
-my $nobody = $node->request(GET => '/events', { headers => {%from_page} });
+my $nobody = $node->request(GET => '/events', { token => undef, headers => {%from_page} });
 is(join(' ', map { $_ // '' } $nobody->{status}, @{ $nobody->{headers} }{qw(www-authenticate access-control-allow-origin x-content-type-options)}), '401 Bearer https://page.example nosniff', 'the refusal of a stream has the fields of any other');
-is($node->request(HEAD => '/events', $_->[0])->{status}, $_->[1], "HEAD of a stream: $_->[1]") for [ {} => 401 ], [ { token => $node->token('writer') } => 403 ], [ { token => $node->token('reader') } => 200 ];
+is($node->request(HEAD => '/events', $_->[0])->{status}, $_->[1], "HEAD of a stream: $_->[1]") for [ { token => undef } => 401 ], [ { token => $node->token('writer') } => 403 ], [ { token => $node->token('reader') } => 200 ];
 
 # The manual's table has each status of the command, and so has the description.
 my ($rows) = slurp_file("$FindBin::Bin/../../doc/manual/http.md") =~ /\n\| status \|.*?\n\|---.*?\n(.*?)\n\n/s;
@@ -140,5 +159,37 @@ my $newest = sql('SELECT max(batch_id) FROM telemetry.batch');
 like(stream_from($newest + 5, qr/event: \w+/), qr/event: lost\r?\ndata: .*"TC203"/, 'a batch ahead of the log: lost, not an endless wait');
 like(stream_from('9223372036854775806', qr/event: \w+/), qr/event: lost/, 'the largest number that a batch can follow');
 is(get('/events?after=9223372036854775807')->{status}, 400, 'and one that none can follow');
+
+# --- who may make a token -------------------------------------------------------------------------------------------------------------
+
+sql("CREATE ROLE maker; CREATE ROLE boss; SELECT telemetry.grant_admin('maker')");
+sub make_token { return $node->psql('postgres', "SET ROLE maker; SELECT telemetry.create_http_token('boss')") }
+isnt(make_token(), 0, 'a stranger can make no token of a role');
+sql('GRANT boss TO maker');
+is(make_token(), 0, 'a member can');
+SKIP:
+{
+	skip 'before version 16 each member of a role can act as it', 1 if $node->pg_version < 16;
+	sql('GRANT boss TO maker WITH SET FALSE, INHERIT FALSE');
+	isnt(make_token(), 0, 'but not one that cannot act as the role');
+}
+
+# --- a standby ------------------------------------------------------------------------------------------------------------------------
+
+is(defined get($_, token => $node->token('admin'))->{headers}{'as-of'}, 1, "$_: complete up to now") for '/rejected', '/series?device=d';
+$node->backup('of_review');
+my $standby = standby_of($node, 'standby', 'of_review', conf => "telemetry_cqrs.http_listen = 'postgres=$other_port'\ntelemetry_cqrs.launcher_interval = 200ms\n");
+$node->wait_for_catchup($standby);
+{
+	local $target = $node->client_of($standby, $other_port);
+	$node->stop;
+	ok($target->wait_for_http, 'the standby answers');
+	for ('/rejected', '/series?device=d')
+	{
+		my $answer = get($_, token => $node->token('admin'));
+		is("$answer->{status} " . ($answer->{headers}{'as-of'} // 'not known'), '200 not known', "$_: a standby does not know up to when it is complete");
+	}
+}
+$standby->stop;
 
 done_testing();
