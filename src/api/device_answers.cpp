@@ -25,7 +25,7 @@ namespace {
 constexpr std::string_view kProjection = "device";
 constexpr const char* kViews[] = {"device_stats", "device_metric_stats"};
 
-http::Response refused(http::Problem problem) {
+http::Response refused(const http::Problem& problem) {
     return http::response_of(problem);
 }
 
