@@ -56,8 +56,9 @@ std::optional<Target> parse_target(std::string_view text) {
     Target target;
     bool is_good = for_each_piece(text.substr(1, question - 1), '/', [&](std::string_view piece) {
         auto segment = decode(piece, false);
-        if (segment) target.path.push_back(*std::move(segment));
-        return segment.has_value();
+        if (!segment) return false;
+        target.path.push_back(*std::move(segment));
+        return true;
     });
     if (target.path.size() == 1 && target.path.front().empty()) target.path.clear();
     if (question < text.size()) {

@@ -28,7 +28,7 @@ sub named_by_scripts
 
 my @functions = named_by_scripts();
 cmp_ok(scalar @functions, '>', 20, scalar(@functions) . ' functions in the install scripts');
-my @expected = sort 'Pg_magic_func', '_PG_init', 'telemetry_launcher_main', 'telemetry_projector_main', 'telemetry_relay_main', map { ($_, "pg_finfo_$_") } @functions;
+my @expected = sort 'Pg_magic_func', '_PG_init', 'telemetry_http_main', 'telemetry_launcher_main', 'telemetry_projector_main', 'telemetry_relay_main', map { ($_, "pg_finfo_$_") } @functions;
 
 # Builds in a copy, and looks at what the compilers said and what the library shows.
 sub builds

@@ -14,7 +14,7 @@ my $library = $node->config_data('--pkglibdir') . '/telemetry_cqrs.so';
 my ($symbols) = run_command([ 'nm', '-D', '--defined-only', '--format=posix', $library ]);
 my @exported = sort map { (split)[0] } split /\n/, $symbols;
 my @called = split /\n/, $node->safe_psql('postgres', "SELECT DISTINCT prosrc FROM pg_proc WHERE probin LIKE '%/telemetry_cqrs'");
-my @expected = sort qw(Pg_magic_func _PG_init telemetry_launcher_main telemetry_projector_main telemetry_relay_main), map { ($_, "pg_finfo_$_") } @called;
+my @expected = sort qw(Pg_magic_func _PG_init telemetry_http_main telemetry_launcher_main telemetry_projector_main telemetry_relay_main), map { ($_, "pg_finfo_$_") } @called;
 is_deeply(\@exported, \@expected, 'exported: the functions of the extension, the mains of the workers, the entry');
 
 # One entry of the compiler's own is in every library.
