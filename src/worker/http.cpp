@@ -83,6 +83,7 @@ void Http::listen(const std::string& database) {
     server_.stop_listening();
     const auto addresses = runtime::addresses_of(database, runtime::settings().http_listen);
     std::vector<int> ports;
+    ports.reserve(addresses.size());
     for (const auto& each : addresses) ports.push_back(each.port);
     if (const Oid other = runtime::claim_ports(ports); OidIsValid(other)) {
         flaw_ = cannot_listen(runtime::text_of(addresses.front()), "database \"" + name_of(other) + "\" answers there");
