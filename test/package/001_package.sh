@@ -50,7 +50,8 @@ is "$(grep -v -e '/bitcode/' -e '/extension/telemetry_cqrs--' <<<"$contents")" "
 /usr/share/doc/$package/changelog.Debian.gz
 /usr/share/doc/$package/changelog.gz
 /usr/share/doc/$package/copyright
-/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs.control" 'library, control file, documents and nothing else beside scripts and bitcode'
+/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs.control
+/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs.page.html" 'library, control file, page, documents and nothing else beside scripts and bitcode'
 ok "$(grep -qx "/usr/share/postgresql/$PG_VERSION/extension/telemetry_cqrs--$version.sql" <<<"$contents"; echo $?)" 'the script of its version'
 if command -v "$(sed -n 's/^CLANG *= *//p' "$("$PG_SYSTEM_CONFIG" --pgxs | xargs dirname)/../Makefile.global")" >/dev/null; then
     ok "$(grep -qx "/usr/lib/postgresql/$PG_VERSION/lib/bitcode/telemetry_cqrs.index.bc" <<<"$contents"; echo $?)" 'bitcode'

@@ -105,7 +105,7 @@ const Case kCases[] = {
     {"a space before the colon", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\nabcde", 400, ""},
     {"lines without CR", "GET / HTTP/1.1\nHost: x\n\n", 505, ""},
     {"a lone CR", "GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n", 400, ""},
-    {"a NUL", std::string("GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 36), 400, ""},
+    {"a NUL", std::string("GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 35), 400, ""},
     {"a size with a prefix", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n", 400,
      ""},
     {"a chunk beyond all", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nabc", 400, ""},
