@@ -8,7 +8,6 @@
 
 #include "api/bounded_transaction.hpp"
 #include "api/statement.hpp"
-#include "http/gzip.hpp"
 #include "http/ingest_body.hpp"
 #include "model/json_text.hpp"
 #include "postgres/error.hpp"

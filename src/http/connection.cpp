@@ -210,7 +210,7 @@ void Connection::send(std::string bytes) {
     if (sending_.empty()) flush();
 }
 
-// What the socket takes at once needs no callback.
+// The connection asks for a callback only for bytes that the socket does not take at once.
 void Connection::flush() {
     const uv_buf_t all = uv_buf_init(waiting_.data(), static_cast<unsigned>(waiting_.size()));
     const int taken = uv_try_write(stream(), &all, 1);

@@ -38,7 +38,7 @@ struct ConnectionLimits {
     runtime::SteadyTime timeout;
 };
 
-// What a connection needs of its owner.
+// The owner of a connection implements this; the connection calls it.
 class ConnectionOwner {
 public:
     virtual const ConnectionLimits& limits() const noexcept = 0;

@@ -1,4 +1,4 @@
-// Writes the description of the routes (OpenAPI 3.1). What it says of answers is what the routes have in common.
+// Writes the description of the routes (OpenAPI 3.1). It describes for each answer only what all routes share.
 #include "http/route.hpp"
 #include "model/json_text.hpp"
 

@@ -3,7 +3,7 @@
 // Boost.Beast parses, and refuses what two parsers could read in two ways: both lengths of a body, two different lengths, bytes
 // that no name or value may have, line ends without CR. This parser also refuses each coding but "chunked" alone, "chunked"
 // from a client of HTTP/1.0, and any number of fields Host but one. So no proxy in front can be led to see other requests than
-// this one. What it keeps of a request that is not complete is bounded: each head (of the request, of a chunk, behind the
+// this one. The parser bounds what it keeps of an unfinished request: each head (of the request, of a chunk, behind the
 // chunks) by kMostHeaderBytes, and the body by its own limit. Fields behind the chunks are dropped.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What the server answers: a table of routes. The router, the OpenAPI description and the manual's page come from it.
+// The table of routes that the server answers. The router and the OpenAPI description read it; a test holds the manual to it.
 #pragma once
 
 #include <optional>

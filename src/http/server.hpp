@@ -19,7 +19,7 @@
 
 namespace http {
 
-// Names a connection for as long as it lives. What is done to one that has gone has no effect.
+// The name of a connection. The server ignores calls for a connection that has gone.
 struct ConnectionId {
     std::uint32_t slot = 0;
     std::uint32_t generation = 0;

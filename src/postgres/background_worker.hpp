@@ -14,7 +14,7 @@ struct WorkerProgram {
 // ended. Only _PG_init may call this.
 void register_static_worker(const WorkerProgram& program);
 
-// What a worker is told when it starts.
+// The postmaster hands these to a worker that starts.
 struct WorkerArgument {
     Oid database;
     int number;  // among the workers of its program
