@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "api/bounded_transaction.hpp"
+#include "error_codes.hpp"
 #include "postgres/as_owner.hpp"
 #include "postgres/encoding.hpp"
 #include "postgres/spi.hpp"
@@ -11,8 +13,6 @@
 #include "postgres/transaction.hpp"
 #include "runtime/quotas.hpp"
 #include "runtime/steady_time.hpp"
-#include "api/bounded_transaction.hpp"
-#include "error_codes.hpp"
 
 #include "postgres/pg.hpp"
 
@@ -83,7 +83,6 @@ struct CString {
     const char* text;  // null: NULL
 };
 
-// P. The copies outlive the statements, and lie in the memory context that was current before.
 template <int kColumns>
 struct RowTexts {
     bool is_found = false;
@@ -91,6 +90,7 @@ struct RowTexts {
     CString texts[kColumns];
 };
 
+// P. The copies outlive the statements, and lie in the memory context that was current before.
 template <int kColumns>
 RowTexts<kColumns> run(const Caller& caller, const postgres::Statement& statement, const Parameters& parameters) {
     const postgres::ActingAs role(caller.role);
@@ -148,7 +148,6 @@ CommandRow command(const Caller& caller, const char* statement, std::span<const 
     const Parameters bound(parameters);
     const auto row = run<kMostColumns>(caller, bound.statement(postgres::SqlCommand::kSelect, statement, true), bound);
     CommandRow found;
-    found.is_found = row.is_found;
     for (int i = 0; i < row.count; ++i)
         if (row.texts[i].text != nullptr) found.columns[i] = postgres::strict_utf8(row.texts[i].text);
     return found;

@@ -33,7 +33,6 @@ QueryAnswer query(const Caller& caller, const char* statement, std::span<const B
 inline constexpr int kMostColumns = 12;
 struct CommandRow {
     std::optional<std::string> columns[kMostColumns];
-    bool is_found = false;
 };
 CommandRow command(const Caller& caller, const char* statement, std::span<const BoundText> parameters);
 

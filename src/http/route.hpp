@@ -1,4 +1,4 @@
-// The table of routes that the server answers. The router and the OpenAPI description read it; a test holds the manual to it.
+// The table of routes that the server answers. The router and the OpenAPI description read it.
 #pragma once
 
 #include <optional>
@@ -49,9 +49,8 @@ struct Route {
 std::span<const Route> routes() noexcept;
 
 struct RouteMatch {
-    const Route* route = nullptr;                    // null: no route has this path
-    bool has_other_method = false;                   // a route has this path, but for other methods, which are `allowed`
-    std::string allowed;                             // such as "GET, HEAD"
+    const Route* route = nullptr;  // null: no route has this path and method
+    std::string allowed;           // the methods of the path, such as "GET, HEAD"; empty: no route has this path
     std::vector<std::optional<std::string>> values;  // of the parameters
     bool is_live = false;                            // live=true is given
     std::string flaw;                                // of the parameters, as a sentence; empty: none

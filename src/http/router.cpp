@@ -89,8 +89,7 @@ RouteMatch match(const Request& request) {
         const auto segments = segments_of(route, request.target.path);
         if (!segments) continue;
         found.allowed = name_of(route.method);
-        found.has_other_method = route.method != method;
-        if (found.has_other_method) continue;
+        if (route.method != method) continue;
         found.route = &route;
         for (const std::string& segment : *segments) found.values.emplace_back(segment);
         take_parameters(request.target, found);
