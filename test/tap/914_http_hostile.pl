@@ -416,7 +416,7 @@ sub count_events
 		while ($count < $wanted && $select->can_read(60))
 		{
 			sysread $socket, $text, 1 << 18, length $text or last;
-			$count += () = $text =~ /^event: telemetry\.ingested$/mg;
+			$count += () = $text =~ /^event: telemetry\.ingested\n/mg;
 			$text =~ s/.*\n//s;
 		}
 		syswrite $to, "$count\n";
